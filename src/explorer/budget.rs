@@ -1,0 +1,35 @@
+//! When a run ends.
+
+use std::time::Duration;
+
+use crate::model::Severity;
+
+/// The limits of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Steps to take at the most.
+    pub max_steps: u64,
+    /// States deeper than this are not expanded: the longest path in steps.
+    pub max_depth: u32,
+    /// Stop once this share of the actions has run, 0 to 1.
+    pub coverage_target: Option<f64>,
+    /// Stop after this time.
+    pub time_limit: Option<Duration>,
+    /// Stop at the first violation of at least this severity.
+    pub fail_fast: Option<Severity>,
+    /// Steps between two progress events.
+    pub progress_every: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_steps: 500,
+            max_depth: 20,
+            coverage_target: None,
+            time_limit: None,
+            fail_fast: None,
+            progress_every: 50,
+        }
+    }
+}

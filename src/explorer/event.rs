@@ -1,0 +1,176 @@
+//! The only way out of the engine: what happens, as it happens.
+//!
+//! Reports fold these and nothing else, so a report can be rebuilt from the event log alone.
+
+use std::time::Duration;
+
+use crate::model::{ActionId, Model, RowChange, Severity, StepRecord, Violation};
+use crate::world::{Warning, WorldErrorKind};
+
+use super::graph::StateId;
+
+/// Something that happened during a run.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// The run begins; the world is in its initial state.
+    Started(RunInfo<'a>),
+    /// A step was taken and judged.
+    Step(StepInfo<'a>),
+    /// An oracle said no for the first time about this (oracle, action) pair.
+    Violation {
+        /// As known so far: not yet confirmed, the path without records.
+        violation: &'a Violation,
+    },
+    /// Every `progress_every` steps, and after the last one.
+    Progress(Progress),
+    /// Something the user should know.
+    Warning(&'a Warning),
+    /// The walk is over, its violations are confirmed as far as possible.
+    Finished(&'a Summary),
+}
+
+/// What a run is about.
+#[derive(Clone, Debug)]
+pub struct RunInfo<'a> {
+    /// What is explored.
+    pub model: &'a Model,
+    /// Name of the strategy.
+    pub strategy: &'a str,
+    /// The seed of every random choice.
+    pub seed: u64,
+    /// The limits.
+    pub limits: &'a super::budget::Limits,
+}
+
+/// One step, as it ended.
+#[derive(Clone, Debug)]
+pub struct StepInfo<'a> {
+    /// Number of the step, from 1.
+    pub step: u64,
+    /// Where it began.
+    pub from: StateId,
+    /// What was done.
+    pub action: ActionId,
+    /// Where it led.
+    pub to: StateId,
+    /// Whether nobody had been there before.
+    pub new_state: bool,
+    /// Status of the answer; 0 in worlds without HTTP.
+    pub status: u16,
+    /// What was seen.
+    pub record: Option<&'a StepRecord>,
+}
+
+impl StepInfo<'_> {
+    /// The rows that the step changed.
+    pub fn rows(&self) -> impl Iterator<Item = &RowChange> {
+        self.record.into_iter().flat_map(|record| record.rows.rows())
+    }
+}
+
+/// Figures of the progress line: `step 50/500 | states 12 | coverage 60% | violations 0`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Steps taken.
+    pub step: u64,
+    /// Steps allowed.
+    pub max_steps: u64,
+    /// States known, the initial one included.
+    pub states: u64,
+    /// Share of the actions that ran at least once, 0 to 1.
+    pub coverage: f64,
+    /// Violations so far, equal ones counted once.
+    pub violations: u64,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Last figures.
+    pub progress: Progress,
+    /// Why it ended.
+    pub stop: StopReason,
+    /// Transitions recorded: distinct (state, action) pairs that were tried.
+    pub transitions: u64,
+    /// Enabled (state, action) pairs that were not tried within the limits.
+    pub untried: u64,
+    /// Greatest depth of a state.
+    pub deepest: u32,
+    /// Steps that left the state as it was.
+    pub unchanged_steps: u64,
+    /// What is known of each action, by [`ActionId`].
+    pub actions: Vec<ActionSummary>,
+    /// The violations, the worst first, each with its shortest path.
+    pub violations: Vec<Violation>,
+    /// Warnings of the whole run, each once.
+    pub warnings: Vec<Warning>,
+    /// Where the time went.
+    pub time: TimeSpent,
+}
+
+/// What a run knows of one action.
+#[derive(Clone, Debug, Default)]
+pub struct ActionSummary {
+    /// Steps that ran it.
+    pub runs: u64,
+    /// Runs by status of the answer, ascending.
+    pub statuses: Vec<(u16, u64)>,
+    /// Runs that led to a state nobody had been in.
+    pub new_states: u64,
+    /// Runs that left the state as it was.
+    pub unchanged: u64,
+    /// For an action that never ran: what kept it away.
+    pub never_ran: Option<String>,
+    /// Advice about the action, for example to add a precondition.
+    pub advice: Option<String>,
+}
+
+/// Why a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StopReason {
+    /// Every enabled action was tried in every reachable state.
+    Complete {
+        /// Whether `max_depth` kept some states from being expanded.
+        depth_limited: bool,
+    },
+    /// `max_steps` were taken.
+    MaxSteps,
+    /// `time_limit` is over.
+    TimeLimit,
+    /// `coverage_target` is reached.
+    CoverageTarget,
+    /// `--fail-fast`: a violation of this severity was found.
+    FailFast(Severity),
+    /// The user asked to stop.
+    Interrupted,
+    /// The run cannot go on or cannot be trusted.
+    Failed {
+        /// Which part.
+        kind: WorldErrorKind,
+        /// What happened.
+        message: String,
+        /// Lines that help to understand it.
+        details: Vec<String>,
+        /// What to do next.
+        help: Option<String>,
+        /// The actions from the initial state to the failure, the failing one last; empty when it failed elsewhere.
+        path: Vec<ActionId>,
+    },
+}
+
+/// Where the time of a run went. The rest of `total` is the engine itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeSpent {
+    /// From the first step until the last one.
+    pub total: Duration,
+    /// Waiting for answers of the service.
+    pub http: Duration,
+    /// Reading journals.
+    pub journal: Duration,
+    /// Writing rows back, and proving it.
+    pub restore: Duration,
+    /// Judging.
+    pub oracles: Duration,
+    /// Running violations again, after the walk.
+    pub confirm: Duration,
+}

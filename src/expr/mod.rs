@@ -1,0 +1,39 @@
+//! The small languages of the spec, compiled once when it is loaded: templates, conditions, JSONPath.
+//!
+//! Nothing here knows the model: values come in through [`Lookup`].
+
+mod condition;
+mod jsonpath;
+mod template;
+
+use std::ops::Range;
+
+pub use condition::Condition;
+pub use jsonpath::JsonPath;
+pub use template::{JsonTemplate, Template};
+
+/// Where an expression finds its values.
+pub trait Lookup: std::fmt::Debug + Send + Sync + 'static {
+    /// The value of a name, if it is defined.
+    fn lookup(&self, name: &str) -> Option<&serde_json::Value>;
+}
+
+/// An expression that does not parse.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ParseError {
+    /// What is wrong, in lower case, without a closing period.
+    pub message: String,
+    /// Where in the expression's text, in bytes.
+    pub range: Range<usize>,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+/// An expression that could not be evaluated with the values at hand.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct EvalError {
+    /// What is wrong, with the expression's text.
+    pub message: String,
+}

@@ -1,0 +1,6 @@
+//! venomqa.
+
+pub mod explorer;
+pub mod expr;
+pub mod model;
+pub mod world;

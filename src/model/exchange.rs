@@ -1,0 +1,131 @@
+//! One step as it was seen from outside: the request, the answer, the rows that changed.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::delta::RowDelta;
+
+/// Everything a report or an oracle may want to know about one step.
+#[derive(Clone, Debug)]
+pub struct StepRecord {
+    /// What was sent.
+    pub request: Request,
+    /// What came back.
+    pub response: Response,
+    /// What the action extracted from the answer: variable names and values.
+    pub extracted: Vec<(String, Value)>,
+    /// Extractions that found nothing although they were due, in words.
+    pub extract_failures: Vec<String>,
+    /// The rows that changed, all systems together.
+    pub rows: RowDelta,
+}
+
+impl StepRecord {
+    /// Bytes of a body that are kept for reports once the oracles have judged the whole.
+    pub const KEPT_BODY: usize = 16 * 1024;
+
+    /// The record as it is remembered: bodies cut to [`Self::KEPT_BODY`], so that a run over megabyte answers does not
+    /// hold them all.
+    #[must_use]
+    pub fn compact(self: Arc<Self>) -> Arc<Self> {
+        if self.response.body.bytes.len() <= Self::KEPT_BODY
+            && self
+                .request
+                .body
+                .as_ref()
+                .is_none_or(|body| body.len() <= Self::KEPT_BODY)
+        {
+            return self;
+        }
+        let mut record = Self::clone(&self);
+        record.response.body = record.response.body.cut(Self::KEPT_BODY);
+        if let Some(body) = &mut record.request.body {
+            *body = body[..body.len().min(Self::KEPT_BODY)].into();
+        }
+        Arc::new(record)
+    }
+}
+
+/// A request as it was sent.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// `GET`, `POST`, ...
+    pub method: String,
+    /// Path and query as sent, without scheme and host: the same on every run, whatever the port.
+    pub target: String,
+    /// Headers that the spec asked for, in its order, and cookies.
+    pub headers: Vec<(String, String)>,
+    /// The body, if there was one.
+    pub body: Option<Arc<[u8]>>,
+}
+
+/// An answer, complete and well-formed as HTTP. Anything else is no answer, and ends the run.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// Status code.
+    pub status: u16,
+    /// Headers in the order received.
+    pub headers: Vec<(String, String)>,
+    /// The body, decompressed.
+    pub body: Body,
+    /// From sending the request until the last byte of the answer.
+    pub duration: Duration,
+}
+
+/// The body of an answer. JSON is parsed when first asked for, and once.
+#[derive(Clone, Debug, Default)]
+pub struct Body {
+    /// The bytes that are kept.
+    pub bytes: Arc<[u8]>,
+    /// How many bytes there were; more than are kept when the body was cut.
+    pub length: u64,
+    json: OnceLock<Option<Arc<Value>>>,
+}
+
+impl Body {
+    /// A whole body.
+    pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        Self {
+            length: bytes.len() as u64,
+            bytes,
+            json: OnceLock::new(),
+        }
+    }
+
+    /// The first part of a body of this length.
+    pub fn cut_at(bytes: impl Into<Arc<[u8]>>, length: u64) -> Self {
+        Self {
+            length,
+            ..Self::new(bytes)
+        }
+    }
+
+    fn cut(&self, kept: usize) -> Self {
+        Self::cut_at(&self.bytes[..kept.min(self.bytes.len())], self.length)
+    }
+
+    /// Whether bytes are missing.
+    pub fn is_cut(&self) -> bool {
+        self.length > self.bytes.len() as u64
+    }
+
+    /// The body as JSON; `None` when it is empty, cut, or not JSON.
+    pub fn json(&self) -> Option<&Arc<Value>> {
+        self.json
+            .get_or_init(|| {
+                if self.bytes.is_empty() || self.is_cut() {
+                    return None;
+                }
+                serde_json::from_slice(&self.bytes).ok().map(Arc::new)
+            })
+            .as_ref()
+    }
+
+    /// The body as text, malformed UTF-8 replaced.
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.bytes)
+    }
+}

@@ -1,0 +1,102 @@
+//! Invariants: what the user says must hold in every state.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::context::VariableId;
+use super::expectation::Expectation;
+use super::request::RequestTemplate;
+use crate::expr::JsonPath;
+
+/// Number of an invariant: its position in [`Model::invariants`](super::Model::invariants).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InvariantId(pub u32);
+
+/// An assertion that must hold.
+#[derive(Clone, Debug)]
+pub struct Invariant {
+    /// Its name in the spec.
+    pub name: String,
+    /// How bad it is when it does not hold.
+    pub severity: Severity,
+    /// What it means when it does not hold, in the user's words.
+    pub message: Option<String>,
+    /// What is looked at.
+    pub subject: Subject,
+    /// What it must be.
+    pub expectation: Expectation,
+}
+
+/// What an invariant looks at.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// The rows of a query, in every state.
+    Sql(SqlQuery),
+    /// The answer to a request of its own, in every state. The request must leave no row delta.
+    Probe {
+        /// The request.
+        request: Box<RequestTemplate>,
+        /// What is taken from its answer; the whole body where the spec does not say.
+        jsonpath: JsonPath,
+    },
+    /// The answer of every step that has a JSON body.
+    Response {
+        /// What is taken from the answer.
+        jsonpath: JsonPath,
+    },
+}
+
+/// A query over one system, context values bound by name.
+#[derive(Clone, Debug)]
+pub struct SqlQuery {
+    /// Position of the system in the world's configuration.
+    pub system: usize,
+    /// The SQL, with `:name` parameters.
+    pub text: String,
+    /// The parameters in the text, by name without the colon, each once.
+    pub parameters: Vec<(String, SqlParameter)>,
+}
+
+/// Where the value of an SQL parameter comes from.
+#[derive(Clone, Debug)]
+pub enum SqlParameter {
+    /// From the context; where it is not defined, the query is not run.
+    Variable(VariableId),
+    /// A constant of the spec.
+    Constant(Value),
+}
+
+/// How bad a violation is. Ordered: `Low < Critical`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Cosmetic.
+    Low,
+    /// The default of an invariant.
+    Medium,
+    /// Wrong for users.
+    High,
+    /// Money, data or access is lost.
+    Critical,
+}
+
+impl Severity {
+    /// All, the mildest first.
+    pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Critical];
+
+    /// The word used in the spec and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl std::fmt::Display for Severity {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.pad(self.name())
+    }
+}

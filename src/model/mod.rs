@@ -1,0 +1,121 @@
+//! What is explored: pure values. No I/O, nothing async, no printing.
+//!
+//! A [`Model`] is what `spec` lowers a document to. [`Action`]s and [`Invariant`]s refer to each other by number; every
+//! template, condition, JSONPath and regular expression in them is compiled.
+
+mod action;
+mod context;
+mod delta;
+mod exchange;
+mod expectation;
+mod facts;
+mod invariant;
+mod request;
+mod value;
+mod violation;
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use serde_json::Value;
+
+pub use action::{
+    Action, ActionId, ExpectedResponse, ExtractSource, Extraction, Precondition, StatusPattern, brief,
+};
+pub use context::{Context, VariableId};
+pub use delta::{Digest, NetDelta, RowChange, RowDelta, RowKey, Table, TableId, TableKind, row_key};
+pub use exchange::{Body, Request, Response, StepRecord};
+pub use expectation::{Assertion, Expectation};
+pub use facts::{FactId, FactRule, Facts};
+pub use invariant::{Invariant, InvariantId, Severity, SqlParameter, SqlQuery, Subject};
+pub use request::{BodyTemplate, Parameter, RequestTemplate};
+pub use value::{Cell, Row};
+pub use violation::{Confirmation, Evidence, Finding, OracleId, PathStep, Violation};
+
+use crate::expr::Lookup;
+
+/// The graph to be explored, in its compiled form: what can be done, what must hold, what is remembered.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    /// Name of the spec.
+    pub name: String,
+    /// Everything that can be done.
+    pub actions: Vec<Action>,
+    /// Everything the user says must hold.
+    pub invariants: Vec<Invariant>,
+    /// Names that templates and conditions can read.
+    pub names: Arc<Names>,
+    /// For each variable, whether its value is part of a state's identity.
+    pub identity_variables: Vec<bool>,
+    /// What guards count.
+    pub facts: Vec<FactRule>,
+}
+
+/// Names that templates, conditions and SQL parameters can read.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// `variables:` of the spec.
+    pub constants: IndexMap<String, Value>,
+    /// Names of the context variables, by [`VariableId`].
+    pub variables: indexmap::IndexSet<String>,
+}
+
+impl Names {
+    /// The variable of that name.
+    pub fn variable(&self, name: &str) -> Option<VariableId> {
+        self.variables
+            .get_index_of(name)
+            .map(|index| VariableId(index as u32))
+    }
+}
+
+/// The values that an expression sees at one state: parameters of the action, then the context, then constants.
+#[derive(Clone, Debug)]
+pub struct Bindings {
+    /// Names and constants.
+    pub names: Arc<Names>,
+    /// Values bound on the path.
+    pub context: Context,
+    /// Parameters of the action, if it is one.
+    pub parameters: Arc<Vec<Parameter>>,
+}
+
+impl Lookup for Bindings {
+    fn lookup(&self, name: &str) -> Option<&Value> {
+        self.parameters
+            .iter()
+            .find(|(parameter, _)| parameter == name)
+            .map(|(_, value)| value)
+            .or_else(|| self.context.get(self.names.variable(name)?))
+            .or_else(|| self.names.constants.get(name))
+    }
+}
+
+impl Model {
+    /// The action with this number.
+    pub fn action(&self, id: ActionId) -> &Action {
+        &self.actions[id.0 as usize]
+    }
+
+    /// All action numbers, in the order of the spec.
+    pub fn action_ids(&self) -> impl Iterator<Item = ActionId> + use<> {
+        (0..self.actions.len() as u32).map(ActionId)
+    }
+
+    /// What expressions see in this context, outside any action.
+    pub fn bindings(&self, context: &Context) -> Bindings {
+        Bindings {
+            names: self.names.clone(),
+            context: context.clone(),
+            parameters: Arc::default(),
+        }
+    }
+
+    /// What the expressions of an action see in this context.
+    pub fn action_bindings(&self, action: ActionId, context: &Context) -> Bindings {
+        Bindings {
+            parameters: self.action(action).parameters.clone(),
+            ..self.bindings(context)
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The system under test. All I/O is below this line.
+//!
+//! [`World`] is the seam: the engine walks any world. [`LiveWorld`] is a service reached over HTTP with its databases;
+//! [`toy`] holds worlds in memory with exactly known state spaces.
+
+pub mod config;
+pub mod system;
+
+use std::sync::Arc;
+
+use crate::model::{ActionId, Context, Digest, StepRecord};
+
+/// What the engine needs of the system under test.
+#[expect(
+    async_fn_in_trait,
+    reason = "a walk is sequential on one thread, so no future has to be Send"
+)]
+pub trait World {
+    /// Everything needed to come back to a state. Cheap to clone: it shares with that of the parent state all but what
+    /// one step changed.
+    type Checkpoint: Clone;
+
+    /// Makes the world ready and says what the initial state looks like.
+    async fn begin(&mut self) -> Result<Arrival<Self::Checkpoint>, WorldError>;
+
+    /// Executes one action from where the world stands.
+    async fn act(
+        &mut self,
+        action: ActionId,
+        context: &Context,
+    ) -> Result<Arrival<Self::Checkpoint>, WorldError>;
+
+    /// Puts every system, the cookies and whatever else the world remembers back to this state, exactly. Costs nothing
+    /// where the world stands there already.
+    async fn restore(&mut self, to: &Self::Checkpoint) -> Result<(), WorldError>;
+
+    /// Whether [`World::restore`] can be called at all (`restore: none` cannot).
+    fn can_restore(&self) -> bool {
+        true
+    }
+
+    /// What the world has to say that is no reason to stop, since the last call: each text once.
+    fn take_warnings(&mut self) -> Vec<Warning> {
+        Vec::new()
+    }
+}
+
+/// What the world looks like after a step.
+#[derive(Clone, Debug)]
+pub struct Arrival<C> {
+    /// The context after extraction.
+    pub context: Context,
+    /// What the identity of the state takes from the world: observed rows and observation queries.
+    pub identity: Digest,
+    /// The way back.
+    pub checkpoint: C,
+    /// Status of the answer; 0 in the initial state and in worlds without HTTP.
+    pub status: u16,
+    /// Whether any row changed, observed or not.
+    pub wrote: bool,
+    /// What was seen. `None` in the initial state and in worlds that record nothing.
+    pub record: Option<Arc<StepRecord>>,
+}
+
+/// Something the user should know although the run goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// Stable kebab-case code with an anchor in `docs/diagnostics.md`.
+    pub code: &'static str,
+    /// What was seen.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// Whether verdicts can no longer be relied on; the run then ends with exit code 3 although it goes on.
+    pub untrusted: bool,
+}
+
+/// Why a run cannot go on. All of these end it with exit code 3.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct WorldError {
+    /// Which part failed.
+    pub kind: WorldErrorKind,
+    /// What happened, with the names of things.
+    pub message: String,
+    /// Lines that help to understand it: the tail of the service's log, the rows that differ.
+    pub details: Vec<String>,
+    /// What to do next.
+    pub help: Option<String>,
+}
+
+/// Which part of the world failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorldErrorKind {
+    /// The service does not start, has died, or gives no complete HTTP answer.
+    Service,
+    /// A database cannot be opened, read or written, or changes its schema during the run.
+    System,
+    /// A restore was not exact.
+    Restore,
+    /// A request cannot be built from its templates.
+    Request,
+    /// The user asked to stop while something was under way.
+    Interrupted,
+}
+
+impl WorldError {
+    /// An error with a message only.
+    pub fn new(kind: WorldErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            details: Vec::new(),
+            help: None,
+        }
+    }
+
+    /// Adds what to do next.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds lines that help to understand it.
+    #[must_use]
+    pub fn with_details(mut self, details: impl IntoIterator<Item = String>) -> Self {
+        self.details.extend(details);
+        self
+    }
+}
