@@ -2,5 +2,6 @@
 
 pub mod explorer;
 pub mod expr;
+pub mod interrupt;
 pub mod model;
 pub mod world;

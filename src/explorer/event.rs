@@ -64,7 +64,9 @@ pub struct StepInfo<'a> {
 impl StepInfo<'_> {
     /// The rows that the step changed.
     pub fn rows(&self) -> impl Iterator<Item = &RowChange> {
-        self.record.into_iter().flat_map(|record| record.rows.rows())
+        self.record
+            .into_iter()
+            .flat_map(|record| record.rows.rows())
     }
 }
 

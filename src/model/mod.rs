@@ -20,10 +20,13 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 pub use action::{
-    Action, ActionId, ExpectedResponse, ExtractSource, Extraction, Precondition, StatusPattern, brief,
+    Action, ActionId, ExpectedResponse, ExtractSource, Extraction, Precondition, StatusPattern,
+    brief,
 };
 pub use context::{Context, VariableId};
-pub use delta::{Digest, NetDelta, RowChange, RowDelta, RowKey, Table, TableId, TableKind, row_key};
+pub use delta::{
+    Digest, NetDelta, RowChange, RowDelta, RowKey, Table, TableId, TableKind, row_key,
+};
 pub use exchange::{Body, Request, Response, StepRecord};
 pub use expectation::{Assertion, Expectation};
 pub use facts::{FactId, FactRule, Facts};

@@ -8,7 +8,9 @@ pub mod system;
 
 use std::sync::Arc;
 
-use crate::model::{ActionId, Context, Digest, StepRecord};
+use crate::model::{ActionId, Context, Digest, RequestTemplate, SqlQuery, StepRecord, Table};
+
+use system::QueryRows;
 
 /// What the engine needs of the system under test.
 #[expect(
@@ -43,6 +45,34 @@ pub trait World {
     fn take_warnings(&mut self) -> Vec<Warning> {
         Vec::new()
     }
+}
+
+/// What oracles ask of a world, beside what a step recorded. Leaves the state as it was.
+#[expect(
+    async_fn_in_trait,
+    reason = "a walk is sequential on one thread, so no future has to be Send"
+)]
+pub trait Observe {
+    /// The tables a query reads; `None` when that cannot be known, so that the query must always be run.
+    async fn tables_read(
+        &mut self,
+        query: &SqlQuery,
+    ) -> Result<Option<Vec<Arc<Table>>>, WorldError>;
+
+    /// Runs a query with the values of this context; `None` when one that it needs is not defined there.
+    async fn query(
+        &mut self,
+        query: &SqlQuery,
+        context: &Context,
+    ) -> Result<Option<QueryRows>, WorldError>;
+
+    /// Sends a request of an invariant; `None` when a value that it needs is not defined in this context. Rows that it
+    /// changed stand in the record and have been put back.
+    async fn probe(
+        &mut self,
+        request: &RequestTemplate,
+        context: &Context,
+    ) -> Result<Option<StepRecord>, WorldError>;
 }
 
 /// What the world looks like after a step.
