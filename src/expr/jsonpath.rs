@@ -1,24 +1,91 @@
-//! JSONPath.
-use super::ParseError;
+//! JSONPath queries (RFC 9535). The only file that knows the crate behind them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jsonpath_rust::parser::errors::JsonPathError;
+use jsonpath_rust::parser::model::{JpQuery, Segment, Selector};
+use jsonpath_rust::parser::parse_json_path;
+use jsonpath_rust::query::js_path_process;
+use pest::error::InputLocation;
 use serde_json::Value;
-/// A JSONPath query (RFC 9535).
-#[derive(Clone, Debug)]
-pub struct JsonPath {}
+
+use super::ParseError;
+
+/// A JSONPath query, parsed once. Cheap to clone.
+#[derive(Clone)]
+pub struct JsonPath(Arc<Parsed>);
+
+struct Parsed {
+    source: String,
+    query: JpQuery,
+    singular: bool,
+}
+
 impl JsonPath {
-    /// Compiles.
-    pub fn parse(_source: &str) -> Result<Self, ParseError> {
-        todo!()
+    /// Parses a query.
+    pub fn parse(source: &str) -> Result<Self, ParseError> {
+        let query = parse_json_path(source).map_err(|error| parse_error(&error, source))?;
+        let singular = query.segments.iter().all(|segment| {
+            matches!(
+                segment,
+                Segment::Selector(Selector::Name(_) | Selector::Index(_))
+            )
+        });
+        Ok(Self(Arc::new(Parsed {
+            source: source.to_owned(),
+            query,
+            singular,
+        })))
     }
-    /// Its text.
+
+    /// Its text, as the spec has it.
     pub fn source(&self) -> &str {
-        todo!()
+        &self.0.source
     }
-    /// Whether it can find at most one node.
+
+    /// Whether it can find at most one node: nothing but names and positions.
     pub fn is_singular(&self) -> bool {
-        todo!()
+        self.0.singular
     }
+
     /// The nodes found, in order.
-    pub fn query<'v>(&self, _value: &'v Value) -> Vec<&'v Value> {
-        todo!()
+    pub fn query<'v>(&self, value: &'v Value) -> Vec<&'v Value> {
+        // The only error there is says that the result is no part of the value, which no parsed query can bring about.
+        js_path_process(&self.0.query, value)
+            .map(|nodes| nodes.into_iter().map(|node| node.val).collect())
+            .unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for JsonPath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_tuple("JsonPath")
+            .field(&self.source())
+            .finish()
+    }
+}
+
+fn parse_error(error: &JsonPathError, source: &str) -> ParseError {
+    let (message, range) = match error {
+        JsonPathError::PestError(error) => {
+            let (start, end) = match error.location {
+                InputLocation::Pos(at) => (at, at + 1),
+                InputLocation::Span(span) => span,
+            };
+            (error.variant.message().replace('_', " "), start..end)
+        }
+        other => (other.to_string(), 0..source.len()),
+    };
+    // A place is whole characters; at the end of the text there is none to point at but the last one.
+    let start = source.floor_char_boundary(range.start.min(source.len().saturating_sub(1)));
+    let end =
+        source.ceil_char_boundary(range.end.min(source.len()).max(start + 1).min(source.len()));
+    let range = start..end;
+    ParseError {
+        message: format!("not a JSONPath: {message}"),
+        range,
+        help: (!source.starts_with('$')).then(|| "a JSONPath begins with `$`".to_owned()),
     }
 }

@@ -1,16 +1,25 @@
 //! The small languages of the spec, compiled once when it is loaded: templates, conditions, JSONPath.
 //!
+//! Templates and conditions are minijinja with strict undefined: reading a name that has no value is an error, unless
+//! it is only asked about (`x is defined`, `x | default(1)`). Nothing is escaped, nothing is random, and evaluation is
+//! bounded (no endless loops). Values keep their JSON types; where one becomes text it is shown as JSON, strings
+//! without their quotes.
+//!
 //! Nothing here knows the model: values come in through [`Lookup`].
 
+mod analysis;
 mod condition;
+mod engine;
+mod json;
 mod jsonpath;
 mod template;
 
 use std::ops::Range;
 
 pub use condition::Condition;
+pub use json::JsonTemplate;
 pub use jsonpath::JsonPath;
-pub use template::{JsonTemplate, Template};
+pub use template::Template;
 
 /// Where an expression finds its values.
 pub trait Lookup: std::fmt::Debug + Send + Sync + 'static {
@@ -37,3 +46,6 @@ pub struct EvalError {
     /// What is wrong, with the expression's text.
     pub message: String,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,58 +1,219 @@
-//! Templates.
-use super::{EvalError, Lookup, ParseError};
-use serde_json::Value;
+//! Text with holes: `/orders/{{ order_id }}/refund`.
+
+use std::fmt;
 use std::sync::Arc;
-/// A template.
-#[derive(Clone, Debug)]
-pub struct Template {
+
+use minijinja::machinery::{self, ast};
+use minijinja::{Environment, Expression};
+use serde_json::Value;
+
+use super::analysis::{self, Names};
+use super::{EvalError, Lookup, ParseError, engine};
+
+/// A template, compiled once. Cheap to clone.
+#[derive(Clone)]
+pub struct Template(Arc<Compiled>);
+
+struct Compiled {
     source: String,
+    names: Names,
+    program: Program,
 }
+
+/// The cheapest way to fill the template. Nearly all are text with names in it, and need no interpreter.
+enum Program {
+    /// No holes.
+    Text,
+    /// Nothing but one hole; keeps the type of its value.
+    Hole(Hole),
+    /// Text and holes in turn.
+    Parts(Vec<Part>),
+    /// With statements (`{% if %}`): the whole is a program, the only template of its own environment.
+    Statements(Box<Environment<'static>>),
+}
+
+enum Part {
+    Text(String),
+    Hole(Hole),
+}
+
+enum Hole {
+    /// `{{ name }}`
+    Name(String),
+    /// Anything else between braces.
+    Expression(Expression<'static, 'static>),
+}
+
+/// Name of the template within its environment.
+const ONLY: &str = "template";
+
 impl Template {
-    /// Compiles.
-    pub fn parse(_source: &str) -> Result<Self, ParseError> {
-        todo!()
+    /// Compiles a template.
+    pub fn parse(source: &str) -> Result<Self, ParseError> {
+        if !["{{", "{%", "{#"].iter().any(|open| source.contains(open)) {
+            return Ok(Self::literal(source));
+        }
+        let tree = machinery::parse(source, ONLY, engine::syntax())
+            .map_err(|error| engine::parse_error(&error, source))?;
+        let names = analysis::of_template(&tree)?;
+        let ast::Stmt::Template(root) = &tree else {
+            return Err(ParseError {
+                message: "not a template".to_owned(),
+                range: 0..source.len(),
+                help: None,
+            });
+        };
+        let program = match parts(&root.children, source)? {
+            Some(parts) => match <[Part; 1]>::try_from(parts) {
+                Ok([Part::Hole(hole)]) => Program::Hole(hole),
+                Ok([text]) => Program::Parts(vec![text]),
+                Err(parts) => Program::Parts(parts),
+            },
+            None => {
+                let mut environment = engine::environment().clone();
+                environment
+                    .add_template_owned(ONLY, source.to_owned())
+                    .map_err(|error| engine::parse_error(&error, source))?;
+                Program::Statements(Box::new(environment))
+            }
+        };
+        Ok(Self(Arc::new(Compiled {
+            source: source.to_owned(),
+            names,
+            program,
+        })))
     }
+
     /// A template without holes, whatever its text.
     pub fn literal(text: &str) -> Self {
-        Self {
+        Self(Arc::new(Compiled {
             source: text.to_owned(),
+            names: Names::default(),
+            program: Program::Text,
+        }))
+    }
+
+    /// Its text, as the spec has it.
+    pub fn source(&self) -> &str {
+        &self.0.source
+    }
+
+    /// Whether it has no holes, so that it always yields its own text.
+    pub fn is_literal(&self) -> bool {
+        matches!(self.0.program, Program::Text)
+    }
+
+    /// Names it reads, in the order of first appearance.
+    pub fn reads(&self) -> &[String] {
+        &self.0.names.reads
+    }
+
+    /// Names without which it cannot be rendered. One that is only asked about (`x is defined`, `x | default(1)`), or
+    /// that is read in some cases only, is not among them.
+    pub fn requires(&self) -> &[String] {
+        &self.0.names.requires
+    }
+
+    /// As text: a string as it is, any other value as JSON.
+    pub fn render(&self, values: &Arc<dyn Lookup>) -> Result<String, EvalError> {
+        match &self.0.program {
+            Program::Text => Ok(self.0.source.clone()),
+            Program::Hole(hole) => {
+                let mut text = String::new();
+                self.fill(hole, values, &mut text)?;
+                Ok(text)
+            }
+            Program::Parts(parts) => {
+                let mut text = String::with_capacity(self.0.source.len() + 16);
+                for part in parts {
+                    match part {
+                        Part::Text(constant) => text.push_str(constant),
+                        Part::Hole(hole) => self.fill(hole, values, &mut text)?,
+                    }
+                }
+                Ok(text)
+            }
+            Program::Statements(environment) => environment
+                .get_template(ONLY)
+                .and_then(|template| template.render(engine::scope(values)))
+                .map_err(|error| engine::eval_error(&error, values, self.source(), &self.0.names)),
         }
     }
-    /// Its text.
-    pub fn source(&self) -> &str {
-        &self.source
+
+    /// With its type: a template that is nothing but `{{ expr }}` yields the value of the expression, any other its
+    /// text.
+    pub fn evaluate(&self, values: &Arc<dyn Lookup>) -> Result<Value, EvalError> {
+        match &self.0.program {
+            Program::Hole(hole) => self.value(hole, values),
+            _ => self.render(values).map(Value::String),
+        }
     }
-    /// Names it reads.
-    pub fn reads(&self) -> &[String] {
-        todo!()
+
+    fn fill(
+        &self,
+        hole: &Hole,
+        values: &Arc<dyn Lookup>,
+        text: &mut String,
+    ) -> Result<(), EvalError> {
+        let written = match hole {
+            Hole::Name(name) => match values.lookup(name) {
+                Some(value) => engine::write_text(text, value),
+                None => return Err(self.undefined(name)),
+            },
+            Hole::Expression(_) => engine::write_text(text, &self.value(hole, values)?),
+        };
+        written.map_err(|_| self.error(&"a value could not be written as text"))
     }
-    /// Names without which it cannot be rendered.
-    pub fn requires(&self) -> &[String] {
-        todo!()
+
+    fn value(&self, hole: &Hole, values: &Arc<dyn Lookup>) -> Result<Value, EvalError> {
+        match hole {
+            Hole::Name(name) => values
+                .lookup(name)
+                .cloned()
+                .ok_or_else(|| self.undefined(name)),
+            Hole::Expression(expression) => {
+                let value = engine::evaluate(expression, values, self.source(), &self.0.names)?;
+                engine::to_json(&value).map_err(|problem| self.error(&problem))
+            }
+        }
     }
-    /// As text.
-    pub fn render(&self, _values: &Arc<dyn Lookup>) -> Result<String, EvalError> {
-        todo!()
+
+    fn undefined(&self, name: &str) -> EvalError {
+        self.error(&format_args!("`{name}` is not defined"))
     }
-    /// With its type: a template that is nothing but `{{ expr }}` yields the value of the expression.
-    pub fn evaluate(&self, _values: &Arc<dyn Lookup>) -> Result<Value, EvalError> {
-        todo!()
+
+    fn error(&self, problem: &dyn fmt::Display) -> EvalError {
+        EvalError {
+            message: format!("`{}`: {problem}", self.source()),
+        }
     }
 }
-/// A JSON tree with templates.
-#[derive(Clone, Debug)]
-pub struct JsonTemplate {}
-impl JsonTemplate {
-    /// Compiles every string in the tree; all errors, each with the JSON pointer-like path of the string.
-    pub fn parse(_value: &Value) -> Result<Self, Vec<(Vec<String>, ParseError)>> {
-        todo!()
+
+impl fmt::Debug for Template {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_tuple("Template")
+            .field(&self.source())
+            .finish()
     }
-    /// Its templates.
-    pub fn templates(&self) -> Vec<&Template> {
-        todo!()
+}
+
+/// The template as text and holes in turn; `None` when it has statements.
+fn parts(children: &[ast::Stmt<'_>], source: &str) -> Result<Option<Vec<Part>>, ParseError> {
+    let mut parts = Vec::with_capacity(children.len());
+    for child in children {
+        parts.push(match child {
+            ast::Stmt::EmitRaw(text) => Part::Text(text.raw.to_owned()),
+            ast::Stmt::EmitExpr(emit) => Part::Hole(match &emit.expr {
+                ast::Expr::Var(variable) => Hole::Name(variable.id.to_owned()),
+                _ => {
+                    let span = emit.span();
+                    let text = &source[span.start_offset as usize..span.end_offset as usize];
+                    Hole::Expression(engine::compile(text)?)
+                }
+            }),
+            _ => return Ok(None),
+        });
     }
-    /// The filled tree.
-    pub fn evaluate(&self, _values: &Arc<dyn Lookup>) -> Result<Value, EvalError> {
-        todo!()
-    }
+    Ok(Some(parts))
 }

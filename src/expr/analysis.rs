@@ -1,0 +1,352 @@
+//! Which names an expression reads, and without which it certainly fails: decided on the syntax tree, when it is
+//! compiled.
+//!
+//! A name is *required* when every evaluation in which it has no value fails, whatever the other values are. So a name
+//! that is only asked about (`x is defined`, `x | default(1)`), that stands behind `and`, `or` or a guard, or in one
+//! branch only, is read but not required.
+
+use std::collections::{BTreeSet, HashSet};
+
+use indexmap::IndexSet;
+use minijinja::machinery::{Span, ast};
+use minijinja::{ErrorKind, Value};
+
+use super::{ParseError, engine};
+
+/// What the analysis found.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    /// Every name that is read, in the order of first appearance.
+    pub(super) reads: Vec<String>,
+    /// Those without which evaluation fails, in the same order.
+    pub(super) requires: Vec<String>,
+}
+
+/// Analyses a template.
+pub(super) fn of_template(template: &ast::Stmt<'_>) -> Result<Names, ParseError> {
+    let mut walk = Walk::default();
+    let required = walk.statement(template);
+    walk.finish(&required)
+}
+
+/// Analyses an expression whose value is the result.
+pub(super) fn of_expression(expression: &ast::Expr<'_>) -> Result<Names, ParseError> {
+    let mut walk = Walk::default();
+    let required = walk.expression(expression, Use::Output);
+    walk.finish(&required)
+}
+
+/// What happens to the value of an expression, and so what happens when it is undefined.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// It is the result: neither it nor a part of it may be undefined.
+    Output,
+    /// Something is computed from it: it may not be undefined.
+    Operand,
+    /// Undefined is fine.
+    Tolerated,
+}
+
+type Required = BTreeSet<String>;
+
+#[derive(Default)]
+struct Walk {
+    reads: IndexSet<String>,
+    /// Names bound by the template itself, innermost scope last.
+    locals: Vec<HashSet<String>>,
+    problem: Option<ParseError>,
+}
+
+impl Walk {
+    fn finish(self, required: &Required) -> Result<Names, ParseError> {
+        if let Some(problem) = self.problem {
+            return Err(problem);
+        }
+        Ok(Names {
+            requires: self
+                .reads
+                .iter()
+                .filter(|name| required.contains(*name))
+                .cloned()
+                .collect(),
+            reads: self.reads.into_iter().collect(),
+        })
+    }
+
+    fn statement(&mut self, statement: &ast::Stmt<'_>) -> Required {
+        match statement {
+            ast::Stmt::Template(template) => self.block(&template.children, &[]),
+            ast::Stmt::EmitExpr(emit) => self.expression(&emit.expr, Use::Output),
+            ast::Stmt::EmitRaw(_) => Required::new(),
+            ast::Stmt::ForLoop(each) => {
+                let mut required = self.expression(&each.iter, Use::Operand);
+                let mut locals = vec!["loop".to_owned()];
+                targets(&each.target, &mut locals);
+                let body = self.scoped(&locals, |walk| {
+                    if let Some(filter) = &each.filter_expr {
+                        walk.expression(filter, Use::Operand);
+                    }
+                    walk.statements(&each.body)
+                });
+                // The list may be empty: then it is the other body that is evaluated.
+                let otherwise = self.block(&each.else_body, &[]);
+                required.extend(body.intersection(&otherwise).cloned());
+                required
+            }
+            ast::Stmt::IfCond(branch) => {
+                let mut required = self.expression(&branch.expr, Use::Operand);
+                let yes = self.block(&branch.true_body, &[]);
+                let no = self.block(&branch.false_body, &[]);
+                required.extend(yes.intersection(&no).cloned());
+                required
+            }
+            ast::Stmt::WithBlock(with) => {
+                let mut required = Required::new();
+                let mut locals = Vec::new();
+                for (target, value) in &with.assignments {
+                    required.extend(self.expression(value, Use::Output));
+                    targets(target, &mut locals);
+                }
+                required.extend(self.block(&with.body, &locals));
+                required
+            }
+            ast::Stmt::Set(set) => {
+                // Kept undefined it would only fail later, so this is where it is wanted.
+                let required = self.expression(&set.expr, Use::Output);
+                self.bind(&set.target);
+                required
+            }
+            ast::Stmt::SetBlock(set) => {
+                let mut required = self.block(&set.body, &[]);
+                if let Some(filter) = &set.filter {
+                    required.extend(self.expression(filter, Use::Output));
+                }
+                self.bind(&set.target);
+                required
+            }
+            ast::Stmt::AutoEscape(escape) => self.block(&escape.body, &[]),
+            ast::Stmt::FilterBlock(filter) => {
+                let mut required = self.block(&filter.body, &[]);
+                required.extend(self.expression(&filter.filter, Use::Output));
+                required
+            }
+            ast::Stmt::Do(action) => self.call(&action.call, action.call.span()),
+        }
+    }
+
+    fn statements(&mut self, statements: &[ast::Stmt<'_>]) -> Required {
+        let mut required = Required::new();
+        for statement in statements {
+            required.extend(self.statement(statement));
+        }
+        required
+    }
+
+    fn block(&mut self, statements: &[ast::Stmt<'_>], locals: &[String]) -> Required {
+        self.scoped(locals, |walk| walk.statements(statements))
+    }
+
+    fn scoped(
+        &mut self,
+        locals: &[String],
+        inside: impl FnOnce(&mut Self) -> Required,
+    ) -> Required {
+        self.locals.push(locals.iter().cloned().collect());
+        let required = inside(self);
+        self.locals.pop();
+        required
+    }
+
+    fn bind(&mut self, target: &ast::Expr<'_>) {
+        let mut names = Vec::new();
+        targets(target, &mut names);
+        if let Some(scope) = self.locals.last_mut() {
+            scope.extend(names);
+        }
+    }
+
+    fn expression(&mut self, expression: &ast::Expr<'_>, used: Use) -> Required {
+        match expression {
+            ast::Expr::Var(variable) => self.name(variable.id, used),
+            ast::Expr::Const(_) => Required::new(),
+            ast::Expr::Slice(slice) => {
+                let mut required = self.expression(&slice.expr, Use::Operand);
+                for bound in [&slice.start, &slice.stop, &slice.step]
+                    .into_iter()
+                    .flatten()
+                {
+                    required.extend(self.expression(bound, Use::Operand));
+                }
+                required
+            }
+            ast::Expr::UnaryOp(operation) => self.expression(&operation.expr, Use::Operand),
+            ast::Expr::BinOp(operation) => {
+                let mut required = self.expression(&operation.left, Use::Operand);
+                let right = self.expression(&operation.right, Use::Operand);
+                let short_circuits =
+                    matches!(operation.op, ast::BinOpKind::ScAnd | ast::BinOpKind::ScOr);
+                if !short_circuits {
+                    required.extend(right);
+                }
+                required
+            }
+            ast::Expr::Compare(compare) => {
+                let mut required = self.expression(&compare.expr, Use::Operand);
+                for (index, operand) in compare.ops.iter().enumerate() {
+                    let operand = self.expression(&operand.expr, Use::Operand);
+                    // `a < b < c` stops where the first comparison is false.
+                    if index == 0 {
+                        required.extend(operand);
+                    }
+                }
+                required
+            }
+            ast::Expr::IfExpr(branch) => {
+                let mut required = self.expression(&branch.test_expr, Use::Operand);
+                let yes = self.expression(&branch.true_expr, used);
+                let no = branch
+                    .false_expr
+                    .as_ref()
+                    .map(|otherwise| self.expression(otherwise, used))
+                    .unwrap_or_default();
+                required.extend(yes.intersection(&no).cloned());
+                required
+            }
+            ast::Expr::Filter(filter) => {
+                let subject = self.filter_use(filter.name, filter.span());
+                let mut required = filter
+                    .expr
+                    .as_ref()
+                    .map(|subject_of| self.expression(subject_of, subject))
+                    .unwrap_or_default();
+                required.extend(self.arguments(&filter.args));
+                required
+            }
+            ast::Expr::Test(test) => {
+                let subject = self.test_use(test.name, test.span());
+                let mut required = self.expression(&test.expr, subject);
+                required.extend(self.arguments(&test.args));
+                required
+            }
+            ast::Expr::GetAttr(attribute) => self.expression(&attribute.expr, Use::Operand),
+            ast::Expr::GetItem(item) => {
+                let mut required = self.expression(&item.expr, Use::Operand);
+                required.extend(self.expression(&item.subscript_expr, Use::Operand));
+                required
+            }
+            ast::Expr::Call(call) => self.call(call, call.span()),
+            ast::Expr::List(list) => self.items(&list.items, used),
+            ast::Expr::Tuple(tuple) => self.items(&tuple.items, used),
+            ast::Expr::Map(map) => {
+                let mut required = self.items(&map.keys, used);
+                required.extend(self.items(&map.values, used));
+                required
+            }
+        }
+    }
+
+    fn name(&mut self, name: &str, used: Use) -> Required {
+        if self.locals.iter().any(|scope| scope.contains(name)) {
+            return Required::new();
+        }
+        if !self.reads.contains(name) {
+            self.reads.insert(name.to_owned());
+        }
+        if used == Use::Tolerated {
+            Required::new()
+        } else {
+            Required::from([name.to_owned()])
+        }
+    }
+
+    /// Members of a list or a map: they may be undefined unless the whole is the result.
+    fn items(&mut self, items: &[ast::Expr<'_>], used: Use) -> Required {
+        let used = match used {
+            Use::Output => Use::Output,
+            Use::Operand | Use::Tolerated => Use::Tolerated,
+        };
+        let mut required = Required::new();
+        for item in items {
+            required.extend(self.expression(item, used));
+        }
+        required
+    }
+
+    /// Arguments are evaluated before the call, and it may well tolerate one that is undefined.
+    fn arguments(&mut self, arguments: &[ast::CallArg<'_>]) -> Required {
+        let mut required = Required::new();
+        for argument in arguments {
+            let (ast::CallArg::Pos(value)
+            | ast::CallArg::Kwarg(_, value)
+            | ast::CallArg::PosSplat(value)
+            | ast::CallArg::KwargSplat(value)) = argument;
+            required.extend(self.expression(value, Use::Tolerated));
+        }
+        required
+    }
+
+    fn call(&mut self, call: &ast::Call<'_>, span: Span) -> Required {
+        let mut required = match &call.expr {
+            ast::Expr::Var(function) => {
+                let known = engine::environment()
+                    .globals()
+                    .any(|(name, _)| name == function.id);
+                if !known {
+                    self.complain(span, format!("unknown function `{}`", function.id));
+                }
+                Required::new()
+            }
+            method => self.expression(method, Use::Operand),
+        };
+        required.extend(self.arguments(&call.args));
+        required
+    }
+
+    /// Whether a filter tolerates an undefined subject: the filter itself is asked.
+    fn filter_use(&mut self, name: &str, span: Span) -> Use {
+        let mut state = engine::environment().empty_state();
+        let outcome = state.apply_filter(name, &[Value::UNDEFINED]).err();
+        match outcome.map(|error| error.kind()) {
+            Some(ErrorKind::UnknownFilter) => {
+                self.complain(span, format!("unknown filter `{name}`"));
+                Use::Operand
+            }
+            Some(ErrorKind::UndefinedError) => Use::Operand,
+            _ => Use::Tolerated,
+        }
+    }
+
+    fn test_use(&mut self, name: &str, span: Span) -> Use {
+        let mut state = engine::environment().empty_state();
+        let outcome = state.perform_test(name, &[Value::UNDEFINED]).err();
+        match outcome.map(|error| error.kind()) {
+            Some(ErrorKind::UnknownTest) => {
+                self.complain(span, format!("unknown test `is {name}`"));
+                Use::Operand
+            }
+            Some(ErrorKind::UndefinedError) => Use::Operand,
+            _ => Use::Tolerated,
+        }
+    }
+
+    fn complain(&mut self, span: Span, message: String) {
+        self.problem.get_or_insert(ParseError {
+            message,
+            range: span.start_offset as usize..span.end_offset as usize,
+            help: Some(
+                "filters, tests and functions are those built into minijinja; see `Templates` in docs/spec.md"
+                    .to_owned(),
+            ),
+        });
+    }
+}
+
+/// The names that an assignment binds.
+fn targets(target: &ast::Expr<'_>, names: &mut Vec<String>) {
+    match target {
+        ast::Expr::Var(variable) => names.push(variable.id.to_owned()),
+        ast::Expr::List(list) => list.items.iter().for_each(|item| targets(item, names)),
+        ast::Expr::Tuple(tuple) => tuple.items.iter().for_each(|item| targets(item, names)),
+        _ => {}
+    }
+}

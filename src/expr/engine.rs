@@ -1,0 +1,210 @@
+//! minijinja as venomqa sets it up, and the way of values in and out of it.
+
+use std::sync::{Arc, LazyLock};
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Object, Serde, ValueKind};
+use minijinja::{AutoEscape, Environment, ErrorKind, Expression, UndefinedBehavior, Value};
+use serde_json::Value as Json;
+
+use super::analysis::Names;
+use super::{EvalError, Lookup, ParseError};
+
+/// Instructions one evaluation may take: far more than any honest template needs, and over in well under a second.
+const FUEL: u64 = 1_000_000;
+
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    environment.set_syntax(syntax());
+    // The debug feature is there for the places of syntax errors; its run-time records would cost every evaluation.
+    environment.set_debug(false);
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.set_fuel(Some(FUEL));
+    environment.set_formatter(|output, _state, value| {
+        let json = to_json(value).map_err(|problem| {
+            minijinja::Error::new(ErrorKind::InvalidOperation, problem.to_string())
+        })?;
+        write_text(output, &json).map_err(minijinja::Error::from)
+    });
+    environment
+});
+
+/// The one environment that every expression is compiled in.
+pub(super) fn environment() -> &'static Environment<'static> {
+    &ENVIRONMENT
+}
+
+/// The braces of Jinja, and text exactly as it was written: a final newline is part of a body.
+pub(super) fn syntax() -> SyntaxConfig {
+    let mut builder = SyntaxConfig::builder();
+    builder.keep_trailing_newline(true);
+    // Only delimiters can be invalid, and these are the built-in ones.
+    builder.build().unwrap_or_default()
+}
+
+/// Compiles an expression whose syntax has been checked.
+pub(super) fn compile(source: &str) -> Result<Expression<'static, 'static>, ParseError> {
+    environment()
+        .compile_expression_owned(source.to_owned())
+        .map_err(|error| parse_error(&error, source))
+}
+
+/// Evaluates an expression. `shown` is its text for messages.
+pub(super) fn evaluate(
+    expression: &Expression<'static, 'static>,
+    values: &Arc<dyn Lookup>,
+    shown: &str,
+    names: &Names,
+) -> Result<Value, EvalError> {
+    expression
+        .eval(scope(values))
+        .map_err(|error| eval_error(&error, values, shown, names))
+}
+
+/// The values as minijinja sees them: converted when they are read, and only those.
+pub(super) fn scope(values: &Arc<dyn Lookup>) -> Value {
+    Value::from_object(Scope(values.clone()))
+}
+
+#[derive(Debug)]
+struct Scope(Arc<dyn Lookup>);
+
+impl Object for Scope {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        self.0.lookup(key).map(from_json)
+    }
+}
+
+fn from_json(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::from(()),
+        Json::Bool(value) => Value::from(*value),
+        Json::String(text) => Value::from(text.as_str()),
+        other => Value::from(Serde(other)),
+    }
+}
+
+/// Why a value of the template language is no JSON value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotJson {
+    #[error("the result, or a part of it, is not defined")]
+    Undefined,
+    #[error("the number does not fit into JSON")]
+    Number,
+    #[error("the result is not a value but a function or an object of the template language")]
+    Other,
+}
+
+/// The value as JSON, numbers as they are. Keys that are numbers become text, as JSON has it.
+pub(super) fn to_json(value: &Value) -> Result<Json, NotJson> {
+    Ok(match value.kind() {
+        ValueKind::Undefined => return Err(NotJson::Undefined),
+        ValueKind::None => Json::Null,
+        ValueKind::Bool => Json::Bool(value.is_true()),
+        ValueKind::Number => number(value)?,
+        ValueKind::String => Json::String(value.as_str().ok_or(NotJson::Other)?.to_owned()),
+        ValueKind::Seq | ValueKind::Iterable => value
+            .try_iter()
+            .map_err(|_| NotJson::Other)?
+            .map(|item| to_json(&item))
+            .collect::<Result<_, _>>()?,
+        ValueKind::Map => {
+            let mut map = serde_json::Map::new();
+            for key in value.try_iter().map_err(|_| NotJson::Other)? {
+                let item = value.get_item(&key).map_err(|_| NotJson::Other)?;
+                map.insert(text(&to_json(&key)?), to_json(&item)?);
+            }
+            Json::Object(map)
+        }
+        _ => return Err(NotJson::Other),
+    })
+}
+
+fn number(value: &Value) -> Result<Json, NotJson> {
+    // A float that happens to be whole must stay a float, so integers are told apart first.
+    if value.is_integer() {
+        if let Some(signed) = value.as_i64() {
+            return Ok(signed.into());
+        }
+        return u64::try_from(value.clone())
+            .map(Json::from)
+            .map_err(|_| NotJson::Number);
+    }
+    let float = f64::try_from(value.clone()).map_err(|_| NotJson::Number)?;
+    serde_json::Number::from_f64(float)
+        .map(Json::Number)
+        .ok_or(NotJson::Number)
+}
+
+/// A value where text is wanted: a string as it is, anything else as JSON.
+pub(super) fn text(json: &Json) -> String {
+    match json {
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Appends a value where text is wanted.
+pub(super) fn write_text(output: &mut impl std::fmt::Write, json: &Json) -> std::fmt::Result {
+    match json {
+        Json::String(text) => output.write_str(text),
+        other => write!(output, "{other}"),
+    }
+}
+
+/// What minijinja says about a text that does not parse.
+pub(super) fn parse_error(error: &minijinja::Error, source: &str) -> ParseError {
+    let range = error.range().unwrap_or(0..source.len());
+    ParseError {
+        message: describe(error),
+        range: range.start.min(source.len())..range.end.min(source.len()),
+        help: None,
+    }
+}
+
+/// What minijinja says about an evaluation that failed; undefined names by name.
+pub(super) fn eval_error(
+    error: &minijinja::Error,
+    values: &Arc<dyn Lookup>,
+    shown: &str,
+    names: &Names,
+) -> EvalError {
+    let undefined = |names: &[String]| -> Vec<String> {
+        names
+            .iter()
+            .filter(|name| values.lookup(name).is_none())
+            .map(|name| format!("`{name}`"))
+            .collect()
+    };
+    // Arithmetic on a missing value fails for its type; that the value is missing is the better explanation.
+    let mut missing = undefined(&names.requires);
+    if missing.is_empty() && error.kind() == ErrorKind::UndefinedError {
+        missing = undefined(&names.reads);
+    }
+    let problem = match (missing.as_slice(), error.kind()) {
+        ([name], _) => format!("{name} is not defined"),
+        ([], ErrorKind::UndefinedError) => "reads a part of a value that does not exist".to_owned(),
+        ([], ErrorKind::OutOfFuel) => "takes too long to evaluate".to_owned(),
+        ([], _) => describe(error),
+        (several, _) => format!("not defined: {}", several.join(", ")),
+    };
+    EvalError {
+        message: format!("`{shown}`: {problem}"),
+    }
+}
+
+/// Detail where there is one, else the kind; one line, lower case at the start.
+fn describe(error: &minijinja::Error) -> String {
+    let text = error
+        .detail()
+        .map_or_else(|| error.kind().to_string(), str::to_owned);
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{text}: {cause}"),
+        None => text,
+    }
+}

@@ -1,0 +1,133 @@
+//! A JSON tree whose strings are templates.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{EvalError, Lookup, ParseError, Template};
+
+/// A JSON tree with templates in its strings; keys stay as they are. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct JsonTemplate(Arc<Node>);
+
+#[derive(Debug)]
+enum Node {
+    /// A subtree without holes.
+    Constant(Value),
+    Hole(Template),
+    Array(Vec<Node>),
+    Object(Vec<(String, Node)>),
+}
+
+impl JsonTemplate {
+    /// Compiles every string in the tree; all errors, each with the path of the string: keys, and positions in lists.
+    pub fn parse(value: &Value) -> Result<Self, Vec<(Vec<String>, ParseError)>> {
+        let mut errors = Vec::new();
+        let node = compile(value, &mut Vec::new(), &mut errors);
+        if errors.is_empty() {
+            Ok(Self(Arc::new(node)))
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// Its templates, in the order of the document; strings without holes are left out.
+    pub fn templates(&self) -> Vec<&Template> {
+        let mut templates = Vec::new();
+        collect(&self.0, &mut templates);
+        templates
+    }
+
+    /// The filled tree. A string that is nothing but `{{ expr }}` becomes the value of the expression.
+    pub fn evaluate(&self, values: &Arc<dyn Lookup>) -> Result<Value, EvalError> {
+        fill(&self.0, values)
+    }
+}
+
+fn compile(
+    value: &Value,
+    path: &mut Vec<String>,
+    errors: &mut Vec<(Vec<String>, ParseError)>,
+) -> Node {
+    match value {
+        Value::String(text) => match Template::parse(text) {
+            Ok(template) if template.is_literal() => Node::Constant(value.clone()),
+            Ok(template) => Node::Hole(template),
+            Err(error) => {
+                errors.push((path.clone(), error));
+                Node::Constant(Value::Null)
+            }
+        },
+        Value::Array(items) => {
+            let nodes: Vec<Node> = items
+                .iter()
+                .enumerate()
+                .map(|(index, item)| below(index.to_string(), item, path, errors))
+                .collect();
+            if nodes.iter().all(Node::is_constant) {
+                Node::Constant(value.clone())
+            } else {
+                Node::Array(nodes)
+            }
+        }
+        Value::Object(members) => {
+            let nodes: Vec<(String, Node)> = members
+                .iter()
+                .map(|(key, member)| (key.clone(), below(key.clone(), member, path, errors)))
+                .collect();
+            if nodes.iter().all(|(_, node)| node.is_constant()) {
+                Node::Constant(value.clone())
+            } else {
+                Node::Object(nodes)
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => Node::Constant(value.clone()),
+    }
+}
+
+fn below(
+    step: String,
+    value: &Value,
+    path: &mut Vec<String>,
+    errors: &mut Vec<(Vec<String>, ParseError)>,
+) -> Node {
+    path.push(step);
+    let node = compile(value, path, errors);
+    path.pop();
+    node
+}
+
+impl Node {
+    fn is_constant(&self) -> bool {
+        matches!(self, Self::Constant(_))
+    }
+}
+
+fn collect<'n>(node: &'n Node, templates: &mut Vec<&'n Template>) {
+    match node {
+        Node::Constant(_) => {}
+        Node::Hole(template) => templates.push(template),
+        Node::Array(nodes) => nodes.iter().for_each(|node| collect(node, templates)),
+        Node::Object(members) => members
+            .iter()
+            .for_each(|(_, node)| collect(node, templates)),
+    }
+}
+
+fn fill(node: &Node, values: &Arc<dyn Lookup>) -> Result<Value, EvalError> {
+    Ok(match node {
+        Node::Constant(value) => value.clone(),
+        Node::Hole(template) => template.evaluate(values)?,
+        Node::Array(nodes) => nodes
+            .iter()
+            .map(|node| fill(node, values))
+            .collect::<Result<_, _>>()?,
+        Node::Object(members) => {
+            let mut map = Map::with_capacity(members.len());
+            for (key, node) in members {
+                map.insert(key.clone(), fill(node, values)?);
+            }
+            Value::Object(map)
+        }
+    })
+}
