@@ -1,5 +1,6 @@
 //! venomqa.
 
+pub mod demo;
 pub mod explorer;
 pub mod expr;
 pub mod interrupt;
