@@ -1,8 +1,8 @@
 //! venomqa.
 
-pub mod demo;
 pub mod explorer;
 pub mod expr;
 pub mod interrupt;
 pub mod model;
+pub mod report;
 pub mod world;

@@ -1,0 +1,318 @@
+//! How a run went: figures, actions, what never ran and why, warnings, time, and the headline last, where eyes are.
+
+use super::super::text::{
+    self, Table, clip, count, percent, printable, thousands, wrap, wrap_words,
+};
+use super::super::{Cause, Outcome, Run};
+use super::style::{BAD, BOLD, DIM, DOUBT, GOOD, HINT, Page, paint};
+use crate::explorer::event::{StopReason, TimeSpent};
+
+/// Rows of the action table and of the lists; the JSON report has all.
+const SHOWN: usize = 40;
+/// Width of the labels on the left.
+const LABEL: usize = 13;
+
+pub(super) fn write(page: &mut Page, run: &Run) {
+    page.rule(&printable(&run.model.name));
+    page.gap();
+    figures(page, run);
+    actions(page, run);
+    never_ran(page, run);
+    refused(page, run);
+    advice(page, run);
+    warnings(page, run);
+    failure(page, run);
+    headline(page, run);
+}
+
+fn labelled(page: &mut Page, label: &str, text: &str) {
+    let room = page.room(LABEL + 2);
+    for (position, line) in wrap_words(text, room).iter().enumerate() {
+        let label = if position == 0 { label } else { "" };
+        page.line(&format!(
+            "  {}{line}",
+            paint(DIM, &format!("{label:<LABEL$}"))
+        ));
+    }
+}
+
+fn figures(page: &mut Page, run: &Run) {
+    let summary = &run.summary;
+    let progress = &summary.progress;
+    let ran = run.model.actions.len() - run.never_ran().count();
+    labelled(
+        page,
+        "states",
+        &format!(
+            "{}, the deepest {} from the initial one",
+            thousands(progress.states),
+            count(u64::from(summary.deepest), "step")
+        ),
+    );
+    labelled(
+        page,
+        "transitions",
+        &format!(
+            "{} in {}; {} left the state as it was",
+            thousands(summary.transitions),
+            count(progress.step, "step"),
+            thousands(summary.unchanged_steps)
+        ),
+    );
+    labelled(
+        page,
+        "coverage",
+        &format!(
+            "{}%, {} of {}",
+            percent(progress.coverage),
+            thousands(ran as u64),
+            count(run.model.actions.len() as u64, "action")
+        ),
+    );
+    labelled(page, "ended", &printable(&run.stop_sentence()));
+    labelled(page, "time", &time(&summary.time));
+    labelled(
+        page,
+        "strategy",
+        &format!("{}, seed {}", run.strategy, run.seed),
+    );
+    // Not wrapped: it is there to be copied.
+    page.line(&format!(
+        "  {}{}",
+        paint(DIM, &format!("{:<LABEL$}", "again")),
+        paint(HINT, &printable(&run.repeat))
+    ));
+    page.gap();
+}
+
+/// Total, and the shares. What no part claims is the engine's own.
+fn time(time: &TimeSpent) -> String {
+    let total = time.total.as_secs_f64();
+    if total <= 0.0 {
+        return "none".to_owned();
+    }
+    let parts = [
+        ("HTTP", time.http),
+        ("journal", time.journal),
+        ("restore", time.restore),
+        ("oracles", time.oracles),
+        ("confirm", time.confirm),
+    ];
+    let known: f64 = parts.iter().map(|(_, spent)| spent.as_secs_f64()).sum();
+    let mut shares: Vec<String> = parts
+        .iter()
+        .map(|(name, spent)| format!("{name} {}%", percent(spent.as_secs_f64() / total)))
+        .collect();
+    shares.push(format!(
+        "engine {}%",
+        percent(((total - known) / total).max(0.0))
+    ));
+    format!("{}: {}", text::duration(time.total), shares.join(", "))
+}
+
+fn actions(page: &mut Page, run: &Run) {
+    let mut table = Table::new(["action", "runs", "new states", "answers"]);
+    for (_, action, seen) in run.actions().take(SHOWN) {
+        let answers: Vec<String> = seen
+            .statuses
+            .iter()
+            .map(|(status, runs)| format!("{status} x {}", thousands(*runs)))
+            .collect();
+        table.push(vec![
+            printable(&action.name),
+            thousands(seen.runs),
+            thousands(seen.new_states),
+            if seen.runs == 0 {
+                "never ran".to_owned()
+            } else {
+                answers.join(", ")
+            },
+        ]);
+    }
+    if table.is_empty() {
+        return;
+    }
+    let (heading, lines) = table.lines(page.room(2));
+    page.line(&format!("  {}", paint(DIM, &heading)));
+    for line in lines {
+        page.line(&format!("  {line}"));
+    }
+    more(page, run.model.actions.len());
+    page.gap();
+}
+
+/// Says how many entries of a list are not shown.
+fn more(page: &mut Page, total: usize) {
+    if total > SHOWN {
+        page.line(&format!(
+            "  {}",
+            paint(
+                DIM,
+                &format!(
+                    "… and {} more, see `--report json=PATH`",
+                    thousands((total - SHOWN) as u64)
+                )
+            )
+        ));
+    }
+}
+
+fn entry(page: &mut Page, name: &str, text: &str) {
+    let room = page.room(6);
+    page.line(&format!("  {}", paint(BOLD, &clip(&printable(name), room))));
+    for line in wrap_words(&printable(text), room) {
+        page.line(&format!("      {line}"));
+    }
+}
+
+fn never_ran(page: &mut Page, run: &Run) {
+    let total = run.never_ran().count();
+    if total == 0 {
+        return;
+    }
+    page.line(&format!(" {}", paint(DOUBT, "never ran")));
+    for (action, seen) in run.never_ran().take(SHOWN) {
+        entry(
+            page,
+            &action.name,
+            seen.never_ran.as_deref().unwrap_or("the run ended before"),
+        );
+    }
+    more(page, total);
+    page.gap();
+}
+
+fn refused(page: &mut Page, run: &Run) {
+    let names: Vec<String> = run
+        .always_refused()
+        .map(|(action, _)| printable(&action.name))
+        .collect();
+    if names.is_empty() {
+        return;
+    }
+    page.line(&format!(
+        " {} {}",
+        paint(DOUBT, "refused every time"),
+        paint(
+            DIM,
+            "(only answers of 400 and above, and the spec does not expect them)"
+        )
+    ));
+    let room = page.room(2);
+    for line in wrap(&names[..names.len().min(SHOWN)], room) {
+        page.line(&format!("  {line}"));
+    }
+    more(page, names.len());
+    page.gap();
+}
+
+fn advice(page: &mut Page, run: &Run) {
+    let advice: Vec<(&str, &str)> = run
+        .actions()
+        .filter_map(|(_, action, seen)| Some((action.name.as_str(), seen.advice.as_deref()?)))
+        .collect();
+    if advice.is_empty() {
+        return;
+    }
+    page.line(&format!(" {}", paint(HINT, "advice")));
+    for (name, text) in advice.iter().take(SHOWN) {
+        entry(page, name, text);
+    }
+    more(page, advice.len());
+    page.gap();
+}
+
+fn warnings(page: &mut Page, run: &Run) {
+    for warning in &run.summary.warnings {
+        let style = if warning.untrusted { BAD } else { DOUBT };
+        let head = format!("warning[{}]", warning.code);
+        page.line(&format!(" {}", paint(style, &head)));
+        for line in wrap_words(&printable(&warning.message), page.room(6)) {
+            page.line(&format!("      {line}"));
+        }
+        if warning.untrusted {
+            page.line("      because of this the verdicts of the run cannot be relied on");
+        }
+        help(page, warning.help.as_deref());
+        page.gap();
+    }
+}
+
+fn help(page: &mut Page, help: Option<&str>) {
+    let Some(text) = help else { return };
+    for (position, line) in wrap_words(&printable(text), page.room(12))
+        .iter()
+        .enumerate()
+    {
+        let label = if position == 0 { "help:" } else { "     " };
+        page.line(&format!("      {} {line}", paint(HINT, label)));
+    }
+}
+
+fn failure(page: &mut Page, run: &Run) {
+    if let StopReason::Failed {
+        message,
+        details,
+        help: next,
+        path,
+        ..
+    } = &run.summary.stop
+    {
+        error(page, message, details, next.as_deref());
+        if !path.is_empty() {
+            page.line("      after");
+            for (position, action) in path.iter().enumerate() {
+                page.line(&format!(
+                    "      {:>3} {DIM}│{DIM:#} {}",
+                    position + 1,
+                    printable(&run.model.action(*action).name)
+                ));
+            }
+        }
+        page.gap();
+    }
+    if let Some(failed) = &run.cleanup {
+        error(
+            page,
+            &failed.message,
+            &failed.details,
+            failed.help.as_deref(),
+        );
+        page.gap();
+    }
+}
+
+fn error(page: &mut Page, message: &str, details: &[String], next: Option<&str>) {
+    let mut lines = wrap_words(&printable(message), page.room(8)).into_iter();
+    page.line(&format!(
+        " {} {}",
+        paint(BAD, "error:"),
+        lines.next().unwrap_or_default()
+    ));
+    for line in lines {
+        page.line(&format!("        {line}"));
+    }
+    for detail in details {
+        for line in detail.lines() {
+            page.line(&format!("      {DIM}│{DIM:#} {}", printable(line)));
+        }
+    }
+    help(page, next);
+}
+
+fn headline(page: &mut Page, run: &Run) {
+    let style = match run.outcome() {
+        Outcome::Clean => GOOD,
+        Outcome::Incomplete | Outcome::Interrupted => DOUBT,
+        Outcome::Violations | Outcome::Failed => BAD,
+    };
+    page.line(&paint(style, &printable(&run.headline())));
+    // The headline names the first cause; the others must not get lost behind it.
+    for cause in run.causes().iter().skip(1) {
+        let text = match cause {
+            Cause::Stopped(text) | Cause::Cleanup(text) | Cause::Untrusted(text) => text.as_str(),
+            Cause::NoStep => "no step was taken",
+        };
+        page.line(&format!("and: {}", printable(text)));
+    }
+}

@@ -1,0 +1,305 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::*;
+use crate::explorer::budget::Limits;
+use crate::explorer::event::{ActionSummary, Progress, StopReason, Summary, TimeSpent};
+use crate::model::{
+    Action, ActionId, Body, Cell, Confirmation, Evidence, Finding, InvariantId, Model, OracleId,
+    PathStep, Request, Response, RowChange, RowDelta, Severity, StepRecord, Table, TableId,
+    TableKind, Violation, row_key,
+};
+use crate::report::Outcome;
+use crate::world::{Warning, WorldError, WorldErrorKind};
+
+fn plain(run: &Run) -> String {
+    anstream::adapter::strip_str(&page(run, 80)).to_string()
+}
+
+fn orders() -> Arc<Table> {
+    Arc::new(Table {
+        id: TableId(1),
+        system: "db".into(),
+        name: "orders".to_owned(),
+        columns: ["id", "status", "total", "refunded"]
+            .map(str::to_owned)
+            .into(),
+        kind: TableKind::Rows,
+        observed: true,
+        ignored_columns: vec![false; 4],
+    })
+}
+
+fn order(status: &str, refunded: i64) -> crate::model::Row {
+    [
+        Cell::Integer(1),
+        Cell::text(status),
+        Cell::Integer(100),
+        Cell::Integer(refunded),
+    ]
+    .into()
+}
+
+fn step(
+    action: u32,
+    target: &str,
+    body: &serde_json::Value,
+    status: u16,
+    answer: &serde_json::Value,
+    rows: (Option<crate::model::Row>, Option<crate::model::Row>),
+) -> PathStep {
+    PathStep {
+        action: ActionId(action),
+        record: Some(Arc::new(StepRecord {
+            request: Request {
+                method: "POST".to_owned(),
+                target: target.to_owned(),
+                headers: vec![("Authorization".to_owned(), "Bearer s3cret".to_owned())],
+                body: Some(body.to_string().into_bytes().into()),
+            },
+            response: Response {
+                status,
+                headers: Vec::new(),
+                body: Body::new(answer.to_string().into_bytes()),
+                duration: Duration::from_millis(2),
+            },
+            extracted: Vec::new(),
+            extract_failures: Vec::new(),
+            rows: RowDelta::new(vec![RowChange {
+                table: orders(),
+                key: row_key([Cell::Integer(1)]),
+                before: rows.0,
+                after: rows.1,
+            }]),
+        })),
+    }
+}
+
+fn refunded_twice() -> Violation {
+    Violation {
+        number: 1,
+        finding: Finding {
+            oracle: OracleId::Invariant(InvariantId(0)),
+            name: "no_over_refund".into(),
+            severity: Severity::Critical,
+            message: "an order was refunded for more than it cost".to_owned(),
+            evidence: Evidence::Rows {
+                columns: ["id", "total", "refunded"].map(str::to_owned).into(),
+                rows: vec![vec![json!(1), json!(100), json!(200)]],
+                total: 1,
+                expected: "no row".to_owned(),
+            },
+        },
+        action: ActionId(1),
+        first_step: 37,
+        occurrences: 4,
+        path: vec![
+            step(
+                0,
+                "/orders",
+                &json!({ "amount": 100 }),
+                201,
+                &json!({ "id": 1, "total": 100, "note": "a very long note ".repeat(20) }),
+                (None, Some(order("open", 0))),
+            ),
+            step(
+                1,
+                "/orders/1/refund",
+                &json!({ "amount": 100 }),
+                200,
+                &json!({ "refunded": 100 }),
+                (Some(order("open", 0)), Some(order("refunded", 100))),
+            ),
+            step(
+                1,
+                "/orders/1/refund",
+                &json!({ "amount": 100 }),
+                200,
+                &json!({ "refunded": 200 }),
+                (Some(order("refunded", 100)), Some(order("refunded", 200))),
+            ),
+        ],
+        confirmation: Confirmation::Confirmed,
+    }
+}
+
+fn seen(runs: u64, statuses: &[(u16, u64)], new_states: u64) -> ActionSummary {
+    ActionSummary {
+        runs,
+        statuses: statuses.to_vec(),
+        new_states,
+        ..ActionSummary::default()
+    }
+}
+
+fn run() -> Run {
+    let actions = ["create_order", "refund_order(n=100)"].map(Action::named);
+    Run {
+        spec: "specs/shop.yaml".to_owned(),
+        model: Arc::new(Model {
+            name: "shop".to_owned(),
+            actions: actions.into(),
+            ..Model::default()
+        }),
+        strategy: "dfs".to_owned(),
+        seed: 1,
+        limits: Limits::default(),
+        repeat: "venomqa explore specs/shop.yaml --strategy dfs --seed 1 --max-steps 500"
+            .to_owned(),
+        summary: Summary {
+            progress: Progress {
+                step: 40,
+                max_steps: 500,
+                states: 12,
+                coverage: 1.0,
+                violations: 0,
+            },
+            stop: StopReason::Complete {
+                depth_limited: false,
+            },
+            transitions: 40,
+            untried: 0,
+            deepest: 4,
+            unchanged_steps: 3,
+            actions: vec![
+                seen(20, &[(201, 20)], 6),
+                seen(20, &[(200, 12), (409, 8)], 5),
+            ],
+            violations: Vec::new(),
+            warnings: Vec::new(),
+            time: TimeSpent {
+                total: Duration::from_millis(800),
+                http: Duration::from_millis(600),
+                journal: Duration::from_millis(40),
+                restore: Duration::from_millis(80),
+                oracles: Duration::from_millis(40),
+                confirm: Duration::from_millis(8),
+            },
+        },
+        cleanup: None,
+    }
+}
+
+#[test]
+fn a_violation_is_told_as_a_story_that_ends_with_the_rows_that_prove_it() {
+    let mut run = run();
+    run.summary.violations.push(refunded_twice());
+    insta::assert_snapshot!(plain(&run), @"");
+}
+
+#[test]
+fn actions_that_never_ran_keep_a_run_from_looking_clean() {
+    let mut run = run();
+    run.summary.actions[1] = ActionSummary {
+        never_ran: Some("needs `create_order`, which was refused every time".to_owned()),
+        ..ActionSummary::default()
+    };
+    run.summary.actions[0].advice = Some("it never changed a state".to_owned());
+    run.summary.progress.coverage = 0.5;
+    run.summary.stop = StopReason::MaxSteps;
+    run.summary.untried = 7;
+    assert_eq!(run.outcome(), Outcome::Incomplete);
+    insta::assert_snapshot!(plain(&run), @"");
+}
+
+#[test]
+fn a_run_that_was_only_refused_does_not_look_clean() {
+    let mut run = run();
+    run.summary.actions = vec![
+        seen(20, &[(401, 20)], 0),
+        seen(20, &[(404, 12), (422, 8)], 0),
+    ];
+    assert_eq!(run.outcome(), Outcome::Incomplete);
+    assert_eq!(
+        run.headline(),
+        "no violation found in 40 steps, but every request was refused"
+    );
+}
+
+#[test]
+fn a_run_without_a_step_has_failed() {
+    let mut run = run();
+    run.summary.progress.step = 0;
+    run.summary.actions = vec![ActionSummary::default(); 2];
+    assert_eq!(run.outcome(), Outcome::Failed);
+    assert!(
+        run.headline().starts_with("nothing was tested"),
+        "{}",
+        run.headline()
+    );
+}
+
+#[test]
+fn a_failure_shows_its_details_its_path_and_what_to_do() {
+    let mut run = run();
+    run.summary.stop = StopReason::Failed {
+        kind: WorldErrorKind::Service,
+        message: "the service died with exit status 101".to_owned(),
+        details: vec!["thread 'main' panicked\n\u{1b}[31mindex out of bounds".to_owned()],
+        help: Some("look at the last request".to_owned()),
+        path: vec![ActionId(0), ActionId(1)],
+    };
+    run.cleanup = Some(WorldError::new(
+        WorldErrorKind::System,
+        "`shop.db` is locked",
+    ));
+    insta::assert_snapshot!(plain(&run).split_once("answers\n").unwrap().1, @"");
+}
+
+#[test]
+fn an_untrusted_warning_makes_the_run_fail_although_it_went_on() {
+    let mut run = run();
+    run.summary.warnings.push(Warning {
+        code: "hidden-state",
+        message: "`GET /orders` answers differently after a restore".to_owned(),
+        help: Some("declare `after_restore`".to_owned()),
+        untrusted: true,
+    });
+    assert_eq!(run.outcome(), Outcome::Failed);
+    insta::assert_snapshot!(plain(&run).split_once("answers\n").unwrap().1, @"");
+}
+
+#[test]
+fn no_line_is_wider_than_the_page_and_secrets_are_not_shown() {
+    let mut run = run();
+    run.repeat = "venomqa explore".to_owned();
+    run.summary.violations.push(refunded_twice());
+    for width in [60, 80, 100, 160] {
+        let text = anstream::adapter::strip_str(&page(&run, width)).to_string();
+        for line in text.lines() {
+            assert!(super::super::text::width(line) <= width, "{width}: {line}");
+        }
+        assert!(!text.contains("s3cret"));
+    }
+}
+
+/// A writer whose reader has gone away, or whose disk is full.
+struct Broken(std::io::ErrorKind);
+
+impl Write for Broken {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        Err(self.0.into())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_broken_pipe_is_no_error_and_a_full_disk_is_one() {
+    let finish = |kind| {
+        let mut console = Console::new(Box::new(Broken(kind)), false, 100);
+        console.run(&run());
+        console.finish(0)
+    };
+    assert!(finish(std::io::ErrorKind::BrokenPipe).is_ok());
+    let error = finish(std::io::ErrorKind::StorageFull).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("the console report could not be written to standard output"),
+        "{error}"
+    );
+}

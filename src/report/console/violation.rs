@@ -1,0 +1,296 @@
+//! One violation: what is wrong, the path to it, what proves it.
+
+use serde_json::Value;
+
+use super::super::Run;
+use super::super::text::{self, Table, clip, count, printable, wrap, wrap_words};
+use super::style::{
+    ADDED, BAD, BOLD, CHANGED, DIM, DOUBT, GOOD, Page, REMOVED, paint, severity, status,
+};
+use crate::model::{
+    Body, Cell, Confirmation, Evidence, PathStep, RowChange, StepRecord, Violation,
+};
+
+/// Changed rows shown for one step; the JSON report has all.
+const SHOWN_CHANGES: usize = 8;
+/// Lines that one inserted or deleted row may take.
+const SHOWN_ROW_LINES: usize = 3;
+/// Left edge of what belongs to a numbered step: number, rule, blank.
+const GUTTER: usize = 6;
+
+pub(super) fn write(page: &mut Page, run: &Run, violation: &Violation, number: usize) {
+    let finding = &violation.finding;
+    let total = run.summary.violations.len();
+    page.rule(&format!("violation {number} of {total}"));
+    page.gap();
+    let badge = format!(" {} ", finding.severity.name().to_uppercase());
+    page.line(&format!(
+        "{} {}",
+        paint(severity(finding.severity), &badge),
+        paint(BOLD, &finding.name)
+    ));
+    for line in wrap_words(&printable(&finding.message), page.room(1)) {
+        page.line(&format!(" {line}"));
+    }
+    confirmation(page, violation);
+    page.gap();
+    let several_systems = several_systems(&violation.path);
+    for (position, step) in violation.path.iter().enumerate() {
+        let last = position + 1 == violation.path.len();
+        path_step(page, run, step, position + 1, last, several_systems);
+    }
+    page.gap();
+    evidence(page, &finding.evidence);
+    page.gap();
+}
+
+fn confirmation(page: &mut Page, violation: &Violation) {
+    let (style, text) = match &violation.confirmation {
+        Confirmation::Confirmed => (
+            GOOD,
+            "confirmed: happened again when replayed from the initial state".to_owned(),
+        ),
+        Confirmation::Unconfirmed(reason) => (DOUBT, format!("unconfirmed: {reason}")),
+        Confirmation::NotTried(reason) => (DOUBT, format!("not confirmed: {reason}")),
+    };
+    let seen = match violation.occurrences {
+        0 | 1 => format!("seen once, at step {}", violation.first_step),
+        times => format!(
+            "seen {} times, first at step {}",
+            text::thousands(times),
+            violation.first_step
+        ),
+    };
+    for line in wrap_words(&printable(&text), page.room(1)) {
+        page.line(&format!(" {}", paint(style, &line)));
+    }
+    page.line(&format!(" {}", paint(DIM, &seen)));
+}
+
+fn several_systems(path: &[PathStep]) -> bool {
+    let mut systems = path
+        .iter()
+        .filter_map(|step| step.record.as_ref())
+        .flat_map(|record| record.rows.rows())
+        .map(|change| &change.table.system);
+    let first = systems.next();
+    systems.any(|system| Some(system) != first)
+}
+
+fn path_step(
+    page: &mut Page,
+    run: &Run,
+    step: &PathStep,
+    number: usize,
+    last: bool,
+    several_systems: bool,
+) {
+    let name = &run.model.action(step.action).name;
+    let mark = if last { BAD } else { BOLD };
+    page.line(&format!(
+        "{} {DIM}│{DIM:#} {}",
+        paint(mark, &format!("{number:>3}")),
+        paint(mark, &printable(name))
+    ));
+    let Some(record) = &step.record else {
+        return;
+    };
+    exchange(page, record);
+    let changes: Vec<&RowChange> = record.rows.rows().collect();
+    for change in changes.iter().take(SHOWN_CHANGES) {
+        row_change(page, change, several_systems);
+    }
+    if changes.len() > SHOWN_CHANGES {
+        let more = count((changes.len() - SHOWN_CHANGES) as u64, "more row");
+        gutter(
+            page,
+            &paint(DIM, &format!("… and {more}, see `--report json=PATH`")),
+        );
+    }
+    for failure in &record.extract_failures {
+        let room = page.room(GUTTER);
+        gutter(page, &paint(BAD, &clip(&printable(failure), room)));
+    }
+}
+
+fn gutter(page: &mut Page, line: &str) {
+    page.line(&format!("    {DIM}│{DIM:#} {line}"));
+}
+
+/// The request on one line, the answer on the next.
+fn exchange(page: &mut Page, record: &StepRecord) {
+    let room = page.room(GUTTER);
+    let request = &record.request;
+    let head = clip(
+        &format!("{} {}", request.method, printable(&request.target)),
+        room,
+    );
+    let body = request
+        .body
+        .as_ref()
+        .map(|bytes| Body::new(bytes.clone()))
+        .map(|body| short_body(&body, room.saturating_sub(text::width(&head) + 1)))
+        .unwrap_or_default();
+    gutter(page, &format!("{head} {}", paint(DIM, &body)));
+
+    let response = &record.response;
+    let code = response.status.to_string();
+    let body = short_body(&response.body, room.saturating_sub(code.len() + 3));
+    gutter(
+        page,
+        &format!(
+            "{DIM}→{DIM:#} {} {}",
+            paint(status(response.status), &code),
+            paint(DIM, &body)
+        ),
+    );
+}
+
+/// A body in so many columns; nothing when that is too narrow to say anything.
+fn short_body(body: &Body, columns: usize) -> String {
+    if body.length == 0 || columns < 8 {
+        return String::new();
+    }
+    if let Some(value) = body.json() {
+        return text::json(value, columns);
+    }
+    // More than a terminal holds need not be made printable.
+    let start: String = body.text().chars().take(columns * 2).collect();
+    let mut shown = clip(&printable(&start), columns);
+    if body.is_cut() {
+        let note = format!(" ({})", count(body.length, "byte"));
+        shown = format!(
+            "{}{note}",
+            clip(&shown, columns.saturating_sub(text::width(&note)))
+        );
+    }
+    shown
+}
+
+fn row_change(page: &mut Page, change: &RowChange, several_systems: bool) {
+    let key: Vec<String> = change.key.iter().map(cell).collect();
+    let system = if several_systems {
+        format!("{}.", change.table.system)
+    } else {
+        String::new()
+    };
+    let name = clip(
+        &printable(&format!(
+            "{system}{}[{}]",
+            change.table.name,
+            key.join(", ")
+        )),
+        page.room(GUTTER) / 2,
+    );
+    let columns = &change.table.columns;
+    let all = |row: &crate::model::Row| -> Vec<String> {
+        columns
+            .iter()
+            .zip(row.iter())
+            .map(|(column, value)| format!("{} {}", printable(column), cell(value)))
+            .collect()
+    };
+    let (sign, style, parts) = match (&change.before, &change.after) {
+        (Some(before), Some(after)) => (
+            '~',
+            CHANGED,
+            columns
+                .iter()
+                .zip(before.iter().zip(after.iter()))
+                .filter(|(_, (before, after))| before != after)
+                .map(|(column, (before, after))| {
+                    format!("{} {} -> {}", printable(column), cell(before), cell(after))
+                })
+                .collect(),
+        ),
+        (None, Some(after)) => ('+', ADDED, all(after)),
+        (Some(before), None) => ('-', REMOVED, all(before)),
+        (None, None) => return,
+    };
+    let indent = text::width(&name) + 4;
+    let mut lines = wrap(&parts, page.room(GUTTER + indent));
+    if lines.len() > SHOWN_ROW_LINES {
+        lines.truncate(SHOWN_ROW_LINES);
+        if let Some(line) = lines.last_mut() {
+            line.push_str(" …");
+        }
+    }
+    for (position, line) in lines.iter().enumerate() {
+        if position == 0 {
+            gutter(
+                page,
+                &format!("{}  {line}", paint(style, &format!("{sign} {name}"))),
+            );
+        } else {
+            gutter(page, &format!("{}{line}", " ".repeat(indent)));
+        }
+    }
+}
+
+/// A cell as a value: text in quotes, so that `"1"` is not `1` and `"NULL"` is not `NULL`.
+fn cell(cell: &Cell) -> String {
+    match cell {
+        Cell::Text(_) => text::json(&cell.to_json(), 40),
+        other => clip(&other.to_string(), 40),
+    }
+}
+
+fn evidence(page: &mut Page, evidence: &Evidence) {
+    match evidence {
+        Evidence::Rows {
+            columns,
+            rows,
+            total,
+            expected,
+        } => {
+            let found = count(*total as u64, "row");
+            let shown = if rows.len() < *total {
+                format!(", the first {} are", rows.len())
+            } else {
+                String::new()
+            };
+            let colon = if rows.is_empty() { "" } else { ":" };
+            page.line(&format!(
+                " {} {}, {} {found}{shown}{colon}",
+                paint(BOLD, "expected"),
+                clip(&printable(expected), page.room(30)),
+                paint(BOLD, "found"),
+            ));
+            if rows.is_empty() {
+                return;
+            }
+            page.gap();
+            let mut table = Table::new(columns.iter().map(|column| printable(column)));
+            for row in rows {
+                table.push(row.iter().map(plain).collect());
+            }
+            let (heading, lines) = table.lines(page.room(3));
+            page.line(&format!("   {}", paint(DIM, &heading)));
+            for line in lines {
+                page.line(&format!("   {line}"));
+            }
+        }
+        Evidence::Values { expected, actual } => {
+            let room = page.room(11);
+            for (label, text) in [("expected", expected), ("found", actual)] {
+                for (position, line) in wrap_words(&printable(text), room).iter().enumerate() {
+                    let label = if position == 0 { label } else { "" };
+                    page.line(&format!(
+                        " {} {}",
+                        paint(BOLD, &format!("{label:>8}")),
+                        clip(line, room)
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// A value in a table, where quotes would only be noise.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        Value::String(string) => printable(string),
+        other => text::json(other, 60),
+    }
+}
