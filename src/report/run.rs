@@ -194,15 +194,13 @@ impl Run {
                     Some(Cause::Cleanup(_)) => "the run left traces",
                     Some(Cause::Untrusted(_)) | None => "the run cannot be trusted",
                 };
-                if steps == 0 {
-                    verb.to_owned()
-                } else if found == 0 {
-                    format!(
-                        "{verb}: no violation in {}, which proves nothing",
-                        count(steps, "step")
-                    )
-                } else {
-                    format!("{verb}: {} in {}", self.tally(), count(steps, "step"))
+                let steps = count(steps, "step");
+                match (summary.progress.step, found) {
+                    (0, _) => verb.to_owned(),
+                    (_, 0) => {
+                        format!("{verb} after {steps}: no violation so far, which proves nothing")
+                    }
+                    _ => format!("{verb} after {steps}: {}", self.tally()),
                 }
             }
             Outcome::Violations => format!("{} in {}", self.tally(), count(steps, "step")),

@@ -306,6 +306,6 @@ mod tests {
         table.push(vec!["100".into(), "a name that is quite long".into()]);
         let (heading, rows) = table.lines(20);
         assert_eq!(heading, " id  name");
-        assert_eq!(rows, ["  1  short", "100  a name that i…"]);
+        assert_eq!(rows, ["  1  short", "100  a name that is…"]);
     }
 }

@@ -79,7 +79,7 @@ fn figures(page: &mut Page, run: &Run) {
     // Not wrapped: it is there to be copied.
     page.line(&format!(
         "  {}{}",
-        paint(DIM, &format!("{:<LABEL$}", "again")),
+        paint(DIM, &format!("{:<LABEL$}", "repeat")),
         paint(HINT, &printable(&run.repeat))
     ));
     page.gap();

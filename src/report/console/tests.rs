@@ -186,7 +186,49 @@ fn run() -> Run {
 fn a_violation_is_told_as_a_story_that_ends_with_the_rows_that_prove_it() {
     let mut run = run();
     run.summary.violations.push(refunded_twice());
-    insta::assert_snapshot!(plain(&run), @"");
+    insta::assert_snapshot!(plain(&run), @r#"
+    ── violation 1 of 1 ────────────────────────────────────────────────────────────
+
+     CRITICAL  no_over_refund
+     an order was refunded for more than it cost
+     confirmed: happened again when replayed from the initial state
+     seen 4 times, first at step 37
+
+      1 │ create_order
+        │ POST /orders {"amount": 100}
+        │ → 201 {"id": 1, "total": 100, "note": "a very long note a …"}
+        │ + orders[1]  id 1, status "open", total 100, refunded 0
+      2 │ refund_order(n=100)
+        │ POST /orders/1/refund {"amount": 100}
+        │ → 200 {"refunded": 100}
+        │ ~ orders[1]  status "open" -> "refunded", refunded 0 -> 100
+      3 │ refund_order(n=100)
+        │ POST /orders/1/refund {"amount": 100}
+        │ → 200 {"refunded": 200}
+        │ ~ orders[1]  refunded 100 -> 200
+
+     expected no row, found 1 row:
+
+       id  total  refunded
+        1    100       200
+
+    ── shop ────────────────────────────────────────────────────────────────────────
+
+      states       12, the deepest 4 steps from the initial one
+      transitions  40 in 40 steps; 3 left the state as it was
+      coverage     100%, 2 of 2 actions
+      ended        complete: every reachable state within these limits was visited
+      time         800 ms: HTTP 75%, journal 5%, restore 10%, oracles 5%, confirm
+                   1%, engine 4%
+      strategy     dfs, seed 1
+      repeat       venomqa explore specs/shop.yaml --strategy dfs --seed 1 --max-steps 500
+
+      action               runs  new states  answers
+      create_order           20           6  201 x 20
+      refund_order(n=100)    20           5  200 x 12, 409 x 8
+
+    1 violation (1 critical) in 40 steps
+    "#);
 }
 
 #[test]
@@ -201,7 +243,33 @@ fn actions_that_never_ran_keep_a_run_from_looking_clean() {
     run.summary.stop = StopReason::MaxSteps;
     run.summary.untried = 7;
     assert_eq!(run.outcome(), Outcome::Incomplete);
-    insta::assert_snapshot!(plain(&run), @"");
+    insta::assert_snapshot!(plain(&run), @r#"
+    ── shop ────────────────────────────────────────────────────────────────────────
+
+      states       12, the deepest 4 steps from the initial one
+      transitions  40 in 40 steps; 3 left the state as it was
+      coverage     50%, 1 of 2 actions
+      ended        `--max-steps`: all 500 steps were taken; 7 enabled (state,
+                   action) pairs left to try
+      time         800 ms: HTTP 75%, journal 5%, restore 10%, oracles 5%, confirm
+                   1%, engine 4%
+      strategy     dfs, seed 1
+      repeat       venomqa explore specs/shop.yaml --strategy dfs --seed 1 --max-steps 500
+
+      action               runs  new states  answers
+      create_order           20           6  201 x 20
+      refund_order(n=100)     0           0  never ran
+
+     never ran
+      refund_order(n=100)
+          needs `create_order`, which was refused every time
+
+     advice
+      create_order
+          it never changed a state
+
+    no violation found in 40 steps, but 1 of 2 actions never ran
+    "#);
 }
 
 #[test]
@@ -245,7 +313,23 @@ fn a_failure_shows_its_details_its_path_and_what_to_do() {
         WorldErrorKind::System,
         "`shop.db` is locked",
     ));
-    insta::assert_snapshot!(plain(&run).split_once("answers\n").unwrap().1, @"");
+    insta::assert_snapshot!(plain(&run).split_once("answers\n").unwrap().1, @r#"
+      create_order           20           6  201 x 20
+      refund_order(n=100)    20           5  200 x 12, 409 x 8
+
+     error: the service died with exit status 101
+          │ thread 'main' panicked
+          │ \u{1b}[31mindex out of bounds
+          help: look at the last request
+          after
+            1 │ create_order
+            2 │ refund_order(n=100)
+
+     error: `shop.db` is locked
+
+    the run failed after 40 steps: no violation so far, which proves nothing
+    and: `shop.db` is locked
+    "#);
 }
 
 #[test]
@@ -258,7 +342,17 @@ fn an_untrusted_warning_makes_the_run_fail_although_it_went_on() {
         untrusted: true,
     });
     assert_eq!(run.outcome(), Outcome::Failed);
-    insta::assert_snapshot!(plain(&run).split_once("answers\n").unwrap().1, @"");
+    insta::assert_snapshot!(plain(&run).split_once("answers\n").unwrap().1, @r#"
+      create_order           20           6  201 x 20
+      refund_order(n=100)    20           5  200 x 12, 409 x 8
+
+     warning[hidden-state]
+          `GET /orders` answers differently after a restore
+          because of this the verdicts of the run cannot be relied on
+          help: declare `after_restore`
+
+    the run cannot be trusted after 40 steps: no violation so far, which proves nothing
+    "#);
 }
 
 #[test]
