@@ -1,8 +1,10 @@
 //! venomqa.
 
+pub mod evidence;
 pub mod explorer;
 pub mod expr;
 pub mod interrupt;
 pub mod model;
 pub mod report;
+pub mod random;
 pub mod world;

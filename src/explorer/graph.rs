@@ -1,5 +1,481 @@
-//! What is known of the graph.
+//! What is known of the graph: states, transitions, and what is still to be tried.
+//!
+//! Everything is indexed by dense numbers, and every question a strategy asks per step has an answer whose cost does
+//! not grow with the number of steps.
+
+use hashbrown::HashTable;
+use serde::Serialize;
+
+use crate::model::{ActionId, Context, Digest, Facts, Model};
+
+use super::situation::{SituationId, Situations};
+
+/// The states and transitions found so far.
+#[derive(Debug)]
+pub struct Graph {
+    states: Vec<State>,
+    /// Untried actions: `words` words of bits for each state.
+    untried: Vec<u64>,
+    words: usize,
+    by_fingerprint: HashTable<StateId>,
+    transitions: Vec<Transition>,
+    situations: Situations,
+    tallies: Vec<Tally>,
+    /// States that can be expanded: something untried, and not too deep.
+    open: Vec<StateId>,
+    /// Where a state stands in `open`.
+    open_position: Vec<u32>,
+    untried_total: u64,
+    max_depth: u32,
+    deepest: u32,
+    current: StateId,
+    can_go_back: bool,
+}
 
 /// Number of a state, in the order found; the initial state is 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct StateId(pub u32);
+
+impl StateId {
+    /// Where every path begins.
+    pub const INITIAL: Self = Self(0);
+
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Number of a transition, in the order recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct TransitionId(pub u32);
+
+const NONE: u32 = u32::MAX;
+
+/// 32 bytes; together with its untried bits, its place in the tables and the list of open states some 56 bytes for up
+/// to 64 actions.
+#[derive(Clone, Debug)]
+struct State {
+    fingerprint: u128,
+    situation: SituationId,
+    depth: u32,
+    /// The transition by which the shortest known path arrives.
+    parent: u32,
+    /// The transition recorded last from here; the others hang behind it.
+    last_out: u32,
+}
+
+/// One tried (state, action) pair.
+#[derive(Clone, Debug)]
+pub struct Transition {
+    /// Where it began.
+    pub from: StateId,
+    /// What was done.
+    pub action: ActionId,
+    /// Where it led.
+    pub to: StateId,
+    /// Status of the answer.
+    pub status: u16,
+    next_out: u32,
+}
+
+/// What is known of one action.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Steps that ran it.
+    pub runs: u64,
+    /// Runs that led to a state nobody had been in.
+    pub new_states: u64,
+    /// Runs that left the state as it was.
+    pub unchanged: u64,
+    /// Runs by status, in the order first seen.
+    pub statuses: Vec<(u16, u64)>,
+}
+
+/// What arriving somewhere taught.
+#[derive(Clone, Debug)]
+pub struct News {
+    /// The transition as recorded.
+    pub transition: TransitionId,
+    /// Whether nobody had been there before.
+    pub new_state: bool,
+    /// Whether this action had never been answered with this status.
+    pub new_status: bool,
+    /// Findings about this step.
+    pub findings: usize,
+    /// States that can be expanded again, because a shorter path to them was found.
+    pub reopened: Vec<StateId>,
+}
+
+/// What identifies a state: the world's part, and the situation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Identity {
+    pub(super) fingerprint: u128,
+    pub(super) situation: SituationId,
+}
+
+impl Graph {
+    /// A graph in which only the initial state is known.
+    pub(super) fn new(
+        model: &Model,
+        max_depth: u32,
+        can_go_back: bool,
+        context: &Context,
+        identity: Digest,
+    ) -> Self {
+        let mut graph = Self {
+            states: Vec::new(),
+            untried: Vec::new(),
+            words: model.actions.len().div_ceil(64),
+            by_fingerprint: HashTable::new(),
+            transitions: Vec::new(),
+            situations: Situations::default(),
+            tallies: vec![Tally::default(); model.actions.len()],
+            open: Vec::new(),
+            open_position: Vec::new(),
+            untried_total: 0,
+            max_depth,
+            deepest: 0,
+            current: StateId::INITIAL,
+            can_go_back,
+        };
+        let facts = Facts::none(model.facts.len());
+        let situation = graph.situations.intern(model, context, &facts);
+        let fingerprint = graph.situations.fingerprint(situation, identity);
+        graph.add_state(
+            Identity {
+                fingerprint,
+                situation,
+            },
+            0,
+            NONE,
+        );
+        graph
+    }
+
+    /// The state in which the world stood after the last step.
+    pub fn current(&self) -> StateId {
+        self.current
+    }
+
+    /// Whether a move may begin anywhere; otherwise only at [`Graph::current`].
+    pub fn can_go_back(&self) -> bool {
+        self.can_go_back
+    }
+
+    /// How many states are known.
+    pub fn state_count(&self) -> usize {
+        self.states.len()
+    }
+
+    /// How many (state, action) pairs were tried.
+    pub fn transition_count(&self) -> usize {
+        self.transitions.len()
+    }
+
+    /// How many enabled (state, action) pairs are untried, those beyond the depth limit included.
+    pub fn untried_count(&self) -> u64 {
+        self.untried_total
+    }
+
+    /// Length of the shortest known path to a state.
+    pub fn depth(&self, state: StateId) -> u32 {
+        self.states[state.index()].depth
+    }
+
+    /// Greatest depth at which a state was found.
+    pub fn deepest(&self) -> u32 {
+        self.deepest
+    }
+
+    /// Whether a state has untried actions and is not too deep to try them.
+    pub fn is_open(&self, state: StateId) -> bool {
+        self.open_position[state.index()] != NONE
+    }
+
+    /// All open states, in an order that depends on nothing but the steps taken.
+    pub fn open(&self) -> &[StateId] {
+        &self.open
+    }
+
+    /// Whether the action is enabled in the state and has not been tried there.
+    pub fn is_untried(&self, state: StateId, action: ActionId) -> bool {
+        let word = self.untried[state.index() * self.words + action.0 as usize / 64];
+        word & (1 << (action.0 % 64)) != 0
+    }
+
+    /// The enabled actions that have not been tried in a state, in the order of the spec.
+    pub fn untried(&self, state: StateId) -> impl Iterator<Item = ActionId> + Clone + '_ {
+        bits(self.untried_words(state))
+    }
+
+    /// The actions enabled in a state, in the order of the spec.
+    pub fn enabled(&self, state: StateId) -> impl Iterator<Item = ActionId> + Clone + '_ {
+        bits(
+            self.situations
+                .enabled(self.states[state.index()].situation),
+        )
+    }
+
+    /// What is known of an action.
+    pub fn tally(&self, action: ActionId) -> &Tally {
+        &self.tallies[action.0 as usize]
+    }
+
+    /// Steps that ran an action.
+    pub fn runs(&self, action: ActionId) -> u64 {
+        self.tally(action).runs
+    }
+
+    /// A recorded transition.
+    pub fn transition(&self, id: TransitionId) -> &Transition {
+        &self.transitions[id.0 as usize]
+    }
+
+    /// The transition by which the shortest known path arrives at a state; `None` for the initial state.
+    pub fn parent(&self, state: StateId) -> Option<TransitionId> {
+        let parent = self.states[state.index()].parent;
+        (parent != NONE).then_some(TransitionId(parent))
+    }
+
+    /// The shortest known path to a state.
+    pub fn path_to(&self, state: StateId) -> Vec<TransitionId> {
+        let mut path = Vec::with_capacity(self.depth(state) as usize);
+        let mut at = state;
+        while let Some(transition) = self.parent(at) {
+            path.push(transition);
+            at = self.transition(transition).from;
+        }
+        path.reverse();
+        path
+    }
+
+    /// The transitions recorded from a state, the newest first.
+    pub fn outgoing(&self, state: StateId) -> impl Iterator<Item = TransitionId> + '_ {
+        let mut next = self.states[state.index()].last_out;
+        std::iter::from_fn(move || {
+            (next != NONE).then(|| {
+                let id = TransitionId(next);
+                next = self.transitions[next as usize].next_out;
+                id
+            })
+        })
+    }
+
+    /// The context of a state.
+    pub fn context(&self, state: StateId) -> &Context {
+        self.situations
+            .context(self.states[state.index()].situation)
+    }
+
+    pub(super) fn situations(&self) -> &Situations {
+        &self.situations
+    }
+
+    /// What the state at the end of a step is identified by.
+    pub(super) fn identify(
+        &mut self,
+        model: &Model,
+        from: StateId,
+        action: ActionId,
+        context: &Context,
+        world: Digest,
+    ) -> Identity {
+        let before = self.states[from.index()].situation;
+        let situation = self.situations.after(model, before, action, context);
+        Identity {
+            fingerprint: self.situations.fingerprint(situation, world),
+            situation,
+        }
+    }
+
+    /// The known state to which a step led, if it is known. Unlike [`Graph::identify`] it learns nothing.
+    pub(super) fn lookup(
+        &self,
+        model: &Model,
+        from: StateId,
+        action: ActionId,
+        context: &Context,
+        world: Digest,
+    ) -> Option<StateId> {
+        let before = self.states[from.index()].situation;
+        let situation = self.situations.find_after(model, before, action, context)?;
+        self.find(Identity {
+            fingerprint: self.situations.fingerprint(situation, world),
+            situation,
+        })
+    }
+
+    /// The known state with this identity.
+    pub(super) fn find(&self, identity: Identity) -> Option<StateId> {
+        self.by_fingerprint
+            .find(table_hash(identity.fingerprint), |id| {
+                self.states[id.index()].fingerprint == identity.fingerprint
+            })
+            .copied()
+    }
+
+    /// Records a step. A pair that was tried before (only without restore) is counted, but no second transition.
+    pub(super) fn record(
+        &mut self,
+        from: StateId,
+        action: ActionId,
+        identity: Identity,
+        status: u16,
+        findings: usize,
+    ) -> News {
+        let known = self.find(identity);
+        let depth = self.depth(from).saturating_add(1);
+        let repeated = !self.is_untried(from, action);
+        let next_id = self.transitions.len() as u32;
+        let to = known.unwrap_or_else(|| self.add_state(identity, depth, next_id));
+
+        let same = repeated
+            .then(|| self.tried(from, action))
+            .flatten()
+            .filter(|tried| self.transition(*tried).to == to);
+        let transition = match same {
+            Some(tried) => tried,
+            None => {
+                let out = &mut self.states[from.index()].last_out;
+                let next_out = std::mem::replace(out, next_id);
+                self.transitions.push(Transition {
+                    from,
+                    action,
+                    to,
+                    status,
+                    next_out,
+                });
+                TransitionId(next_id)
+            }
+        };
+        if !repeated {
+            self.mark_tried(from, action);
+        }
+        self.current = to;
+        let mut reopened = Vec::new();
+        if known.is_some() && depth < self.depth(to) {
+            self.shorten(transition, &mut reopened);
+        }
+        News {
+            transition,
+            new_state: known.is_none(),
+            new_status: self.count(action, status, known.is_none(), from == to),
+            findings,
+            reopened,
+        }
+    }
+
+    /// The recorded transition of a (state, action) pair.
+    pub(super) fn tried(&self, from: StateId, action: ActionId) -> Option<TransitionId> {
+        self.outgoing(from)
+            .find(|id| self.transition(*id).action == action)
+    }
+
+    fn count(&mut self, action: ActionId, status: u16, new_state: bool, unchanged: bool) -> bool {
+        let tally = &mut self.tallies[action.0 as usize];
+        tally.runs += 1;
+        tally.new_states += u64::from(new_state);
+        tally.unchanged += u64::from(unchanged);
+        match tally.statuses.iter_mut().find(|(seen, _)| *seen == status) {
+            Some((_, runs)) => {
+                *runs += 1;
+                false
+            }
+            None => {
+                tally.statuses.push((status, 1));
+                true
+            }
+        }
+    }
+
+    fn add_state(&mut self, identity: Identity, depth: u32, parent: u32) -> StateId {
+        let id = StateId(self.states.len() as u32);
+        self.states.push(State {
+            fingerprint: identity.fingerprint,
+            situation: identity.situation,
+            depth,
+            parent,
+            last_out: NONE,
+        });
+        let enabled = self.situations.enabled(identity.situation);
+        self.untried_total += u64::from(enabled.iter().map(|word| word.count_ones()).sum::<u32>());
+        self.untried.extend_from_slice(enabled);
+        self.open_position.push(NONE);
+        let states = &self.states;
+        self.by_fingerprint
+            .insert_unique(table_hash(identity.fingerprint), id, |id| {
+                table_hash(states[id.index()].fingerprint)
+            });
+        self.deepest = self.deepest.max(depth);
+        self.refresh_open(id);
+        id
+    }
+
+    fn mark_tried(&mut self, state: StateId, action: ActionId) {
+        self.untried[state.index() * self.words + action.0 as usize / 64] &=
+            !(1 << (action.0 % 64));
+        self.untried_total -= 1;
+        self.refresh_open(state);
+    }
+
+    /// A shorter path to a known state was found: it and what lies behind it move up. Each state moves up at most
+    /// `max_depth` times while that matters, so this stays linear in the number of transitions.
+    fn shorten(&mut self, by: TransitionId, reopened: &mut Vec<StateId>) {
+        let mut waiting = std::collections::VecDeque::from([by]);
+        while let Some(by) = waiting.pop_front() {
+            let Transition { from, to, .. } = *self.transition(by);
+            let depth = self.depth(from).saturating_add(1);
+            if depth >= self.depth(to) {
+                continue;
+            }
+            let was_open = self.is_open(to);
+            let state = &mut self.states[to.index()];
+            state.depth = depth;
+            state.parent = by.0;
+            self.refresh_open(to);
+            if !was_open && self.is_open(to) {
+                reopened.push(to);
+            }
+            waiting.extend(self.outgoing(to));
+        }
+    }
+
+    fn refresh_open(&mut self, state: StateId) {
+        let should = self.depth(state) < self.max_depth
+            && self.untried_words(state).iter().any(|word| *word != 0);
+        let position = self.open_position[state.index()];
+        if should && position == NONE {
+            self.open_position[state.index()] = self.open.len() as u32;
+            self.open.push(state);
+        } else if !should && position != NONE {
+            self.open.swap_remove(position as usize);
+            self.open_position[state.index()] = NONE;
+            if let Some(moved) = self.open.get(position as usize) {
+                self.open_position[moved.index()] = position;
+            }
+        }
+    }
+
+    fn untried_words(&self, state: StateId) -> &[u64] {
+        let start = state.index() * self.words;
+        &self.untried[start..start + self.words]
+    }
+}
+
+/// The fingerprint is a uniform hash already.
+fn table_hash(fingerprint: u128) -> u64 {
+    fingerprint as u64
+}
+
+fn bits(words: &[u64]) -> impl Iterator<Item = ActionId> + Clone + '_ {
+    words.iter().enumerate().flat_map(|(index, word)| {
+        let mut left = *word;
+        std::iter::from_fn(move || {
+            (left != 0).then(|| {
+                let bit = left.trailing_zeros();
+                left &= left - 1;
+                ActionId(index as u32 * 64 + bit)
+            })
+        })
+    })
+}

@@ -1,47 +1,18 @@
 //! The walk: choose, restore, act, observe, judge, record.
+//!
+//! [`explore`] is the one loop. It walks any [`World`], asks any [`Judge`], lets any [`strategy`] choose, and tells what
+//! happens through [`event`]s. It never prints and knows no strategy, oracle or database by name.
 
 pub mod budget;
+mod engine;
 pub mod event;
 pub mod graph;
+mod guard;
+mod judge;
+mod retrace;
+mod situation;
+pub mod strategy;
+mod violations;
 
-use crate::model::{ActionId, Context, Finding, OracleId};
-use crate::world::{Arrival, World, WorldError};
-
-/// Who judges steps and states. The engine knows no oracle by name.
-#[expect(
-    async_fn_in_trait,
-    reason = "a walk is sequential on one thread, so no future has to be Send"
-)]
-pub trait Judge<W: World> {
-    /// Judges one step and, where it led to a new state, that state. May query the world's systems and send probes; what
-    /// it leaves behind must be what it found.
-    async fn judge(
-        &mut self,
-        world: &mut W,
-        step: Judged<'_, W::Checkpoint>,
-    ) -> Result<Judgement, WorldError>;
-}
-
-/// What is to be judged.
-#[derive(Debug)]
-pub struct Judged<'a, C> {
-    /// The action; `None` for the initial state, which is judged as a new state.
-    pub action: Option<ActionId>,
-    /// The context before the step.
-    pub context_before: &'a Context,
-    /// Where it led.
-    pub arrival: &'a Arrival<C>,
-    /// Whether nobody had been there before: only then state oracles are asked.
-    pub new_state: bool,
-    /// State oracles that already said no in the state where the step began, ascending.
-    pub broken_before: &'a [OracleId],
-}
-
-/// What the oracles said.
-#[derive(Clone, Debug, Default)]
-pub struct Judgement {
-    /// Each `no` that is news: oracles about the response, and state oracles that said yes before the step.
-    pub findings: Vec<Finding>,
-    /// For a new state: all state oracles that say no there, old and new, ascending.
-    pub broken: Vec<OracleId>,
-}
+pub use engine::{Options, explore};
+pub use judge::{Judge, Judged, Judgement, Unjudged};

@@ -67,8 +67,8 @@ pub struct Violation {
     pub number: u32,
     /// What the oracle said on the shortest path.
     pub finding: Finding,
-    /// The action whose step broke it.
-    pub action: ActionId,
+    /// The action whose step broke it; `None` where the initial state is broken already.
+    pub action: Option<ActionId>,
     /// At which step of the run it was first seen.
     pub first_step: u64,
     /// In how many transitions the same action broke the same thing.

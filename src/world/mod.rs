@@ -5,8 +5,10 @@
 
 pub mod config;
 pub mod system;
+pub mod toy;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::{ActionId, Context, Digest, RequestTemplate, SqlQuery, StepRecord, Table};
 
@@ -41,9 +43,42 @@ pub trait World {
         true
     }
 
+    /// Time spent so far, by what it was spent on.
+    fn time(&self) -> WorldTime {
+        WorldTime::default()
+    }
+
     /// What the world has to say that is no reason to stop, since the last call: each text once.
     fn take_warnings(&mut self) -> Vec<Warning> {
         Vec::new()
+    }
+}
+
+/// Where the time of a world went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorldTime {
+    /// Waiting for answers of the service.
+    pub http: Duration,
+    /// Reading what a step changed.
+    pub journal: Duration,
+    /// Going back, and proving it.
+    pub restore: Duration,
+}
+
+impl WorldTime {
+    /// The time spent since an earlier reading.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            http: self.http.saturating_sub(earlier.http),
+            journal: self.journal.saturating_sub(earlier.journal),
+            restore: self.restore.saturating_sub(earlier.restore),
+        }
+    }
+
+    /// All of it.
+    pub fn sum(self) -> Duration {
+        self.http + self.journal + self.restore
     }
 }
 

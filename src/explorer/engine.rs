@@ -1,0 +1,553 @@
+//! The one loop.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
+
+use crate::evidence;
+use crate::interrupt::Interrupt;
+use crate::model::{ActionId, Context, Digest, Finding, Model, OracleId, StepRecord, Violation};
+use crate::random::Random;
+use crate::world::{Warning, World, WorldError, WorldErrorKind, WorldTime};
+
+use super::budget::Limits;
+use super::event::{
+    ActionSummary, Event, Progress, RunInfo, StepInfo, StopReason, Summary, TimeSpent,
+};
+use super::graph::{Graph, StateId, TransitionId};
+use super::judge::{Judge, Judged};
+use super::strategy::{self, Move, Strategy};
+use super::violations::Violations;
+use super::{guard, retrace};
+
+/// How to explore.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Name of the strategy, one of [`strategy::NAMES`].
+    pub strategy: String,
+    /// When to stop.
+    pub limits: Limits,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// The user's wish to stop.
+    pub interrupt: Interrupt,
+}
+
+/// Walks the graph of a world until a limit is reached, nothing is left, or the run cannot go on. Whatever happens, the
+/// summary says what is known, and the last event carries it.
+pub async fn explore<W: World, J: Judge<W>>(
+    model: &Model,
+    world: &mut W,
+    judge: &mut J,
+    options: &Options,
+    observer: &mut dyn FnMut(Event<'_>),
+) -> Summary {
+    let mut run = Run {
+        model,
+        world,
+        judge,
+        options,
+        observer,
+        random: Random::new(options.seed),
+        steps: 0,
+        covered: 0,
+        checkpoints: Vec::new(),
+        records: Vec::new(),
+        broken: FxHashMap::default(),
+        violations: Violations::default(),
+        warnings: Vec::new(),
+        warned_conditions: 0,
+        restores: 0,
+        oracle_time: Duration::ZERO,
+        started: Instant::now(),
+    };
+    run.run().await
+}
+
+/// A run under way.
+pub(super) struct Run<'r, W: World, J> {
+    pub(super) model: &'r Model,
+    pub(super) world: &'r mut W,
+    judge: &'r mut J,
+    options: &'r Options,
+    observer: &'r mut dyn FnMut(Event<'_>),
+    random: Random,
+    steps: u64,
+    /// Actions that ran at least once.
+    covered: usize,
+    /// The way back to each state, by [`StateId`].
+    checkpoints: Vec<W::Checkpoint>,
+    /// What each transition looked like, by [`TransitionId`]; stays empty in worlds that record nothing.
+    records: Vec<Option<Arc<StepRecord>>>,
+    /// State oracles that say no, for the few states where one does.
+    broken: FxHashMap<StateId, Vec<OracleId>>,
+    violations: Violations,
+    warnings: Vec<Warning>,
+    warned_conditions: usize,
+    pub(super) restores: u64,
+    oracle_time: Duration,
+    started: Instant,
+}
+
+/// Why the loop ended without a limit being reached: an error, and where it happened.
+struct Failure {
+    error: WorldError,
+    at: Option<Move>,
+}
+
+impl From<WorldError> for Failure {
+    fn from(error: WorldError) -> Self {
+        Self { error, at: None }
+    }
+}
+
+impl<W: World, J: Judge<W>> Run<'_, W, J> {
+    async fn run(&mut self) -> Summary {
+        let limits = &self.options.limits;
+        (self.observer)(Event::Started(RunInfo {
+            model: self.model,
+            strategy: &self.options.strategy,
+            seed: self.options.seed,
+            limits,
+        }));
+        match self.begin().await {
+            Ok(mut graph) => {
+                self.started = Instant::now();
+                let world_time = self.world.time();
+                let stop = self.walk(&mut graph).await;
+                let time = self.time_since(world_time);
+                self.finish(graph, stop, time).await
+            }
+            Err(error) => {
+                // No state is known; the graph of a world in which nothing happened says as much.
+                let nowhere = Context::empty(self.model.identity_variables.len());
+                let graph = Graph::new(self.model, 0, false, &nowhere, Digest::default());
+                let stop = self.failed(&error, None);
+                self.finish(graph, stop, TimeSpent::default()).await
+            }
+        }
+    }
+
+    /// Makes the world ready and judges the initial state.
+    async fn begin(&mut self) -> Result<Graph, WorldError> {
+        let arrival = self.world.begin().await?;
+        let graph = Graph::new(
+            self.model,
+            self.options.limits.max_depth,
+            self.world.can_restore(),
+            &arrival.context,
+            arrival.identity,
+        );
+        self.checkpoints.push(arrival.checkpoint.clone());
+        let judgement = self
+            .judge
+            .judge(
+                self.world,
+                Judged {
+                    action: None,
+                    context_before: &arrival.context,
+                    arrival: &arrival,
+                    new_state: true,
+                    broken_before: &[],
+                },
+            )
+            .await?;
+        self.remember_broken(StateId::INITIAL, judgement.broken);
+        for finding in judgement.findings {
+            self.found(&graph, None, None, finding);
+        }
+        self.pass_on_warnings(&graph);
+        Ok(graph)
+    }
+
+    /// The one loop: choose, restore, act, observe, judge, record.
+    async fn walk(&mut self, graph: &mut Graph) -> StopReason {
+        let name = &self.options.strategy;
+        let Some(mut strategy) = strategy::create(name, self.model) else {
+            let error = WorldError::new(
+                WorldErrorKind::Request,
+                format!("there is no strategy `{name}`"),
+            );
+            return self.failed(&error, None);
+        };
+        // The state in which the world stands exactly, checkpoint and all.
+        let mut standing = Some(StateId::INITIAL);
+        loop {
+            if let Some(stop) = self.limit_reached() {
+                return stop;
+            }
+            let Some(step) = strategy.next(graph, &mut self.random) else {
+                return StopReason::Complete {
+                    depth_limited: graph.untried_count() > 0,
+                };
+            };
+            match self.step(graph, strategy.as_mut(), step, standing).await {
+                Ok(now) => standing = now,
+                Err(Failure { error, at: None }) => return self.failed(&error, None),
+                Err(Failure {
+                    error,
+                    at: Some(at),
+                }) => {
+                    return self.failed(&error, Some((graph, at)));
+                }
+            }
+            if self
+                .steps
+                .is_multiple_of(self.options.limits.progress_every)
+            {
+                let progress = self.progress(graph);
+                (self.observer)(Event::Progress(progress));
+            }
+        }
+    }
+
+    /// One step. Returns the state in which the world stands exactly afterwards, where that is known.
+    async fn step(
+        &mut self,
+        graph: &mut Graph,
+        strategy: &mut dyn Strategy,
+        Move { from, action }: Move,
+        standing: Option<StateId>,
+    ) -> Result<Option<StateId>, Failure> {
+        let at = Some(Move { from, action });
+        if graph.can_go_back() && standing != Some(from) {
+            self.go_back(graph, from).await?;
+        }
+        let context = graph.context(from).clone();
+        let arrival = self
+            .world
+            .act(action, &context)
+            .await
+            .map_err(|error| Failure { error, at })?;
+        self.steps += 1;
+        let identity = graph.identify(self.model, from, action, &arrival.context, arrival.identity);
+        let known = graph.find(identity);
+        let broken_before = self.broken.get(&from).map_or(&[][..], Vec::as_slice);
+        let clock = Instant::now();
+        let world_time = self.world.time();
+        let judgement = self
+            .judge
+            .judge(
+                self.world,
+                Judged {
+                    action: Some(action),
+                    context_before: &context,
+                    arrival: &arrival,
+                    new_state: known.is_none(),
+                    broken_before,
+                },
+            )
+            .await
+            .map_err(|error| Failure { error, at })?;
+        self.oracle_time += clock
+            .elapsed()
+            .saturating_sub(self.world.time().since(world_time).sum());
+
+        if let Some(before) = graph.tried(from, action).filter(|_| !graph.can_go_back())
+            && known != Some(graph.transition(before).to)
+        {
+            let seen = self.records.get(before.0 as usize).and_then(Option::as_ref);
+            let warning =
+                retrace::non_determinism(self.model, action, seen, arrival.record.as_ref());
+            self.warn(warning);
+        }
+        let news = graph.record(
+            from,
+            action,
+            identity,
+            arrival.status,
+            judgement.findings.len(),
+        );
+        if graph.runs(action) == 1 {
+            self.covered += 1;
+        }
+        let to = graph.transition(news.transition).to;
+        if news.new_state {
+            self.checkpoints.push(arrival.checkpoint);
+            self.remember_broken(to, judgement.broken);
+        }
+        (self.observer)(Event::Step(StepInfo {
+            step: self.steps,
+            from,
+            action,
+            to,
+            new_state: news.new_state,
+            status: arrival.status,
+            record: arrival.record.as_deref(),
+        }));
+        for finding in judgement.findings {
+            self.found(graph, Some(action), Some(news.transition), finding);
+        }
+        if let Some(record) = arrival.record {
+            self.records.resize(graph.transition_count(), None);
+            self.records[news.transition.0 as usize] = Some(record.compact());
+        }
+        self.pass_on_warnings(graph);
+        strategy.learn(graph, &news);
+        Ok(news.new_state.then_some(to))
+    }
+
+    /// Restores a state and now and then proves that it behaves as it did.
+    async fn go_back(&mut self, graph: &Graph, to: StateId) -> Result<(), WorldError> {
+        self.restore(to).await?;
+        self.restores += 1;
+        if retrace::is_due(self.restores)
+            && let Some(warning) = self.retrace(graph, to).await?
+        {
+            self.warn(warning);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn restore(&mut self, to: StateId) -> Result<(), WorldError> {
+        self.world.restore(&self.checkpoints[to.0 as usize]).await
+    }
+
+    pub(super) fn record(&self, transition: TransitionId) -> Option<&Arc<StepRecord>> {
+        self.records.get(transition.0 as usize)?.as_ref()
+    }
+
+    fn remember_broken(&mut self, state: StateId, broken: Vec<OracleId>) {
+        if !broken.is_empty() {
+            self.broken.insert(state, broken);
+        }
+    }
+
+    fn found(
+        &mut self,
+        graph: &Graph,
+        action: Option<ActionId>,
+        at: Option<TransitionId>,
+        finding: Finding,
+    ) {
+        if let Some(index) = self
+            .violations
+            .add(self.model, action, at, self.steps, finding)
+        {
+            let violation = self.violations.violation(index, graph);
+            (self.observer)(Event::Violation {
+                violation: &violation,
+            });
+        }
+    }
+
+    fn pass_on_warnings(&mut self, graph: &Graph) {
+        for warning in self.world.take_warnings() {
+            self.warn(warning);
+        }
+        let model = self.model;
+        let errors = graph
+            .situations()
+            .condition_errors()
+            .get(self.warned_conditions..)
+            .unwrap_or_default()
+            .to_vec();
+        self.warned_conditions += errors.len();
+        for (action, error) in errors {
+            self.warn(Warning {
+                code: "condition-failed",
+                message: format!(
+                    "a precondition of `{}` could not be judged: {error}",
+                    model.action(action).name
+                ),
+                help: Some("the action was taken as not enabled there; write the condition so that it holds for every value".to_owned()),
+                untrusted: false,
+            });
+        }
+    }
+
+    /// Passes a warning on, each once.
+    fn warn(&mut self, warning: Warning) {
+        if !self.warnings.contains(&warning) {
+            (self.observer)(Event::Warning(&warning));
+            self.warnings.push(warning);
+        }
+    }
+
+    fn limit_reached(&self) -> Option<StopReason> {
+        let limits = &self.options.limits;
+        if self.options.interrupt.is_requested() {
+            return Some(StopReason::Interrupted);
+        }
+        if let (Some(least), Some(worst)) = (limits.fail_fast, self.violations.worst())
+            && worst >= least
+        {
+            return Some(StopReason::FailFast(worst));
+        }
+        if self.steps >= limits.max_steps {
+            return Some(StopReason::MaxSteps);
+        }
+        if limits
+            .time_limit
+            .is_some_and(|limit| self.started.elapsed() >= limit)
+        {
+            return Some(StopReason::TimeLimit);
+        }
+        if limits
+            .coverage_target
+            .is_some_and(|target| self.coverage() >= target)
+        {
+            return Some(StopReason::CoverageTarget);
+        }
+        None
+    }
+
+    fn coverage(&self) -> f64 {
+        match self.model.actions.len() {
+            0 => 1.0,
+            actions => self.covered as f64 / actions as f64,
+        }
+    }
+
+    fn progress(&self, graph: &Graph) -> Progress {
+        Progress {
+            step: self.steps,
+            max_steps: self.options.limits.max_steps,
+            states: graph.state_count() as u64,
+            coverage: self.coverage(),
+            violations: self.violations.len() as u64,
+        }
+    }
+
+    fn failed(&self, error: &WorldError, at: Option<(&Graph, Move)>) -> StopReason {
+        if error.kind == WorldErrorKind::Interrupted {
+            return StopReason::Interrupted;
+        }
+        let path = at.map_or_else(Vec::new, |(graph, Move { from, action })| {
+            graph
+                .path_to(from)
+                .into_iter()
+                .map(|id| graph.transition(id).action)
+                .chain([action])
+                .collect()
+        });
+        StopReason::Failed {
+            kind: error.kind,
+            message: error.message.clone(),
+            details: error.details.clone(),
+            help: error.help.clone(),
+            path,
+        }
+    }
+
+    fn time_since(&self, before: WorldTime) -> TimeSpent {
+        let world = self.world.time().since(before);
+        TimeSpent {
+            total: self.started.elapsed(),
+            http: world.http,
+            journal: world.journal,
+            restore: world.restore,
+            oracles: self.oracle_time,
+            confirm: Duration::ZERO,
+        }
+    }
+
+    /// Confirms what was found and sums up.
+    async fn finish(&mut self, graph: Graph, stop: StopReason, mut time: TimeSpent) -> Summary {
+        let clock = Instant::now();
+        let violations = self.confirmed(&graph, &stop).await;
+        time.confirm = clock.elapsed();
+        self.pass_on_warnings(&graph);
+        let progress = self.progress(&graph);
+        if !self
+            .steps
+            .is_multiple_of(self.options.limits.progress_every)
+        {
+            (self.observer)(Event::Progress(progress));
+        }
+        let actions = self
+            .model
+            .action_ids()
+            .map(|id| self.action_summary(&graph, id));
+        let summary = Summary {
+            progress,
+            stop,
+            transitions: graph.transition_count() as u64,
+            untried: graph.untried_count(),
+            deepest: graph.deepest(),
+            unchanged_steps: self
+                .model
+                .action_ids()
+                .map(|id| graph.tally(id).unchanged)
+                .sum(),
+            actions: actions.collect(),
+            violations,
+            warnings: std::mem::take(&mut self.warnings),
+            time,
+        };
+        (self.observer)(Event::Finished(&summary));
+        summary
+    }
+
+    async fn confirmed(&mut self, graph: &Graph, stop: &StopReason) -> Vec<Violation> {
+        let mut all: Vec<_> = (0..self.violations.len())
+            .map(|index| {
+                let shortest = self.violations.get(index).shortest(graph);
+                (self.violations.violation(index, graph), shortest)
+            })
+            .collect();
+        let broken = &self.broken;
+        for (violation, last) in &mut all {
+            if let Some(last) = *last {
+                let from = graph.transition(last).from;
+                let mut path = graph.path_to(from);
+                path.push(last);
+                for (step, id) in violation.path.iter_mut().zip(&path) {
+                    step.record = self.records.get(id.0 as usize).cloned().flatten();
+                }
+                violation.confirmation = evidence::confirm(
+                    self.model,
+                    self.world,
+                    self.judge,
+                    evidence::Attempt {
+                        initial: &self.checkpoints[0],
+                        context: graph.context(StateId::INITIAL),
+                        broken_before: broken.get(&from).map_or(&[][..], Vec::as_slice),
+                        stop,
+                    },
+                    violation,
+                )
+                .await;
+            } else {
+                // The initial state was judged as it stands; there is no path to run again.
+                violation.confirmation = crate::model::Confirmation::Confirmed;
+            }
+        }
+        let mut violations: Vec<_> = all.into_iter().map(|(violation, _)| violation).collect();
+        violations.sort_by_key(|violation| {
+            (
+                std::cmp::Reverse(violation.finding.severity),
+                violation.number,
+            )
+        });
+        violations
+    }
+
+    fn action_summary(&self, graph: &Graph, id: ActionId) -> ActionSummary {
+        let tally = graph.tally(id).clone();
+        let action = self.model.action(id);
+        let mut statuses = tally.statuses;
+        statuses.sort_unstable();
+        let never_ran = (tally.runs == 0).then(|| {
+            guard::explain(self.model, id, graph.situations().iter()).unwrap_or_else(|| {
+                "it was enabled, but the run ended before its turn came".to_owned()
+            })
+        });
+        let idle = tally.runs > 0 && tally.unchanged == tally.runs && !action.request.is_safe();
+        let advice = idle.then(|| {
+            format!(
+                "`{}` never changed any state in {} runs; a precondition could save those steps",
+                action.name, tally.runs
+            )
+        });
+        ActionSummary {
+            runs: tally.runs,
+            statuses,
+            new_states: tally.new_states,
+            unchanged: tally.unchanged,
+            never_ran,
+            advice,
+        }
+    }
+}

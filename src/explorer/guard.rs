@@ -1,0 +1,148 @@
+//! Which actions a situation enables, and what keeps the others away.
+
+use std::sync::Arc;
+
+use crate::expr::{Condition, Lookup};
+use crate::model::{Action, ActionId, Bindings, Context, Facts, Model, Precondition};
+
+/// What a situation allows.
+#[derive(Debug)]
+pub(super) struct Allowed {
+    /// Bits of the enabled actions.
+    pub(super) actions: Box<[u64]>,
+    /// Conditions that could not be judged although every value they read is defined: a mistake of the spec that would
+    /// otherwise look like a precondition that is never true.
+    pub(super) errors: Vec<(ActionId, String)>,
+}
+
+/// Finds what a situation allows.
+pub(super) fn allowed(model: &Model, context: &Context, facts: &Facts) -> Allowed {
+    let mut words = vec![0_u64; model.actions.len().div_ceil(64)];
+    let mut errors = Vec::new();
+    for (index, action) in model.actions.iter().enumerate() {
+        match obstacles(model, action, context, facts).next() {
+            None => words[index / 64] |= 1 << (index % 64),
+            Some(Obstacle::Condition {
+                condition,
+                error: Some(error),
+            }) => {
+                let id = ActionId(index as u32);
+                let bindings = model.action_bindings(id, context);
+                let is_defined = |name: &String| bindings.lookup(name).is_some();
+                if condition.reads().iter().all(is_defined) {
+                    errors.push((id, error));
+                }
+            }
+            Some(_) => {}
+        }
+    }
+    Allowed {
+        actions: words.into(),
+        errors,
+    }
+}
+
+/// Something that keeps an action from being enabled.
+#[derive(Debug)]
+enum Obstacle<'m> {
+    /// An action that has not run on the path.
+    NotRun(&'m str),
+    /// It has run as often as `max_calls` allows.
+    Exhausted(u16),
+    /// A value that its request needs is not defined.
+    Undefined(&'m str),
+    /// A condition does not hold, or cannot be judged.
+    Condition {
+        condition: &'m Condition,
+        error: Option<String>,
+    },
+}
+
+impl std::fmt::Display for Obstacle<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotRun(action) => write!(formatter, "`{action}` had not run before it"),
+            Self::Exhausted(limit) => write!(formatter, "its `max_calls: {limit}` was used up"),
+            Self::Undefined(name) => write!(formatter, "`{name}` was not defined"),
+            Self::Condition {
+                condition,
+                error: None,
+            } => {
+                write!(formatter, "`{}` was not true", condition.source())
+            }
+            Self::Condition {
+                condition,
+                error: Some(error),
+            } => {
+                write!(
+                    formatter,
+                    "`{}` could not be judged: {error}",
+                    condition.source()
+                )
+            }
+        }
+    }
+}
+
+fn obstacles<'m>(
+    model: &'m Model,
+    action: &'m Action,
+    context: &'m Context,
+    facts: &'m Facts,
+) -> impl Iterator<Item = Obstacle<'m>> {
+    let limit = action
+        .max_calls
+        .filter(|(fact, limit)| facts.count(*fact) >= *limit)
+        .map(|(_, limit)| Obstacle::Exhausted(limit));
+    let undefined = action
+        .requires
+        .iter()
+        .filter(|variable| context.get(**variable).is_none())
+        .map(|variable| Obstacle::Undefined(&model.names.variables[variable.0 as usize]));
+    let preconditions =
+        action
+            .preconditions
+            .iter()
+            .filter_map(move |precondition| match precondition {
+                Precondition::HasRun(fact) => (facts.count(*fact) == 0)
+                    .then(|| Obstacle::NotRun(&model.facts[fact.0 as usize].action)),
+                Precondition::Holds(condition) => {
+                    let bindings: Arc<dyn Lookup> = Arc::new(Bindings {
+                        parameters: action.parameters.clone(),
+                        ..model.bindings(context)
+                    });
+                    let error = match condition.holds(&bindings) {
+                        Ok(true) => return None,
+                        Ok(false) => None,
+                        Err(error) => Some(error.to_string()),
+                    };
+                    Some(Obstacle::Condition { condition, error })
+                }
+            });
+    limit.into_iter().chain(preconditions).chain(undefined)
+}
+
+/// Situations looked at to explain why an action never ran.
+const EXPLAINED_SITUATIONS: usize = 2_000;
+
+/// Why an action was enabled in none of these situations: what stood in its way in the situation that came closest.
+/// `None` where it was enabled in one of them.
+pub(super) fn explain<'m>(
+    model: &'m Model,
+    id: ActionId,
+    situations: impl Iterator<Item = (&'m Context, &'m Facts)>,
+) -> Option<String> {
+    let action = model.action(id);
+    let mut closest: Option<Vec<Obstacle<'m>>> = None;
+    for (context, facts) in situations.take(EXPLAINED_SITUATIONS) {
+        let here: Vec<_> = obstacles(model, action, context, facts).collect();
+        if here.is_empty() {
+            return None;
+        }
+        if closest.as_ref().is_none_or(|best| here.len() < best.len()) {
+            closest = Some(here);
+        }
+    }
+    let reasons: Vec<_> = closest?.iter().map(ToString::to_string).collect();
+    Some(reasons.join(", "))
+}

@@ -1,0 +1,41 @@
+//! `bfs`: nearest states first.
+
+use std::collections::VecDeque;
+
+use crate::random::Random;
+
+use super::{Graph, Move, News, StateId, Strategy};
+
+/// Breadth first: tries every action of a state before it turns to the next one, in the order found.
+///
+/// Promises: the first path to a state is a shortest one, and so is that of every violation. Restores before nearly
+/// every step. Costs: constant per step; memory for the states in the queue.
+#[derive(Debug, Default)]
+pub(super) struct Bfs {
+    started: bool,
+    queue: VecDeque<StateId>,
+}
+
+impl Strategy for Bfs {
+    fn next(&mut self, graph: &Graph, _random: &mut Random) -> Option<Move> {
+        if !self.started {
+            self.started = true;
+            self.queue.push_back(StateId::INITIAL);
+        }
+        while let Some(from) = self.queue.front().copied() {
+            if graph.is_open(from) {
+                let action = graph.untried(from).next()?;
+                return Some(Move { from, action });
+            }
+            self.queue.pop_front();
+        }
+        None
+    }
+
+    fn learn(&mut self, graph: &Graph, news: &News) {
+        if news.new_state {
+            self.queue.push_back(graph.transition(news.transition).to);
+        }
+        // No state is ever reopened: the first path found is a shortest one already.
+    }
+}

@@ -1,0 +1,125 @@
+//! `coverage`: what has been seen least.
+
+use std::collections::BTreeSet;
+
+use rustc_hash::FxHashMap;
+
+use crate::model::{ActionId, Model};
+use crate::random::Random;
+
+use super::{Graph, Move, News, StateId, Strategy};
+
+/// Evens out how often each *pair* of consecutive actions has run: bugs of sequences show when an action meets the
+/// traces of a particular other one. Every step takes the pair that ran least often so far, and runs its second action
+/// in a state to which the first one led.
+///
+/// Promises: actions that never ran come first, then pairs that never ran; rare actions and rare orders get as many
+/// steps as common ones. Costs: a logarithm of the number of pairs per step; each (state, action) pair is looked at once.
+#[derive(Debug)]
+pub(super) struct Coverage {
+    actions: usize,
+    started: bool,
+    /// States by the action that first led to them; those of the initial state under the last index.
+    arrived_by: Vec<Vec<StateId>>,
+    pairs: FxHashMap<Pair, Progress>,
+    /// Pairs for which an untried step may exist, the least covered first.
+    queue: BTreeSet<(Rank, Pair)>,
+}
+
+/// (the action that led to a state, an action to take there)
+type Pair = (u32, u32);
+
+/// How often the pair ran, then how often its second action ran at all when the pair was queued.
+type Rank = (u32, u32);
+
+#[derive(Debug, Default)]
+struct Progress {
+    runs: u32,
+    /// How many of the states in `arrived_by` have been looked at from the front.
+    seen: usize,
+    queued: Option<Rank>,
+}
+
+impl Coverage {
+    pub(super) fn new(model: &Model) -> Self {
+        Self {
+            actions: model.actions.len(),
+            started: false,
+            arrived_by: vec![Vec::new(); model.actions.len() + 1],
+            pairs: FxHashMap::default(),
+            queue: BTreeSet::new(),
+        }
+    }
+
+    fn arrive(&mut self, graph: &Graph, state: StateId, by: u32) {
+        self.arrived_by[by as usize].push(state);
+        for action in graph.untried(state) {
+            self.enqueue(graph, (by, action.0));
+        }
+    }
+
+    fn enqueue(&mut self, graph: &Graph, pair: Pair) {
+        let progress = self.pairs.entry(pair).or_default();
+        let action_runs = graph.runs(ActionId(pair.1)) as u32;
+        let rank = (progress.runs, action_runs);
+        if progress.queued.is_none() {
+            progress.queued = Some(rank);
+            self.queue.insert((rank, pair));
+        }
+    }
+
+    /// A state in which this pair can still be completed.
+    fn candidate(&mut self, graph: &Graph, pair: Pair) -> Option<StateId> {
+        let progress = self.pairs.get_mut(&pair)?;
+        let states = &self.arrived_by[pair.0 as usize];
+        while let Some(state) = states.get(progress.seen).copied() {
+            if graph.is_open(state) && graph.is_untried(state, ActionId(pair.1)) {
+                return Some(state);
+            }
+            progress.seen += 1;
+        }
+        None
+    }
+}
+
+impl Strategy for Coverage {
+    fn next(&mut self, graph: &Graph, _random: &mut Random) -> Option<Move> {
+        if !self.started {
+            self.started = true;
+            self.arrive(graph, StateId::INITIAL, self.actions as u32);
+        }
+        while let Some((_, pair)) = self.queue.first().copied() {
+            if let Some(from) = self.candidate(graph, pair) {
+                return Some(Move {
+                    from,
+                    action: ActionId(pair.1),
+                });
+            }
+            self.queue.pop_first();
+            if let Some(progress) = self.pairs.get_mut(&pair) {
+                progress.queued = None;
+            }
+        }
+        None
+    }
+
+    fn learn(&mut self, graph: &Graph, news: &News) {
+        // The pair that was taken is the first of the queue: it goes back in with its new count.
+        if let Some((_, pair)) = self.queue.pop_first() {
+            let progress = self.pairs.entry(pair).or_default();
+            progress.runs += 1;
+            progress.queued = None;
+            self.enqueue(graph, pair);
+        }
+        let transition = graph.transition(news.transition);
+        if news.new_state {
+            self.arrive(graph, transition.to, transition.action.0);
+        }
+        for state in &news.reopened {
+            let by = graph
+                .parent(*state)
+                .map_or(self.actions as u32, |id| graph.transition(id).action.0);
+            self.arrive(graph, *state, by);
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! `dfs`: go on from the newest state.
+
+use crate::random::Random;
+
+use super::{Graph, Move, News, StateId, Strategy};
+
+/// Depth first. Among the untried actions of the newest state it takes the one that ran least often so far, so an
+/// action that is always enabled and always makes a new state starves nothing.
+///
+/// Promises: restores little, because most steps go on from where the world stands. Does not promise short paths.
+/// Costs: one look at the actions of one state per step; memory for the states on the stack.
+#[derive(Debug, Default)]
+pub(super) struct Dfs {
+    started: bool,
+    stack: Vec<StateId>,
+}
+
+impl Strategy for Dfs {
+    fn next(&mut self, graph: &Graph, _random: &mut Random) -> Option<Move> {
+        if !self.started {
+            self.started = true;
+            self.stack.push(StateId::INITIAL);
+        }
+        while let Some(from) = self.stack.last().copied() {
+            if graph.is_open(from) {
+                // `min_by_key` takes the first of equals: the order of the spec decides.
+                let action = graph
+                    .untried(from)
+                    .min_by_key(|action| graph.runs(*action))?;
+                return Some(Move { from, action });
+            }
+            self.stack.pop();
+        }
+        None
+    }
+
+    fn learn(&mut self, graph: &Graph, news: &News) {
+        self.stack.extend(&news.reopened);
+        if news.new_state {
+            self.stack.push(graph.transition(news.transition).to);
+        }
+    }
+}

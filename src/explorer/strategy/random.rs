@@ -1,0 +1,19 @@
+//! `random`: any untried action.
+
+use super::{Graph, Move, Strategy, walk};
+
+/// A random walk over untried actions: goes on from where it stands, and from a random open state where that is not
+/// possible.
+///
+/// Promises: no preference that could keep it away from a bug. Costs: one look at the actions of one state per step.
+#[derive(Debug)]
+pub(super) struct Random;
+
+impl Strategy for Random {
+    fn next(&mut self, graph: &Graph, random: &mut crate::random::Random) -> Option<Move> {
+        walk::step(graph, random, |random, actions| {
+            let actions: Vec<_> = actions.collect();
+            (!actions.is_empty()).then(|| actions[random.below(actions.len())])
+        })
+    }
+}

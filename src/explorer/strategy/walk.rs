@@ -1,0 +1,35 @@
+//! What `random` and `weighted` share: a walk that goes on from where it stands.
+
+use crate::model::ActionId;
+use crate::random::Random;
+
+use super::{Graph, Move, StateId};
+
+/// The next step of a walk: an untried action of the state it stands in, chosen by `choose`; where there is none, of
+/// another open state. In a world that cannot go back, any enabled action of the state it stands in.
+pub(super) fn step(
+    graph: &Graph,
+    random: &mut Random,
+    choose: impl Fn(&mut Random, &mut dyn Iterator<Item = ActionId>) -> Option<ActionId>,
+) -> Option<Move> {
+    let here = graph.current();
+    let from = if graph.is_open(here) {
+        here
+    } else if graph.can_go_back() {
+        jump(graph, random)?
+    } else if graph.untried(here).next().is_some() {
+        // Too deep for the limit, but there is no other place to go on from.
+        here
+    } else {
+        let action = choose(random, &mut graph.enabled(here))?;
+        return Some(Move { from: here, action });
+    };
+    let action = choose(random, &mut graph.untried(from))?;
+    Some(Move { from, action })
+}
+
+/// Any open state, each with the same chance.
+fn jump(graph: &Graph, random: &mut Random) -> Option<StateId> {
+    let open = graph.open();
+    (!open.is_empty()).then(|| open[random.below(open.len())])
+}

@@ -1,0 +1,33 @@
+//! `weighted`: any untried action, the heavier the likelier.
+
+use crate::model::Model;
+use crate::random::Random;
+
+use super::{Graph, Move, Strategy, walk};
+
+/// A random walk in which the chance of an action is in proportion to its `weight`.
+///
+/// Promises: what the spec calls heavy is tried early and deep. Costs: one look at the actions of one state per step.
+#[derive(Debug)]
+pub(super) struct Weighted {
+    weights: Vec<f64>,
+}
+
+impl Weighted {
+    pub(super) fn new(model: &Model) -> Self {
+        Self {
+            weights: model.actions.iter().map(|action| action.weight).collect(),
+        }
+    }
+}
+
+impl Strategy for Weighted {
+    fn next(&mut self, graph: &Graph, random: &mut Random) -> Option<Move> {
+        walk::step(graph, random, |random, actions| {
+            let weighted: Vec<_> = actions
+                .map(|action| (action, self.weights[action.0 as usize]))
+                .collect();
+            random.weighted(weighted.into_iter())
+        })
+    }
+}

@@ -1,0 +1,108 @@
+//! Equal findings grouped: one violation for each (oracle, action) pair, with its shortest path.
+
+use indexmap::IndexMap;
+
+use crate::model::{
+    ActionId, Confirmation, Finding, Model, OracleId, PathStep, Severity, Violation,
+};
+
+use super::graph::{Graph, TransitionId};
+
+/// The violations found so far, in the order found.
+#[derive(Debug, Default)]
+pub(super) struct Violations {
+    groups: IndexMap<(OracleId, String), Group>,
+    worst: Option<Severity>,
+}
+
+/// Findings of one oracle about one action, whatever its parameters.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) finding: Finding,
+    /// Transitions that showed it, at most [`Group::KEPT`]; `None` is the initial state.
+    seen: Vec<Option<TransitionId>>,
+    first_step: u64,
+    occurrences: u64,
+}
+
+impl Group {
+    /// Occurrences remembered to choose the shortest path from.
+    const KEPT: usize = 64;
+
+    /// The occurrence with the shortest path.
+    pub(super) fn shortest(&self, graph: &Graph) -> Option<TransitionId> {
+        self.seen
+            .iter()
+            .copied()
+            .min_by_key(|seen| seen.map(|id| graph.depth(graph.transition(id).from)))
+            .flatten()
+    }
+}
+
+impl Violations {
+    /// Takes a finding in; says whether it is the first of its kind, and its number.
+    pub(super) fn add(
+        &mut self,
+        model: &Model,
+        action: Option<ActionId>,
+        at: Option<TransitionId>,
+        step: u64,
+        finding: Finding,
+    ) -> Option<usize> {
+        let culprit = action.map_or(String::new(), |id| model.action(id).base_name.clone());
+        let key = (finding.oracle, culprit);
+        if let Some(group) = self.groups.get_mut(&key) {
+            group.occurrences += 1;
+            if group.seen.len() < Group::KEPT {
+                group.seen.push(at);
+            }
+            return None;
+        }
+        self.worst = self.worst.max(Some(finding.severity));
+        let group = Group {
+            finding,
+            seen: vec![at],
+            first_step: step,
+            occurrences: 1,
+        };
+        Some(self.groups.insert_full(key, group).0)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// The worst severity found.
+    pub(super) fn worst(&self) -> Option<Severity> {
+        self.worst
+    }
+
+    pub(super) fn get(&self, index: usize) -> &Group {
+        &self.groups[index]
+    }
+
+    /// A violation with the shortest path known, without records.
+    pub(super) fn violation(&self, index: usize, graph: &Graph) -> Violation {
+        let group = self.get(index);
+        let path = group.shortest(graph).map_or_else(Vec::new, |last| {
+            let mut path = graph.path_to(graph.transition(last).from);
+            path.push(last);
+            path
+        });
+        Violation {
+            number: index as u32 + 1,
+            finding: group.finding.clone(),
+            action: path.last().map(|last| graph.transition(*last).action),
+            first_step: group.first_step,
+            occurrences: group.occurrences,
+            path: path
+                .iter()
+                .map(|id| PathStep {
+                    action: graph.transition(*id).action,
+                    record: None,
+                })
+                .collect(),
+            confirmation: Confirmation::NotTried("the run is not over".to_owned()),
+        }
+    }
+}

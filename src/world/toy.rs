@@ -1,0 +1,140 @@
+//! Worlds in memory with exactly known state spaces: engine and strategies are tested and measured against them, not
+//! against a network.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use crate::model::{ActionId, Context, Digest};
+
+use super::{Arrival, World, WorldError};
+
+/// A world whose whole state is one value, and whose rules are one function.
+pub struct Toy<S, F> {
+    state: S,
+    rule: F,
+    can_restore: bool,
+    /// Every step and restore, for tests that ask what the engine did.
+    pub log: Vec<ToyCall<S>>,
+    logging: bool,
+}
+
+/// What the engine asked of a [`Toy`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToyCall<S> {
+    /// An action was executed in this state.
+    Act(S, ActionId),
+    /// This state was restored.
+    Restore(S),
+}
+
+impl<S: fmt::Debug, F> fmt::Debug for Toy<S, F> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Toy")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Clone + Hash, F: FnMut(&S, ActionId) -> S> Toy<S, F> {
+    /// A world that begins in this state and moves by this rule.
+    pub fn new(initial: S, rule: F) -> Self {
+        Self {
+            state: initial,
+            rule,
+            can_restore: true,
+            log: Vec::new(),
+            logging: false,
+        }
+    }
+
+    /// The same world without a way back.
+    #[must_use]
+    pub fn without_restore(mut self) -> Self {
+        self.can_restore = false;
+        self
+    }
+
+    /// The same world, remembering what was asked of it.
+    #[must_use]
+    pub fn logged(mut self) -> Self {
+        self.logging = true;
+        self
+    }
+
+    fn arrival(&self, context: &Context, wrote: bool) -> Arrival<S> {
+        Arrival {
+            context: context.clone(),
+            identity: digest(&self.state),
+            checkpoint: self.state.clone(),
+            status: 0,
+            wrote,
+            record: None,
+        }
+    }
+}
+
+impl<S: Clone + Hash + PartialEq, F: FnMut(&S, ActionId) -> S> World for Toy<S, F> {
+    type Checkpoint = S;
+
+    async fn begin(&mut self) -> Result<Arrival<S>, WorldError> {
+        Ok(self.arrival(&Context::empty(0), false))
+    }
+
+    async fn act(&mut self, action: ActionId, context: &Context) -> Result<Arrival<S>, WorldError> {
+        if self.logging {
+            self.log.push(ToyCall::Act(self.state.clone(), action));
+        }
+        let next = (self.rule)(&self.state, action);
+        let wrote = next != self.state;
+        self.state = next;
+        Ok(self.arrival(context, wrote))
+    }
+
+    async fn restore(&mut self, to: &S) -> Result<(), WorldError> {
+        if self.state != *to {
+            if self.logging {
+                self.log.push(ToyCall::Restore(to.clone()));
+            }
+            self.state = to.clone();
+        }
+        Ok(())
+    }
+
+    fn can_restore(&self) -> bool {
+        self.can_restore
+    }
+}
+
+/// A digest with fixed keys, so that a toy looks the same in every build.
+fn digest(state: &impl Hash) -> Digest {
+    struct Spread(u64, u64);
+    impl Hasher for Spread {
+        fn write(&mut self, bytes: &[u8]) {
+            for byte in bytes {
+                self.write_u8(*byte);
+            }
+        }
+        fn write_u8(&mut self, byte: u8) {
+            self.write_u64(u64::from(byte));
+        }
+        fn write_u32(&mut self, value: u32) {
+            self.write_u64(u64::from(value));
+        }
+        fn write_u64(&mut self, value: u64) {
+            // The engine hashes this digest again, so it only has to tell states apart.
+            self.0 = (self.0 ^ value)
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                .rotate_left(29);
+            self.1 = (self.1.wrapping_add(value))
+                .wrapping_mul(0xd6e8_feb8_6659_fd93)
+                .rotate_left(31);
+        }
+        fn finish(&self) -> u64 {
+            self.0
+        }
+    }
+    let mut spread = Spread(1, 2);
+    state.hash(&mut spread);
+    Digest(u128::from(spread.0) << 64 | u128::from(spread.1))
+}
