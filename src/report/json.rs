@@ -174,7 +174,7 @@ fn violation(model: &Model, violation: &Violation) -> Value {
         "name": *finding.name,
         "severity": finding.severity.name(),
         "message": finding.message,
-        "action": action_name(model, violation.action),
+        "action": violation.action.map(|id| action_name(model, id)),
         "first_step": violation.first_step,
         "occurrences": violation.occurrences,
         "confirmation": { "result": confirmation, "reason": reason },

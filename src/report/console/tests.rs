@@ -92,7 +92,7 @@ fn refunded_twice() -> Violation {
                 expected: "no row".to_owned(),
             },
         },
-        action: ActionId(1),
+        action: Some(ActionId(1)),
         first_step: 37,
         occurrences: 4,
         path: vec![
