@@ -1,5 +1,6 @@
 //! venomqa.
 
+pub mod demo;
 pub mod evidence;
 pub mod explorer;
 pub mod expr;

@@ -1,0 +1,84 @@
+//! `/orders/{id}/shipments` and `/shipments/{id}/delivery`: goods on their way, and points on arrival.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::post;
+use axum::{Json, Router};
+use rusqlite::{Connection, OptionalExtension as _};
+use serde::Serialize;
+
+use super::customers;
+use super::errors::Refusal;
+use super::input::Id;
+use super::orders::{self, Status};
+use super::shop::Shop;
+
+#[derive(Serialize)]
+struct Shipment {
+    id: i64,
+    order_id: i64,
+    delivered: bool,
+}
+
+pub(super) fn routes() -> Router<Arc<Shop>> {
+    Router::new()
+        .route("/orders/{id}/shipments", post(ship))
+        .route("/shipments/{id}/delivery", post(deliver))
+}
+
+/// Sends off a paid order.
+async fn ship(
+    State(shop): State<Arc<Shop>>,
+    Id(order_id): Id,
+) -> Result<(StatusCode, Json<Shipment>), Refusal> {
+    shop.write(|tx| {
+        let order = orders::find(tx, order_id)?;
+        order.check_status(&[Status::Paid], "shipped")?;
+        order.advance(tx, Status::Shipped)?;
+        tx.prepare_cached("INSERT INTO shipments (order_id) VALUES (?1)")?
+            .execute([order_id])?;
+        let shipment = Shipment {
+            id: tx.last_insert_rowid(),
+            order_id,
+            delivered: false,
+        };
+        Ok((StatusCode::CREATED, Json(shipment)))
+    })
+}
+
+/// Records that a shipment has arrived, and credits the points of its order.
+async fn deliver(State(shop): State<Arc<Shop>>, Id(id): Id) -> Result<Json<Shipment>, Refusal> {
+    shop.write(|tx| {
+        let shipment = find(tx, id)?;
+        if shipment.delivered {
+            return Err(Refusal::conflict(
+                "shipment_delivered",
+                format!("shipment {id} has been delivered"),
+            ));
+        }
+        tx.prepare_cached("UPDATE shipments SET delivered = 1 WHERE id = ?1")?
+            .execute([id])?;
+        let order = orders::find(tx, shipment.order_id)?.advance(tx, Status::Delivered)?;
+        customers::add_points(tx, order.customer_id, order.points())?;
+        Ok(Json(Shipment {
+            delivered: true,
+            ..shipment
+        }))
+    })
+}
+
+fn find(connection: &Connection, id: i64) -> Result<Shipment, Refusal> {
+    connection
+        .prepare_cached("SELECT id, order_id, delivered FROM shipments WHERE id = ?1")?
+        .query_row([id], |row| {
+            Ok(Shipment {
+                id: row.get(0)?,
+                order_id: row.get(1)?,
+                delivered: row.get(2)?,
+            })
+        })
+        .optional()?
+        .ok_or_else(|| Refusal::not_found("no_such_shipment", format!("there is no shipment {id}")))
+}
