@@ -103,7 +103,9 @@ where
 }
 
 /// Two counters from 0 to 9, each with its own action: 100 states, 200 transitions.
-fn two_counters() -> Toy<(u8, u8), impl FnMut(&(u8, u8), ActionId) -> (u8, u8)> {
+type Rule<S> = fn(&S, ActionId) -> S;
+
+fn two_counters() -> Toy<(u8, u8), Rule<(u8, u8)>> {
     Toy::new((0, 0), |(left, right), action| match action.0 {
         0 => ((left + 1).min(9), *right),
         _ => (*left, (right + 1).min(9)),
@@ -194,7 +196,11 @@ fn bfs_finds_a_shortest_path_and_every_strategy_confirms_what_it_finds() {
         };
         // Shorter paths found later count as well, so after an exhaustive walk every path is a shortest one.
         assert_eq!(violation.path.len(), 5, "{strategy}");
-        assert_eq!(violation.confirmation, Confirmation::Confirmed, "{strategy}");
+        assert_eq!(
+            violation.confirmation,
+            Confirmation::Confirmed,
+            "{strategy}"
+        );
     }
 }
 
@@ -281,12 +287,7 @@ fn an_action_that_never_ran_says_what_kept_it_away() {
         },
     ];
     let mut world = Toy::new(0_u8, |state, _| (state + 1) % 3);
-    let (summary, _) = run(
-        &toy_model,
-        &mut world,
-        &mut Unjudged,
-        &options("dfs", 100),
-    );
+    let (summary, _) = run(&toy_model, &mut world, &mut Unjudged, &options("dfs", 100));
     assert!(complete(&summary));
     assert_eq!(
         summary.actions[1].never_ran.as_deref(),
@@ -397,7 +398,11 @@ fn a_service_that_is_not_deterministic_is_told_apart() {
         ((level + 1).min(5), calls)
     });
     let (summary, _) = run(&named(3), &mut world, &mut Unjudged, &options("bfs", 60));
-    let codes: Vec<_> = summary.warnings.iter().map(|warning| warning.code).collect();
+    let codes: Vec<_> = summary
+        .warnings
+        .iter()
+        .map(|warning| warning.code)
+        .collect();
     assert!(codes.contains(&"non-deterministic"), "{codes:?}");
 }
 
@@ -410,7 +415,11 @@ fn a_deterministic_service_is_not_accused() {
             &mut Unjudged,
             &options(strategy, 10_000),
         );
-        assert!(summary.warnings.is_empty(), "{strategy}: {:?}", summary.warnings);
+        assert!(
+            summary.warnings.is_empty(),
+            "{strategy}: {:?}",
+            summary.warnings
+        );
     }
 }
 
@@ -435,12 +444,10 @@ fn weights_steer_the_weighted_walk() {
 /// A lock that opens only to one sequence of seven actions out of ten: a wrong one starts over.
 fn lock() -> Toy<u8, impl FnMut(&u8, ActionId) -> u8> {
     const CODE: [u32; 7] = [3, 1, 4, 1, 5, 9, 2];
-    Toy::new(0_u8, |right, action| {
-        match CODE.get(usize::from(*right)) {
-            Some(next) if *next == action.0 => right + 1,
-            Some(_) => 0,
-            None => *right,
-        }
+    Toy::new(0_u8, |right, action| match CODE.get(usize::from(*right)) {
+        Some(next) if *next == action.0 => right + 1,
+        Some(_) => 0,
+        None => *right,
     })
 }
 
