@@ -1,5 +1,6 @@
 //! venomqa.
 
+pub mod cli;
 pub mod demo;
 pub mod evidence;
 pub mod explorer;

@@ -1,0 +1,47 @@
+//! The command line: what was typed becomes checked options, a command runs, the result becomes an exit code.
+//!
+//! The only room that knows clap. Nothing in here explores, judges or formats a report.
+
+mod args;
+mod completions;
+mod demo;
+mod exit_code;
+mod session;
+mod surroundings;
+
+use clap::Parser as _;
+
+use args::{Command, CommandLine};
+pub use exit_code::ExitCode;
+use session::{Problem, Session};
+pub use surroundings::Surroundings;
+
+/// Runs the command that was typed and says how the process ends.
+pub fn run(surroundings: &Surroundings) -> ExitCode {
+    let line = match CommandLine::try_parse_from(&surroundings.arguments) {
+        Ok(line) => line,
+        Err(error) => {
+            // Help that nobody can read is no reason to fail.
+            let _ = error.print();
+            return if error.use_stderr() {
+                ExitCode::Usage
+            } else {
+                ExitCode::Success
+            };
+        }
+    };
+    let session = Session::new(surroundings, line.color);
+    let done = match &line.command {
+        Command::Demo(demo) => demo::run(&session, demo),
+        Command::Completions { shell } => completions::run(&session, *shell),
+    };
+    done.unwrap_or_else(|problem| session.report(&problem))
+}
+
+/// A runtime for one walk: a walk is sequential, and threads would only add to every request.
+fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Problem::failed(format!("cannot start the asynchronous runtime: {error}")))
+}
