@@ -38,6 +38,7 @@ pub mod explorer;
 pub mod expr;
 pub mod interrupt;
 pub mod model;
+pub mod oracle;
 pub mod random;
 pub mod report;
 pub mod world;

@@ -15,8 +15,8 @@ enum Node {
     /// A subtree without holes.
     Constant(Value),
     Hole(Template),
-    Array(Vec<Node>),
-    Object(Vec<(String, Node)>),
+    Array(Vec<Self>),
+    Object(Vec<(String, Self)>),
 }
 
 impl JsonTemplate {

@@ -79,9 +79,21 @@ fn parse_error(error: &JsonPathError, source: &str) -> ParseError {
         other => (other.to_string(), 0..source.len()),
     };
     // A place is whole characters; at the end of the text there is none to point at but the last one.
-    let start = source.floor_char_boundary(range.start.min(source.len().saturating_sub(1)));
-    let end =
-        source.ceil_char_boundary(range.end.min(source.len()).max(start + 1).min(source.len()));
+    let whole = |mut at: usize| {
+        while !source.is_char_boundary(at) {
+            at += 1;
+        }
+        at
+    };
+    let last = source.char_indices().next_back().map_or(0, |(at, _)| at);
+    let start = whole(range.start.min(last));
+    let end = whole(
+        range
+            .end
+            .clamp(start, source.len())
+            .max(start + 1)
+            .min(source.len()),
+    );
     let range = start..end;
     ParseError {
         message: format!("not a JSONPath: {message}"),

@@ -63,19 +63,18 @@ impl Template {
                 help: None,
             });
         };
-        let program = match parts(&root.children, source)? {
-            Some(parts) => match <[Part; 1]>::try_from(parts) {
+        let program = if let Some(parts) = parts(&root.children, source)? {
+            match <[Part; 1]>::try_from(parts) {
                 Ok([Part::Hole(hole)]) => Program::Hole(hole),
                 Ok([text]) => Program::Parts(vec![text]),
                 Err(parts) => Program::Parts(parts),
-            },
-            None => {
-                let mut environment = engine::environment().clone();
-                environment
-                    .add_template_owned(ONLY, source.to_owned())
-                    .map_err(|error| engine::parse_error(&error, source))?;
-                Program::Statements(Box::new(environment))
             }
+        } else {
+            let mut environment = engine::environment().clone();
+            environment
+                .add_template_owned(ONLY, source.to_owned())
+                .map_err(|error| engine::parse_error(&error, source))?;
+            Program::Statements(Box::new(environment))
         };
         Ok(Self(Arc::new(Compiled {
             source: source.to_owned(),
@@ -204,13 +203,12 @@ fn parts(children: &[ast::Stmt<'_>], source: &str) -> Result<Option<Vec<Part>>, 
     for child in children {
         parts.push(match child {
             ast::Stmt::EmitRaw(text) => Part::Text(text.raw.to_owned()),
-            ast::Stmt::EmitExpr(emit) => Part::Hole(match &emit.expr {
-                ast::Expr::Var(variable) => Hole::Name(variable.id.to_owned()),
-                _ => {
-                    let span = emit.span();
-                    let text = &source[span.start_offset as usize..span.end_offset as usize];
-                    Hole::Expression(engine::compile(text)?)
-                }
+            ast::Stmt::EmitExpr(emit) => Part::Hole(if let ast::Expr::Var(variable) = &emit.expr {
+                Hole::Name(variable.id.to_owned())
+            } else {
+                let span = emit.span();
+                let text = &source[span.start_offset as usize..span.end_offset as usize];
+                Hole::Expression(engine::compile(text)?)
             }),
             _ => return Ok(None),
         });

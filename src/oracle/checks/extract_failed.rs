@@ -1,0 +1,28 @@
+//! `extract-failed`: a good answer lacks a value that the action extracts.
+
+use crate::model::{Action, Evidence, Severity, StepRecord};
+
+use super::super::response::excerpt;
+use super::{Ask, Check, No};
+
+pub(super) const CHECK: Check = Check {
+    name: "extract-failed",
+    severity: Severity::Medium,
+    unless: &[],
+    ask: Ask::Step(judge),
+};
+
+fn judge(action: &Action, record: &StepRecord) -> Option<No> {
+    let failures = &record.extract_failures;
+    (!failures.is_empty()).then(|| No {
+        message: format!(
+            "the answer to `{}` lacks what should be extracted from it: {}",
+            action.name,
+            failures.join("; ")
+        ),
+        evidence: Evidence::Values {
+            expected: failures.join("; "),
+            actual: excerpt(&record.response),
+        },
+    })
+}

@@ -1,0 +1,117 @@
+//! The built-in oracles. Each is a file and a line in the registry; `docs/checks.md` has a section for each.
+
+mod extract_failed;
+mod probe_wrote;
+mod server_error;
+mod unexpected_body;
+mod unexpected_status;
+
+use crate::model::{Action, Severity, StepRecord};
+
+use super::No;
+
+/// All checks, in the order in which they are asked and in which reports list them.
+const REGISTRY: &[Check] = &[
+    server_error::CHECK,
+    unexpected_status::CHECK,
+    unexpected_body::CHECK,
+    extract_failed::CHECK,
+    probe_wrote::CHECK,
+];
+
+/// Names of all checks, in the order of the registry.
+pub const NAMES: &[&str] = &{
+    let mut names = [""; REGISTRY.len()];
+    let mut index = 0;
+    while index < REGISTRY.len() {
+        names[index] = REGISTRY[index].name;
+        index += 1;
+    }
+    names
+};
+
+/// One built-in oracle.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Check {
+    /// What the spec and reports call it.
+    pub(super) name: &'static str,
+    /// How bad its violations are unless the spec says otherwise.
+    pub(super) severity: Severity,
+    /// Checks whose `no` about the same step says it all, so that this one keeps silent.
+    pub(super) unless: &'static [&'static str],
+    /// When it is asked, and what.
+    pub(super) ask: Ask,
+}
+
+/// When a check is asked, and what.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ask {
+    /// After every step.
+    Step(fn(&Action, &StepRecord) -> Option<No>),
+    /// After every step, about the assertions on its body, which may need the database.
+    Body,
+    /// In every new state, about the requests of invariants.
+    Probe,
+}
+
+/// A check as a run uses it.
+#[derive(Clone, Debug)]
+pub(super) struct Active {
+    /// Its position in the registry.
+    pub(super) number: u32,
+    pub(super) check: Check,
+    /// How bad its violations are in this run.
+    pub(super) severity: Severity,
+}
+
+/// The checks that are not `off`, with the severities of the spec.
+pub(super) fn active(settings: &indexmap::IndexMap<String, Option<Severity>>) -> Vec<Active> {
+    REGISTRY
+        .iter()
+        .enumerate()
+        .filter_map(|(number, check)| {
+            let severity = match settings.get(check.name) {
+                Some(setting) => (*setting)?,
+                None => check.severity,
+            };
+            Some(Active {
+                number: number as u32,
+                check: *check,
+                severity,
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_check_is_documented_with_its_default_severity() {
+        let page = include_str!("../../../docs/checks.md");
+        for check in REGISTRY {
+            let (_, section) = page
+                .split_once(&format!("\n## {}\n", check.name))
+                .unwrap_or_else(|| panic!("docs/checks.md has no section `{}`", check.name));
+            let section = section.split("\n## ").next().unwrap();
+            let severity = format!("Default severity: {}.", check.severity);
+            assert!(section.contains(&severity), "{}: {severity}", check.name);
+        }
+        let sections = page.matches("\n## ").count();
+        assert_eq!(sections, REGISTRY.len(), "a section without a check");
+    }
+
+    #[test]
+    fn a_check_yields_only_to_checks_that_are_asked_before_it() {
+        for (index, check) in REGISTRY.iter().enumerate() {
+            for other in check.unless {
+                assert!(
+                    NAMES[..index].contains(other),
+                    "{} yields to {other}",
+                    check.name
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! `server-error`: the service answered with a 5xx status that the action does not expect.
+
+use crate::model::{Action, Evidence, Severity, StepRecord};
+
+use super::super::response::excerpt;
+use super::{Ask, Check, No};
+
+pub(super) const CHECK: Check = Check {
+    name: "server-error",
+    severity: Severity::Critical,
+    unless: &[],
+    ask: Ask::Step(judge),
+};
+
+fn judge(action: &Action, record: &StepRecord) -> Option<No> {
+    let status = record.response.status;
+    let listed = action
+        .expect
+        .status
+        .iter()
+        .any(|pattern| pattern.matches(status));
+    (status >= 500 && !listed).then(|| No {
+        message: format!("`{}` was answered with {status}", action.name),
+        evidence: Evidence::Values {
+            expected: "a status below 500".to_owned(),
+            actual: excerpt(&record.response),
+        },
+    })
+}

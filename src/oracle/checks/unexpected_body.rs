@@ -1,0 +1,13 @@
+//! `unexpected-body`: an assertion of the action's `expect` on the body does not hold. Judged in
+//! [`response`](super::super::response), because an assertion may compare with a query.
+
+use crate::model::Severity;
+
+use super::{Ask, Check};
+
+pub(super) const CHECK: Check = Check {
+    name: "unexpected-body",
+    severity: Severity::High,
+    unless: &["server-error", "unexpected-status"],
+    ask: Ask::Body,
+};

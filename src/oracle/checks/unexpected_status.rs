@@ -1,0 +1,34 @@
+//! `unexpected-status`: the status of the answer is not among those that the action expects.
+
+use crate::model::{Action, Evidence, Severity, StepRecord};
+
+use super::super::response::excerpt;
+use super::{Ask, Check, No};
+
+pub(super) const CHECK: Check = Check {
+    name: "unexpected-status",
+    severity: Severity::High,
+    unless: &["server-error"],
+    ask: Ask::Step(judge),
+};
+
+fn judge(action: &Action, record: &StepRecord) -> Option<No> {
+    let status = record.response.status;
+    let expected = &action.expect.status;
+    // Without a list of its own the action leaves the status to `server-error`.
+    if expected.is_empty() || action.expect.allows(status) {
+        return None;
+    }
+    let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
+    let expected = expected.join(" or ");
+    Some(No {
+        message: format!(
+            "`{}` was answered with {status} instead of {expected}",
+            action.name
+        ),
+        evidence: Evidence::Values {
+            expected: format!("status {expected}"),
+            actual: excerpt(&record.response),
+        },
+    })
+}

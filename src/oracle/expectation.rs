@@ -1,0 +1,396 @@
+//! Judging an [`Expectation`]: what a list of values must be. The meaning of each assertion stands at [`Assertion`].
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use serde_json::{Number, Value};
+
+use crate::model::{Assertion, Expectation, brief};
+use crate::world::system::QueryRows;
+
+/// The values an expectation is about.
+pub(super) struct Found<'v> {
+    values: Vec<Cow<'v, Value>>,
+    source: Source,
+}
+
+/// Where the values come from, which decides what it means that there are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Rows of a query; none is an empty list.
+    Rows,
+    /// Nodes of a JSONPath that may find any number; none is an empty list.
+    Nodes,
+    /// The node of a singular JSONPath in a body that should have it; none is a failure.
+    Node,
+    /// Nodes in the answer of whatever action it was; none says nothing about the answer.
+    AnyAnswer,
+}
+
+/// An assertion that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// What was asked for; reads on after "expects".
+    pub(super) expected: String,
+    /// What was there instead, a clause.
+    pub(super) actual: String,
+}
+
+/// The result of the query of an [`Assertion::EqualsSql`]; `None` where a value that it needs is not defined.
+pub(super) type Reference = Option<Vec<Value>>;
+
+/// Rows as a list of values: the values of the only column, or one list for each row.
+pub(super) fn values_of(rows: QueryRows) -> Vec<Value> {
+    let single = rows.columns.len() == 1;
+    rows.rows
+        .into_iter()
+        .map(|mut row| match row.pop() {
+            Some(value) if single => value,
+            Some(value) => {
+                row.push(value);
+                Value::Array(row)
+            }
+            None => Value::Array(row),
+        })
+        .collect()
+}
+
+impl<'v> Found<'v> {
+    /// The rows of a query.
+    pub(super) fn rows(rows: &'v QueryRows) -> Self {
+        let single = rows.columns.len() == 1;
+        Self {
+            values: rows
+                .rows
+                .iter()
+                .map(|row| match row.as_slice() {
+                    [value] if single => Cow::Borrowed(value),
+                    values => Cow::Owned(Value::Array(values.to_vec())),
+                })
+                .collect(),
+            source: Source::Rows,
+        }
+    }
+
+    /// The nodes of a JSONPath.
+    pub(super) fn nodes(nodes: Vec<&'v Value>, source: Source) -> Self {
+        Self {
+            values: nodes.into_iter().map(Cow::Borrowed).collect(),
+            source,
+        }
+    }
+
+    /// The first assertion that does not hold. `references` has one entry for each assertion, in order.
+    pub(super) fn judge(
+        &self,
+        expectation: &Expectation,
+        references: &[Reference],
+    ) -> Option<Failure> {
+        if expectation.assertions.is_empty() {
+            return self.failure(&Assertion::Empty, None);
+        }
+        expectation
+            .assertions
+            .iter()
+            .enumerate()
+            .find_map(|(index, assertion)| {
+                let reference = references.get(index).and_then(Option::as_deref);
+                self.failure(assertion, reference)
+            })
+    }
+
+    fn failure(&self, assertion: &Assertion, reference: Option<&[Value]>) -> Option<Failure> {
+        let counts = matches!(
+            assertion,
+            Assertion::Empty | Assertion::NotEmpty | Assertion::Count(_)
+        );
+        let actual = match (counts, self.values.is_empty(), self.source) {
+            (false, true, Source::AnyAnswer) => None,
+            (false, true, Source::Node) if !matches!(assertion, Assertion::NotEquals(_)) => {
+                Some("nothing was found".to_owned())
+            }
+            _ => self.problem(assertion, reference),
+        }?;
+        Some(Failure {
+            expected: self.words(assertion, reference),
+            actual,
+        })
+    }
+
+    /// What is wrong, as a clause.
+    fn problem(&self, assertion: &Assertion, reference: Option<&[Value]>) -> Option<String> {
+        let database = self.source == Source::Rows;
+        match assertion {
+            Assertion::Equals(value) => (!self.is(value, database)).then(|| self.description()),
+            Assertion::NotEquals(value) => self.is(value, database).then(|| self.description()),
+            Assertion::AtLeast(bound) => {
+                self.first_that(|value| beyond(value, bound, Ordering::Less))
+            }
+            Assertion::AtMost(bound) => {
+                self.first_that(|value| beyond(value, bound, Ordering::Greater))
+            }
+            Assertion::Empty => (!self.values.is_empty()).then(|| self.counted()),
+            Assertion::NotEmpty => self.values.is_empty().then(|| self.counted()),
+            Assertion::Count(count) => (self.values.len() as u64 != *count).then(|| self.counted()),
+            Assertion::Contains(value) => {
+                (!self.contains(value, database)).then(|| self.description())
+            }
+            Assertion::Matches(pattern) => self.first_that(|value| match value {
+                Value::String(text) if pattern.is_match(text) => None,
+                Value::String(_) => Some("does not match".to_owned()),
+                other => Some(format!("is {}, not text", kind(other))),
+            }),
+            Assertion::EqualsSql(_) => {
+                let reference = reference?;
+                if self.is_list(reference, true) {
+                    return None;
+                }
+                Some(self.difference(reference))
+            }
+        }
+    }
+
+    fn is(&self, expected: &Value, database: bool) -> bool {
+        match self.values.as_slice() {
+            [only] if same(only, expected, database) => true,
+            _ => expected
+                .as_array()
+                .is_some_and(|list| self.equal_items(list, database)),
+        }
+    }
+
+    /// Whether the values, or the elements of the only value, are these.
+    fn is_list(&self, expected: &[Value], database: bool) -> bool {
+        self.equal_items(expected, database)
+            || self.only_list().is_some_and(|list| {
+                list.len() == expected.len()
+                    && list.iter().zip(expected).all(|(a, b)| same(a, b, database))
+            })
+    }
+
+    fn equal_items(&self, expected: &[Value], database: bool) -> bool {
+        self.values.len() == expected.len()
+            && self
+                .values
+                .iter()
+                .zip(expected)
+                .all(|(a, b)| same(a, b, database))
+    }
+
+    fn only_list(&self) -> Option<&Vec<Value>> {
+        match self.values.as_slice() {
+            [only] => only.as_array(),
+            _ => None,
+        }
+    }
+
+    fn contains(&self, expected: &Value, database: bool) -> bool {
+        if self
+            .values
+            .iter()
+            .any(|value| same(value, expected, database))
+        {
+            return true;
+        }
+        match (self.values.as_slice(), expected) {
+            ([only], _) if only.is_array() => self
+                .only_list()
+                .is_some_and(|list| list.iter().any(|item| same(item, expected, database))),
+            ([only], Value::String(part)) => only
+                .as_str()
+                .is_some_and(|text| text.contains(part.as_str())),
+            _ => false,
+        }
+    }
+
+    /// The first value about which there is something to say, and what.
+    fn first_that(&self, problem: impl Fn(&Value) -> Option<String>) -> Option<String> {
+        self.values.iter().enumerate().find_map(|(index, value)| {
+            let problem = problem(value)?;
+            let shown = brief(value);
+            Some(if self.values.len() == 1 {
+                format!("`{shown}` {problem}")
+            } else {
+                format!("{} {}, `{shown}`, {problem}", self.noun(1), index + 1)
+            })
+        })
+    }
+
+    fn difference(&self, expected: &[Value]) -> String {
+        let borrowed;
+        let actual: &[Cow<'_, Value>] = match self.only_list() {
+            Some(list) => {
+                borrowed = list.iter().map(Cow::Borrowed).collect::<Vec<_>>();
+                &borrowed
+            }
+            None => &self.values,
+        };
+        let shown = brief(&actual.iter().map(|value| (**value).clone()).collect());
+        let differing = actual
+            .iter()
+            .zip(expected)
+            .position(|(a, b)| !same(a, b, true));
+        match differing {
+            Some(at) => format!(
+                "it is `{shown}`; item {} is `{}`, not `{}`",
+                at + 1,
+                brief(&actual[at]),
+                brief(&expected[at])
+            ),
+            None => format!(
+                "it is `{shown}`, {} instead of {}",
+                items(actual.len()),
+                expected.len()
+            ),
+        }
+    }
+
+    fn description(&self) -> String {
+        match self.values.as_slice() {
+            [] => self.counted(),
+            [only] => format!("it is `{}`", brief(only)),
+            several => format!(
+                "it is `{}`",
+                brief(&several.iter().map(|value| (**value).clone()).collect())
+            ),
+        }
+    }
+
+    fn counted(&self) -> String {
+        let count = self.values.len();
+        match (self.source, count) {
+            (Source::Rows, 0) => "the query returned no row".to_owned(),
+            (Source::Rows, _) => format!("the query returned {count} {}", self.noun(count)),
+            (_, 0) => "nothing was found".to_owned(),
+            (_, 1) => format!("there is `{}`", brief(&self.values[0])),
+            _ => format!(
+                "there are {count} values, the first is `{}`",
+                brief(&self.values[0])
+            ),
+        }
+    }
+
+    fn noun(&self, count: usize) -> &'static str {
+        match (self.source, count) {
+            (Source::Rows, 1) => "row",
+            (Source::Rows, _) => "rows",
+            (_, 1) => "value",
+            _ => "values",
+        }
+    }
+
+    /// What an assertion asks for, in words that read on after "expects".
+    fn words(&self, assertion: &Assertion, reference: Option<&[Value]>) -> String {
+        match assertion {
+            Assertion::Equals(value) => format!("`{}`", brief(value)),
+            Assertion::NotEquals(value) => format!("anything but `{}`", brief(value)),
+            Assertion::AtLeast(value) => format!("at least `{}`", brief(value)),
+            Assertion::AtMost(value) => format!("at most `{}`", brief(value)),
+            Assertion::Empty => format!("no {}", self.noun(1)),
+            Assertion::NotEmpty => format!("at least one {}", self.noun(1)),
+            Assertion::Count(count) => {
+                format!(
+                    "exactly {count} {}",
+                    self.noun(usize::try_from(*count).unwrap_or(2))
+                )
+            }
+            Assertion::Contains(value) => format!("something that contains `{}`", brief(value)),
+            Assertion::Matches(pattern) => format!("text that matches `{pattern}`"),
+            Assertion::EqualsSql(query) => format!(
+                "what `{}` returns, `{}`",
+                one_line(&query.text),
+                brief(&Value::from(reference.unwrap_or_default().to_vec()))
+            ),
+        }
+    }
+}
+
+fn items(count: usize) -> String {
+    format!("{count} item{}", if count == 1 { "" } else { "s" })
+}
+
+/// A text on one line, spaces and line breaks joined.
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Why the value lies on the wrong side of the bound, or cannot be compared with it.
+fn beyond(value: &Value, bound: &Value, wrong: Ordering) -> Option<String> {
+    let order = match (value, bound) {
+        (Value::Number(value), Value::Number(bound)) => Some(compare(value, bound)),
+        (Value::String(value), Value::String(bound)) => Some(value.cmp(bound)),
+        _ => None,
+    };
+    match order {
+        Some(order) if order == wrong => Some(if wrong == Ordering::Less {
+            "is less".to_owned()
+        } else {
+            "is more".to_owned()
+        }),
+        Some(_) => None,
+        None if value.is_null() => Some(format!(
+            "cannot be compared with {}; where it is legal, use `coalesce` or leave it out",
+            kind(bound)
+        )),
+        None => Some(format!(
+            "is {} and cannot be compared with {}",
+            kind(value),
+            kind(bound)
+        )),
+    }
+}
+
+/// Equality of JSON values, numbers by value (`1` is `1.0`). Where one side comes from a `database`, which may have no
+/// booleans, 0 and 1 are also false and true.
+fn same(a: &Value, b: &Value, database: bool) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => compare(a, b) == Ordering::Equal,
+        (Value::Bool(truth), Value::Number(number))
+        | (Value::Number(number), Value::Bool(truth)) => {
+            database && number.as_u64() == Some(u64::from(*truth))
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b, database))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(key, a)| b.get(key).is_some_and(|b| same(a, b, database)))
+        }
+        _ => a == b,
+    }
+}
+
+/// Order of numbers by value; integers exactly, whatever their size.
+fn compare(a: &Number, b: &Number) -> Ordering {
+    let float = |number: &Number| number.as_f64().unwrap_or_default();
+    match (integer(a), integer(b)) {
+        (Some(a), Some(b)) => a.cmp(&b),
+        // JSON has no NaN, so there is always an order.
+        _ => float(a).partial_cmp(&float(b)).unwrap_or(Ordering::Equal),
+    }
+}
+
+/// The number if it is whole, also when it is written as a float.
+fn integer(number: &Number) -> Option<i128> {
+    if let Some(signed) = number.as_i64() {
+        return Some(signed.into());
+    }
+    if let Some(unsigned) = number.as_u64() {
+        return Some(unsigned.into());
+    }
+    // Up to here every whole float is exactly an integer of 128 bits.
+    let float = number.as_f64()?;
+    (float.fract() == 0.0 && float.abs() < 1e30).then_some(float as i128)
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

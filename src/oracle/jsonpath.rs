@@ -1,0 +1,143 @@
+//! Invariants whose subject is what a JSONPath finds: in the answer of every step, or in the answer to a request of
+//! their own (a probe).
+
+use crate::expr::JsonPath;
+use crate::model::{Context, Evidence, Invariant, RequestTemplate, StepRecord};
+use crate::world::{Observe, WorldError, WorldErrorKind};
+
+use super::expectation::{Failure, Found, Source};
+use super::response::excerpt;
+use super::sql;
+use super::{No, say};
+
+/// Judges the answer of a step. One without a JSON body says nothing.
+pub(super) async fn judge_answer<W: Observe>(
+    world: &mut W,
+    invariant: &Invariant,
+    path: &JsonPath,
+    record: &StepRecord,
+    context: &Context,
+) -> Result<Option<No>, WorldError> {
+    let Some(json) = record.response.body.json() else {
+        return Ok(None);
+    };
+    let found = Found::nodes(path.query(json), Source::AnyAnswer);
+    let owner = sql::owner(invariant);
+    let references = sql::references(world, &invariant.expectation, context, &owner).await?;
+    let failure = found.judge(&invariant.expectation, &references);
+    Ok(failure.map(|failure| no(invariant, path, record, failure)))
+}
+
+/// What came of a probe.
+#[derive(Debug, Default)]
+pub(super) struct Probed {
+    /// Why the invariant does not hold.
+    pub(super) no: Option<No>,
+    /// Which request changed rows of which tables, as a clause; `None` when it changed none.
+    pub(super) wrote: Option<String>,
+}
+
+/// Sends the request of an invariant and judges the answer. Where a value that the request needs is not defined, the
+/// invariant holds.
+pub(super) async fn probe<W: Observe>(
+    world: &mut W,
+    invariant: &Invariant,
+    request: &RequestTemplate,
+    path: &JsonPath,
+    context: &Context,
+) -> Result<Probed, WorldError> {
+    let owner = sql::owner(invariant);
+    let answer = world.probe(request, context).await.map_err(|error| {
+        if error.kind == WorldErrorKind::Interrupted {
+            return error;
+        }
+        WorldError {
+            message: format!("the request of {owner} failed: {}", error.message),
+            ..error
+        }
+    })?;
+    let Some(record) = answer else {
+        return Ok(Probed::default());
+    };
+    let wrote = wrote(&record);
+    let refused = |what: String| {
+        no(
+            invariant,
+            path,
+            &record,
+            Failure {
+                expected: "a JSON body with a status of 2xx".to_owned(),
+                actual: what,
+            },
+        )
+    };
+    let status = record.response.status;
+    let no = if !(200..300).contains(&status) {
+        // An error's body has nothing to do with the assertion, which would hold of it by accident.
+        Some(refused(format!(
+            "the answer was {}",
+            excerpt(&record.response)
+        )))
+    } else if let Some(json) = record.response.body.json() {
+        let source = if path.is_singular() {
+            Source::Node
+        } else {
+            Source::Nodes
+        };
+        let references = sql::references(world, &invariant.expectation, context, &owner).await?;
+        Found::nodes(path.query(json), source)
+            .judge(&invariant.expectation, &references)
+            .map(|failure| no(invariant, path, &record, failure))
+    } else {
+        Some(refused(format!(
+            "the answer is not JSON: {}",
+            excerpt(&record.response)
+        )))
+    };
+    Ok(Probed { no, wrote })
+}
+
+fn no(invariant: &Invariant, path: &JsonPath, record: &StepRecord, failure: Failure) -> No {
+    No {
+        message: say(invariant, &failure),
+        evidence: Evidence::Values {
+            expected: format!(
+                "`{}` of `{} {}`: {}",
+                path.source(),
+                record.request.method,
+                record.request.target,
+                failure.expected
+            ),
+            actual: failure.actual,
+        },
+    }
+}
+
+fn wrote(record: &StepRecord) -> Option<String> {
+    let mut tables: Vec<(&str, usize)> = Vec::new();
+    for change in record.rows.rows() {
+        match tables
+            .iter_mut()
+            .find(|(name, _)| *name == change.table.name)
+        {
+            Some((_, count)) => *count += 1,
+            None => tables.push((&change.table.name, 1)),
+        }
+    }
+    if tables.is_empty() {
+        return None;
+    }
+    let tables: Vec<String> = tables
+        .into_iter()
+        .map(|(name, count)| {
+            let noun = if count == 1 { "row" } else { "rows" };
+            format!("{count} {noun} of `{name}`")
+        })
+        .collect();
+    Some(format!(
+        "`{} {}` changed {}",
+        record.request.method,
+        record.request.target,
+        tables.join(", ")
+    ))
+}

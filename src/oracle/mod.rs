@@ -1,0 +1,271 @@
+//! Who judges: the invariants of the spec and the built-in checks.
+//!
+//! *Response oracles* judge every step: the checks on answers, and invariants on answers. *State oracles* judge every
+//! new state: SQL invariants and probes. A state oracle reports a violation where the step broke it, not in each state
+//! that inherits the damage; and it is not even asked again where nothing that it looks at has changed.
+//!
+//! Oracles read the world through [`Observe`] and leave it as it was. Nothing is compared over time here, nothing
+//! printed, and no violation counted: grouping is the engine's work.
+
+pub mod checks;
+mod expectation;
+mod jsonpath;
+mod response;
+mod sql;
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use crate::explorer::{Judge, Judged, Judgement};
+use crate::model::{
+    Action, Context, Evidence, Finding, Invariant, InvariantId, Model, OracleId, Severity,
+    StepRecord, Subject,
+};
+use crate::world::{Observe, World, WorldError};
+
+use checks::{Active, Ask};
+use expectation::Failure;
+use sql::Reads;
+
+/// The oracles of a run.
+#[derive(Clone, Debug)]
+pub struct Oracles {
+    model: Arc<Model>,
+    checks: Vec<Active>,
+    /// For each invariant, its name as findings carry it and what its queries read.
+    invariants: Vec<(Arc<str>, Reads)>,
+}
+
+/// A `no`, before it is known whether it is news.
+#[derive(Clone, Debug)]
+struct No {
+    message: String,
+    evidence: Evidence,
+}
+
+impl Oracles {
+    /// The oracles of a model, with the built-in checks as the spec sets them: a severity, or `None` for off. Names
+    /// that are no check are of no account here; loading a spec refuses them.
+    pub fn new(model: Arc<Model>, checks: &IndexMap<String, Option<Severity>>) -> Self {
+        Self {
+            checks: checks::active(checks),
+            invariants: model
+                .invariants
+                .iter()
+                .map(|invariant| (invariant.name.as_str().into(), Reads::default()))
+                .collect(),
+            model,
+        }
+    }
+
+    fn finding(&self, id: InvariantId, no: No) -> Finding {
+        Finding {
+            oracle: OracleId::Invariant(id),
+            name: self.invariants[id.0 as usize].0.clone(),
+            severity: self.model.invariants[id.0 as usize].severity,
+            message: no.message,
+            evidence: no.evidence,
+        }
+    }
+
+    /// Judges the answer of a step.
+    async fn judge_response<W: Observe>(
+        &self,
+        world: &mut W,
+        action: &Action,
+        record: &StepRecord,
+        context: &Context,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), WorldError> {
+        for (id, invariant) in numbered(&self.model) {
+            if let Subject::Response { jsonpath } = &invariant.subject
+                && let Some(no) =
+                    jsonpath::judge_answer(world, invariant, jsonpath, record, context).await?
+            {
+                findings.push(self.finding(id, no));
+            }
+        }
+        for active in &self.checks {
+            let said = |name: &&str| {
+                findings.iter().any(|finding| {
+                    matches!(finding.oracle, OracleId::Check(_)) && *finding.name == **name
+                })
+            };
+            if active.check.unless.iter().any(said) {
+                continue;
+            }
+            let no = match active.check.ask {
+                Ask::Step(judge) => judge(action, record),
+                Ask::Body => {
+                    response::judge_body(world, &action.name, &action.expect, record, context)
+                        .await?
+                }
+                Ask::Probe => None,
+            };
+            findings.extend(no.map(|no| active.finding(no)));
+        }
+        Ok(())
+    }
+
+    /// Judges a new state.
+    async fn judge_state<W: World + Observe>(
+        &mut self,
+        world: &mut W,
+        step: &Judged<'_, W::Checkpoint>,
+        judgement: &mut Judgement,
+    ) -> Result<(), WorldError> {
+        let model = self.model.clone();
+        let record = step.arrival.record.as_deref();
+        let rows = record.map(|record| &record.rows);
+        let contexts = (step.context_before, &step.arrival.context);
+        let was_broken = |oracle| step.broken_before.binary_search(&oracle).is_ok();
+        let silent = changed_nothing(&model, step);
+        let mut wrote = Vec::new();
+        let mut inherited_probe = false;
+
+        for (id, invariant) in numbered(&model) {
+            let oracle = OracleId::Invariant(id);
+            let no = match &invariant.subject {
+                Subject::Response { .. } => continue,
+                Subject::Sql(query) => {
+                    let reads = &mut self.invariants[id.0 as usize].1;
+                    if !reads
+                        .changed(world, invariant, query, rows, contexts)
+                        .await?
+                    {
+                        judgement
+                            .broken
+                            .extend(was_broken(oracle).then_some(oracle));
+                        continue;
+                    }
+                    sql::judge(world, invariant, query, contexts.1).await?
+                }
+                Subject::Probe { request, jsonpath } => {
+                    if silent {
+                        inherited_probe = true;
+                        judgement
+                            .broken
+                            .extend(was_broken(oracle).then_some(oracle));
+                        continue;
+                    }
+                    let probed =
+                        jsonpath::probe(world, invariant, request, jsonpath, contexts.1).await?;
+                    wrote.extend(probed.wrote);
+                    probed.no
+                }
+            };
+            if let Some(no) = no {
+                judgement.broken.push(oracle);
+                if !was_broken(oracle) {
+                    judgement.findings.push(self.finding(id, no));
+                }
+            }
+        }
+
+        for active in &self.checks {
+            if !matches!(active.check.ask, Ask::Probe) {
+                continue;
+            }
+            let oracle = OracleId::Check(active.number);
+            let broken_before = was_broken(oracle);
+            if wrote.is_empty() {
+                judgement
+                    .broken
+                    .extend((inherited_probe && broken_before).then_some(oracle));
+                continue;
+            }
+            judgement.broken.push(oracle);
+            if !broken_before {
+                judgement.findings.push(active.finding(No {
+                    message: format!(
+                        "the request of an invariant should only look, but {}",
+                        wrote.join(", and ")
+                    ),
+                    evidence: Evidence::Values {
+                        expected: "no changed row".to_owned(),
+                        actual: wrote.join(", and "),
+                    },
+                }));
+            }
+        }
+        // Invariants come before checks in the order of oracles, so `broken` is ascending already.
+        Ok(())
+    }
+}
+
+impl<W: World + Observe> Judge<W> for Oracles {
+    async fn judge(
+        &mut self,
+        world: &mut W,
+        step: Judged<'_, W::Checkpoint>,
+    ) -> Result<Judgement, WorldError> {
+        let mut judgement = Judgement::default();
+        if let (Some(action), Some(record)) = (step.action, &step.arrival.record) {
+            let model = self.model.clone();
+            self.judge_response(
+                world,
+                model.action(action),
+                record,
+                &step.arrival.context,
+                &mut judgement.findings,
+            )
+            .await?;
+        }
+        if step.new_state {
+            self.judge_state(world, &step, &mut judgement).await?;
+        }
+        Ok(judgement)
+    }
+}
+
+impl Active {
+    fn finding(&self, no: No) -> Finding {
+        Finding {
+            oracle: OracleId::Check(self.number),
+            name: self.check.name.into(),
+            severity: self.severity,
+            message: no.message,
+            evidence: no.evidence,
+        }
+    }
+}
+
+fn numbered(model: &Model) -> impl Iterator<Item = (InvariantId, &Invariant)> {
+    model
+        .invariants
+        .iter()
+        .enumerate()
+        .map(|(index, invariant)| (InvariantId(index as u32), invariant))
+}
+
+/// Whether the service must answer every request as it did before the step: nothing was written, the context is as it
+/// was, no cookie was set, and the method promises to change nothing even where no journal could see it.
+fn changed_nothing<C>(model: &Model, step: &Judged<'_, C>) -> bool {
+    let (Some(action), Some(record)) = (step.action, &step.arrival.record) else {
+        return false;
+    };
+    let sets_cookie = record
+        .response
+        .headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
+    let context = &step.arrival.context;
+    !step.arrival.wrote
+        && !sets_cookie
+        && model.action(action).request.is_safe()
+        && (step.context_before.same_allocation(context) || step.context_before == context)
+}
+
+/// The message of a finding: the user's, or a sentence made of what was expected and what was there.
+fn say(invariant: &Invariant, failure: &Failure) -> String {
+    invariant.message.clone().unwrap_or_else(|| {
+        format!(
+            "`{}` expects {}, but {}",
+            invariant.name, failure.expected, failure.actual
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests;

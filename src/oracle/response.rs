@@ -1,0 +1,80 @@
+//! The answer of a step against the `expect` of its action.
+
+use crate::model::{Context, Evidence, ExpectedResponse, Response, StepRecord, brief};
+use crate::world::{Observe, WorldError};
+
+use super::No;
+use super::expectation::{Found, Source};
+use super::sql;
+
+/// The first assertion on the body of a legal answer that does not hold, as the check `unexpected-body` reports it.
+pub(super) async fn judge_body<W: Observe>(
+    world: &mut W,
+    action: &str,
+    expect: &ExpectedResponse,
+    record: &StepRecord,
+    context: &Context,
+) -> Result<Option<No>, WorldError> {
+    if expect.body.is_empty() || !expect.allows(record.response.status) {
+        return Ok(None);
+    }
+    let Some(json) = record.response.body.json() else {
+        return Ok(Some(No {
+            message: format!("the answer to `{action}` is not JSON"),
+            evidence: Evidence::Values {
+                expected: "a JSON body".to_owned(),
+                actual: excerpt(&record.response),
+            },
+        }));
+    };
+    let mut failures = 0_usize;
+    let mut first = None;
+    for (path, expectation) in &expect.body {
+        let source = if path.is_singular() {
+            Source::Node
+        } else {
+            Source::Nodes
+        };
+        let owner = format!("`expect` of `{action}`");
+        let references = sql::references(world, expectation, context, &owner).await?;
+        let Some(failure) = Found::nodes(path.query(json), source).judge(expectation, &references)
+        else {
+            continue;
+        };
+        failures += 1;
+        first.get_or_insert_with(|| No {
+            message: format!(
+                "`{}` in the answer to `{action}`: expected {}, but {}",
+                path.source(),
+                failure.expected,
+                failure.actual
+            ),
+            evidence: Evidence::Values {
+                expected: format!("`{}`: {}", path.source(), failure.expected),
+                actual: failure.actual,
+            },
+        });
+    }
+    Ok(first.map(|no| match failures {
+        1 => no,
+        _ => No {
+            message: format!("{} (and {} more)", no.message, failures - 1),
+            ..no
+        },
+    }))
+}
+
+/// Status and the beginning of the body, on one line.
+pub(super) fn excerpt(response: &Response) -> String {
+    const SHOWN: usize = 200;
+    if let Some(json) = response.body.json() {
+        return format!("{}: {}", response.status, brief(json));
+    }
+    let text = super::expectation::one_line(&response.body.text());
+    if text.is_empty() {
+        return format!("{} without a body", response.status);
+    }
+    let cut: String = text.chars().take(SHOWN).collect();
+    let dots = if cut.len() < text.len() { "..." } else { "" };
+    format!("{}: {cut}{dots}", response.status)
+}
