@@ -62,17 +62,10 @@ pub async fn serve(options: Options) -> anyhow::Result<()> {
     let server = Server::bind(options.port, shop)
         .await
         .with_context(|| format!("cannot listen on port {} of 127.0.0.1", options.port))?;
-    announce(server.address);
+    // The shop is a service of its own, and this line is how its starter learns the port.
+    anstream::eprintln!("listening on http://{}", server.address);
     server.run(stop_signal()?).await?;
     Ok(())
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "the shop is a service of its own, and this line is how its starter learns the port"
-)]
-fn announce(address: SocketAddr) {
-    anstream::eprintln!("listening on http://{address}");
 }
 
 /// A shop with a port.
