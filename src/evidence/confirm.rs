@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use crate::explorer::event::StopReason;
 use crate::explorer::{Judge, Judged};
 use crate::model::{Confirmation, Context, Model, OracleId, PathStep, StepRecord, Violation};
 use crate::world::{World, WorldError};
@@ -16,35 +15,11 @@ pub(crate) struct Attempt<'a, C> {
     pub(crate) context: &'a Context,
     /// State oracles that already said no before the last step.
     pub(crate) broken_before: &'a [OracleId],
-    /// How the walk ended: after a failure nothing is run again.
-    pub(crate) stop: &'a StopReason,
 }
 
 /// Runs the path of a violation again from the initial state. Where it happens again, its finding and the records of
 /// its path become those of the second time, so that request, answer and rows belong together.
 pub(crate) async fn confirm<W: World, J: Judge<W>>(
-    model: &Model,
-    world: &mut W,
-    judge: &mut J,
-    attempt: Attempt<'_, W::Checkpoint>,
-    violation: &mut Violation,
-) -> Confirmation {
-    let not_tried = match attempt.stop {
-        StopReason::Interrupted => Some("the run was interrupted"),
-        StopReason::Failed { .. } => Some("the run could not go on"),
-        _ if !world.can_restore() => Some("the service cannot be put back (`restore: none`)"),
-        _ => None,
-    };
-    if let Some(reason) = not_tried {
-        return Confirmation::NotTried(reason.to_owned());
-    }
-    match run_again(model, world, judge, &attempt, violation).await {
-        Ok(confirmation) => confirmation,
-        Err(error) => Confirmation::Unconfirmed(format!("running it again failed: {error}")),
-    }
-}
-
-async fn run_again<W: World, J: Judge<W>>(
     model: &Model,
     world: &mut W,
     judge: &mut J,

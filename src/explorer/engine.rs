@@ -5,21 +5,19 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
-use crate::evidence;
 use crate::interrupt::Interrupt;
-use crate::model::{ActionId, Context, Digest, Finding, Model, OracleId, StepRecord, Violation};
+use crate::model::{ActionId, Context, Digest, Finding, Model, OracleId, StepRecord};
 use crate::random::Random;
-use crate::world::{Warning, World, WorldError, WorldErrorKind, WorldTime};
+use crate::world::{Warning, World, WorldError, WorldErrorKind};
 
 use super::budget::Limits;
-use super::event::{
-    ActionSummary, Event, Progress, RunInfo, StepInfo, StopReason, Summary, TimeSpent,
-};
+use super::event::{Event, Progress, RunInfo, StepInfo, StopReason, Summary, TimeSpent};
 use super::graph::{Graph, StateId, TransitionId};
 use super::judge::{Judge, Judged};
+use super::outcome::stop_reason;
+use super::retrace;
 use super::strategy::{self, Move, Strategy};
 use super::violations::Violations;
-use super::{guard, retrace};
 
 /// How to explore.
 #[derive(Clone, Debug)]
@@ -69,25 +67,25 @@ pub async fn explore<W: World, J: Judge<W>>(
 pub(super) struct Run<'r, W: World, J> {
     pub(super) model: &'r Model,
     pub(super) world: &'r mut W,
-    judge: &'r mut J,
-    options: &'r Options,
-    observer: &'r mut dyn FnMut(Event<'_>),
+    pub(super) judge: &'r mut J,
+    pub(super) options: &'r Options,
+    pub(super) observer: &'r mut dyn FnMut(Event<'_>),
     random: Random,
-    steps: u64,
+    pub(super) steps: u64,
     /// Actions that ran at least once.
     covered: usize,
     /// The way back to each state, by [`StateId`].
-    checkpoints: Vec<W::Checkpoint>,
+    pub(super) checkpoints: Vec<W::Checkpoint>,
     /// What each transition looked like, by [`TransitionId`]; stays empty in worlds that record nothing.
-    records: Vec<Option<Arc<StepRecord>>>,
+    pub(super) records: Vec<Option<Arc<StepRecord>>>,
     /// State oracles that say no, for the few states where one does.
-    broken: FxHashMap<StateId, Vec<OracleId>>,
-    violations: Violations,
-    warnings: Vec<Warning>,
+    pub(super) broken: FxHashMap<StateId, Vec<OracleId>>,
+    pub(super) violations: Violations,
+    pub(super) warnings: Vec<Warning>,
     warned_conditions: usize,
     pub(super) restores: u64,
-    oracle_time: Duration,
-    started: Instant,
+    pub(super) oracle_time: Duration,
+    pub(super) started: Instant,
 }
 
 /// Why the loop ended without a limit being reached: an error, and where it happened.
@@ -117,14 +115,14 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
                 let world_time = self.world.time();
                 let stop = self.walk(&mut graph).await;
                 let time = self.time_since(world_time);
-                self.finish(graph, stop, time).await
+                self.finish(&graph, stop, time).await
             }
             Err(error) => {
                 // No state is known; the graph of a world in which nothing happened says as much.
                 let nowhere = Context::empty(self.model.identity_variables.len());
                 let graph = Graph::new(self.model, 0, false, &nowhere, Digest::default());
-                let stop = self.failed(&error, None);
-                self.finish(graph, stop, TimeSpent::default()).await
+                let stop = stop_reason(&error, None);
+                self.finish(&graph, stop, TimeSpent::default()).await
             }
         }
     }
@@ -169,7 +167,7 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
                 WorldErrorKind::Request,
                 format!("there is no strategy `{name}`"),
             );
-            return self.failed(&error, None);
+            return stop_reason(&error, None);
         };
         // The state in which the world stands exactly, checkpoint and all.
         let mut standing = Some(StateId::INITIAL);
@@ -184,12 +182,12 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
             };
             match self.step(graph, strategy.as_mut(), step, standing).await {
                 Ok(now) => standing = now,
-                Err(Failure { error, at: None }) => return self.failed(&error, None),
+                Err(Failure { error, at: None }) => return stop_reason(&error, None),
                 Err(Failure {
                     error,
                     at: Some(at),
                 }) => {
-                    return self.failed(&error, Some((graph, at)));
+                    return stop_reason(&error, Some((graph, at)));
                 }
             }
             if self
@@ -332,7 +330,7 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
         }
     }
 
-    fn pass_on_warnings(&mut self, graph: &Graph) {
+    pub(super) fn pass_on_warnings(&mut self, graph: &Graph) {
         for warning in self.world.take_warnings() {
             self.warn(warning);
         }
@@ -400,154 +398,13 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
         }
     }
 
-    fn progress(&self, graph: &Graph) -> Progress {
+    pub(super) fn progress(&self, graph: &Graph) -> Progress {
         Progress {
             step: self.steps,
             max_steps: self.options.limits.max_steps,
             states: graph.state_count() as u64,
             coverage: self.coverage(),
             violations: self.violations.len() as u64,
-        }
-    }
-
-    fn failed(&self, error: &WorldError, at: Option<(&Graph, Move)>) -> StopReason {
-        if error.kind == WorldErrorKind::Interrupted {
-            return StopReason::Interrupted;
-        }
-        let path = at.map_or_else(Vec::new, |(graph, Move { from, action })| {
-            graph
-                .path_to(from)
-                .into_iter()
-                .map(|id| graph.transition(id).action)
-                .chain([action])
-                .collect()
-        });
-        StopReason::Failed {
-            kind: error.kind,
-            message: error.message.clone(),
-            details: error.details.clone(),
-            help: error.help.clone(),
-            path,
-        }
-    }
-
-    fn time_since(&self, before: WorldTime) -> TimeSpent {
-        let world = self.world.time().since(before);
-        TimeSpent {
-            total: self.started.elapsed(),
-            http: world.http,
-            journal: world.journal,
-            restore: world.restore,
-            oracles: self.oracle_time,
-            confirm: Duration::ZERO,
-        }
-    }
-
-    /// Confirms what was found and sums up.
-    async fn finish(&mut self, graph: Graph, stop: StopReason, mut time: TimeSpent) -> Summary {
-        let clock = Instant::now();
-        let violations = self.confirmed(&graph, &stop).await;
-        time.confirm = clock.elapsed();
-        self.pass_on_warnings(&graph);
-        let progress = self.progress(&graph);
-        if !self
-            .steps
-            .is_multiple_of(self.options.limits.progress_every)
-        {
-            (self.observer)(Event::Progress(progress));
-        }
-        let actions = self
-            .model
-            .action_ids()
-            .map(|id| self.action_summary(&graph, id));
-        let summary = Summary {
-            progress,
-            stop,
-            transitions: graph.transition_count() as u64,
-            untried: graph.untried_count(),
-            deepest: graph.deepest(),
-            unchanged_steps: self
-                .model
-                .action_ids()
-                .map(|id| graph.tally(id).unchanged)
-                .sum(),
-            actions: actions.collect(),
-            violations,
-            warnings: std::mem::take(&mut self.warnings),
-            time,
-        };
-        (self.observer)(Event::Finished(&summary));
-        summary
-    }
-
-    async fn confirmed(&mut self, graph: &Graph, stop: &StopReason) -> Vec<Violation> {
-        let mut all: Vec<_> = (0..self.violations.len())
-            .map(|index| {
-                let shortest = self.violations.get(index).shortest(graph);
-                (self.violations.violation(index, graph), shortest)
-            })
-            .collect();
-        let broken = &self.broken;
-        for (violation, last) in &mut all {
-            if let Some(last) = *last {
-                let from = graph.transition(last).from;
-                let mut path = graph.path_to(from);
-                path.push(last);
-                for (step, id) in violation.path.iter_mut().zip(&path) {
-                    step.record = self.records.get(id.0 as usize).cloned().flatten();
-                }
-                violation.confirmation = evidence::confirm(
-                    self.model,
-                    self.world,
-                    self.judge,
-                    evidence::Attempt {
-                        initial: &self.checkpoints[0],
-                        context: graph.context(StateId::INITIAL),
-                        broken_before: broken.get(&from).map_or(&[][..], Vec::as_slice),
-                        stop,
-                    },
-                    violation,
-                )
-                .await;
-            } else {
-                // The initial state was judged as it stands; there is no path to run again.
-                violation.confirmation = crate::model::Confirmation::Confirmed;
-            }
-        }
-        let mut violations: Vec<_> = all.into_iter().map(|(violation, _)| violation).collect();
-        violations.sort_by_key(|violation| {
-            (
-                std::cmp::Reverse(violation.finding.severity),
-                violation.number,
-            )
-        });
-        violations
-    }
-
-    fn action_summary(&self, graph: &Graph, id: ActionId) -> ActionSummary {
-        let tally = graph.tally(id).clone();
-        let action = self.model.action(id);
-        let mut statuses = tally.statuses;
-        statuses.sort_unstable();
-        let never_ran = (tally.runs == 0).then(|| {
-            guard::explain(self.model, id, graph.situations().iter()).unwrap_or_else(|| {
-                "it was enabled, but the run ended before its turn came".to_owned()
-            })
-        });
-        let idle = tally.runs > 0 && tally.unchanged == tally.runs && !action.request.is_safe();
-        let advice = idle.then(|| {
-            format!(
-                "`{}` never changed any state in {} runs; a precondition could save those steps",
-                action.name, tally.runs
-            )
-        });
-        ActionSummary {
-            runs: tally.runs,
-            statuses,
-            new_states: tally.new_states,
-            unchanged: tally.unchanged,
-            never_ran,
-            advice,
         }
     }
 }

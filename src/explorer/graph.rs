@@ -333,21 +333,18 @@ impl Graph {
             .then(|| self.tried(from, action))
             .flatten()
             .filter(|tried| self.transition(*tried).to == to);
-        let transition = match same {
-            Some(tried) => tried,
-            None => {
-                let out = &mut self.states[from.index()].last_out;
-                let next_out = std::mem::replace(out, next_id);
-                self.transitions.push(Transition {
-                    from,
-                    action,
-                    to,
-                    status,
-                    next_out,
-                });
-                TransitionId(next_id)
-            }
-        };
+        let transition = same.unwrap_or_else(|| {
+            let out = &mut self.states[from.index()].last_out;
+            let next_out = std::mem::replace(out, next_id);
+            self.transitions.push(Transition {
+                from,
+                action,
+                to,
+                status,
+                next_out,
+            });
+            TransitionId(next_id)
+        });
         if !repeated {
             self.mark_tried(from, action);
         }
@@ -376,16 +373,13 @@ impl Graph {
         tally.runs += 1;
         tally.new_states += u64::from(new_state);
         tally.unchanged += u64::from(unchanged);
-        match tally.statuses.iter_mut().find(|(seen, _)| *seen == status) {
-            Some((_, runs)) => {
-                *runs += 1;
-                false
-            }
-            None => {
-                tally.statuses.push((status, 1));
-                true
-            }
+        let known = tally.statuses.iter_mut().find(|(seen, _)| *seen == status);
+        let is_new = known.is_none();
+        match known {
+            Some((_, runs)) => *runs += 1,
+            None => tally.statuses.push((status, 1)),
         }
+        is_new
     }
 
     fn add_state(&mut self, identity: Identity, depth: u32, parent: u32) -> StateId {

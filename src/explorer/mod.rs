@@ -9,6 +9,7 @@ pub mod event;
 pub mod graph;
 mod guard;
 mod judge;
+mod outcome;
 mod retrace;
 mod situation;
 pub mod strategy;

@@ -4,6 +4,19 @@
 //! [`toy`] holds worlds in memory with exactly known state spaces.
 
 pub mod config;
+mod cookies;
+mod databases;
+mod exchange;
+mod extract;
+mod guard;
+mod http;
+mod launch;
+mod live;
+mod place;
+mod render;
+mod replay;
+mod service;
+mod setup;
 pub mod system;
 pub mod toy;
 
@@ -11,6 +24,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{ActionId, Context, Digest, RequestTemplate, SqlQuery, StepRecord, Table};
+
+pub use live::LiveWorld;
+pub use place::Checkpoint;
 
 use system::QueryRows;
 

@@ -1,1 +1,468 @@
+//! Every strategy against toy models whose states can be counted by hand.
 
+use crate::explorer::budget::Limits;
+use crate::explorer::event::{Event, StopReason, Summary};
+use crate::explorer::strategy::NAMES;
+use crate::explorer::{Judge, Judged, Judgement, Options, Unjudged, explore};
+use crate::interrupt::Interrupt;
+use crate::model::{
+    Action, ActionId, Confirmation, Evidence, FactId, FactRule, Finding, InvariantId, Model,
+    OracleId, Precondition, Severity,
+};
+use crate::world::toy::{Toy, ToyCall};
+use crate::world::{World, WorldError};
+
+fn model(actions: impl IntoIterator<Item = Action>) -> Model {
+    Model {
+        name: "toy".to_owned(),
+        actions: actions.into_iter().collect(),
+        ..Model::default()
+    }
+}
+
+fn named(count: usize) -> Model {
+    model((0..count).map(|index| Action::named(&format!("a{index}"))))
+}
+
+fn options(strategy: &str, max_steps: u64) -> Options {
+    Options {
+        strategy: strategy.to_owned(),
+        limits: Limits {
+            max_steps,
+            max_depth: 1_000,
+            ..Limits::default()
+        },
+        seed: 1,
+        interrupt: Interrupt::default(),
+    }
+}
+
+fn run<W: World, J: Judge<W>>(
+    model: &Model,
+    world: &mut W,
+    judge: &mut J,
+    options: &Options,
+) -> (Summary, Vec<(u32, u32)>) {
+    let mut steps = Vec::new();
+    let mut observer = |event: Event<'_>| {
+        if let Event::Step(step) = event {
+            steps.push((step.from.0, step.action.0));
+        }
+    };
+    let summary = block_on(explore(model, world, judge, options, &mut observer));
+    (summary, steps)
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+fn complete(summary: &Summary) -> bool {
+    summary.stop
+        == StopReason::Complete {
+            depth_limited: false,
+        }
+}
+
+/// Says no in states for which the function says so, as a state oracle does.
+struct Forbid<F>(F);
+
+impl<S, W, F> Judge<W> for Forbid<F>
+where
+    W: World<Checkpoint = S>,
+    F: Fn(&S) -> bool,
+{
+    async fn judge(
+        &mut self,
+        _world: &mut W,
+        step: Judged<'_, S>,
+    ) -> Result<Judgement, WorldError> {
+        let oracle = OracleId::Invariant(InvariantId(0));
+        if !step.new_state || !(self.0)(&step.arrival.checkpoint) {
+            return Ok(Judgement::default());
+        }
+        let finding = Finding {
+            oracle,
+            name: "forbidden".into(),
+            severity: Severity::High,
+            message: "a forbidden state".to_owned(),
+            evidence: Evidence::Values {
+                expected: "another state".to_owned(),
+                actual: "this one".to_owned(),
+            },
+        };
+        let is_news = !step.broken_before.contains(&oracle);
+        Ok(Judgement {
+            findings: is_news.then_some(finding).into_iter().collect(),
+            broken: vec![oracle],
+        })
+    }
+}
+
+/// Two counters from 0 to 9, each with its own action: 100 states, 200 transitions.
+type Rule<S> = fn(&S, ActionId) -> S;
+
+fn two_counters() -> Toy<(u8, u8), Rule<(u8, u8)>> {
+    Toy::new((0, 0), |(left, right), action| match action.0 {
+        0 => ((left + 1).min(9), *right),
+        _ => (*left, (right + 1).min(9)),
+    })
+}
+
+#[test]
+fn every_strategy_visits_the_whole_of_a_finite_graph_and_takes_no_step_twice() {
+    for strategy in NAMES {
+        let (summary, steps) = run(
+            &named(2),
+            &mut two_counters(),
+            &mut Unjudged,
+            &options(strategy, 10_000),
+        );
+        assert!(complete(&summary), "{strategy}: {:?}", summary.stop);
+        assert_eq!(summary.progress.states, 100, "{strategy}");
+        assert_eq!(summary.transitions, 200, "{strategy}");
+        assert_eq!(summary.progress.step, 200, "{strategy}");
+        assert_eq!(summary.untried, 0, "{strategy}");
+        // The counters stand still at their end: ten states each way.
+        assert_eq!(summary.unchanged_steps, 20, "{strategy}");
+        let mut once = steps.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(once.len(), steps.len(), "{strategy} took a step twice");
+    }
+}
+
+#[test]
+fn the_same_seed_takes_the_same_steps_and_another_seed_may_not() {
+    for strategy in NAMES {
+        let walk = |seed| {
+            let options = Options {
+                seed,
+                ..options(strategy, 150)
+            };
+            run(&named(2), &mut two_counters(), &mut Unjudged, &options).1
+        };
+        assert_eq!(walk(7), walk(7), "{strategy}");
+        if ["random", "weighted", "mcts"].contains(strategy) {
+            assert_ne!(walk(7), walk(8), "{strategy}");
+        }
+    }
+}
+
+#[test]
+fn no_strategy_starves_actions_when_the_first_one_always_makes_a_new_state() {
+    for strategy in NAMES {
+        let mut world = Toy::new((0_u32, 0_u32), |(first, others), action| match action.0 {
+            0 => (first + 1, *others),
+            other => (*first, others | 1 << other),
+        });
+        let options = Options {
+            limits: Limits {
+                max_steps: 500,
+                ..Limits::default()
+            },
+            ..options(strategy, 500)
+        };
+        let (summary, _) = run(&named(30), &mut world, &mut Unjudged, &options);
+        assert_eq!(summary.stop, StopReason::MaxSteps, "{strategy}");
+        assert!(
+            summary.actions.iter().all(|action| action.runs > 0),
+            "{strategy} starved {:?}",
+            summary
+                .actions
+                .iter()
+                .map(|action| action.runs)
+                .collect::<Vec<_>>()
+        );
+        assert!((summary.progress.coverage - 1.0).abs() < f64::EPSILON);
+    }
+}
+
+#[test]
+fn bfs_finds_a_shortest_path_and_every_strategy_confirms_what_it_finds() {
+    for strategy in NAMES {
+        let mut judge = Forbid(|state: &(u8, u8)| *state == (3, 2));
+        let (summary, _) = run(
+            &named(2),
+            &mut two_counters(),
+            &mut judge,
+            &options(strategy, 10_000),
+        );
+        let [violation] = summary.violations.as_slice() else {
+            panic!("{strategy}: {:?}", summary.violations);
+        };
+        // Shorter paths found later count as well, so after an exhaustive walk every path is a shortest one.
+        assert_eq!(violation.path.len(), 5, "{strategy}");
+        assert_eq!(
+            violation.confirmation,
+            Confirmation::Confirmed,
+            "{strategy}"
+        );
+    }
+}
+
+#[test]
+fn bfs_reports_the_shortest_path_at_once() {
+    let mut judge = Forbid(|state: &(u8, u8)| state.0 + state.1 == 4);
+    let mut options = options("bfs", 10_000);
+    options.limits.fail_fast = Some(Severity::Low);
+    let (summary, _) = run(&named(2), &mut two_counters(), &mut judge, &options);
+    assert_eq!(summary.stop, StopReason::FailFast(Severity::High));
+    assert_eq!(summary.violations[0].path.len(), 4);
+    assert_eq!(summary.violations.len(), 1);
+}
+
+#[test]
+fn a_broken_state_is_reported_where_it_breaks_and_not_again_behind_it() {
+    let mut judge = Forbid(|state: &(u8, u8)| state.0 >= 5);
+    let (summary, _) = run(
+        &named(2),
+        &mut two_counters(),
+        &mut judge,
+        &options("bfs", 10_000),
+    );
+    assert_eq!(summary.violations.len(), 1);
+    // It breaks on the step from 4 to 5 of the first counter, at each of the ten values of the second one; of these
+    // only the step to a state that is new is judged.
+    assert_eq!(summary.violations[0].path.len(), 5);
+    assert!(summary.violations[0].occurrences <= 10);
+}
+
+#[test]
+fn preconditions_and_limits_are_true_of_the_path_and_not_of_the_run() {
+    // create (at most twice) -> close, which needs a create before it on the same path.
+    let mut create = Action::named("create");
+    create.max_calls = Some((FactId(0), 2));
+    create.counts = vec![FactId(0), FactId(1)];
+    let mut close = Action::named("close");
+    close.preconditions = vec![Precondition::HasRun(FactId(1))];
+    let mut toy_model = model([create, close]);
+    let rule = |cap| FactRule {
+        action: "create".to_owned(),
+        cap,
+    };
+    toy_model.facts = vec![rule(2), rule(1)];
+    for strategy in NAMES {
+        let mut world = Toy::new(0_u8, |open, action| match action.0 {
+            0 => open + 1,
+            _ => open.saturating_sub(1),
+        })
+        .logged();
+        let (summary, steps) = run(
+            &toy_model,
+            &mut world,
+            &mut Unjudged,
+            &options(strategy, 1_000),
+        );
+        // (open, creates so far): (0,0) (1,1) (2,2) (0,1) (1,2) (0,2).
+        assert_eq!(summary.progress.states, 6, "{strategy}");
+        // create in (0,0) (1,1) (0,1), close in all but (0,0).
+        assert_eq!(summary.transitions, 8, "{strategy}");
+        assert!(complete(&summary), "{strategy}");
+        assert!(
+            !steps.contains(&(0, 1)),
+            "{strategy} closed what nobody had created"
+        );
+    }
+}
+
+#[test]
+fn an_action_that_never_ran_says_what_kept_it_away() {
+    let mut ghost = Action::named("ghost");
+    ghost.preconditions = vec![Precondition::HasRun(FactId(0))];
+    let mut never = Action::named("never");
+    never.max_calls = Some((FactId(1), 0));
+    let mut toy_model = model([Action::named("a"), ghost, never]);
+    toy_model.facts = vec![
+        FactRule {
+            action: "summon".to_owned(),
+            cap: 1,
+        },
+        FactRule {
+            action: "never".to_owned(),
+            cap: 1,
+        },
+    ];
+    let mut world = Toy::new(0_u8, |state, _| (state + 1) % 3);
+    let (summary, _) = run(&toy_model, &mut world, &mut Unjudged, &options("dfs", 100));
+    assert!(complete(&summary));
+    assert_eq!(
+        summary.actions[1].never_ran.as_deref(),
+        Some("`summon` had not run before it")
+    );
+    assert_eq!(
+        summary.actions[2].never_ran.as_deref(),
+        Some("its `max_calls: 0` was used up")
+    );
+    assert_eq!(summary.actions[0].never_ran, None);
+}
+
+#[test]
+fn max_depth_limits_the_path_and_a_shorter_path_found_later_reopens_a_state() {
+    // A chain 0 -> 1 -> ... -> 9, and a shortcut from 0 to 5.
+    let chain = || {
+        Toy::new(0_u8, |state, action| match (action.0, state) {
+            (0, _) => (state + 1).min(9),
+            (_, 0) => 5,
+            _ => *state,
+        })
+    };
+    for strategy in NAMES {
+        let mut options = options(strategy, 1_000);
+        options.limits.max_depth = 6;
+        let (summary, _) = run(&named(2), &mut chain(), &mut Unjudged, &options);
+        // 9 is 5 steps away through the shortcut, however a strategy came to 5 first.
+        assert_eq!(summary.progress.states, 10, "{strategy}");
+        assert_eq!(
+            summary.stop,
+            StopReason::Complete {
+                depth_limited: false
+            },
+            "{strategy}"
+        );
+        options.limits.max_depth = 3;
+        let (summary, _) = run(&named(2), &mut chain(), &mut Unjudged, &options);
+        // 0 1 2 3 and 5 6 7.
+        assert_eq!(summary.progress.states, 7, "{strategy}");
+        assert_eq!(
+            summary.stop,
+            StopReason::Complete {
+                depth_limited: true
+            },
+            "{strategy}"
+        );
+    }
+}
+
+#[test]
+fn coverage_target_stops_the_run_once_reached() {
+    let mut options = options("coverage", 1_000);
+    options.limits.coverage_target = Some(0.5);
+    let (summary, _) = run(&named(2), &mut two_counters(), &mut Unjudged, &options);
+    assert_eq!(summary.stop, StopReason::CoverageTarget);
+    assert_eq!(summary.progress.step, 1);
+}
+
+#[test]
+fn an_interrupt_ends_the_run_with_what_is_known() {
+    let options = options("dfs", 1_000);
+    options.interrupt.request();
+    let (summary, steps) = run(&named(2), &mut two_counters(), &mut Unjudged, &options);
+    assert_eq!(summary.stop, StopReason::Interrupted);
+    assert!(steps.is_empty());
+}
+
+#[test]
+fn a_world_without_a_way_back_is_walked_forward_only() {
+    for strategy in ["random", "weighted"] {
+        let mut world = two_counters().without_restore().logged();
+        let (summary, steps) = run(
+            &named(2),
+            &mut world,
+            &mut Unjudged,
+            &options(strategy, 100),
+        );
+        assert_eq!(summary.stop, StopReason::MaxSteps, "{strategy}");
+        assert_eq!(steps.len(), 100);
+        assert!(
+            world
+                .log
+                .iter()
+                .all(|call| matches!(call, ToyCall::Act(..))),
+            "{strategy} went back"
+        );
+    }
+}
+
+#[test]
+fn dfs_goes_on_from_the_newest_state_and_rarely_goes_back() {
+    let mut world = Toy::new(0_u32, |state, _| state + 1).logged();
+    let (_, steps) = run(&named(1), &mut world, &mut Unjudged, &options("dfs", 50));
+    assert!(steps.iter().enumerate().all(|(n, step)| step.0 == n as u32));
+    assert!(
+        !world
+            .log
+            .iter()
+            .any(|call| matches!(call, ToyCall::Restore(_)))
+    );
+}
+
+#[test]
+fn a_service_that_is_not_deterministic_is_told_apart() {
+    let mut calls = 0_u32;
+    let mut world = Toy::new((0_u8, 0_u32), |(level, _), _| {
+        calls += 1;
+        ((level + 1).min(5), calls)
+    });
+    let (summary, _) = run(&named(3), &mut world, &mut Unjudged, &options("bfs", 60));
+    let codes: Vec<_> = summary
+        .warnings
+        .iter()
+        .map(|warning| warning.code)
+        .collect();
+    assert!(codes.contains(&"non-deterministic"), "{codes:?}");
+}
+
+#[test]
+fn a_deterministic_service_is_not_accused() {
+    for strategy in NAMES {
+        let (summary, _) = run(
+            &named(2),
+            &mut two_counters(),
+            &mut Unjudged,
+            &options(strategy, 10_000),
+        );
+        assert!(
+            summary.warnings.is_empty(),
+            "{strategy}: {:?}",
+            summary.warnings
+        );
+    }
+}
+
+#[test]
+fn weights_steer_the_weighted_walk() {
+    let mut heavy = Action::named("heavy");
+    heavy.weight = 9.0;
+    let toy_model = model([heavy, Action::named("light")]);
+    let mut world = Toy::new((0_u32, 0_u32), |(heavy, light), action| match action.0 {
+        0 => (heavy + 1, *light),
+        _ => (*heavy, light + 1),
+    });
+    let (summary, _) = run(
+        &toy_model,
+        &mut world,
+        &mut Unjudged,
+        &options("weighted", 400),
+    );
+    assert!(summary.actions[0].runs > 2 * summary.actions[1].runs);
+}
+
+/// A lock that opens only to one sequence of seven actions out of ten: a wrong one starts over.
+fn lock() -> Toy<u8, impl FnMut(&u8, ActionId) -> u8> {
+    const CODE: [u32; 7] = [3, 1, 4, 1, 5, 9, 2];
+    Toy::new(0_u8, |right, action| match CODE.get(usize::from(*right)) {
+        Some(next) if *next == action.0 => right + 1,
+        Some(_) => 0,
+        None => *right,
+    })
+}
+
+#[test]
+fn every_strategy_opens_the_lock_because_states_are_merged() {
+    for strategy in NAMES {
+        let mut judge = Forbid(|state: &u8| *state == 7);
+        let (summary, _) = run(
+            &named(10),
+            &mut lock(),
+            &mut judge,
+            &options(strategy, 1_000),
+        );
+        assert_eq!(summary.progress.states, 8, "{strategy}");
+        assert_eq!(summary.violations.len(), 1, "{strategy}");
+        assert_eq!(summary.violations[0].path.len(), 7, "{strategy}");
+    }
+}

@@ -10,7 +10,18 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::WorldError;
+use super::config::{EngineConfig, SystemConfig};
 use crate::model::{NetDelta, RowDelta, SqlQuery, Table};
+
+/// Opens the system at its location, which is resolved and, for a file, absolute. Nothing is written yet.
+pub fn open(config: &SystemConfig, location: &str) -> Result<Box<dyn System>, WorldError> {
+    match &config.engine {
+        EngineConfig::Sqlite(_) => Err(WorldError::new(
+            super::WorldErrorKind::System,
+            format!("the SQLite system is not in the tree yet, `{location}` cannot be opened"),
+        )),
+    }
+}
 
 /// One database under the service.
 #[async_trait(?Send)]

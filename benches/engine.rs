@@ -1,0 +1,94 @@
+//! The engine alone, on a world in memory: transitions per second, whether the cost per step stays the same when there
+//! are ten times as many steps, and bytes per state.
+//!
+//! `cargo bench --bench engine`
+
+#![expect(clippy::print_stdout, reason = "a benchmark is a program that prints")]
+
+use std::time::{Duration, Instant};
+
+use venomqa::explorer::budget::Limits;
+use venomqa::explorer::{Options, Unjudged, explore, strategy};
+use venomqa::interrupt::Interrupt;
+use venomqa::model::{Action, Model};
+use venomqa::world::toy::Toy;
+
+const ACTIONS: u32 = 30;
+
+fn main() {
+    println!("strategy     steps      time  transitions/s  cost/step vs 10x fewer  bytes/state");
+    for name in strategy::NAMES {
+        let mut before: Option<Duration> = None;
+        for steps in [10_000_u64, 100_000, 1_000_000] {
+            let memory = resident();
+            let (time, states, after) = measure(name, steps);
+            let per_step = time / u32::try_from(steps).expect("fits");
+            let ratio = before.map_or_else(String::new, |before| {
+                format!("{:.2}", per_step.as_secs_f64() / before.as_secs_f64())
+            });
+            before = Some(per_step);
+            println!(
+                "{name:<9} {steps:>8} {:>8.1}ms {:>14.0} {ratio:>23} {:>12}",
+                time.as_secs_f64() * 1e3,
+                steps as f64 / time.as_secs_f64(),
+                after.saturating_sub(memory) / states.max(1),
+            );
+        }
+    }
+}
+
+/// A walk over a space far larger than the steps; resident memory is read while the graph is still there.
+fn measure(strategy: &str, steps: u64) -> (Duration, u64, u64) {
+    let model = Model {
+        actions: (0..ACTIONS)
+            .map(|index| Action::named(&format!("a{index}")))
+            .collect(),
+        ..Model::default()
+    };
+    let mut world = Toy::new(1_u64, |state, action| {
+        // Two thirds of the steps lead to one of 2^40 states, the others nowhere.
+        if action.0 % 3 == 0 {
+            *state
+        } else {
+            let mixed =
+                (state + 1 + (u64::from(action.0) << 41)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            mixed >> 24
+        }
+    });
+    let options = Options {
+        strategy: strategy.to_owned(),
+        limits: Limits {
+            max_steps: steps,
+            max_depth: 20,
+            progress_every: u64::MAX,
+            ..Limits::default()
+        },
+        seed: 1,
+        interrupt: Interrupt::default(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    let clock = Instant::now();
+    let mut memory = 0;
+    let summary = runtime.block_on(explore(
+        &model,
+        &mut world,
+        &mut Unjudged,
+        &options,
+        &mut |event| {
+            if matches!(event, venomqa::explorer::event::Event::Finished(_)) {
+                memory = resident();
+            }
+        },
+    ));
+    (clock.elapsed(), summary.progress.states, memory)
+}
+
+/// Resident memory in bytes; 0 where the system does not tell.
+fn resident() -> u64 {
+    std::fs::read_to_string("/proc/self/statm")
+        .ok()
+        .and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok())
+        .map_or(0, |pages| pages * 4096)
+}

@@ -1,0 +1,325 @@
+//! One request, one complete answer, or a failure in words.
+//!
+//! Requests go one after the other over one connection. No proxy, no redirect, no cookie store and no retry of the
+//! client library takes part: a 302 is an observation, and every request is counted once.
+//!
+//! **Connections that idled.** A server may close an idle connection in the very moment a request is written to it; the
+//! request then fails although the service is well. A connection is therefore not used again after one second of
+//! silence (servers wait five seconds and more), and a failure that could still be that race is marked
+//! [`Failure::maybe_idle`]: the request may be sent once more if it is known to have done nothing.
+
+use std::cell::OnceCell;
+use std::error::Error;
+use std::sync::{Arc, Once};
+use std::time::{Duration, Instant};
+
+use reqwest::header::SET_COOKIE;
+
+use super::cookies::Cookies;
+use super::render::{Rendered, Target};
+use super::{WorldError, WorldErrorKind};
+use crate::expr::Lookup;
+use crate::interrupt::{Interrupt, Urgency};
+use crate::model::{Body, RequestTemplate, Response};
+
+/// How long a connection may be silent and still be used again.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Longest wait for a connection; a service on this machine or in this network answers sooner or not at all.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Talks to the service.
+#[derive(Debug)]
+pub(super) struct Client {
+    target: Target,
+    plain: reqwest::Client,
+    /// Built when first needed: it loads the certificates that this machine trusts.
+    secure: OnceCell<reqwest::Client>,
+    timeout: Duration,
+    max_body: u64,
+    /// When the last complete answer came.
+    last_answer: Option<Instant>,
+}
+
+/// Why there is no complete answer.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// What happened, in words that go on after "`GET /orders`: ".
+    pub(super) what: String,
+    /// The connection had been used before and was closed without an answer: perhaps it was closed for being idle.
+    pub(super) maybe_idle: bool,
+    /// The user is in a hurry; nothing is wrong with the service.
+    pub(super) interrupted: bool,
+    /// The request may still be at work in the service.
+    pub(super) unfinished: bool,
+}
+
+impl Client {
+    /// A client for the service at `base_url`.
+    pub(super) fn new(
+        base_url: &str,
+        config: &super::config::HttpConfig,
+    ) -> Result<Self, WorldError> {
+        let target = Target::new(base_url, &config.headers)
+            .map_err(|message| WorldError::new(WorldErrorKind::Request, message))?;
+        Ok(Self {
+            target,
+            plain: build(
+                reqwest::Client::builder().tls_certs_only([]),
+                config.timeout,
+            )?,
+            secure: OnceCell::new(),
+            timeout: config.timeout,
+            max_body: config.max_body,
+            last_answer: None,
+        })
+    }
+
+    /// Where requests go.
+    pub(super) fn base_url(&self) -> &url::Url {
+        self.target.url()
+    }
+
+    /// Forgets every connection, because the service is another process now.
+    pub(super) fn reconnect(&mut self) -> Result<(), WorldError> {
+        self.plain = build(reqwest::Client::builder().tls_certs_only([]), self.timeout)?;
+        self.secure = OnceCell::new();
+        self.last_answer = None;
+        Ok(())
+    }
+
+    /// Fills a request. An error says which template could not be filled, and why.
+    pub(super) fn render(
+        &self,
+        template: &RequestTemplate,
+        values: &Arc<dyn Lookup>,
+        cookies: &Cookies,
+    ) -> Result<Rendered, String> {
+        self.target.render(template, values, cookies)
+    }
+
+    /// Sends a request and reads the whole answer; `cookies` takes in those that it sets.
+    pub(super) async fn send(
+        &mut self,
+        request: &Rendered,
+        cookies: &mut Cookies,
+        interrupt: &Interrupt,
+    ) -> Result<Response, Failure> {
+        self.send_within(request, cookies, interrupt, self.timeout)
+            .await
+    }
+
+    /// [`Client::send`] with a timeout of its own.
+    pub(super) async fn send_within(
+        &mut self,
+        request: &Rendered,
+        cookies: &mut Cookies,
+        interrupt: &Interrupt,
+        timeout: Duration,
+    ) -> Result<Response, Failure> {
+        let began = Instant::now();
+        let reused = self
+            .last_answer
+            .is_some_and(|last| began.duration_since(last) < IDLE);
+        let url = request.wire.url().clone();
+        let mut wire = request.wire.try_clone().ok_or_else(|| Failure {
+            what: "the request cannot be sent a second time".to_owned(),
+            maybe_idle: false,
+            interrupted: false,
+            unfinished: false,
+        })?;
+        *wire.timeout_mut() = Some(timeout);
+        let max_body = self.max_body;
+        let client = self.client_for(&url).map_err(|error| Failure {
+            what: error.message,
+            maybe_idle: false,
+            interrupted: false,
+            unfinished: false,
+        })?;
+        let exchange = async {
+            let answer = client.execute(wire).await.map_err(|error| (error, true))?;
+            let status = answer.status().as_u16();
+            let headers: Vec<(String, String)> = answer
+                .headers()
+                .iter()
+                .map(|(name, value)| {
+                    (
+                        name.as_str().to_owned(),
+                        String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                    )
+                })
+                .collect();
+            let body = read_body(answer, max_body)
+                .await
+                .map_err(|error| (error, false))?;
+            Ok((status, headers, body))
+        };
+        let outcome = tokio::select! {
+            biased;
+            outcome = exchange => outcome,
+            () = interrupt.reached(Urgency::Now) => {
+                return Err(Failure {
+                    what: "given up, because the run was interrupted".to_owned(),
+                    maybe_idle: false,
+                    interrupted: true,
+                    unfinished: true,
+                });
+            }
+        };
+        let (status, headers, body) = outcome.map_err(|(error, before_answer)| {
+            self.last_answer = None;
+            failure(error, before_answer, reused, timeout)
+        })?;
+        self.last_answer = Some(Instant::now());
+        let set_cookie = headers
+            .iter()
+            .filter(|(name, _)| *name == SET_COOKIE.as_str())
+            .map(|(_, value)| value.as_str());
+        cookies.store(set_cookie, &url);
+        Ok(Response {
+            status,
+            headers,
+            body,
+            duration: began.elapsed(),
+        })
+    }
+
+    fn client_for(&self, url: &url::Url) -> Result<&reqwest::Client, WorldError> {
+        if url.scheme() != "https" {
+            return Ok(&self.plain);
+        }
+        if let Some(secure) = self.secure.get() {
+            return Ok(secure);
+        }
+        let secure = build(reqwest::Client::builder(), self.timeout)?;
+        Ok(self.secure.get_or_init(|| secure))
+    }
+}
+
+fn build(
+    builder: reqwest::ClientBuilder,
+    timeout: Duration,
+) -> Result<reqwest::Client, WorldError> {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        // An error means that somebody in this process has installed one before, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+    builder
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .user_agent(concat!("venomqa/", env!("CARGO_PKG_VERSION")))
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(1)
+        .tcp_nodelay(true)
+        .connect_timeout(CONNECT.min(timeout))
+        .build()
+        .map_err(|error| {
+            WorldError::new(
+                WorldErrorKind::Service,
+                format!("cannot set up the HTTP client: {}", in_words(&error)),
+            )
+        })
+}
+
+/// Reads the body to its end; keeps the first `max` bytes and counts the rest.
+async fn read_body(mut answer: reqwest::Response, max: u64) -> Result<Body, reqwest::Error> {
+    let max = usize::try_from(max).unwrap_or(usize::MAX);
+    // Nearly all bodies come in one piece, which is then copied once and never grown.
+    let Some(first) = answer.chunk().await? else {
+        return Ok(Body::default());
+    };
+    let mut length = first.len() as u64;
+    let Some(second) = answer.chunk().await? else {
+        return Ok(Body::cut_at(&first[..first.len().min(max)], length));
+    };
+    let mut kept = Vec::with_capacity((first.len() + second.len()).min(max) * 2);
+    kept.extend_from_slice(&first[..first.len().min(max)]);
+    let mut next = Some(second);
+    while let Some(chunk) = next {
+        length += chunk.len() as u64;
+        let room = max - kept.len();
+        kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        next = answer.chunk().await?;
+    }
+    Ok(Body::cut_at(kept, length))
+}
+
+fn failure(error: reqwest::Error, before_answer: bool, reused: bool, timeout: Duration) -> Failure {
+    let error = error.without_url();
+    let words = in_words(&error);
+    let (what, maybe_idle) = if error.is_connect() {
+        (format!("cannot connect: {words}"), false)
+    } else if error.is_timeout() {
+        let part = if before_answer {
+            "no answer"
+        } else {
+            "the answer began, but was not complete"
+        };
+        (format!("{part} within {timeout:?}"), false)
+    } else if before_answer {
+        let closed = is_closed(&error);
+        (format!("no HTTP answer: {words}"), closed && reused)
+    } else {
+        (
+            format!("the answer broke off or is malformed: {words}"),
+            false,
+        )
+    };
+    Failure {
+        what,
+        maybe_idle,
+        interrupted: false,
+        unfinished: !error.is_connect(),
+    }
+}
+
+/// Whether the other side closed the connection, as opposed to sending something that is no HTTP.
+fn is_closed(error: &reqwest::Error) -> bool {
+    chain(error).any(|cause| {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            return matches!(
+                io.kind(),
+                std::io::ErrorKind::ConnectionReset
+                    | std::io::ErrorKind::ConnectionAborted
+                    | std::io::ErrorKind::BrokenPipe
+                    | std::io::ErrorKind::UnexpectedEof
+            );
+        }
+        // hyper's error is not ours to downcast to; its text is stable.
+        cause.to_string() == "connection closed before message completed"
+    })
+}
+
+/// The causes of an error that say something, the outermost first.
+fn in_words(error: &reqwest::Error) -> String {
+    const SAY_NOTHING: [&str; 5] = [
+        "error sending request",
+        "client error (SendRequest)",
+        "client error (Connect)",
+        "request or response body error",
+        "error decoding response body",
+    ];
+    let mut words: Vec<String> = Vec::new();
+    for cause in chain(error) {
+        let text = cause.to_string();
+        if SAY_NOTHING.contains(&text.as_str()) {
+            continue;
+        }
+        // Some errors print their cause themselves.
+        if words.last().is_some_and(|last| last.contains(&text)) {
+            continue;
+        }
+        words.push(text);
+    }
+    if words.is_empty() {
+        return error.to_string();
+    }
+    words.join(": ")
+}
+
+fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}

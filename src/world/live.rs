@@ -1,0 +1,532 @@
+//! The world that is really there: a service reached over HTTP, with its databases.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::config::{RestoreMode, SystemConfig, WorldConfig};
+use super::databases::{Change, Databases, identity, same_content};
+use super::exchange::interrupted;
+use super::extract::Extracted;
+use super::guard::{Answer, Guard};
+use super::http::Client;
+use super::launch::{self, Late};
+use super::place::{Checkpoint, Place};
+use super::replay::{Live, Path, cannot_reset};
+use super::service::Service;
+use super::system::{QueryRows, System};
+use super::{Arrival, Observe, Warning, World, WorldError, WorldErrorKind, WorldTime};
+use crate::expr::Lookup;
+use crate::interrupt::{Interrupt, Urgency};
+use crate::model::{
+    ActionId, Context, Model, RequestTemplate, RowDelta, SqlQuery, StepRecord, Table,
+};
+
+/// A service and the systems under it.
+///
+/// [`LiveWorld::start`] makes them ready, [`World::begin`] runs `setup`; [`LiveWorld::finish`] must be called at the end,
+/// whatever happened in between: it puts the databases back. A world that is merely dropped stops its service, and
+/// leaves the databases to the recovery of the next run.
+pub struct LiveWorld {
+    // The order is that of dropping: the service ends before its folder goes.
+    pub(super) service: Option<Service>,
+    pub(super) late: Late,
+    pub(super) config: WorldConfig,
+    pub(super) model: Arc<Model>,
+    pub(super) interrupt: Interrupt,
+    pub(super) client: Client,
+    pub(super) databases: Databases,
+    pub(super) guard: Guard,
+    pub(super) live: Live,
+    pub(super) warnings: Warnings,
+    pub(super) spent: WorldTime,
+    /// Requests sent so far.
+    pub(super) requests: u64,
+    /// A request was given up and may still be at work in the service.
+    pub(super) unfinished: bool,
+    initial: Option<Arc<Place>>,
+    now: Option<Arc<Place>>,
+}
+
+/// What there is to say, each text once.
+#[derive(Debug, Default)]
+pub(super) struct Warnings {
+    said: HashSet<(&'static str, String)>,
+    fresh: Vec<Warning>,
+}
+
+impl Warnings {
+    /// Says it, unless it has been said.
+    pub(super) fn say(&mut self, warning: Warning) {
+        if self.said.insert((warning.code, warning.message.clone())) {
+            self.fresh.push(warning);
+        }
+    }
+}
+
+/// Opens a system at a location.
+pub(super) type Open<'a> = &'a dyn Fn(&SystemConfig, &str) -> Result<Box<dyn System>, WorldError>;
+
+impl LiveWorld {
+    /// Starts or finds the service, then opens the systems (a database that the service creates is there by now) and
+    /// installs their journals: the content at this moment is what the end of the run goes back to. Where this fails,
+    /// everything is left as it was.
+    pub async fn start(
+        config: &WorldConfig,
+        model: Arc<Model>,
+        interrupt: Interrupt,
+    ) -> Result<Self, WorldError> {
+        Self::start_with(config, model, interrupt, &super::system::open).await
+    }
+
+    /// [`LiveWorld::start`] with another way to open systems.
+    pub(super) async fn start_with(
+        config: &WorldConfig,
+        model: Arc<Model>,
+        interrupt: Interrupt,
+        open: Open<'_>,
+    ) -> Result<Self, WorldError> {
+        if let Some(error) = cannot_reset(
+            config.restore,
+            config.reset.as_ref(),
+            config.service.is_some(),
+        ) {
+            return Err(error);
+        }
+        let mut late = Late::new(config)?;
+        let empty = Context::empty(model.names.variables.len());
+        let values: Arc<dyn Lookup> = Arc::new(model.bindings(&empty));
+        let (service, client) = match &config.service {
+            Some(service) => {
+                let (process, client) =
+                    launch::start(config, service, &mut late, &values, &interrupt).await?;
+                (Some(process), client)
+            }
+            None => (
+                None,
+                launch::find(config, &late, &values, &interrupt).await?,
+            ),
+        };
+        let mut world = Self {
+            service,
+            late,
+            config: config.clone(),
+            model,
+            interrupt,
+            client,
+            databases: Databases::new(Vec::new()),
+            guard: Guard::default(),
+            live: Live::default(),
+            warnings: Warnings::default(),
+            spent: WorldTime::default(),
+            requests: 0,
+            unfinished: false,
+            initial: None,
+            now: None,
+        };
+        if let Err(error) = world.open_systems(open).await {
+            // What went wrong first is what the user needs to know; what cannot be cleaned up is added to it.
+            return Err(match world.finish().await {
+                Ok(()) => error,
+                Err(more) => error.with_details([more.message]),
+            });
+        }
+        Ok(world)
+    }
+
+    async fn open_systems(&mut self, open: Open<'_>) -> Result<(), WorldError> {
+        let mut systems = Vec::with_capacity(self.config.systems.len());
+        for system in &self.config.systems {
+            systems.push(open(system, &self.late.location(&system.engine))?);
+        }
+        self.databases = Databases::new(systems);
+        for text in self.databases.install().await? {
+            self.warnings.say(Warning {
+                code: "recovered",
+                message: text,
+                help: None,
+                untrusted: false,
+            });
+        }
+        Ok(())
+    }
+
+    /// Puts every database back to its content before the run, removes the journals, stops the service and removes its
+    /// temporary folder. Goes on after an error; all of them are in the one that is returned.
+    pub async fn finish(mut self) -> Result<(), WorldError> {
+        // A request that was given up may still commit; nothing may be written once the databases are as they were.
+        // Otherwise the service goes last, for a service may take its database down with it.
+        if self.unfinished {
+            self.stop_service().await;
+        }
+        let mut errors = self.databases.uninstall().await;
+        self.stop_service().await;
+        errors.extend(self.late.remove_workdir().err());
+        let Some(mut first) = errors.pop() else {
+            return Ok(());
+        };
+        for error in errors {
+            first.details.push(error.message);
+            first.details.extend(error.details);
+        }
+        Err(first)
+    }
+
+    /// How many requests were sent so far: steps, setup, probes, and what the restores took.
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// The last lines that the service wrote; empty where venomqa did not start it.
+    pub async fn service_log(&mut self) -> Vec<String> {
+        match &mut self.service {
+            Some(service) => service.log_tail(20).await,
+            None => Vec::new(),
+        }
+    }
+
+    async fn stop_service(&mut self) {
+        if let Some(service) = self.service.take() {
+            service.stop().await;
+        }
+    }
+
+    /// Stops the service and starts it again where it was.
+    pub(super) async fn restart_service(&mut self) -> Result<(), WorldError> {
+        let Some(config) = self.config.service.clone() else {
+            return Err(WorldError::new(
+                WorldErrorKind::Restore,
+                "venomqa did not start the service and cannot restart it",
+            ));
+        };
+        self.stop_service().await;
+        let empty = Context::empty(self.model.names.variables.len());
+        let values: Arc<dyn Lookup> = Arc::new(self.model.bindings(&empty));
+        self.service = Some(
+            launch::restart(
+                &config,
+                &self.late,
+                &mut self.client,
+                &values,
+                &self.interrupt,
+            )
+            .await?,
+        );
+        Ok(())
+    }
+
+    /// Where the world stands.
+    pub(super) fn now(&self) -> Result<Arc<Place>, WorldError> {
+        self.now.clone().ok_or_else(not_begun)
+    }
+
+    /// Where the world began.
+    pub(super) fn initial(&self) -> Result<Arc<Place>, WorldError> {
+        self.initial.clone().ok_or_else(not_begun)
+    }
+
+    /// The world stands here now.
+    pub(super) fn stand_at(&mut self, place: Arc<Place>) {
+        self.now = Some(place);
+    }
+
+    fn check_interrupt(&self) -> Result<(), WorldError> {
+        if self.interrupt.urgency() >= Urgency::Now {
+            return Err(interrupted());
+        }
+        Ok(())
+    }
+
+    /// What changed since the world stood at `place`.
+    async fn read(&mut self, place: &Place) -> Result<Change, WorldError> {
+        if self.databases.is_empty() {
+            return Ok(Change::default());
+        }
+        let began = Instant::now();
+        let mut change = self.databases.read(&place.content).await?;
+        self.spent.journal += began.elapsed();
+        for warning in change.warnings.drain(..) {
+            self.warnings.say(warning);
+        }
+        Ok(change)
+    }
+
+    /// Notices rows that changed while no request ran, and puts them back.
+    async fn put_back_strays(&mut self, place: &Arc<Place>) -> Result<(), WorldError> {
+        let change = self.read(place).await?;
+        let Some(content) = change.content else {
+            return Ok(());
+        };
+        for row in change.rows.rows() {
+            self.warnings.say(Warning {
+                code: "background-write",
+                message: format!(
+                    "rows of `{}` (system `{}`) changed while no request ran; they have been put back",
+                    row.table.name, row.table.system
+                ),
+                help: Some(
+                    "a job that writes by itself: name its tables under `ignore_tables`; a service that writes after it has answered: give it time with `settle: 20ms`"
+                        .to_owned(),
+                ),
+                untrusted: false,
+            });
+        }
+        let began = Instant::now();
+        self.databases.restore(&content, &place.content).await?;
+        self.spent.restore += began.elapsed();
+        self.undo(place).await?;
+        Ok(())
+    }
+
+    async fn go_back(&mut self, to: &Checkpoint) -> Result<(), WorldError> {
+        self.check_interrupt()?;
+        let now = self.now()?;
+        if Arc::ptr_eq(&now, &to.0) {
+            return Ok(());
+        }
+        match self.config.restore {
+            RestoreMode::Database => self.restore_rows(&now, &to.0).await,
+            RestoreMode::Replay => self.replay(to).await,
+            RestoreMode::None => Err(WorldError::new(
+                WorldErrorKind::Restore,
+                "`restore: none` never goes back to an earlier state",
+            )
+            .with_help("choose `--strategy random`, or declare a system that can be restored")),
+        }
+    }
+
+    async fn restore_rows(&mut self, now: &Arc<Place>, to: &Arc<Place>) -> Result<(), WorldError> {
+        let same = now
+            .content
+            .iter()
+            .zip(to.content.iter())
+            .all(|(now, to)| same_content(now, to));
+        if same {
+            self.stand_at(to.clone());
+            return Ok(());
+        }
+        // A restore writes the rows in which two known contents differ, so what is there has to be the known one.
+        self.put_back_strays(now).await?;
+        self.databases.restore(&now.content, &to.content).await?;
+        self.stand_at(to.clone());
+        self.send_after_restore(to).await?;
+        self.prove_restore(to).await
+    }
+
+    async fn send_after_restore(&mut self, to: &Arc<Place>) -> Result<(), WorldError> {
+        if self.config.after_restore.is_empty() {
+            return Ok(());
+        }
+        let requests = self.config.after_restore.clone();
+        for (position, request) in requests.iter().enumerate() {
+            let name = format!("`after_restore` request {}", position + 1);
+            let mut cookies = to.cookies.clone();
+            let bindings = self.model.bindings(&to.context);
+            let rendered = self.render(&name, request, bindings, &cookies)?;
+            let answer = self.exchange(&name, &rendered, &mut cookies).await?;
+            if !(200..300).contains(&answer.status) {
+                return Err(super::setup::refused(&name, &rendered, &answer));
+            }
+        }
+        self.settle().await;
+        self.undo(to).await?;
+        Ok(())
+    }
+}
+
+impl World for LiveWorld {
+    type Checkpoint = Checkpoint;
+
+    async fn begin(&mut self) -> Result<Arrival<Checkpoint>, WorldError> {
+        let (context, cookies) = self.run_setup().await?;
+        let content = self.databases.mark_initial(&self.config.systems).await?;
+        let rows = RowDelta::default();
+        let observed = self.databases.observe(&context, &rows, None).await?;
+        let identity = identity(&content, &observed);
+        let place = Arc::new(Place::new(
+            content,
+            observed,
+            identity,
+            context.clone(),
+            cookies,
+            Path::default(),
+        ));
+        self.initial = Some(place.clone());
+        self.stand_at(place.clone());
+        Ok(Arrival {
+            context,
+            identity,
+            checkpoint: Checkpoint(place),
+            status: 0,
+            wrote: false,
+            record: None,
+        })
+    }
+
+    async fn act(
+        &mut self,
+        action: ActionId,
+        context: &Context,
+    ) -> Result<Arrival<Checkpoint>, WorldError> {
+        self.check_interrupt()?;
+        let now = self.now()?;
+        self.put_back_strays(&now).await?;
+        let model = self.model.clone();
+        let declared = model.action(action);
+        let name = format!("action `{}`", declared.name);
+        let live = self.live.context(context);
+        let mut cookies = now.cookies.clone();
+        let bindings = model.action_bindings(action, &live);
+        let rendered = self.render(&name, &declared.request, bindings, &cookies)?;
+        let response = self
+            .exchange_from(&name, &rendered, &mut cookies, Some(&now.content))
+            .await?;
+        self.settle().await;
+        let change = self.read(&now).await?;
+        let extracted = Extracted::by_action(declared, &response);
+        let next = extracted.applied_to(context);
+
+        let began = Instant::now();
+        let before = Some((&now.context, &*now.observed));
+        let observed = self.databases.observe(&next, &change.rows, before).await?;
+        self.spent.journal += began.elapsed();
+        let content = change.content.as_ref().unwrap_or(&now.content);
+        let identity = identity(content, &observed);
+        let is_safe = declared.request.is_safe();
+        if is_safe && change.content.is_none() {
+            now.remember(Answer::new(action, &response));
+        }
+        let replays = self.config.restore == RestoreMode::Replay;
+        let stays = change.content.is_none()
+            && next == now.context
+            && identity == now.identity
+            && cookies.same(&now.cookies)
+            && (is_safe || !replays);
+        let place = if stays {
+            now
+        } else {
+            let path = if replays {
+                now.path
+                    .then(action, response.status, identity, next.clone())
+            } else {
+                Path::default()
+            };
+            Arc::new(Place::new(
+                content.clone(),
+                observed,
+                identity,
+                next.clone(),
+                cookies,
+                path,
+            ))
+        };
+        if replays {
+            let live = extracted.applied_to(&live);
+            self.live.set(&next, live);
+        }
+        self.stand_at(place.clone());
+        let wrote = change.rows.rows().next().is_some();
+        Ok(Arrival {
+            context: next,
+            identity,
+            checkpoint: Checkpoint(place),
+            status: response.status,
+            wrote,
+            record: Some(Arc::new(StepRecord {
+                request: rendered.record,
+                response,
+                extracted: extracted.found,
+                extract_failures: extracted.failures,
+                rows: change.rows,
+            })),
+        })
+    }
+
+    async fn restore(&mut self, to: &Checkpoint) -> Result<(), WorldError> {
+        let began = Instant::now();
+        let before = self.spent;
+        let outcome = self.go_back(to).await;
+        // Whatever it took is the price of going back.
+        self.spent = WorldTime {
+            restore: before.restore + began.elapsed(),
+            ..before
+        };
+        outcome
+    }
+
+    fn can_restore(&self) -> bool {
+        self.config.restore != RestoreMode::None
+    }
+
+    fn time(&self) -> WorldTime {
+        self.spent
+    }
+
+    fn take_warnings(&mut self) -> Vec<Warning> {
+        std::mem::take(&mut self.warnings.fresh)
+    }
+}
+
+impl Observe for LiveWorld {
+    async fn tables_read(
+        &mut self,
+        query: &SqlQuery,
+    ) -> Result<Option<Vec<Arc<Table>>>, WorldError> {
+        self.databases.prepare(query).await
+    }
+
+    async fn query(
+        &mut self,
+        query: &SqlQuery,
+        context: &Context,
+    ) -> Result<Option<QueryRows>, WorldError> {
+        let live = self.live.context(context);
+        self.databases.query(query, &live).await
+    }
+
+    async fn probe(
+        &mut self,
+        request: &RequestTemplate,
+        context: &Context,
+    ) -> Result<Option<StepRecord>, WorldError> {
+        self.check_interrupt()?;
+        let now = self.now()?;
+        let bindings = self.model.bindings(&self.live.context(context));
+        let defined = request
+            .templates()
+            .iter()
+            .flat_map(|template| template.requires())
+            .all(|name| bindings.lookup(name).is_some());
+        if !defined {
+            return Ok(None);
+        }
+        // Its cookies are thrown away: a probe leaves everything as it was.
+        let mut cookies = now.cookies.clone();
+        let rendered = self.render("the request of an invariant", request, bindings, &cookies)?;
+        let response = self
+            .exchange("the request of an invariant", &rendered, &mut cookies)
+            .await?;
+        self.settle().await;
+        let change = self.read(&now).await?;
+        if let Some(content) = &change.content {
+            let began = Instant::now();
+            self.databases.restore(content, &now.content).await?;
+            self.spent.restore += began.elapsed();
+            self.undo(&now).await?;
+        }
+        Ok(Some(StepRecord {
+            request: rendered.record,
+            response,
+            extracted: Vec::new(),
+            extract_failures: Vec::new(),
+            rows: change.rows,
+        }))
+    }
+}
+
+fn not_begun() -> WorldError {
+    WorldError::new(
+        WorldErrorKind::Service,
+        "the world was used before `begin` or after it had failed",
+    )
+}

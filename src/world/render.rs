@@ -1,0 +1,303 @@
+//! From a request template to the bytes that are sent.
+//!
+//! A rendered path is used as it is, with one promise: no value silently changes which request is sent. Characters that
+//! cannot stand in a URL (spaces, quotes, `#`, anything outside ASCII, a `%` that begins no escape) are
+//! percent-encoded; so is a `?` that came from a value, that is, when the path as the spec writes it has none. A `/` in
+//! a value stays a `/`, since whole paths are extracted from `Location` headers; `.` and `..` segments, which URLs
+//! resolve, are refused.
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue};
+use url::{Url, form_urlencoded};
+
+use super::cookies::Cookies;
+use crate::expr::{EvalError, Lookup, Template};
+use crate::model::{BodyTemplate, Request, RequestTemplate};
+
+/// A request ready to be sent, and how it is shown.
+#[derive(Debug)]
+pub(super) struct Rendered {
+    /// What is sent.
+    pub(super) wire: reqwest::Request,
+    /// What is remembered.
+    pub(super) record: Request,
+}
+
+/// Where requests go, and what each of them carries.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// `base_url` without a slash at its end.
+    base: String,
+    url: Url,
+    headers: Vec<(HeaderName, String, Template)>,
+}
+
+impl Target {
+    /// Checks `base_url` and the names of the headers. An error is a sentence about what is wrong.
+    pub(super) fn new(base_url: &str, headers: &[(String, Template)]) -> Result<Self, String> {
+        let url = Url::parse(base_url).map_err(|error| {
+            format!("`http.base_url` is `{base_url}`, which is no URL: {error}")
+        })?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(format!(
+                "`http.base_url` is `{base_url}`, but only `http://` and `https://` URLs can be reached"
+            ));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(
+                "`http.base_url` has a user name or password; send it as a header instead (`http.headers`)"
+                    .to_owned(),
+            );
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(format!(
+                "`http.base_url` is `{base_url}`; it may have a path, but no `?` or `#`"
+            ));
+        }
+        let headers = headers
+            .iter()
+            .map(|(name, template)| Ok((header_name(name)?, name.clone(), template.clone())))
+            .collect::<Result<_, String>>()?;
+        Ok(Self {
+            base: url.as_str().trim_end_matches('/').to_owned(),
+            url,
+            headers,
+        })
+    }
+
+    /// `base_url`, checked.
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Fills the templates. An error says which template could not be filled, and why.
+    pub(super) fn render(
+        &self,
+        template: &RequestTemplate,
+        values: &Arc<dyn Lookup>,
+        cookies: &Cookies,
+    ) -> Result<Rendered, String> {
+        let method = Method::from_bytes(template.method.as_bytes())
+            .map_err(|_| format!("`{}` is no HTTP method", template.method))?;
+        let url = self.request_url(template, values)?;
+        let (mut headers, mut shown) = self.headers(template, values)?;
+        let (body, content_type) = body(&template.body, values)?;
+        if let Some(content_type) = content_type
+            && !headers.contains_key(CONTENT_TYPE)
+        {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            shown.push(("content-type".to_owned(), content_type.to_owned()));
+        }
+        if !headers.contains_key(COOKIE)
+            && let Some(cookie) = cookies.header(&url)
+        {
+            headers.insert(COOKIE, header_value("cookie", &cookie)?);
+            shown.push(("cookie".to_owned(), cookie));
+        }
+        let record = Request {
+            method: template.method.clone(),
+            target: self.shown_target(&url),
+            headers: shown,
+            body: body.as_deref().map(Arc::from),
+        };
+        let mut wire = reqwest::Request::new(method, url);
+        *wire.headers_mut() = headers;
+        *wire.body_mut() = body.map(reqwest::Body::from);
+        Ok(Rendered { wire, record })
+    }
+
+    fn request_url(
+        &self,
+        template: &RequestTemplate,
+        values: &Arc<dyn Lookup>,
+    ) -> Result<Url, String> {
+        let rendered = fill("path", &template.path, values)?;
+        let absolute = rendered.starts_with("http://") || rendered.starts_with("https://");
+        let mut text = if absolute {
+            String::new()
+        } else {
+            self.base.clone()
+        };
+        if !absolute && !rendered.starts_with('/') {
+            text.push('/');
+        }
+        // Where the part begins that must come out of the URL parser as it went in.
+        let path_at = if absolute {
+            rendered.find("://").and_then(|at| {
+                rendered[at + 3..]
+                    .find(['/', '?'])
+                    .map(|path| at + 3 + path)
+            })
+        } else {
+            Some(self.url.origin().ascii_serialization().len())
+        };
+        encode_into(
+            &mut text,
+            &rendered,
+            absolute || template.path.source().contains('?'),
+        );
+        if !template.query.is_empty() {
+            text.push(if text.contains('?') { '&' } else { '?' });
+            let mut pairs = form_urlencoded::Serializer::new(String::new());
+            for (name, value) in &template.query {
+                pairs.append_pair(name, &fill("query", value, values)?);
+            }
+            text.push_str(&pairs.finish());
+        }
+        let url = Url::parse(&text).map_err(|error| {
+            format!("the path renders to `{rendered}`, which is no URL: {error}")
+        })?;
+        let asked = path_at.and_then(|at| text.get(at..)).unwrap_or("/");
+        let sent = &url[url::Position::BeforePath..];
+        let same = sent == asked || sent.strip_prefix('/').is_some_and(|rest| rest == asked);
+        if !same && !absolute {
+            return Err(format!(
+                "the path renders to `{rendered}`, but `{sent}` would be sent: `.` and `..` segments are resolved before a request is sent, so a value must not bring them in"
+            ));
+        }
+        Ok(url)
+    }
+
+    /// Path and query; the whole URL where the request leaves the service.
+    fn shown_target(&self, url: &Url) -> String {
+        if url.origin() == self.url.origin() {
+            url[url::Position::BeforePath..].to_owned()
+        } else {
+            url.as_str().to_owned()
+        }
+    }
+
+    /// The headers of the spec: those of the request in place of those of `http.headers` with the same name.
+    fn headers(
+        &self,
+        template: &RequestTemplate,
+        values: &Arc<dyn Lookup>,
+    ) -> Result<(HeaderMap, Vec<(String, String)>), String> {
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + template.headers.len() + 2);
+        let mut shown = Vec::with_capacity(headers.capacity());
+        for (name, written, value) in &self.headers {
+            let replaced = template
+                .headers
+                .iter()
+                .any(|(own, _)| own.eq_ignore_ascii_case(written));
+            // `Authorization: Bearer {{ token }}` has no value yet when the request that fetches the token is sent: the
+            // header is then left out rather than making the first request impossible.
+            let open = value
+                .requires()
+                .iter()
+                .any(|needed| values.lookup(needed).is_none());
+            if !replaced && !open {
+                let text = fill(written, value, values)?;
+                headers.append(name.clone(), header_value(written, &text)?);
+                shown.push((written.clone(), text));
+            }
+        }
+        for (written, value) in &template.headers {
+            let text = fill(written, value, values)?;
+            headers.append(header_name(written)?, header_value(written, &text)?);
+            shown.push((written.clone(), text));
+        }
+        Ok((headers, shown))
+    }
+}
+
+/// The body and the content type that goes with it.
+fn body(
+    template: &BodyTemplate,
+    values: &Arc<dyn Lookup>,
+) -> Result<(Option<Vec<u8>>, Option<&'static str>), String> {
+    Ok(match template {
+        BodyTemplate::None => (None, None),
+        BodyTemplate::Json(json) => {
+            let value = json
+                .evaluate(values)
+                .map_err(|error| unfilled("json", &error))?;
+            (
+                Some(value.to_string().into_bytes()),
+                Some("application/json"),
+            )
+        }
+        BodyTemplate::Form(fields) => {
+            let mut form = form_urlencoded::Serializer::new(String::new());
+            for (name, value) in fields {
+                form.append_pair(name, &fill("form", value, values)?);
+            }
+            (
+                Some(form.finish().into_bytes()),
+                Some("application/x-www-form-urlencoded"),
+            )
+        }
+        BodyTemplate::Text(text) => (
+            Some(fill("text", text, values)?.into_bytes()),
+            Some("text/plain"),
+        ),
+    })
+}
+
+fn fill(part: &str, template: &Template, values: &Arc<dyn Lookup>) -> Result<String, String> {
+    template
+        .render(values)
+        .map_err(|error| format!("cannot fill `{part}: {}`: {error}", template.source()))
+}
+
+fn unfilled(part: &str, error: &EvalError) -> String {
+    format!("cannot fill `{part}`: {error}")
+}
+
+fn header_name(name: &str) -> Result<HeaderName, String> {
+    let parsed = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| format!("`{name}` is no name of a header"))?;
+    if parsed == "content-length" || parsed == "transfer-encoding" {
+        return Err(format!(
+            "the header `{name}` follows from the body and cannot be set"
+        ));
+    }
+    Ok(parsed)
+}
+
+fn header_value(name: &str, text: &str) -> Result<HeaderValue, String> {
+    HeaderValue::from_bytes(text.as_bytes()).map_err(|_| {
+        format!(
+            "the header `{name}` renders to {text:?}; a line break or another control character cannot stand there"
+        )
+    })
+}
+
+/// Appends a rendered path, percent-encoding what cannot stand in a URL.
+fn encode_into(text: &mut String, path: &str, question_mark_begins_query: bool) {
+    let bytes = path.as_bytes();
+    let mut in_query = false;
+    for (at, &byte) in bytes.iter().enumerate() {
+        let keep = match byte {
+            b'%' => {
+                let hex = |offset: usize| bytes.get(at + offset).is_some_and(u8::is_ascii_hexdigit);
+                hex(1) && hex(2)
+            }
+            b'?' if question_mark_begins_query => {
+                in_query = true;
+                true
+            }
+            b'?' | b'"' | b'#' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' => false,
+            // The URL parser encodes it in queries only.
+            b'\'' => !in_query,
+            byte => byte.is_ascii_graphic(),
+        };
+        if keep {
+            text.push(char::from(byte));
+        } else {
+            text.extend(percent(byte));
+        }
+    }
+}
+
+/// `%2F`
+fn percent(byte: u8) -> [char; 3] {
+    let digit = |value: u8| {
+        char::from_digit(u32::from(value), 16)
+            .unwrap_or('0')
+            .to_ascii_uppercase()
+    };
+    ['%', digit(byte >> 4), digit(byte & 15)]
+}

@@ -1,0 +1,79 @@
+//! `setup:` the requests that run once, before the initial state.
+
+use super::cookies::Cookies;
+use super::extract::Extracted;
+use super::live::LiveWorld;
+use super::render::Rendered;
+use super::{WorldError, WorldErrorKind};
+use crate::model::{Context, Response};
+
+/// Characters of an answer that an error shows.
+const SHOWN_BODY: usize = 400;
+
+impl LiveWorld {
+    /// Runs every setup request. Each must be answered with 2xx and yield what it is to yield.
+    pub(super) async fn run_setup(&mut self) -> Result<(Context, Cookies), WorldError> {
+        let mut context = Context::empty(self.model.names.variables.len());
+        let mut cookies = Cookies::default();
+        let steps = self.config.setup.clone();
+        for (position, step) in steps.iter().enumerate() {
+            let name = format!("setup request {}", position + 1);
+            let bindings = self.model.bindings(&context);
+            let rendered = self.render(&name, &step.request, bindings, &cookies)?;
+            let answer = self.exchange(&name, &rendered, &mut cookies).await?;
+            if !(200..300).contains(&answer.status) {
+                return Err(refused(&name, &rendered, &answer));
+            }
+            let extracted = Extracted::by(&step.extract, &answer);
+            if !extracted.failures.is_empty() {
+                return Err(WorldError::new(
+                    WorldErrorKind::Service,
+                    format!(
+                        "{name}: `{} {}`: cannot extract {}",
+                        rendered.record.method,
+                        rendered.record.target,
+                        extracted.failures.join("; ")
+                    ),
+                )
+                .with_details(shown(&answer)));
+            }
+            context = extracted.applied_to(&context);
+        }
+        if !steps.is_empty() {
+            self.settle().await;
+        }
+        Ok((context, cookies))
+    }
+}
+
+/// The error for an answer that had to be 2xx.
+pub(super) fn refused(name: &str, request: &Rendered, answer: &Response) -> WorldError {
+    WorldError::new(
+        WorldErrorKind::Service,
+        format!(
+            "{name}: `{} {}`: expected a 2xx answer, got {}",
+            request.record.method, request.record.target, answer.status
+        ),
+    )
+    .with_details(shown(answer))
+}
+
+fn shown(answer: &Response) -> Vec<String> {
+    if answer.body.length == 0 {
+        return vec!["the answer has no body".to_owned()];
+    }
+    let text: String = answer
+        .body
+        .text()
+        .chars()
+        .take(SHOWN_BODY)
+        .map(|character| {
+            if character.is_control() {
+                ' '
+            } else {
+                character
+            }
+        })
+        .collect();
+    vec![format!("the answer: {text}")]
+}
