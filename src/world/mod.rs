@@ -18,6 +18,8 @@ mod replay;
 mod service;
 mod setup;
 pub mod system;
+#[cfg(test)]
+mod testing;
 pub mod toy;
 
 use std::sync::Arc;

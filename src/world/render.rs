@@ -301,3 +301,6 @@ fn percent(byte: u8) -> [char; 3] {
     };
     ['%', digit(byte >> 4), digit(byte & 15)]
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,353 @@
+//! Servers and a system for the tests of this room: real sockets, and rows that live in memory.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::config::{EngineConfig, HttpConfig, LateText, RestoreMode, SystemConfig, WorldConfig};
+use super::system::{QueryRows, Reading, System, SystemState};
+use super::{WorldError, WorldErrorKind};
+use crate::expr::{JsonPath, JsonTemplate, Template};
+use crate::interrupt::Interrupt;
+use crate::model::{
+    Action, BodyTemplate, Cell, ExtractSource, Extraction, Model, Names, RequestTemplate,
+    RowChange, RowDelta, SqlQuery, Table, TableId, TableKind, VariableId, row_key,
+};
+
+/// A server that answers each request with whatever bytes `answer` gives for its head and body; `None` closes the
+/// connection. Speaks as little HTTP as possible, so that it can get it wrong.
+pub(super) struct RawServer {
+    pub(super) address: SocketAddr,
+    pub(super) connections: Arc<AtomicUsize>,
+}
+
+impl RawServer {
+    pub(super) fn start(
+        mut answer: impl FnMut(&str, &[u8]) -> Option<Vec<u8>> + Send + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let count = connections.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                count.fetch_add(1, Ordering::SeqCst);
+                serve(&stream.unwrap(), &mut answer);
+            }
+        });
+        Self {
+            address,
+            connections,
+        }
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+fn serve(stream: &TcpStream, answer: &mut impl FnMut(&str, &[u8]) -> Option<Vec<u8>>) {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut head = String::new();
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            head.push_str(&line);
+            if line == "\r\n" {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        let Some(bytes) = answer(&head, &body) else {
+            return;
+        };
+        let unfinished = bytes.ends_with(b"<cut>");
+        let bytes = bytes.strip_suffix(b"<cut>").unwrap_or(&bytes);
+        if (&*stream).write_all(bytes).is_err() || unfinished {
+            return;
+        }
+    }
+}
+
+/// A well-formed answer.
+pub(super) fn answer(status: u16, headers: &str, body: &[u8]) -> Vec<u8> {
+    let mut bytes = format!(
+        "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}\r\n",
+        body.len()
+    )
+    .into_bytes();
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+pub(super) fn http_config(base_url: &str) -> HttpConfig {
+    HttpConfig {
+        base_url: LateText(base_url.to_owned()),
+        timeout: Duration::from_secs(5),
+        headers: Vec::new(),
+        max_body: 16 * 1024 * 1024,
+    }
+}
+
+pub(super) fn world_config(base_url: &str) -> WorldConfig {
+    WorldConfig {
+        base_dir: std::env::temp_dir(),
+        service: None,
+        http: http_config(base_url),
+        systems: Vec::new(),
+        restore: RestoreMode::Database,
+        reset: None,
+        after_restore: Vec::new(),
+        setup: Vec::new(),
+        settle: Duration::ZERO,
+    }
+}
+
+pub(super) fn request(method: &str, path: &str) -> RequestTemplate {
+    RequestTemplate {
+        method: method.to_owned(),
+        ..RequestTemplate::get(path)
+    }
+    .with_path(path)
+}
+
+impl RequestTemplate {
+    fn with_path(mut self, path: &str) -> Self {
+        self.path = Template::parse(path).unwrap();
+        self
+    }
+
+    pub(super) fn with_json(mut self, body: &Value) -> Self {
+        self.body = BodyTemplate::Json(JsonTemplate::parse(body).unwrap());
+        self
+    }
+}
+
+pub(super) fn action(name: &str, method: &str, path: &str) -> Action {
+    Action {
+        request: request(method, path),
+        ..Action::named(name)
+    }
+}
+
+pub(super) fn extraction(variable: u32, name: &str, path: &str) -> Extraction {
+    Extraction {
+        variable: VariableId(variable),
+        name: name.to_owned(),
+        source: ExtractSource::JsonPath(JsonPath::parse(path).unwrap()),
+        optional: false,
+    }
+}
+
+pub(super) fn model(actions: Vec<Action>, variables: &[&str]) -> Arc<Model> {
+    Arc::new(Model {
+        actions,
+        names: Arc::new(Names {
+            variables: variables.iter().map(|name| (*name).to_owned()).collect(),
+            ..Names::default()
+        }),
+        identity_variables: vec![true; variables.len()],
+        ..Model::default()
+    })
+}
+
+pub(super) fn interrupt() -> Interrupt {
+    Interrupt::default()
+}
+
+/// Rows in memory: the table `items` (id, value). The "service" of a test writes with [`Store::put`], which journals.
+#[derive(Clone, Default)]
+pub(super) struct Store(Arc<Mutex<Rows>>);
+
+#[derive(Default)]
+struct Rows {
+    rows: BTreeMap<i64, i64>,
+    /// Rows as they were when they were first touched since the journal was last read.
+    journal: BTreeMap<i64, Option<i64>>,
+    initial: BTreeMap<i64, i64>,
+    before_run: Option<BTreeMap<i64, i64>>,
+    /// Writes one row less than it should: what a restore must never do.
+    pub(super) sloppy: bool,
+    restores: usize,
+}
+
+impl Store {
+    pub(super) fn put(&self, id: i64, value: Option<i64>) {
+        let mut rows = self.0.lock().unwrap();
+        let before = rows.rows.get(&id).copied();
+        rows.journal.entry(id).or_insert(before);
+        match value {
+            Some(value) => rows.rows.insert(id, value),
+            None => rows.rows.remove(&id),
+        };
+    }
+
+    pub(super) fn rows(&self) -> Vec<(i64, i64)> {
+        let rows = self.0.lock().unwrap();
+        rows.rows.iter().map(|(id, value)| (*id, *value)).collect()
+    }
+
+    pub(super) fn restores(&self) -> usize {
+        self.0.lock().unwrap().restores
+    }
+
+    pub(super) fn get_sloppy(&self) {
+        self.0.lock().unwrap().sloppy = true;
+    }
+
+    pub(super) fn has_journal(&self) -> bool {
+        self.0.lock().unwrap().before_run.is_some()
+    }
+
+    pub(super) fn config() -> SystemConfig {
+        SystemConfig {
+            name: "db".to_owned(),
+            engine: EngineConfig::Sqlite(LateText("in memory".to_owned())),
+            observe_tables: None,
+            ignore_columns: Vec::new(),
+            ignore_tables: Vec::new(),
+            observation_queries: Vec::new(),
+            allow_remote: false,
+        }
+    }
+
+    pub(super) fn open(&self) -> Box<dyn System> {
+        Box::new(FakeSystem {
+            store: self.clone(),
+            table: Arc::new(Table {
+                id: TableId(0),
+                system: "db".into(),
+                name: "items".to_owned(),
+                columns: vec!["id".to_owned(), "value".to_owned()],
+                kind: TableKind::Rows,
+                observed: true,
+                ignored_columns: vec![false, false],
+            }),
+        })
+    }
+}
+
+struct FakeSystem {
+    store: Store,
+    table: Arc<Table>,
+}
+
+fn row(id: i64, value: Option<i64>) -> Option<Arc<[Cell]>> {
+    Some([Cell::Integer(id), Cell::Integer(value?)].into())
+}
+
+#[async_trait(?Send)]
+impl System for FakeSystem {
+    fn name(&self) -> &'static str {
+        "db"
+    }
+
+    async fn install(&mut self) -> Result<Option<String>, WorldError> {
+        let mut store = self.store.0.lock().unwrap();
+        store.before_run = Some(store.rows.clone());
+        store.journal.clear();
+        Ok(None)
+    }
+
+    async fn mark_initial(&mut self) -> Result<(), WorldError> {
+        let mut store = self.store.0.lock().unwrap();
+        store.initial = store.rows.clone();
+        store.journal.clear();
+        Ok(())
+    }
+
+    async fn read(&mut self, _known: &SystemState) -> Result<Reading, WorldError> {
+        let mut store = self.store.0.lock().unwrap();
+        let journal = std::mem::take(&mut store.journal);
+        let changes = journal
+            .into_iter()
+            .map(|(id, before)| RowChange {
+                table: self.table.clone(),
+                key: row_key([Cell::Integer(id)]),
+                before: row(id, before),
+                after: row(id, store.rows.get(&id).copied()),
+            })
+            .collect();
+        Ok(Reading {
+            delta: RowDelta::new(changes),
+            ..Reading::default()
+        })
+    }
+
+    async fn restore(&mut self, from: &SystemState, to: &SystemState) -> Result<(), WorldError> {
+        let mut store = self.store.0.lock().unwrap();
+        store.restores += 1;
+        let way = from.delta.way_to(&to.delta);
+        let skipped = usize::from(store.sloppy);
+        for change in way.changes().iter().skip(skipped) {
+            let Some(Cell::Integer(id)) = change.key.first() else {
+                panic!("a key of this table is one integer");
+            };
+            match change.after.as_ref().map(|row| row[1].clone()) {
+                Some(Cell::Integer(value)) => store.rows.insert(*id, value),
+                _ => store.rows.remove(id),
+            };
+        }
+        store.journal.clear();
+        Ok(())
+    }
+
+    async fn verify(&mut self, state: &SystemState) -> Result<(), WorldError> {
+        let store = self.store.0.lock().unwrap();
+        let mut expected = store.initial.clone();
+        for change in state.delta.changes() {
+            let Some(Cell::Integer(id)) = change.key.first() else {
+                panic!("a key of this table is one integer");
+            };
+            match change.after.as_ref().map(|row| row[1].clone()) {
+                Some(Cell::Integer(value)) => expected.insert(*id, value),
+                _ => expected.remove(id),
+            };
+        }
+        if expected == store.rows {
+            return Ok(());
+        }
+        Err(WorldError::new(
+            WorldErrorKind::Restore,
+            "table `items` is not as it was",
+        ))
+    }
+
+    async fn prepare(&mut self, _query: &SqlQuery) -> Result<Option<Vec<Arc<Table>>>, WorldError> {
+        Ok(Some(vec![self.table.clone()]))
+    }
+
+    async fn query(
+        &mut self,
+        _query: &SqlQuery,
+        parameters: &[Value],
+    ) -> Result<QueryRows, WorldError> {
+        let store = self.store.0.lock().unwrap();
+        Ok(QueryRows {
+            columns: vec!["count".to_owned(), "parameters".to_owned()],
+            rows: vec![vec![json!(store.rows.len()), json!(parameters)]],
+        })
+    }
+
+    async fn uninstall(&mut self) -> Result<(), WorldError> {
+        let mut store = self.store.0.lock().unwrap();
+        if let Some(before) = store.before_run.take() {
+            store.rows = before;
+        }
+        Ok(())
+    }
+}
