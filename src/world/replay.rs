@@ -58,6 +58,15 @@ impl Path {
         })))
     }
 
+    /// Whether both are one and the same walk, so that where one ends the other does.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (None, None) => true,
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+
     /// The steps in the order they were taken.
     fn steps(&self) -> Vec<Arc<Node>> {
         let mut steps: Vec<Arc<Node>> =

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{WorldError, WorldErrorKind};
 
 /// How long a service may take to stop by itself before it is killed.
-const GRACE: Duration = Duration::from_secs(3);
+const GRACE: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 3000 });
 
 /// Bytes of output that are kept, the newest.
 const KEPT_LOG: usize = 64 * 1024;
@@ -248,3 +248,6 @@ async fn keep(mut output: impl AsyncRead + Unpin, log: Log) {
         log.append(&buffer[..length]);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,6 +47,15 @@ impl RawServer {
         }
     }
 
+    /// Serves here, and never returns.
+    pub(super) fn serve_on(port: u16, mut answer: impl FnMut(&str, &[u8]) -> Option<Vec<u8>>) -> ! {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        loop {
+            let (stream, _) = listener.accept().unwrap();
+            serve(&stream, &mut answer);
+        }
+    }
+
     pub(super) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -175,7 +184,7 @@ pub(super) struct Store(Arc<Mutex<Rows>>);
 
 #[derive(Default)]
 struct Rows {
-    rows: BTreeMap<i64, i64>,
+    now: BTreeMap<i64, i64>,
     /// Rows as they were when they were first touched since the journal was last read.
     journal: BTreeMap<i64, Option<i64>>,
     initial: BTreeMap<i64, i64>,
@@ -188,17 +197,17 @@ struct Rows {
 impl Store {
     pub(super) fn put(&self, id: i64, value: Option<i64>) {
         let mut rows = self.0.lock().unwrap();
-        let before = rows.rows.get(&id).copied();
+        let before = rows.now.get(&id).copied();
         rows.journal.entry(id).or_insert(before);
         match value {
-            Some(value) => rows.rows.insert(id, value),
-            None => rows.rows.remove(&id),
+            Some(value) => rows.now.insert(id, value),
+            None => rows.now.remove(&id),
         };
     }
 
     pub(super) fn rows(&self) -> Vec<(i64, i64)> {
         let rows = self.0.lock().unwrap();
-        rows.rows.iter().map(|(id, value)| (*id, *value)).collect()
+        rows.now.iter().map(|(id, value)| (*id, *value)).collect()
     }
 
     pub(super) fn restores(&self) -> usize {
@@ -258,14 +267,14 @@ impl System for FakeSystem {
 
     async fn install(&mut self) -> Result<Option<String>, WorldError> {
         let mut store = self.store.0.lock().unwrap();
-        store.before_run = Some(store.rows.clone());
+        store.before_run = Some(store.now.clone());
         store.journal.clear();
         Ok(None)
     }
 
     async fn mark_initial(&mut self) -> Result<(), WorldError> {
         let mut store = self.store.0.lock().unwrap();
-        store.initial = store.rows.clone();
+        store.initial = store.now.clone();
         store.journal.clear();
         Ok(())
     }
@@ -279,7 +288,7 @@ impl System for FakeSystem {
                 table: self.table.clone(),
                 key: row_key([Cell::Integer(id)]),
                 before: row(id, before),
-                after: row(id, store.rows.get(&id).copied()),
+                after: row(id, store.now.get(&id).copied()),
             })
             .collect();
         Ok(Reading {
@@ -298,8 +307,8 @@ impl System for FakeSystem {
                 panic!("a key of this table is one integer");
             };
             match change.after.as_ref().map(|row| row[1].clone()) {
-                Some(Cell::Integer(value)) => store.rows.insert(*id, value),
-                _ => store.rows.remove(id),
+                Some(Cell::Integer(value)) => store.now.insert(*id, value),
+                _ => store.now.remove(id),
             };
         }
         store.journal.clear();
@@ -318,7 +327,7 @@ impl System for FakeSystem {
                 _ => expected.remove(id),
             };
         }
-        if expected == store.rows {
+        if expected == store.now {
             return Ok(());
         }
         Err(WorldError::new(
@@ -339,14 +348,14 @@ impl System for FakeSystem {
         let store = self.store.0.lock().unwrap();
         Ok(QueryRows {
             columns: vec!["count".to_owned(), "parameters".to_owned()],
-            rows: vec![vec![json!(store.rows.len()), json!(parameters)]],
+            rows: vec![vec![json!(store.now.len()), json!(parameters)]],
         })
     }
 
     async fn uninstall(&mut self) -> Result<(), WorldError> {
         let mut store = self.store.0.lock().unwrap();
         if let Some(before) = store.before_run.take() {
-            store.rows = before;
+            store.now = before;
         }
         Ok(())
     }
