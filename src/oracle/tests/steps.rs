@@ -1,0 +1,174 @@
+//! Response oracles: the checks on answers, `expect` of actions, invariants on answers.
+
+use super::*;
+use crate::model::{ExpectedResponse, StatusPattern};
+use serde_json::json;
+
+/// An action that expects this of its answer.
+fn expects(status: &[u16], body: Vec<(&str, Assertion)>) -> Action {
+    let mut action = Action::named("pay");
+    action.expect = ExpectedResponse {
+        status: status.iter().copied().map(StatusPattern::Code).collect(),
+        body: body
+            .into_iter()
+            .map(|(source, assertion)| (path(source), expecting(assertion)))
+            .collect(),
+    };
+    action
+}
+
+/// What is found when the action gets this answer.
+fn findings(
+    action: Action,
+    record: StepRecord,
+    checks: &[(&str, Option<Severity>)],
+) -> Vec<Finding> {
+    let settings = checks
+        .iter()
+        .map(|(name, severity)| ((*name).to_owned(), *severity))
+        .collect();
+    let mut oracles = Oracles::new(model(vec![action], vec![]), &settings);
+    let mut world = Fake::default().with_rows("Q", &["id"], json!([[7]]));
+    step(&mut oracles, &mut world, &arrival(Some(record)), &[]).findings
+}
+
+fn found(action: Action, record: StepRecord) -> Vec<String> {
+    findings(action, record, &[])
+        .into_iter()
+        .map(|finding| format!("{}: {}", finding.name, finding.message))
+        .collect()
+}
+
+#[test]
+fn a_500_is_one_finding_whatever_the_action_expects() {
+    let server_error = "server-error: `pay` was answered with 500";
+    assert_eq!(found(expects(&[], vec![]), answer(500, "")), [server_error]);
+    let body = vec![("$.id", Assertion::NotEmpty)];
+    assert_eq!(
+        found(expects(&[201], body), answer(500, "oops")),
+        [server_error]
+    );
+    let finding = &findings(expects(&[201], vec![]), answer(500, "oops"), &[])[0];
+    assert_eq!(finding.severity, Severity::Critical);
+    assert_eq!(actual(finding), "500: oops");
+}
+
+#[test]
+fn a_5xx_that_is_listed_is_legal() {
+    assert!(found(expects(&[201, 503], vec![]), answer(503, "")).is_empty());
+    let mut action = expects(&[], vec![]);
+    action.expect.status = vec![StatusPattern::Class(5)];
+    assert!(found(action.clone(), answer(500, "")).is_empty());
+    assert_eq!(
+        found(action, answer(200, "")),
+        ["unexpected-status: `pay` was answered with 200 instead of 5xx"]
+    );
+}
+
+#[test]
+fn a_status_that_is_not_listed_is_unexpected() {
+    assert!(found(expects(&[200, 409], vec![]), answer(409, "")).is_empty());
+    assert!(found(expects(&[], vec![]), answer(404, "")).is_empty());
+    assert_eq!(
+        found(expects(&[200, 409], vec![]), answer(404, r#"{"error":1}"#)),
+        ["unexpected-status: `pay` was answered with 404 instead of 200 or 409"]
+    );
+}
+
+#[test]
+fn checks_can_be_turned_off_or_take_another_severity() {
+    let off: &[(&str, Option<Severity>)] = &[("server-error", None)];
+    assert!(findings(expects(&[], vec![]), answer(500, ""), off).is_empty());
+    let listed = findings(expects(&[201], vec![]), answer(500, ""), off);
+    assert_eq!(names(&listed), ["unexpected-status"]);
+    let low: &[(&str, Option<Severity>)] = &[("server-error", Some(Severity::Low))];
+    let finding = &findings(expects(&[], vec![]), answer(500, ""), low)[0];
+    assert_eq!(finding.severity, Severity::Low);
+}
+
+#[test]
+fn the_body_of_a_legal_answer_must_be_as_expected() {
+    let action = || {
+        expects(
+            &[201],
+            vec![
+                ("$.id", Assertion::EqualsSql(query("Q"))),
+                ("$.lines[*].n", Assertion::AtLeast(json!(1))),
+            ],
+        )
+    };
+    assert!(found(action(), answer(201, r#"{"id":7,"lines":[]}"#)).is_empty());
+    assert_eq!(
+        found(action(), answer(201, r#"{"lines":[{"n":0}]}"#)),
+        [
+            "unexpected-body: `$.id` in the answer to `pay`: expected what `Q` returns, `[7]`, but nothing was found (and 1 more)"
+        ]
+    );
+    assert_eq!(
+        found(action(), answer(201, "")),
+        ["unexpected-body: the answer to `pay` is not JSON"]
+    );
+    assert_eq!(
+        names(&findings(action(), answer(400, "{}"), &[])),
+        ["unexpected-status"]
+    );
+}
+
+#[test]
+fn an_extraction_that_found_nothing_is_a_violation() {
+    let record = StepRecord {
+        extract_failures: vec!["`$.id` found nothing for `order_id`".to_owned()],
+        ..answer(201, r#"{"order":7}"#)
+    };
+    let all = findings(expects(&[201], vec![]), record, &[]);
+    assert_eq!(names(&all), ["extract-failed"]);
+    assert_eq!(
+        all[0].message,
+        "the answer to `pay` lacks what should be extracted from it: `$.id` found nothing for `order_id`"
+    );
+    assert_eq!(actual(&all[0]), r#"201: {"order":7}"#);
+}
+
+#[test]
+fn an_invariant_on_answers_judges_every_step_with_a_json_body() {
+    let rule = |jsonpath: &str, assertion| {
+        let jsonpath = path(jsonpath);
+        invariant(Subject::Response { jsonpath }, assertion)
+    };
+    let mut oracles = oracles(&model(
+        vec![Action::named("act")],
+        vec![
+            rule("$..[?@.total < 0]", Assertion::Empty),
+            rule("$.currency", Assertion::Equals(json!("EUR"))),
+        ],
+    ));
+    let mut world = Fake::default();
+    let mut judge = |body: &str, new_state: bool| {
+        let arrival = arrival(Some(answer(200, body)));
+        now(oracles.judge(
+            &mut world,
+            Judged {
+                action: Some(ActionId(0)),
+                context_before: &Context::empty(1),
+                arrival: &arrival,
+                new_state,
+                broken_before: &[],
+            },
+        ))
+        .unwrap()
+    };
+    for new_state in [false, true] {
+        let judgement = judge(r#"{"orders":[{"total":-5}]}"#, new_state);
+        assert_eq!(judgement.findings.len(), 1);
+        assert_eq!(
+            judgement.findings[0].message,
+            r#"`rule` expects no value, but there is `{"total":-5}`"#
+        );
+        assert!(judgement.broken.is_empty(), "an answer is no state");
+    }
+    assert!(judge(r#"{"currency":"EUR"}"#, true).findings.is_empty());
+    assert!(judge("plain text", true).findings.is_empty());
+    assert!(judge("", true).findings.is_empty());
+    let other = judge(r#"{"currency":"USD"}"#, false);
+    assert_eq!(actual(&other.findings[0]), r#"it is `"USD"`"#);
+}
