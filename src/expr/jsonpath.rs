@@ -1,6 +1,7 @@
 //! JSONPath queries (RFC 9535). The only file that knows the crate behind them.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use jsonpath_rust::parser::errors::JsonPathError;
@@ -25,6 +26,13 @@ struct Parsed {
 impl JsonPath {
     /// Parses a query.
     pub fn parse(source: &str) -> Result<Self, ParseError> {
+        if let Some(gap) = gap_in_a_name(source) {
+            return Err(ParseError {
+                message: "not a JSONPath: a space within a name".to_owned(),
+                range: gap,
+                help: Some("quote a name that has spaces in it: `$['first name']`".to_owned()),
+            });
+        }
         let query = parse_json_path(source).map_err(|error| parse_error(&error, source))?;
         let singular = query.segments.iter().all(|segment| {
             matches!(
@@ -65,6 +73,43 @@ impl fmt::Debug for JsonPath {
             .field(&self.source())
             .finish()
     }
+}
+
+/// Spaces between two letters or digits outside quotes. The RFC has no place for them; the parser would skip them and
+/// read `$.first name` as `$.firstname`.
+fn gap_in_a_name(source: &str) -> Option<Range<usize>> {
+    let in_name = |character: char| {
+        character.is_ascii_alphanumeric() || character == '_' || !character.is_ascii()
+    };
+    let mut quote = None;
+    let mut escaped = false;
+    let mut name_end = None;
+    for (at, character) in source.char_indices() {
+        if escaped {
+            escaped = false;
+        } else if let Some(open) = quote {
+            match character {
+                '\\' => escaped = true,
+                _ if character == open => quote = None,
+                _ => {}
+            }
+        } else if matches!(character, ' ' | '\t' | '\n' | '\r') {
+            continue;
+        } else {
+            if matches!(character, '\'' | '"') {
+                quote = Some(character);
+            }
+            if in_name(character) {
+                if let Some(end) = name_end.filter(|end| *end < at) {
+                    return Some(end..at);
+                }
+                name_end = Some(at + character.len_utf8());
+                continue;
+            }
+        }
+        name_end = None;
+    }
+    None
 }
 
 fn parse_error(error: &JsonPathError, source: &str) -> ParseError {

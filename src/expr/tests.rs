@@ -407,6 +407,16 @@ fn a_jsonpath_knows_whether_it_is_singular() {
 fn a_jsonpath_that_does_not_parse_has_its_place() {
     let error = JsonPath::parse("id").unwrap_err();
     assert_eq!(error.help.as_deref(), Some("a JSONPath begins with `$`"));
+    let error = JsonPath::parse("$.first name").unwrap_err();
+    assert_eq!((error.range, error.help.is_some()), (7..8, true));
+    for source in [
+        "$ .a [0]",
+        "$['a b']",
+        "$[\"it's a\"]",
+        "$[?@.a == 'x y' && @.b > 1]",
+    ] {
+        assert!(JsonPath::parse(source).is_ok(), "{source}");
+    }
     for source in ["$.a[", "$.items[?@.x ==]", "", "$ü€"] {
         let error = JsonPath::parse(source).unwrap_err();
         assert!(

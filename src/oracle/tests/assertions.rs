@@ -1,5 +1,10 @@
 //! Every assertion, where it holds and where it does not.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "helpers take the values that a test makes for them"
+)]
+
 use super::*;
 use serde_json::json;
 
