@@ -33,6 +33,7 @@
 
 pub mod cli;
 pub mod demo;
+pub mod diagnostic;
 pub mod evidence;
 pub mod explorer;
 pub mod expr;

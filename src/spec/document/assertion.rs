@@ -1,0 +1,146 @@
+//! What a value must be: the assertions of invariants and of response bodies.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, MapAccess, Unexpected, Visitor};
+
+use super::words::{Json, present};
+
+/// Writes a struct with the assertion keys and some of its own. `flatten` would do it in less, and lose the places.
+macro_rules! with_assertions {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub(in crate::spec) struct $name {
+            $($(#[$field_doc])* pub $field: $type,)*
+            /// The value, or the list of values, is this.
+            #[serde(default, deserialize_with = "present")]
+            pub equals: Option<Json>,
+            /// The value, or the list of values, is not this.
+            #[serde(default, deserialize_with = "present")]
+            pub not_equals: Option<Json>,
+            /// Every value is at least this.
+            #[serde(default, deserialize_with = "present")]
+            pub at_least: Option<Json>,
+            /// Every value is at most this.
+            #[serde(default, deserialize_with = "present")]
+            pub at_most: Option<Json>,
+            /// Nothing was found (`false`: something was).
+            pub empty: Option<bool>,
+            /// Something was found (`false`: nothing was).
+            pub not_empty: Option<bool>,
+            /// So many values were found.
+            pub count: Option<u64>,
+            /// One of the values is this; or the only value is a text or a list that has this in it.
+            #[serde(default, deserialize_with = "present")]
+            pub contains: Option<Json>,
+            /// Every value is a text in which this regular expression matches.
+            pub matches: Option<String>,
+        }
+
+        impl $name {
+            /// The assertions alone, those that need no database.
+            pub(in crate::spec) fn assertions(&self) -> Written<'_> {
+                Written {
+                    equals: self.equals.as_ref(),
+                    not_equals: self.not_equals.as_ref(),
+                    at_least: self.at_least.as_ref(),
+                    at_most: self.at_most.as_ref(),
+                    empty: self.empty,
+                    not_empty: self.not_empty,
+                    count: self.count,
+                    contains: self.contains.as_ref(),
+                    matches: self.matches.as_deref(),
+                }
+            }
+        }
+    };
+}
+
+/// The assertions of either struct.
+#[derive(Clone, Copy)]
+pub(in crate::spec) struct Written<'d> {
+    pub equals: Option<&'d Json>,
+    pub not_equals: Option<&'d Json>,
+    pub at_least: Option<&'d Json>,
+    pub at_most: Option<&'d Json>,
+    pub empty: Option<bool>,
+    pub not_empty: Option<bool>,
+    pub count: Option<u64>,
+    pub contains: Option<&'d Json>,
+    pub matches: Option<&'d str>,
+}
+
+with_assertions! {
+    /// What a result must be; all of the keys must hold.
+    Assertions {
+        /// The values are those of this query, in its order.
+        equals_sql: Option<String>,
+    }
+}
+
+with_assertions! {
+    /// What a part of a body must be; all of the keys must hold.
+    BodyAssertion {
+        /// What is taken from the body.
+        jsonpath: String,
+    }
+}
+
+/// `expect:` of an invariant: a word, or a mapping of assertions.
+#[derive(Debug)]
+pub(in crate::spec) enum InvariantExpect {
+    /// `empty`
+    Empty,
+    /// `not_empty`
+    NotEmpty,
+    /// Anything else.
+    Assertions(Box<Assertions>),
+}
+
+impl<'de> Deserialize<'de> for InvariantExpect {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = InvariantExpect;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(
+                    "`empty`, `not_empty`, or a mapping of assertions such as `equals` or `at_most`",
+                )
+            }
+
+            fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<InvariantExpect, E> {
+                match value {
+                    "empty" => Ok(InvariantExpect::Empty),
+                    "not_empty" => Ok(InvariantExpect::NotEmpty),
+                    _ => Err(E::invalid_value(Unexpected::Str(value), &self)),
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<InvariantExpect, A::Error> {
+                Assertions::deserialize(MapAccessDeserializer::new(map))
+                    .map(|assertions| InvariantExpect::Assertions(Box::new(assertions)))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl JsonSchema for InvariantExpect {
+    fn schema_name() -> Cow<'static, str> {
+        "InvariantExpect".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let assertions = generator.subschema_for::<Assertions>();
+        json_schema!({
+            "description": "`empty`, `not_empty`, or a mapping of assertions.",
+            "anyOf": [{ "enum": ["empty", "not_empty"] }, assertions]
+        })
+    }
+}

@@ -1,0 +1,249 @@
+//! What people write, 1:1. Every doc comment here is also what editors show, through the generated JSON Schema.
+//!
+//! No `flatten` and no `untagged`: both lose the place of a mistake. Where a value has two forms, a visitor says so.
+
+mod assertion;
+mod request;
+mod words;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub(super) use assertion::{Assertions, BodyAssertion, InvariantExpect};
+pub(super) use request::{ActionExpect, Extract, Request, Status};
+pub(super) use words::{
+    CheckLevel, DurationText, FailFast, Json, Level, RestoreWord, ScalarText, SizeText,
+};
+
+/// A venomqa spec: what a service can do (actions), and what must hold whatever is done (invariants).
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Document {
+    /// Version of the spec format: `1`.
+    #[schemars(required, range(min = 1, max = 1))]
+    pub venomqa: Option<u64>,
+    /// Name of the spec in reports. Default: the file name without its ending.
+    pub name: Option<String>,
+    /// Constants, by name. Templates, conditions and SQL parameters can read them; `--set NAME=VALUE` replaces them.
+    #[serde(default)]
+    pub variables: IndexMap<String, Json>,
+    /// The service to start. Without it, `http.base_url` must answer already.
+    pub service: Option<Service>,
+    /// How to talk to the service.
+    #[serde(default)]
+    pub http: Http,
+    /// The databases under the service, by a name of your choice.
+    #[serde(default)]
+    pub systems: IndexMap<String, System>,
+    /// Names of extracted values that tell states apart. Default: those that a template, condition or SQL parameter reads.
+    pub state_from_context: Option<Vec<String>>,
+    /// How to get back to an earlier state. Default: `database` where a system is declared, `replay` elsewhere.
+    pub restore: Option<RestoreWord>,
+    /// How `restore: replay` gets back to the initial state. Default: restart the service.
+    pub reset: Option<Reset>,
+    /// Requests sent after every restore, for services that cache.
+    #[serde(default)]
+    pub after_restore: Vec<AfterRestore>,
+    /// Wait after each answer before the databases are read, for services that write after they answer. Default: `0s`.
+    pub settle: Option<DurationText>,
+    /// Requests run once, before the initial state.
+    #[serde(default)]
+    pub setup: Vec<Setup>,
+    /// Everything that can be done.
+    #[serde(default)]
+    #[schemars(required, length(min = 1))]
+    pub actions: Vec<Action>,
+    /// Everything that must hold in every state.
+    #[serde(default)]
+    pub invariants: Vec<Invariant>,
+    /// Built-in checks, by name: a severity, or `off`.
+    #[serde(default)]
+    pub checks: IndexMap<String, CheckLevel>,
+    /// How to explore; flags of the command line come first.
+    #[serde(default)]
+    pub explore: Explore,
+}
+
+/// A service that venomqa starts and stops.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Service {
+    /// Program and arguments, no shell. May use `${port}`, `${workdir}`, `${venomqa}` and templates over `variables`.
+    pub command: Vec<ScalarText>,
+    /// Environment variables, added to those of venomqa.
+    #[serde(default)]
+    pub env: IndexMap<String, ScalarText>,
+    /// Working directory. Default: the folder of the spec.
+    pub cwd: Option<String>,
+    /// When it is ready.
+    pub ready: Option<Ready>,
+}
+
+/// How to know that a service is ready.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ready {
+    /// Path that answers with a status below 500 once the service is ready. Default: `/`.
+    pub path: Option<String>,
+    /// How long it may take. Default: `30s`.
+    pub timeout: Option<DurationText>,
+}
+
+/// How to talk to the service.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Http {
+    /// Scheme, host, port and, where there is one, a path prefix. Default with a `service`: `http://127.0.0.1:${port}`.
+    pub base_url: Option<String>,
+    /// Longest wait for a complete answer. Default: `10s`.
+    pub timeout: Option<DurationText>,
+    /// Headers of every request. One whose template reads a value that is not defined yet is left out.
+    #[serde(default)]
+    pub headers: IndexMap<String, ScalarText>,
+    /// Largest body that is read. Default: `16MB`.
+    pub max_body: Option<SizeText>,
+}
+
+/// A database under the service.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct System {
+    /// Path of a SQLite database file; relative to the folder of the spec.
+    pub sqlite: Option<String>,
+    /// URL of a PostgreSQL database.
+    pub postgres: Option<String>,
+    /// Tables whose rows tell states apart, `*` matches anything. Default: all. Every table is restored either way.
+    pub observe_tables: Option<Vec<String>>,
+    /// Columns that do not tell states apart: `orders.etag`, `*.created_at`.
+    #[serde(default)]
+    pub ignore_columns: Vec<String>,
+    /// Tables that are left alone: not watched, not restored.
+    #[serde(default)]
+    pub ignore_tables: Vec<String>,
+    /// Queries whose results tell states apart, by name.
+    #[serde(default)]
+    pub observation_queries: IndexMap<String, String>,
+    /// Whether the database may be on another machine. Default: `false`.
+    #[serde(default)]
+    pub allow_remote: bool,
+}
+
+/// How to get back to the initial state: exactly one of the keys.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reset {
+    /// Send this request; it must answer 2xx.
+    pub request: Option<Request>,
+    /// Run this program to its end; no shell.
+    pub command: Option<Vec<ScalarText>>,
+    /// Restart `service.command`.
+    pub restart: Option<bool>,
+}
+
+/// A request sent after every restore.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AfterRestore {
+    /// What is sent.
+    pub request: Request,
+    #[serde(skip)]
+    pub position: usize,
+}
+
+/// A request run once, before the initial state.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Setup {
+    /// What is sent; an answer that is not 2xx ends the run.
+    pub request: Request,
+    /// Values to remember from the answer, by name.
+    #[serde(default)]
+    pub extract: IndexMap<String, Extract>,
+    #[serde(skip)]
+    pub position: usize,
+}
+
+/// One thing that can be done.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Action {
+    /// Its name: letters, digits, `_`, `-`, `.`, `/`, `:`.
+    pub name: String,
+    /// What it does, for readers.
+    #[serde(default)]
+    #[expect(
+        dead_code,
+        reason = "for the readers of the spec; part of what people may write"
+    )]
+    pub description: Option<String>,
+    /// What must be true of the path: names of actions that have run, or conditions (`order_id is defined and amount > 10`).
+    #[serde(default)]
+    pub preconditions: Vec<String>,
+    /// What is sent.
+    pub request: Request,
+    /// One action is made for each value (for each combination, when several names are given).
+    #[serde(default)]
+    pub parameters: IndexMap<String, Vec<Json>>,
+    /// What a good answer looks like. Default: any status below 500.
+    pub expect: Option<ActionExpect>,
+    /// Values to remember from a good answer, by name.
+    #[serde(default)]
+    pub extract: IndexMap<String, Extract>,
+    /// Values to forget after a good answer.
+    #[serde(default)]
+    pub clear: Vec<String>,
+    /// How often it may run on one path. Default: no limit.
+    pub max_calls: Option<u16>,
+    /// How likely `weighted` and other strategies take it, relative to the rest. Default: `1`.
+    pub weight: Option<f64>,
+    #[serde(skip)]
+    pub position: usize,
+}
+
+/// Something that must hold. Looks at `sql`, at the answer to a `request` of its own, or (only `jsonpath`) at every answer.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Invariant {
+    /// Its name.
+    pub name: String,
+    /// How bad it is when it does not hold. Default: `medium`.
+    pub severity: Option<Level>,
+    /// What it means when it does not hold.
+    pub message: Option<String>,
+    /// Which system `sql` and `equals_sql` run on; needed only where there are several.
+    pub system: Option<String>,
+    /// A query; `:name` binds a value of the context.
+    pub sql: Option<String>,
+    /// A request, sent in every new state. It must not change anything.
+    pub request: Option<Request>,
+    /// What is taken from the answer. Default with a `request`: `$`, the whole body.
+    pub jsonpath: Option<String>,
+    /// What the result must be. Default for `sql`: `empty`.
+    pub expect: Option<InvariantExpect>,
+    #[serde(skip)]
+    pub position: usize,
+}
+
+/// How to explore.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Explore {
+    /// Which action to try next: `dfs`, `bfs`, `coverage`, `random`, `mcts`, `weighted`.
+    pub strategy: Option<String>,
+    /// Steps to take at the most.
+    pub max_steps: Option<u64>,
+    /// Longest path, in steps.
+    pub max_depth: Option<u32>,
+    /// Stop once this share of the actions has run, 0 to 1.
+    #[schemars(range(min = 0, max = 1))]
+    pub coverage_target: Option<f64>,
+    /// Stop after this time.
+    pub time_limit: Option<DurationText>,
+    /// Seed of every random choice.
+    pub seed: Option<u64>,
+    /// Steps between two lines of progress.
+    pub progress_every: Option<u64>,
+    /// Stop at the first violation: `true`, or the mildest severity that counts.
+    pub fail_fast: Option<FailFast>,
+}
