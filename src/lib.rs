@@ -42,4 +42,5 @@ pub mod model;
 pub mod oracle;
 pub mod random;
 pub mod report;
+pub mod spec;
 pub mod world;

@@ -101,6 +101,11 @@ impl SourceMap {
         self.source
     }
 
+    /// The text at some bytes.
+    pub fn slice(&self, range: &Range<usize>) -> Option<&str> {
+        self.text.get(range.clone())
+    }
+
     /// The bytes of the value at a path, at most one line of a collection. `None` when nothing is there.
     pub fn value(&self, path: &Path) -> Option<Range<usize>> {
         Some(self.nodes[self.find(path)?.node].range.clone())

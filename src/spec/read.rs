@@ -482,19 +482,14 @@ mod tests {
             "name": "a", "count": "three", "conut": 1, "words": ["x", 1, "y", false], "more": 2
         }));
         assert_eq!(item.unwrap().words, ["x", "y"]);
-        assert_eq!(
-            mistakes,
-            [
-                r#"item.conut: UnknownKey(["name", "count", "words"])"#,
-                r#"item.more: UnknownKey(["name", "count", "words"])"#,
-                r#"item.count: WrongType("a whole number from 0 to 65535", "the text `three`")"#,
-                r#"item.words[1]: WrongType("text", "the number `1`")"#,
-                r#"item.words[3]: WrongType("text", "`false`")"#,
-            ]
-            .map(str::to_owned)
-            .into_iter()
-            .collect::<Vec<_>>()
-        );
+        let expected = [
+            r#"item.count: WrongType("a whole number from 0 to 65535", "the text `three`")"#,
+            r#"item.conut: UnknownKey(["name", "count", "words"])"#,
+            r#"item.words[1]: WrongType("text", "the number `1`")"#,
+            r#"item.words[3]: WrongType("text", "`false`")"#,
+            r#"item.more: UnknownKey(["name", "count", "words"])"#,
+        ];
+        assert_eq!(mistakes, expected);
     }
 
     #[test]

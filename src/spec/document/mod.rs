@@ -10,8 +10,8 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub(super) use assertion::{Assertions, BodyAssertion, InvariantExpect};
-pub(super) use request::{ActionExpect, Extract, Request, Status};
+pub(super) use assertion::{Assertions, InvariantExpect, Written};
+pub(super) use request::{ActionExpect, Extract, Request};
 pub(super) use words::{
     CheckLevel, DurationText, FailFast, Json, Level, RestoreWord, ScalarText, SizeText,
 };

@@ -15,7 +15,9 @@ use crate::model::Severity;
 pub(in crate::spec) struct Json(pub serde_json::Value);
 
 /// Tells `equals: null` from no `equals` at all.
-pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
+pub(super) fn present<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Json>, D::Error> {
     Json::deserialize(deserializer).map(Some)
 }
 

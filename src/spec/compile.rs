@@ -1,0 +1,388 @@
+//! Compiles the expressions of a spec: templates, conditions, JSONPath, regular expressions, SQL. What does not parse, or
+//! reads a name that nothing defines, is noted at the exact place inside the scalar.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::known::{Known, Scope};
+use super::problems::Problems;
+use super::sql;
+use crate::diagnostic::{Code, Diagnostic, Path, did_you_mean};
+use crate::expr::{Condition, JsonPath, JsonTemplate, Lookup, ParseError, Template};
+use crate::model::{Bindings, Context, Names, SqlParameter, SqlQuery, VariableId};
+
+/// Compiles, and remembers which names were read.
+pub(super) struct Compiler<'a> {
+    /// Where mistakes go.
+    pub problems: &'a mut Problems,
+    /// The names there are.
+    pub known: &'a Known,
+    /// Every name that an expression reads.
+    pub read: HashSet<String>,
+    constants: Arc<dyn Lookup>,
+}
+
+impl<'a> Compiler<'a> {
+    pub(super) fn new(problems: &'a mut Problems, known: &'a Known) -> Self {
+        let names = Names {
+            constants: known.constants.clone(),
+            variables: indexmap::IndexSet::new(),
+        };
+        let constants = Arc::new(Bindings {
+            names: Arc::new(names),
+            context: Context::empty(0),
+            parameters: Arc::default(),
+        });
+        Self {
+            problems,
+            known,
+            read: HashSet::new(),
+            constants,
+        }
+    }
+
+    /// A template; one that does not parse is noted, and stands for its own text from then on.
+    pub(super) fn template(&mut self, at: &Path, text: &str, scope: Scope<'_>) -> Template {
+        match Template::parse(text) {
+            Ok(template) => {
+                self.names(at, text, template.reads(), scope, Language::Template);
+                template
+            }
+            Err(error) => {
+                self.unparsed(at, text, error, Code::BadTemplate, "template");
+                Template::literal(text)
+            }
+        }
+    }
+
+    /// A tree in which every text is a template.
+    pub(super) fn json(
+        &mut self,
+        at: &Path,
+        value: &Value,
+        scope: Scope<'_>,
+    ) -> Option<JsonTemplate> {
+        // Text by text first: that gives each mistake its place. Parsing the whole finds nothing new.
+        self.json_texts(at, value, scope);
+        JsonTemplate::parse(value).ok()
+    }
+
+    fn json_texts(&mut self, at: &Path, value: &Value, scope: Scope<'_>) {
+        match value {
+            Value::String(text) => {
+                self.template(at, text, scope);
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.json_texts(&at.index(index), item, scope);
+                }
+            }
+            Value::Object(object) => {
+                for (key, item) in object {
+                    self.json_texts(&at.key(key), item, scope);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A text with templates over constants, filled in now.
+    pub(super) fn constant_text(&mut self, at: &Path, text: &str) -> String {
+        let before = self.problems.count();
+        let template = self.template(at, text, Scope::Constants);
+        if template.is_literal() || self.problems.count() > before {
+            return text.to_owned();
+        }
+        template.render(&self.constants).unwrap_or_else(|error| {
+            self.unfilled(at, &error.message);
+            text.to_owned()
+        })
+    }
+
+    /// A tree with templates over constants, filled in now.
+    pub(super) fn constant_json(&mut self, at: &Path, value: &Value) -> Value {
+        let before = self.problems.count();
+        let template = self.json(at, value, Scope::Constants);
+        match template {
+            Some(template) if self.problems.count() == before => {
+                template.evaluate(&self.constants).unwrap_or_else(|error| {
+                    self.unfilled(at, &error.message);
+                    Value::Null
+                })
+            }
+            _ => value.clone(),
+        }
+    }
+
+    fn unfilled(&mut self, at: &Path, message: &str) {
+        self.problems.at_value(
+            at,
+            "",
+            Diagnostic::error(Code::BadTemplate, format!("cannot be filled in: {message}")),
+        );
+    }
+
+    /// A condition.
+    pub(super) fn condition(
+        &mut self,
+        at: &Path,
+        text: &str,
+        scope: Scope<'_>,
+    ) -> Option<Condition> {
+        match Condition::parse(text) {
+            Ok(condition) => {
+                self.names(at, text, condition.reads(), scope, Language::Condition);
+                Some(condition)
+            }
+            Err(error) => {
+                self.unparsed(at, text, error, Code::BadCondition, "condition");
+                None
+            }
+        }
+    }
+
+    /// A JSONPath.
+    pub(super) fn jsonpath(&mut self, at: &Path, text: &str) -> Option<JsonPath> {
+        JsonPath::parse(text)
+            .map_err(|error| self.unparsed(at, text, error, Code::BadJsonPath, "JSONPath"))
+            .ok()
+    }
+
+    /// A regular expression.
+    pub(super) fn regex(&mut self, at: &Path, text: &str) -> Option<regex::Regex> {
+        match regex::Regex::new(text) {
+            Ok(regex) => Some(regex),
+            Err(error) => {
+                // The crate draws the text again; its last line says what is wrong.
+                let whole = error.to_string();
+                let reason = whole.lines().last().unwrap_or_default();
+                let reason = reason.strip_prefix("error: ").unwrap_or(reason);
+                self.problems.at_value(
+                    at,
+                    "",
+                    Diagnostic::error(
+                        Code::BadRegex,
+                        format!("the regular expression does not parse: {reason}"),
+                    ),
+                );
+                None
+            }
+        }
+    }
+
+    /// A query with its parameters.
+    pub(super) fn sql(&mut self, at: &Path, text: &str, system: usize) -> SqlQuery {
+        if text.trim().is_empty() {
+            self.problems.at_key(
+                at,
+                "",
+                Diagnostic::error(Code::BadSql, format!("`{at}` is an empty query")),
+            );
+        }
+        if let Some(start) = text.find("{{") {
+            let end = text[start..]
+                .find("}}")
+                .map_or(text.len(), |end| start + end + 2);
+            let name = text[start..end].trim_matches(['{', '}']).trim();
+            self.problems.inside(
+                at,
+                text,
+                &(start..end),
+                "",
+                Diagnostic::error(
+                    Code::BadSql,
+                    "SQL takes no templates: values are bound, never spliced",
+                )
+                .help(format!("write `:{name}`")),
+            );
+        }
+        let found = sql::parameters(text);
+        for range in found.foreign {
+            self.problems.inside(
+                at,
+                text,
+                &range,
+                "",
+                Diagnostic::error(
+                    Code::BadSql,
+                    format!("`{}` would be bound to nothing", &text[range.clone()]),
+                )
+                .help("bind a value of the context by its name: `:order_id`"),
+            );
+        }
+        let mut parameters: Vec<(String, SqlParameter)> = Vec::new();
+        for (name, range) in found.named {
+            if parameters.iter().any(|(known, _)| *known == name) {
+                continue;
+            }
+            self.name(at, text, &name, Some(range), Scope::Path(&[]));
+            let source = match self.known.variables.get_index_of(&name) {
+                Some(index) => SqlParameter::Variable(VariableId(index as u32)),
+                None => SqlParameter::Constant(
+                    self.known.constants.get(&name).cloned().unwrap_or_default(),
+                ),
+            };
+            parameters.push((name, source));
+        }
+        SqlQuery {
+            system,
+            text: text.to_owned(),
+            parameters,
+        }
+    }
+
+    fn unparsed(&mut self, at: &Path, text: &str, error: ParseError, code: Code, what: &str) {
+        let mut diagnostic = Diagnostic::error(
+            code,
+            format!("the {what} does not parse: {}", error.message),
+        );
+        diagnostic.help = error.help;
+        self.problems.inside(at, text, &error.range, "", diagnostic);
+    }
+
+    fn names(
+        &mut self,
+        at: &Path,
+        text: &str,
+        names: &[String],
+        scope: Scope<'_>,
+        language: Language,
+    ) {
+        for name in names {
+            self.name(at, text, name, place_of(text, name, language), scope);
+        }
+    }
+
+    /// Notes that a name is read, and whether it may be.
+    fn name(
+        &mut self,
+        at: &Path,
+        text: &str,
+        name: &str,
+        range: Option<Range<usize>>,
+        scope: Scope<'_>,
+    ) {
+        let known = self.known;
+        let allowed = match scope {
+            Scope::Path(parameters) => {
+                if parameters.iter().any(|parameter| parameter == name) {
+                    return;
+                }
+                known.is_value(name)
+            }
+            Scope::Setup(so_far) => known.constants.contains_key(name) || so_far.contains(name),
+            Scope::Constants => known.constants.contains_key(name),
+        };
+        if allowed {
+            if !self.read.contains(name) {
+                self.read.insert(name.to_owned());
+            }
+            return;
+        }
+        let (message, label, help) = refusal(known, name, scope);
+        let range = range.unwrap_or(0..text.len());
+        self.problems.inside(
+            at,
+            text,
+            &range,
+            &label,
+            Diagnostic::error(Code::UnknownName, message).help(help),
+        );
+    }
+}
+
+/// Message, label and help for a name that may not be read.
+fn refusal(known: &Known, name: &str, scope: Scope<'_>) -> (String, String, String) {
+    match scope {
+        Scope::Constants if known.is_value(name) => (
+            format!("`{name}` has no value yet when the spec is loaded"),
+            "only constants can be read here".to_owned(),
+            "define it under `variables`".to_owned(),
+        ),
+        Scope::Setup(_) if known.is_value(name) => (
+            format!("`{name}` has no value yet at this point"),
+            "only constants and what `setup` has extracted before can be read here".to_owned(),
+            "extract it in an earlier entry of `setup`, or define it under `variables`".to_owned(),
+        ),
+        Scope::Path(parameters) if !parameters.is_empty() || !known.actions.contains_key(name) => {
+            let candidates = known.values().chain(parameters.iter().map(String::as_str));
+            let help = match did_you_mean(name, candidates) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None if known.parameters.contains(name) => format!(
+                    "only other actions have a parameter `{name}`: declare it under `parameters` here as well"
+                ),
+                None => extract_it(name),
+            };
+            unknown(name, help)
+        }
+        Scope::Path(_) if known.actions.contains_key(name) => unknown(
+            name,
+            format!(
+                "`{name}` is an action: make it an entry of `preconditions` of its own to ask whether it has run"
+            ),
+        ),
+        _ => {
+            let help = match did_you_mean(name, known.values()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("define it: `variables: {{ {name}: ... }}`"),
+            };
+            unknown(name, help)
+        }
+    }
+}
+
+fn unknown(name: &str, help: String) -> (String, String, String) {
+    (
+        format!("`{name}` is used but never extracted or defined"),
+        "nothing gives this a value".to_owned(),
+        help,
+    )
+}
+
+fn extract_it(name: &str) -> String {
+    format!(
+        "let an action extract it (`extract: {{ {name}: $.{name} }}`), or define it under `variables`"
+    )
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Language {
+    Template,
+    Condition,
+}
+
+/// Where a name is read for the first time.
+fn place_of(text: &str, name: &str, language: Language) -> Option<Range<usize>> {
+    let is_letter = |letter: char| letter.is_alphanumeric() || letter == '_';
+    text.match_indices(name).find_map(|(start, _)| {
+        let end = start + name.len();
+        let before = &text[..start];
+        let whole = !before
+            .ends_with(|letter| is_letter(letter) || matches!(letter, '.' | '\'' | '"'))
+            && !text[end..].starts_with(is_letter);
+        // Within a template only what stands between braces is code.
+        let is_code = language == Language::Condition
+            || ["{{", "{%"].iter().any(|open| {
+                before.rfind(open).is_some_and(|opened| {
+                    before[opened..].find("}}").is_none() && before[opened..].find("%}").is_none()
+                })
+            });
+        (whole && is_code).then_some(start..end)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_found_where_it_is_code() {
+        let text = "/id/{{ x.id }}/{{ id }}";
+        assert_eq!(place_of(text, "id", Language::Template), Some(18..20));
+        assert_eq!(place_of("a.n > n", "n", Language::Condition), Some(6..7));
+        assert_eq!(place_of("'n' == m", "n", Language::Condition), None);
+    }
+}

@@ -1,0 +1,205 @@
+//! `${NAME}`: what a spec takes from the environment.
+
+use std::ops::Range;
+
+/// Names that are known only when the run starts; see [`LateText`](crate::world::config::LateText).
+pub(super) const LATE: [&str; 3] = ["port", "workdir", "venomqa"];
+
+/// A reference that cannot be filled in.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unfilled {
+    /// Where in the text.
+    pub range: Range<usize>,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a reference cannot be filled in.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The variable is not set and the text gives no default.
+    NotSet(String),
+    /// A late name where only the start of the run could fill it in, and does not look.
+    TooLate(String),
+    /// An escaped late name where the start of the run would fill it in all the same.
+    CannotEscape(String),
+    /// `${` and then something that is no name.
+    NotAName,
+}
+
+/// Fills in `${NAME}` and `${NAME:-default}`; `$${` stands for `${`. Where `late` is true the late names stay as they are.
+/// `${{` is left alone: a dollar sign before a template.
+pub(super) fn fill(
+    text: &str,
+    variable: &dyn Fn(&str) -> Option<String>,
+    late: bool,
+) -> Result<String, Vec<Unfilled>> {
+    let mut filled = String::with_capacity(text.len());
+    let mut unfilled = Vec::new();
+    let mut at = 0;
+    while let Some(found) = text[at..].find("${") {
+        let start = at + found;
+        let escaped = text[at..start].ends_with('$');
+        filled.push_str(&text[at..if escaped { start - 1 } else { start }]);
+        if escaped {
+            filled.push_str("${");
+            at = start + 2;
+            if let Some(Reference { name, length, .. }) = reference(&text[start..])
+                && late
+                && LATE.contains(&name)
+            {
+                unfilled.push(Unfilled {
+                    range: start - 1..start + length,
+                    why: Why::CannotEscape(name.to_owned()),
+                });
+            }
+            continue;
+        }
+        if text[start..].starts_with("${{") {
+            filled.push_str("${");
+            at = start + 2;
+            continue;
+        }
+        let Some(Reference {
+            name,
+            default,
+            length,
+        }) = reference(&text[start..])
+        else {
+            unfilled.push(Unfilled {
+                range: start..start + 2,
+                why: Why::NotAName,
+            });
+            at = start + 2;
+            continue;
+        };
+        let range = start..start + length;
+        at = range.end;
+        if LATE.contains(&name) {
+            if late {
+                filled.push_str(&text[range]);
+            } else {
+                unfilled.push(Unfilled {
+                    range,
+                    why: Why::TooLate(name.to_owned()),
+                });
+            }
+            continue;
+        }
+        // As in a shell, `:-` also replaces a value that is set to nothing.
+        match (variable(name), default) {
+            (Some(value), None) => filled.push_str(&value),
+            (Some(value), Some(_)) if !value.is_empty() => filled.push_str(&value),
+            (_, Some(default)) => filled.push_str(default),
+            (None, None) => unfilled.push(Unfilled {
+                range,
+                why: Why::NotSet(name.to_owned()),
+            }),
+        }
+    }
+    filled.push_str(&text[at..]);
+    if unfilled.is_empty() {
+        Ok(filled)
+    } else {
+        Err(unfilled)
+    }
+}
+
+/// Whether the text is nothing but one reference.
+pub(super) fn is_only_a_reference(text: &str) -> bool {
+    text.starts_with("${") && reference(text).is_some_and(|found| found.length == text.len())
+}
+
+struct Reference<'t> {
+    name: &'t str,
+    default: Option<&'t str>,
+    length: usize,
+}
+
+/// The reference that a text starts with.
+fn reference(text: &str) -> Option<Reference<'_>> {
+    let close = text.find('}')?;
+    let content = &text[2..close];
+    let (name, default) = match content.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (content, None),
+    };
+    let mut letters = name.chars();
+    let is_name = letters
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+        && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    is_name.then_some(Reference {
+        name,
+        default,
+        length: close + 1,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(text: &str, late: bool) -> Result<String, Vec<Unfilled>> {
+        let variable = |name: &str| match name {
+            "USER" => Some("qa".to_owned()),
+            "EMPTY" => Some(String::new()),
+            _ => None,
+        };
+        fill(text, &variable, late)
+    }
+
+    #[test]
+    fn names_defaults_and_escapes_are_filled_in() {
+        for (text, expected) in [
+            ("x", "x"),
+            ("${USER}@${HOST:-localhost}", "qa@localhost"),
+            ("${EMPTY}|${EMPTY:-full}|${NONE:-}", "|full|"),
+            (
+                "$${USER} costs ${{ n }} or $5",
+                "${USER} costs ${{ n }} or $5",
+            ),
+        ] {
+            assert_eq!(filled(text, false).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn late_names_stay_open_where_they_may() {
+        assert_eq!(
+            filled("${workdir}/${USER}", true).as_deref(),
+            Ok("${workdir}/qa")
+        );
+        assert_eq!(
+            filled("a ${port}", false),
+            Err(vec![Unfilled {
+                range: 2..9,
+                why: Why::TooLate("port".to_owned())
+            }])
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_filled_in_is_found_at_its_place() {
+        assert_eq!(
+            filled("a ${NONE} ${a b}", false),
+            Err(vec![
+                Unfilled {
+                    range: 2..9,
+                    why: Why::NotSet("NONE".to_owned())
+                },
+                Unfilled {
+                    range: 10..12,
+                    why: Why::NotAName
+                }
+            ])
+        );
+    }
+
+    #[test]
+    fn only_a_reference_is_told_from_a_text_with_one() {
+        assert!(is_only_a_reference("${STEPS:-100}"));
+        assert!(!is_only_a_reference("${A}${B}"));
+        assert!(!is_only_a_reference("x"));
+    }
+}

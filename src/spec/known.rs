@@ -1,0 +1,89 @@
+//! The names of a spec: constants, extracted values, actions.
+
+use std::collections::HashSet;
+
+use indexmap::{IndexMap, IndexSet};
+use serde_json::Value;
+
+use super::document::Document;
+
+/// Every name that something in the spec may refer to. Taken from the tree rather than from the document, so that a
+/// mistake in one action does not make its name unknown everywhere else.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// `variables:`
+    pub constants: IndexMap<String, Value>,
+    /// Everything that is extracted, setup first.
+    pub variables: IndexSet<String>,
+    /// What `setup` extracts.
+    pub from_setup: HashSet<String>,
+    /// Names of the actions, without parameters, and where each is declared first.
+    pub actions: IndexMap<String, usize>,
+    /// Names of parameters, for help.
+    pub parameters: HashSet<String>,
+}
+
+impl Known {
+    pub(super) fn collect(tree: &Value, document: &Document) -> Self {
+        let mut known = Self {
+            constants: document
+                .variables
+                .iter()
+                .map(|(name, value)| (name.clone(), value.0.clone()))
+                .collect(),
+            ..Self::default()
+        };
+        let items = |section: &str| -> Vec<Value> {
+            tree.get(section)
+                .and_then(Value::as_array)
+                .cloned()
+                .unwrap_or_default()
+        };
+        let extracted = |item: &Value| -> Vec<String> {
+            item.get("extract")
+                .and_then(Value::as_object)
+                .map(|extract| extract.keys().cloned().collect())
+                .unwrap_or_default()
+        };
+        for item in items("setup") {
+            for name in extracted(&item) {
+                known.from_setup.insert(name.clone());
+                known.variables.insert(name);
+            }
+        }
+        for (position, item) in items("actions").iter().enumerate() {
+            known.variables.extend(extracted(item));
+            if let Some(name) = item.get("name").and_then(Value::as_str) {
+                known.actions.entry(name.to_owned()).or_insert(position);
+            }
+            if let Some(parameters) = item.get("parameters").and_then(Value::as_object) {
+                known.parameters.extend(parameters.keys().cloned());
+            }
+        }
+        known
+    }
+
+    /// Whether a name has a value somewhere: a constant or an extracted one.
+    pub(super) fn is_value(&self, name: &str) -> bool {
+        self.constants.contains_key(name) || self.variables.contains(name)
+    }
+
+    /// All names that have a value, for "did you mean".
+    pub(super) fn values(&self) -> impl Iterator<Item = &str> {
+        self.constants
+            .keys()
+            .chain(&self.variables)
+            .map(String::as_str)
+    }
+}
+
+/// Which names an expression may read.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Scope<'s> {
+    /// Everything extracted anywhere, constants, and the parameters of the action.
+    Path(&'s [String]),
+    /// Constants, and what these steps of `setup` have extracted.
+    Setup(&'s HashSet<String>),
+    /// Constants alone: filled in when the spec is loaded.
+    Constants,
+}

@@ -1,0 +1,243 @@
+//! From a file to a [`Loaded`]: the stages in their order.
+
+use std::io;
+use std::path::Path as FilePath;
+
+use serde_json::Value;
+
+use super::document::Document;
+use super::known::Known;
+use super::problems::Problems;
+use super::read::{self, Read};
+use super::{Environment, Loaded, lower, tree};
+use crate::diagnostic::{Code, Diagnostic, Path, SourceMap, Sources};
+
+/// Version of the format that this program reads.
+const VERSION: u64 = 1;
+
+/// Sections that are read item by item, so that every item says all that is wrong with it.
+const LISTS: [&str; 4] = ["actions", "invariants", "setup", "after_restore"];
+
+/// Reads a spec from a file.
+pub fn load(path: &FilePath, environment: &Environment<'_>) -> Loaded {
+    let name = path.display();
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let (message, help) = match error.kind() {
+                io::ErrorKind::NotFound => (
+                    format!("there is no file `{name}`"),
+                    "`venomqa init` writes a spec to start from",
+                ),
+                _ if path.is_dir() => (
+                    format!("`{name}` is a directory, not a spec"),
+                    "name the spec files in it",
+                ),
+                _ => (
+                    format!("cannot read `{name}`: {error}"),
+                    "check the file and its permissions",
+                ),
+            };
+            return Loaded {
+                spec: None,
+                diagnostics: vec![Diagnostic::error(Code::CannotRead, message).help(help)],
+                sources: Sources::default(),
+            };
+        }
+    };
+    match String::from_utf8(bytes) {
+        Ok(text) => parse(path, &text, environment),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let mut sources = Sources::default();
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            // What comes before the first bad byte is unchanged, so the place is right in the repaired text too.
+            let id = sources.add(name.to_string(), text);
+            Loaded {
+                spec: None,
+                diagnostics: vec![
+                    Diagnostic::error(Code::NotUtf8, "the file is not UTF-8")
+                        .at(id, at..at + '\u{fffd}'.len_utf8(), "this byte is not")
+                        .help("save it as UTF-8"),
+                ],
+                sources,
+            }
+        }
+    }
+}
+
+/// Reads a spec from a text; `path` names it and gives its folder.
+pub fn parse(path: &FilePath, text: &str, environment: &Environment<'_>) -> Loaded {
+    let mut sources = Sources::default();
+    let id = sources.add(path.display().to_string(), text);
+    let (map, found) = SourceMap::build(id, text);
+    let is_yaml = !found
+        .iter()
+        .any(|problem| problem.code == Code::SyntaxError);
+    let is_empty = map.is_empty();
+    let mut problems = Problems::new(map, found);
+    let mut spec = None;
+    if is_yaml && is_empty {
+        problems.add(empty().at(id, 0..0, ""));
+    } else if is_yaml && let Some(mut tree) = tree::tree(text, &mut problems, environment) {
+        tree::apply_overrides(&mut tree, environment.overrides, |text, diagnostic| {
+            let id = sources.add("--set", text);
+            problems.add(diagnostic.at(id, 0..text.len(), ""));
+        });
+        if let Some(url) = environment.base_url
+            && let Some(reason) = lower::wrong_url(url)
+        {
+            let id = sources.add("--base-url", url);
+            problems.add(
+                Diagnostic::error(
+                    Code::BadOverride,
+                    format!("`{url}` is no base URL: {reason}"),
+                )
+                .at(id, 0..url.len(), ""),
+            );
+        }
+        if let Some(document) = document(&tree, &mut problems) {
+            let known = Known::collect(&tree, &document);
+            spec = Some(lower::lower(
+                path,
+                &document,
+                &known,
+                &mut problems,
+                environment,
+            ));
+        }
+    }
+    let spec = spec.filter(|_| !problems.has_errors());
+    Loaded {
+        spec,
+        diagnostics: problems.finish(),
+        sources,
+    }
+}
+
+fn empty() -> Diagnostic {
+    Diagnostic::error(Code::EmptySpec, "the spec is empty")
+        .help("`venomqa init` writes a spec to start from")
+}
+
+/// The document types of a tree; `None` when it is no mapping at all.
+fn document(tree: &Value, problems: &mut Problems) -> Option<Document> {
+    let root = Path::root();
+    if tree.is_null() {
+        problems.at_value(&root, "", empty());
+        return None;
+    }
+    let read = read::read::<Document>(tree, &root, &LISTS);
+    for mistake in read.mistakes {
+        problems.mistake(mistake);
+    }
+    let mut document = read.value?;
+    document.actions = items(
+        tree,
+        "actions",
+        problems,
+        |item: &mut super::document::Action, at| {
+            item.position = at;
+        },
+    );
+    document.invariants = items(
+        tree,
+        "invariants",
+        problems,
+        |item: &mut super::document::Invariant, at| {
+            item.position = at;
+        },
+    );
+    document.setup = items(
+        tree,
+        "setup",
+        problems,
+        |item: &mut super::document::Setup, at| {
+            item.position = at;
+        },
+    );
+    document.after_restore = items(
+        tree,
+        "after_restore",
+        problems,
+        |item: &mut super::document::AfterRestore, at| {
+            item.position = at;
+        },
+    );
+    version(&document, problems);
+    let actions = root.key("actions");
+    match tree.get("actions") {
+        None => problems.at_key(
+            &root,
+            "",
+            Diagnostic::error(Code::MissingKey, "the spec lacks the key `actions`")
+                .help("list what can be done: `actions: [{ name: ..., request: { path: /... } }]`"),
+        ),
+        Some(Value::Array(list)) if list.is_empty() => problems.at_value(
+            &actions,
+            "expected at least one action",
+            Diagnostic::error(
+                Code::BadValue,
+                "`actions` is empty: there is nothing to explore",
+            ),
+        ),
+        Some(_) => {}
+    }
+    Some(document)
+}
+
+fn items<T: serde::de::DeserializeOwned>(
+    tree: &Value,
+    section: &'static str,
+    problems: &mut Problems,
+    place: impl Fn(&mut T, usize),
+) -> Vec<T> {
+    let at = Path::root().key(section);
+    let list = match tree.get(section) {
+        None => return Vec::new(),
+        Some(Value::Array(list)) => list,
+        Some(other) => {
+            // Read as a list all the same: the mistake then sounds like every other.
+            let read: Read<Vec<T>> = read::read(other, &at, &[]);
+            for mistake in read.mistakes {
+                problems.mistake(mistake);
+            }
+            return Vec::new();
+        }
+    };
+    let mut items = Vec::with_capacity(list.len());
+    for (position, item) in list.iter().enumerate() {
+        let read: Read<T> = read::read(item, &at.index(position), &[]);
+        for mistake in read.mistakes {
+            problems.mistake(mistake);
+        }
+        if let Some(mut item) = read.value {
+            place(&mut item, position);
+            items.push(item);
+        }
+    }
+    items
+}
+
+fn version(document: &Document, problems: &mut Problems) {
+    let at = Path::root().key("venomqa");
+    match document.venomqa {
+        Some(VERSION) => {}
+        Some(version) => problems.at_value(
+            &at,
+            &format!("expected {VERSION}"),
+            Diagnostic::error(
+                Code::WrongVersion,
+                format!("this program reads version {VERSION} of the format, not {version}"),
+            )
+            .help(format!("write `venomqa: {VERSION}`")),
+        ),
+        None if problems.is_broken(&at) && problems.map().value(&at).is_some() => {}
+        None => problems.at_key(
+            &Path::root(),
+            "",
+            Diagnostic::error(Code::MissingKey, "the spec lacks the key `venomqa`")
+                .help(format!("begin the file with `venomqa: {VERSION}`")),
+        ),
+    }
+}

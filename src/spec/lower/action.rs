@@ -1,0 +1,444 @@
+//! Actions: one for each combination of parameter values.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Lowering;
+use super::request::is_identifier;
+use crate::diagnostic::{Code, Diagnostic, Path, did_you_mean};
+use crate::model::{
+    Action, Expectation, ExpectedResponse, FactId, FactRule, Parameter, Precondition, VariableId,
+};
+use crate::spec::document::{Action as Written, Document};
+use crate::spec::guards::Guarded;
+use crate::spec::known::Scope;
+
+/// More than this many actions from one entry are a slip, not a plan.
+const MAX_VARIANTS: usize = 10_000;
+
+/// Facts as they are handed out.
+#[derive(Default)]
+struct FactBook {
+    rules: Vec<FactRule>,
+    /// "Has run" facts, by action name.
+    has_run: HashMap<String, FactId>,
+}
+
+impl FactBook {
+    fn add(&mut self, action: &str, cap: u16) -> FactId {
+        self.rules.push(FactRule {
+            action: action.to_owned(),
+            cap,
+        });
+        FactId(self.rules.len() as u32 - 1)
+    }
+
+    fn has_run(&mut self, action: &str) -> FactId {
+        if let Some(fact) = self.has_run.get(action) {
+            return *fact;
+        }
+        let fact = self.add(action, 1);
+        self.has_run.insert(action.to_owned(), fact);
+        fact
+    }
+}
+
+impl Lowering<'_> {
+    pub(super) fn actions(
+        &mut self,
+        document: &Document,
+    ) -> (Vec<Action>, Vec<FactRule>, Vec<Guarded>) {
+        let section = Path::root().key("actions");
+        let at = |action: &Written| section.index(action.position);
+        self.duplicates(
+            "actions",
+            document
+                .actions
+                .iter()
+                .map(|action| (action.name.as_str(), at(action).key("name"))),
+        );
+        // Positions in the list below, for the guards; the first of a name is the one meant.
+        let mut positions: HashMap<&str, usize> = HashMap::new();
+        for (index, action) in document.actions.iter().enumerate() {
+            positions.entry(&action.name).or_insert(index);
+        }
+        let mut facts = FactBook::default();
+        let mut actions = Vec::new();
+        let mut guarded = Vec::new();
+        for written in &document.actions {
+            let at = at(written);
+            self.action_name(&at.key("name"), &written.name);
+            let parameters: Vec<String> = written.parameters.keys().cloned().collect();
+            let template = self.action(&at, written, &parameters, &mut facts);
+            guarded.push(self.guarded(&at, written, &template, &positions));
+            for parameters in self.variants(&at, written) {
+                actions.push((template.clone(), parameters, written.max_calls));
+            }
+        }
+        // Facts for `max_calls` come last: which "has run" facts there are is known only now.
+        let actions = actions
+            .into_iter()
+            .map(|(mut action, parameters, max_calls)| {
+                action.name = name_of(&action.base_name, &parameters);
+                action.counts.extend(facts.has_run.get(&action.base_name));
+                if let Some(limit) = max_calls {
+                    let fact = facts.add(&action.name, limit);
+                    action.counts.push(fact);
+                    action.max_calls = Some((fact, limit));
+                }
+                action.parameters = Arc::new(parameters);
+                action
+            })
+            .collect();
+        (actions, facts.rules, guarded)
+    }
+
+    /// An action without parameter values, without what it counts.
+    fn action(
+        &mut self,
+        at: &Path,
+        written: &Written,
+        parameters: &[String],
+        facts: &mut FactBook,
+    ) -> Action {
+        let scope = Scope::Path(parameters);
+        for name in parameters {
+            if !is_identifier(name) {
+                self.at_key(
+                    &at.key("parameters").key(name),
+                    "",
+                    Diagnostic::error(
+                        Code::BadName,
+                        format!("`{name}` cannot be read by a template"),
+                    )
+                    .help("a name is made of letters, digits and `_`, and starts with a letter"),
+                );
+            }
+        }
+        let request = self.request(&at.key("request"), &written.request, scope);
+        let requires = self.requires(&request, parameters);
+        Action {
+            name: written.name.clone(),
+            base_name: written.name.clone(),
+            parameters: Arc::default(),
+            preconditions: self.preconditions(at, written, scope, facts),
+            max_calls: None,
+            requires,
+            counts: Vec::new(),
+            weight: self.weight(at, written.weight),
+            request,
+            expect: self.expect(&at.key("expect"), written),
+            extract: self.extractions(&at.key("extract"), &written.extract),
+            clear: self.clear(&at.key("clear"), &written.clear),
+        }
+    }
+
+    /// The extracted values without which a request cannot be sent. A constant of the same name stands in for one.
+    fn requires(
+        &self,
+        request: &crate::model::RequestTemplate,
+        parameters: &[String],
+    ) -> Vec<VariableId> {
+        let mut requires = Vec::new();
+        for template in request.templates() {
+            for name in template.requires() {
+                if parameters.contains(name) || self.known.constants.contains_key(name) {
+                    continue;
+                }
+                if let Some(index) = self.known.variables.get_index_of(name) {
+                    let variable = VariableId(index as u32);
+                    if !requires.contains(&variable) {
+                        requires.push(variable);
+                    }
+                }
+            }
+        }
+        requires
+    }
+
+    fn action_name(&mut self, at: &Path, name: &str) {
+        let letters = |letter: char| letter.is_alphanumeric() || "_-./:".contains(letter);
+        let is_word = [
+            "true", "false", "none", "not", "and", "or", "in", "is", "True", "False", "None",
+        ]
+        .contains(&name);
+        let starts_well = name.starts_with(|first: char| first.is_alphabetic() || first == '_');
+        if is_word {
+            self.at_value(
+                at,
+                "",
+                Diagnostic::error(
+                    Code::BadName,
+                    format!("an action cannot be called `{name}`: as a precondition that is an expression"),
+                ),
+            );
+        } else if !starts_well || !name.chars().all(letters) {
+            self.at_value(
+                at,
+                "",
+                Diagnostic::error(
+                    Code::BadName,
+                    format!("`{name}` cannot be the name of an action, because it could not be a precondition"),
+                )
+                .help("letters, digits, `_`, `-`, `.`, `/` and `:` make a name; a letter comes first"),
+            );
+        }
+    }
+
+    fn preconditions(
+        &mut self,
+        at: &Path,
+        written: &Written,
+        scope: Scope<'_>,
+        facts: &mut FactBook,
+    ) -> Vec<Precondition> {
+        let section = at.key("preconditions");
+        if self.compiler.problems.is_broken(&section) {
+            return Vec::new();
+        }
+        let mut lowered = Vec::new();
+        for (index, text) in written.preconditions.iter().enumerate() {
+            let at = section.index(index);
+            if self.known.actions.contains_key(text) {
+                lowered.push(Precondition::HasRun(facts.has_run(text)));
+            } else if let Some((label, help)) = self.meant_an_action(text, scope) {
+                self.at_value(
+                    &at,
+                    label,
+                    Diagnostic::error(Code::UnknownAction, format!("unknown action `{text}`"))
+                        .help(help),
+                );
+            } else {
+                lowered.extend(
+                    self.compiler
+                        .condition(&at, text, scope)
+                        .map(Precondition::Holds),
+                );
+            }
+        }
+        lowered
+    }
+
+    /// Whether a precondition that is no action was meant to be one: label and help.
+    fn meant_an_action(&self, text: &str, scope: Scope<'_>) -> Option<(&'static str, String)> {
+        if let Some((name, _)) = text.split_once('(')
+            && self.known.actions.contains_key(name)
+        {
+            return Some((
+                "an action with its parameters",
+                format!("write `{name}`: any of its parameter values will do"),
+            ));
+        }
+        let is_name = text
+            .chars()
+            .all(|letter| letter.is_alphanumeric() || "_-./:".contains(letter))
+            && text.starts_with(|first: char| first.is_alphabetic() || first == '_');
+        let is_parameter =
+            matches!(scope, Scope::Path(parameters) if parameters.iter().any(|p| p == text));
+        if !is_name
+            || self.known.is_value(text)
+            || is_parameter
+            || ["true", "false"].contains(&text)
+        {
+            return None;
+        }
+        match did_you_mean(text, self.known.actions.keys().map(String::as_str)) {
+            Some(meant) => Some(("no such action", format!("did you mean `{meant}`?"))),
+            None if is_identifier(text) => Some((
+                "neither an action nor a value",
+                "name an action, or write a condition such as `order_id is defined`".to_owned(),
+            )),
+            None => None,
+        }
+    }
+
+    fn weight(&mut self, at: &Path, weight: Option<f64>) -> f64 {
+        let weight = weight.unwrap_or(1.0);
+        if weight <= 0.0 || !weight.is_finite() {
+            self.at_value(
+                &at.key("weight"),
+                "expected more than 0",
+                Diagnostic::error(
+                    Code::BadValue,
+                    format!("a weight must be more than 0, not `{weight}`"),
+                )
+                .help("to switch an action off, write `max_calls: 0`"),
+            );
+        }
+        weight
+    }
+
+    fn expect(&mut self, at: &Path, written: &Written) -> ExpectedResponse {
+        let Some(expect) = &written.expect else {
+            return ExpectedResponse::default();
+        };
+        if let Some(status) = &expect.status
+            && status.0.is_empty()
+            && !self.compiler.problems.is_broken(&at.key("status"))
+        {
+            self.at_value(
+                &at.key("status"),
+                "",
+                Diagnostic::error(Code::BadValue, "no status is legal here")
+                    .help("name at least one status, or remove `status`"),
+            );
+        }
+        let section = at.key("body");
+        let mut body = Vec::new();
+        if !self.compiler.problems.is_broken(&section) {
+            for (index, written) in expect.body.iter().enumerate() {
+                let at = section.index(index);
+                let assertions = self.assertions(&at, written.assertions());
+                self.not_nothing(&at, &assertions);
+                if let Some(path) = self
+                    .compiler
+                    .jsonpath(&at.key("jsonpath"), &written.jsonpath)
+                {
+                    body.push((path, Expectation { assertions }));
+                }
+            }
+        }
+        ExpectedResponse {
+            status: expect
+                .status
+                .as_ref()
+                .map(|status| status.0.clone())
+                .unwrap_or_default(),
+            body,
+        }
+    }
+
+    fn clear(&mut self, at: &Path, names: &[String]) -> Vec<VariableId> {
+        if self.compiler.problems.is_broken(at) {
+            return Vec::new();
+        }
+        let mut cleared = Vec::new();
+        for (index, name) in names.iter().enumerate() {
+            match self.known.variables.get_index_of(name) {
+                Some(variable) => cleared.push(VariableId(variable as u32)),
+                None => self.never_extracted(name, &at.index(index)),
+            }
+        }
+        cleared
+    }
+
+    /// Every combination of parameter values; one empty one where there are none.
+    fn variants(&mut self, at: &Path, written: &Written) -> Vec<Vec<Parameter>> {
+        let section = at.key("parameters");
+        let mut variants: Vec<Vec<Parameter>> = vec![Vec::new()];
+        for (name, values) in &written.parameters {
+            let at = section.key(name);
+            if self.compiler.problems.is_broken(&at) {
+                continue;
+            }
+            if values.is_empty() {
+                self.at_value(
+                    &at,
+                    "",
+                    Diagnostic::error(
+                        Code::BadValue,
+                        format!("the parameter `{name}` has no values"),
+                    )
+                    .help("list at least one value, or remove the parameter"),
+                );
+                continue;
+            }
+            if variants.len().saturating_mul(values.len()) > MAX_VARIANTS {
+                self.at_key(
+                    &section,
+                    "",
+                    Diagnostic::error(
+                        Code::BadValue,
+                        format!("these parameters make more than {MAX_VARIANTS} actions"),
+                    )
+                    .help("list fewer values: every combination becomes an action"),
+                );
+                break;
+            }
+            self.repeated(&at, values.iter().map(|value| &value.0));
+            variants = variants
+                .into_iter()
+                .flat_map(|variant| {
+                    values.iter().map(move |value| {
+                        let mut variant = variant.clone();
+                        variant.push((name.clone(), value.0.clone()));
+                        variant
+                    })
+                })
+                .collect();
+        }
+        variants
+    }
+
+    fn repeated<'v>(&mut self, at: &Path, values: impl Iterator<Item = &'v Value>) {
+        let mut seen = std::collections::HashSet::new();
+        for (index, value) in values.enumerate() {
+            if !seen.insert(shown(value)) {
+                self.at_value(
+                    &at.index(index),
+                    "again here",
+                    Diagnostic::error(
+                        Code::DuplicateName,
+                        format!("the value `{}` is listed twice", shown(value)),
+                    )
+                    .help("two actions would have the same name: remove one of the two"),
+                );
+            }
+        }
+    }
+
+    /// What the guards of an action are, for the question whether it can ever run.
+    fn guarded(
+        &self,
+        at: &Path,
+        written: &Written,
+        action: &Action,
+        positions: &HashMap<&str, usize>,
+    ) -> Guarded {
+        let section = at.key("preconditions");
+        let needs = action
+            .requires
+            .iter()
+            .filter_map(|variable| self.known.variables.get_index(variable.0 as usize))
+            .filter(|name| !self.known.from_setup.contains(*name))
+            .cloned()
+            .collect();
+        Guarded {
+            name: written.name.clone(),
+            at: at.clone(),
+            after: written
+                .preconditions
+                .iter()
+                .enumerate()
+                .filter_map(|(index, text)| {
+                    Some((*positions.get(text.as_str())?, section.index(index)))
+                })
+                .collect(),
+            needs,
+            extracts: written.extract.keys().cloned().collect(),
+            switched_off: written.max_calls == Some(0),
+        }
+    }
+}
+
+/// `refund_order(n=50)`
+fn name_of(base: &str, parameters: &[Parameter]) -> String {
+    if parameters.is_empty() {
+        return base.to_owned();
+    }
+    let values: Vec<String> = parameters
+        .iter()
+        .map(|(name, value)| format!("{name}={}", shown(value)))
+        .collect();
+    format!("{base}({})", values.join(", "))
+}
+
+/// A parameter value in a name: text without quotes, anything else as JSON.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,237 @@
+//! Requests and extractions.
+
+use indexmap::IndexMap;
+
+use super::Lowering;
+use crate::diagnostic::{Code, Diagnostic, Path};
+use crate::expr::{JsonPath, Template};
+use crate::model::{BodyTemplate, ExtractSource, Extraction, RequestTemplate, VariableId};
+use crate::spec::document::{Extract, Request, ScalarText};
+use crate::spec::known::Scope;
+
+impl Lowering<'_> {
+    pub(super) fn request(
+        &mut self,
+        at: &Path,
+        request: &Request,
+        scope: Scope<'_>,
+    ) -> RequestTemplate {
+        let method = self.method(at, request.method.as_deref());
+        self.path_text(&at.key("path"), &request.path);
+        RequestTemplate {
+            method,
+            path: self
+                .compiler
+                .template(&at.key("path"), &request.path, scope),
+            query: self.templates(&at.key("query"), &request.query, scope),
+            headers: self.headers(&at.key("headers"), &request.headers, scope),
+            body: self.body(at, request, scope),
+        }
+    }
+
+    fn method(&mut self, at: &Path, method: Option<&str>) -> String {
+        let Some(method) = method else {
+            return "GET".to_owned();
+        };
+        if !is_token(method) {
+            self.at_value(
+                &at.key("method"),
+                "",
+                Diagnostic::error(Code::BadValue, format!("`{method}` is no HTTP method"))
+                    .help("write one word, such as `GET` or `POST`"),
+            );
+        }
+        method.to_ascii_uppercase()
+    }
+
+    /// Checks what a path begins with.
+    fn path_text(&mut self, at: &Path, path: &str) {
+        let begins = ["/", "{{", "{%", "http://", "https://"];
+        if !begins.iter().any(|begin| path.starts_with(begin)) {
+            self.at_value(
+                at,
+                "expected a `/` first",
+                Diagnostic::error(
+                    Code::BadValue,
+                    format!("the path `{path}` does not start with `/`"),
+                )
+                .help(format!(
+                    "write `/{path}` for a path below `http.base_url`, or a whole URL"
+                )),
+            );
+        }
+    }
+
+    pub(super) fn headers(
+        &mut self,
+        at: &Path,
+        headers: &IndexMap<String, ScalarText>,
+        scope: Scope<'_>,
+    ) -> Vec<(String, Template)> {
+        for name in headers.keys() {
+            self.header_name(&at.key(name), name);
+        }
+        self.templates(at, headers, scope)
+    }
+
+    fn header_name(&mut self, at: &Path, name: &str) {
+        if !is_token(name) {
+            self.at_key(
+                at,
+                "",
+                Diagnostic::error(Code::BadValue, format!("`{name}` is no header name"))
+                    .help("letters, digits and `-` make a header name"),
+            );
+        }
+    }
+
+    pub(super) fn templates(
+        &mut self,
+        at: &Path,
+        texts: &IndexMap<String, ScalarText>,
+        scope: Scope<'_>,
+    ) -> Vec<(String, Template)> {
+        texts
+            .iter()
+            .map(|(name, text)| {
+                let template = self.compiler.template(&at.key(name), &text.0, scope);
+                (name.clone(), template)
+            })
+            .collect()
+    }
+
+    fn body(&mut self, at: &Path, request: &Request, scope: Scope<'_>) -> BodyTemplate {
+        let written: Vec<&str> = [
+            ("json", request.json.is_some()),
+            ("form", request.form.is_some()),
+            ("text", request.text.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(key, there)| there.then_some(key))
+        .collect();
+        if let [first, second, ..] = written.as_slice() {
+            let diagnostic = self.compiler.problems.beside(
+                &at.key(first),
+                "one body",
+                Diagnostic::error(
+                    Code::Contradiction,
+                    format!("a request has one body, not `{first}` and `{second}`"),
+                ),
+            );
+            self.at_key(&at.key(second), "another body", diagnostic);
+        }
+        // All of them are compiled, so that a mistake in either is seen.
+        let json = request
+            .json
+            .as_ref()
+            .and_then(|json| self.compiler.json(&at.key("json"), &json.0, scope));
+        let form = request
+            .form
+            .as_ref()
+            .map(|form| self.templates(&at.key("form"), form, scope));
+        let text = request
+            .text
+            .as_ref()
+            .map(|text| self.compiler.template(&at.key("text"), text, scope));
+        match (json, form, text) {
+            (Some(json), _, _) => BodyTemplate::Json(json),
+            (_, Some(form), _) => BodyTemplate::Form(form),
+            (_, _, Some(text)) => BodyTemplate::Text(text),
+            (None, None, None) => BodyTemplate::None,
+        }
+    }
+
+    pub(super) fn extractions(
+        &mut self,
+        at: &Path,
+        extract: &IndexMap<String, Extract>,
+    ) -> Vec<Extraction> {
+        let mut extractions = Vec::new();
+        for (name, entry) in extract {
+            let at = at.key(name);
+            if !is_identifier(name) {
+                self.at_key(
+                    &at,
+                    "",
+                    Diagnostic::error(
+                        Code::BadName,
+                        format!("`{name}` cannot be read by a template or a condition"),
+                    )
+                    .help("a name is made of letters, digits and `_`, and starts with a letter"),
+                );
+            }
+            let Some(source) = self.extract_source(&at, entry) else {
+                continue;
+            };
+            let Some(index) = self.known.variables.get_index_of(name) else {
+                continue;
+            };
+            extractions.push(Extraction {
+                variable: VariableId(index as u32),
+                name: name.clone(),
+                source,
+                optional: entry.optional,
+            });
+        }
+        extractions
+    }
+
+    fn extract_source(&mut self, at: &Path, entry: &Extract) -> Option<ExtractSource> {
+        match (&entry.jsonpath, &entry.header) {
+            (Some(text), None) => {
+                let at = if entry.short {
+                    at.clone()
+                } else {
+                    at.key("jsonpath")
+                };
+                let path: JsonPath = self.compiler.jsonpath(&at, text)?;
+                Some(ExtractSource::JsonPath(path))
+            }
+            (None, Some(header)) => {
+                self.header_name(&at.key("header"), header);
+                Some(ExtractSource::Header(header.clone()))
+            }
+            (Some(_), Some(_)) => {
+                self.at_key(
+                    at,
+                    "",
+                    Diagnostic::error(
+                        Code::Contradiction,
+                        "a value comes from `jsonpath` or from `header`, not from both",
+                    ),
+                );
+                None
+            }
+            (None, None) => {
+                if !self.compiler.problems.is_broken(at) {
+                    self.at_key(
+                        at,
+                        "from where?",
+                        Diagnostic::error(
+                            Code::MissingKey,
+                            format!("`{at}` lacks `jsonpath` or `header`"),
+                        ),
+                    );
+                }
+                None
+            }
+        }
+    }
+}
+
+/// Whether the text is a token of RFC 9110.
+fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+/// Whether expressions can read a name.
+pub(super) fn is_identifier(name: &str) -> bool {
+    let mut letters = name.chars();
+    letters
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+        && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+}

@@ -1,0 +1,412 @@
+//! The service, how to talk to it, its databases, and how to get back.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Lowering;
+use crate::diagnostic::{Code, Diagnostic, Path};
+use crate::model::{RequestTemplate, SqlQuery};
+use crate::spec::document::{Document, Http, Reset as WrittenReset, RestoreWord, Service, System};
+use crate::spec::known::Scope;
+use crate::world::config::{
+    EngineConfig, HttpConfig, LateText, Reset, RestoreMode, ServiceConfig, SetupStep, SystemConfig,
+    WorldConfig,
+};
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+const DEFAULT_READY_TIMEOUT: Duration = Duration::from_secs(30);
+const DEFAULT_MAX_BODY: u64 = 16_000_000;
+/// Where a service that venomqa starts is looked for.
+const DEFAULT_BASE_URL: &str = "http://127.0.0.1:${port}";
+
+impl Lowering<'_> {
+    pub(super) fn world(&mut self, path: &std::path::Path, document: &Document) -> WorldConfig {
+        let service = document
+            .service
+            .as_ref()
+            .map(|service| self.service(service));
+        let http = self.http(&document.http, document.service.is_some());
+        let systems: Vec<SystemConfig> = document
+            .systems
+            .iter()
+            .enumerate()
+            .map(|(position, (name, system))| self.system_config(position, name, system))
+            .collect();
+        let (setup, extracted) = self.setup(document);
+        let after_restore = self.after_restore(document, &extracted);
+        let reset = document
+            .reset
+            .as_ref()
+            .and_then(|reset| self.reset(reset, document, &extracted));
+        let restore = self.restore(document, &systems);
+        WorldConfig {
+            base_dir: base_dir(path),
+            reset: reset.or_else(|| {
+                (restore == RestoreMode::Replay && service.is_some()).then_some(Reset::Restart)
+            }),
+            service,
+            http,
+            systems,
+            restore,
+            after_restore,
+            setup,
+            settle: document.settle.map_or(Duration::ZERO, |settle| settle.0),
+        }
+    }
+
+    fn service(&mut self, service: &Service) -> ServiceConfig {
+        let at = Path::root().key("service");
+        let command = self.command(&at.key("command"), &service.command);
+        let env_at = at.key("env");
+        let env = service
+            .env
+            .iter()
+            .map(|(name, value)| {
+                let text = self.compiler.constant_text(&env_at.key(name), &value.0);
+                (name.clone(), LateText(text))
+            })
+            .collect();
+        let ready = service.ready.as_ref();
+        let ready_path = ready
+            .and_then(|ready| ready.path.clone())
+            .unwrap_or_else(|| "/".to_owned());
+        if !ready_path.starts_with('/') {
+            self.at_value(
+                &at.key("ready").key("path"),
+                "expected a `/` first",
+                Diagnostic::error(
+                    Code::BadValue,
+                    format!("the path `{ready_path}` does not start with `/`"),
+                ),
+            );
+        }
+        let ready_timeout = ready
+            .and_then(|ready| ready.timeout)
+            .map_or(DEFAULT_READY_TIMEOUT, |timeout| timeout.0);
+        self.not_zero(&at.key("ready").key("timeout"), ready_timeout);
+        ServiceConfig {
+            command,
+            env,
+            cwd: service.cwd.clone().map(LateText),
+            ready_path,
+            ready_timeout,
+        }
+    }
+
+    fn command(
+        &mut self,
+        at: &Path,
+        command: &[crate::spec::document::ScalarText],
+    ) -> Vec<LateText> {
+        if command.is_empty() && !self.compiler.problems.is_broken(at) {
+            self.at_key(
+                at,
+                "",
+                Diagnostic::error(Code::BadValue, format!("`{at}` names no program"))
+                    .help("write the program and its arguments: `[\"./server\", \"--port\", \"${port}\"]`"),
+            );
+        }
+        command
+            .iter()
+            .enumerate()
+            .map(|(index, word)| LateText(self.compiler.constant_text(&at.index(index), &word.0)))
+            .collect()
+    }
+
+    fn not_zero(&mut self, at: &Path, duration: Duration) {
+        if duration.is_zero() {
+            self.at_value(
+                at,
+                "expected more than 0",
+                Diagnostic::error(Code::BadValue, format!("`{at}` leaves no time at all")),
+            );
+        }
+    }
+
+    fn http(&mut self, http: &Http, has_service: bool) -> HttpConfig {
+        let at = Path::root().key("http");
+        let base_url = match (self.base_url, &http.base_url) {
+            (Some(url), _) => url.to_owned(),
+            (None, Some(url)) => {
+                self.base_url(&at.key("base_url"), url, has_service);
+                url.clone()
+            }
+            (None, None) => {
+                if !has_service && !self.compiler.problems.is_broken(&at) {
+                    self.at_key(
+                        &at,
+                        "",
+                        Diagnostic::error(Code::MissingKey, "the spec does not say where the service is")
+                            .help("add `http: { base_url: http://127.0.0.1:8080 }`, or a `service` to start"),
+                    );
+                }
+                DEFAULT_BASE_URL.to_owned()
+            }
+        };
+        let timeout = http.timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.0);
+        self.not_zero(&at.key("timeout"), timeout);
+        HttpConfig {
+            base_url: LateText(base_url),
+            timeout,
+            headers: self.headers(&at.key("headers"), &http.headers, Scope::Path(&[])),
+            max_body: http.max_body.map_or(DEFAULT_MAX_BODY, |size| size.0),
+        }
+    }
+
+    fn base_url(&mut self, at: &Path, url: &str, has_service: bool) {
+        if url.contains("${port}") && !has_service {
+            self.at_value(
+                at,
+                "",
+                Diagnostic::error(
+                    Code::Contradiction,
+                    "`${port}` is the port of the `service` to start, and the spec has none",
+                )
+                .help("write the port on which the service answers, or declare the `service`"),
+            );
+        }
+        if let Some(reason) = wrong_url(url) {
+            self.at_value(
+                at,
+                "expected a URL such as `http://127.0.0.1:8080`",
+                Diagnostic::error(Code::BadValue, format!("`{url}` is no base URL: {reason}")),
+            );
+        }
+    }
+
+    fn system_config(&mut self, position: usize, name: &str, system: &System) -> SystemConfig {
+        let at = Path::root().key("systems").key(name);
+        match (&system.sqlite, &system.postgres) {
+            (Some(_), Some(_)) => self.at_key(
+                &at.key("postgres"),
+                "",
+                Diagnostic::error(
+                    Code::Contradiction,
+                    format!("the system `{name}` is `sqlite` or `postgres`, not both"),
+                ),
+            ),
+            (None, Some(_)) => self.at_key(
+                &at.key("postgres"),
+                "",
+                Diagnostic::error(Code::Unsupported, "this build has no PostgreSQL system yet")
+                    .help("use a SQLite database, or `restore: replay` without a system"),
+            ),
+            (None, None) if !self.compiler.problems.is_broken(&at) => self.at_key(
+                &at,
+                "",
+                Diagnostic::error(
+                    Code::MissingKey,
+                    format!("the system `{name}` does not say what it is"),
+                )
+                .help(format!(
+                    "add the file: `{name}: {{ sqlite: path/to/file.db }}`"
+                )),
+            ),
+            _ => {}
+        }
+        let queries_at = at.key("observation_queries");
+        let observation_queries = system
+            .observation_queries
+            .iter()
+            .map(|(name, text)| -> (String, SqlQuery) {
+                let query = self.compiler.sql(&queries_at.key(name), text, position);
+                (name.clone(), query)
+            })
+            .collect();
+        for (index, pattern) in system.ignore_columns.iter().enumerate() {
+            if !pattern.contains('.') {
+                self.at_value(
+                    &at.key("ignore_columns").index(index),
+                    "expected `table.column`",
+                    Diagnostic::error(Code::BadValue, format!("`{pattern}` names no column")).help(
+                        format!("write `*.{pattern}` for that column of every table"),
+                    ),
+                );
+            }
+        }
+        SystemConfig {
+            name: name.to_owned(),
+            engine: EngineConfig::Sqlite(LateText(system.sqlite.clone().unwrap_or_default())),
+            observe_tables: system.observe_tables.clone(),
+            ignore_columns: system.ignore_columns.clone(),
+            ignore_tables: system.ignore_tables.clone(),
+            observation_queries,
+            allow_remote: system.allow_remote,
+        }
+    }
+
+    /// The steps, and everything they extract.
+    fn setup(&mut self, document: &Document) -> (Vec<SetupStep>, HashSet<String>) {
+        let section = Path::root().key("setup");
+        let mut so_far = HashSet::new();
+        let mut steps = Vec::new();
+        for written in &document.setup {
+            let at = section.index(written.position);
+            let request = self.request(&at.key("request"), &written.request, Scope::Setup(&so_far));
+            steps.push(SetupStep {
+                request,
+                extract: self.extractions(&at.key("extract"), &written.extract),
+            });
+            so_far.extend(written.extract.keys().cloned());
+        }
+        (steps, so_far)
+    }
+
+    fn after_restore(
+        &mut self,
+        document: &Document,
+        extracted: &HashSet<String>,
+    ) -> Vec<RequestTemplate> {
+        let section = Path::root().key("after_restore");
+        document
+            .after_restore
+            .iter()
+            .map(|entry| {
+                let at = section.index(entry.position).key("request");
+                self.request(&at, &entry.request, Scope::Setup(extracted))
+            })
+            .collect()
+    }
+
+    fn reset(
+        &mut self,
+        reset: &WrittenReset,
+        document: &Document,
+        extracted: &HashSet<String>,
+    ) -> Option<Reset> {
+        let at = Path::root().key("reset");
+        let ways = [
+            reset.request.is_some(),
+            reset.command.is_some(),
+            reset.restart == Some(true),
+        ];
+        if ways.iter().filter(|way| **way).count() != 1 && !self.compiler.problems.is_broken(&at) {
+            self.at_key(
+                &at,
+                "",
+                Diagnostic::error(
+                    Code::Contradiction,
+                    "`reset` is one of `request`, `command` and `restart: true`",
+                )
+                .help("keep exactly one"),
+            );
+        }
+        if reset.restart == Some(true) && document.service.is_none() {
+            self.at_key(
+                &at.key("restart"),
+                "",
+                Diagnostic::error(Code::Contradiction, "there is no `service` to restart")
+                    .help("declare the `service`, or reset it with a `request` or a `command`"),
+            );
+        }
+        let request = reset
+            .request
+            .as_ref()
+            .map(|request| self.request(&at.key("request"), request, Scope::Setup(extracted)));
+        let command = reset
+            .command
+            .as_ref()
+            .map(|command| self.command(&at.key("command"), command));
+        match (request, command) {
+            (Some(request), _) => Some(Reset::Request(Box::new(request))),
+            (None, Some(command)) => Some(Reset::Command(command)),
+            (None, None) => (reset.restart == Some(true)).then_some(Reset::Restart),
+        }
+    }
+
+    fn restore(&mut self, document: &Document, systems: &[SystemConfig]) -> RestoreMode {
+        let at = Path::root().key("restore");
+        let can_replay = document.service.is_some() || document.reset.is_some();
+        let understood = !["systems", "service", "reset", "restore"]
+            .iter()
+            .any(|key| self.compiler.problems.is_broken(&Path::root().key(key)));
+        match document.restore {
+            Some(RestoreWord::Database) => {
+                if systems.is_empty() && understood {
+                    self.at_value(
+                        &at,
+                        "there is no system",
+                        Diagnostic::error(
+                            Code::Contradiction,
+                            "`restore: database` needs a system to restore",
+                        )
+                        .help("declare the database under `systems`, or write `restore: replay`"),
+                    );
+                }
+                RestoreMode::Database
+            }
+            Some(RestoreWord::Replay) => {
+                if !can_replay && understood {
+                    self.at_value(&at, "nothing says how to start over", no_way_back());
+                }
+                RestoreMode::Replay
+            }
+            Some(RestoreWord::None) => RestoreMode::None,
+            None if !systems.is_empty() => {
+                if document.reset.is_some() {
+                    self.at_key(
+                        &Path::root().key("reset"),
+                        "",
+                        Diagnostic::warning(
+                            Code::Contradiction,
+                            "`reset` is not used: the systems are restored instead",
+                        )
+                        .help("write `restore: replay` to use it"),
+                    );
+                }
+                RestoreMode::Database
+            }
+            None if can_replay => RestoreMode::Replay,
+            None => {
+                let goes_back = !matches!(
+                    document.explore.strategy.as_deref(),
+                    Some("random" | "weighted")
+                );
+                if goes_back && understood {
+                    self.at_key(&Path::root().key("http"), "", no_way_back());
+                }
+                RestoreMode::None
+            }
+        }
+    }
+}
+
+fn no_way_back() -> Diagnostic {
+    Diagnostic::error(
+        Code::Contradiction,
+        "nothing says how to get the service back to an earlier state",
+    )
+    .help(
+        "declare its database under `systems`, a `reset`, or a `service` to restart; \
+         or write `restore: none` and explore with `strategy: random`",
+    )
+}
+
+/// Why a text cannot be a base URL.
+pub(in crate::spec) fn wrong_url(text: &str) -> Option<String> {
+    let resolved = LateText(text.to_owned()).resolve(&|name| match name {
+        "port" => Some("1".to_owned()),
+        "workdir" | "venomqa" => Some("x".to_owned()),
+        _ => None,
+    });
+    match url::Url::parse(&resolved) {
+        Ok(url) if !["http", "https"].contains(&url.scheme()) => Some(format!(
+            "the scheme `{}` is not `http` or `https`",
+            url.scheme()
+        )),
+        Ok(url) if url.query().is_some() || url.fragment().is_some() => {
+            Some("it has a query or a fragment".to_owned())
+        }
+        Ok(_) => None,
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// The folder of the spec; the current one for a bare file name.
+fn base_dir(path: &std::path::Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}

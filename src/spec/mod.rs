@@ -1,0 +1,109 @@
+//! From text to a checked model. The only room that knows YAML.
+//!
+//! ```text
+//! text --source_map--> places            (diagnostic: syntax, duplicate keys)
+//!      --tree--------> JSON tree         (merge keys, `${NAME}`, `--set`)
+//!      --read--------> Document          (unknown and missing keys, wrong types)
+//!      --lower-------> Model, WorldConfig (every expression compiled, every name a number)
+//! ```
+//!
+//! Each stage notes what is wrong and goes on, so that one look at a spec finds everything. After this room nothing is
+//! parsed and no name is looked up by its text.
+
+mod compile;
+mod document;
+mod environment;
+mod guards;
+mod known;
+mod load;
+mod lower;
+mod problems;
+mod read;
+mod schema;
+mod sql;
+mod tree;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::model::{Model, Severity};
+use crate::world::config::WorldConfig;
+
+pub use load::{load, parse};
+pub use schema::schema;
+
+/// What a spec says, checked and compiled.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// What can be done and what must hold.
+    pub model: Arc<Model>,
+    /// What it is done to.
+    pub world: WorldConfig,
+    /// Built-in checks that the spec names: a severity, or `None` for off.
+    pub checks: IndexMap<String, Option<Severity>>,
+    /// How to explore, as far as the spec says.
+    pub explore: ExploreSection,
+}
+
+/// `explore:`; what is `None` is left to flags and defaults.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExploreSection {
+    /// Name of the strategy; one of [`Vocabulary::strategies`].
+    pub strategy: Option<String>,
+    /// Steps to take at the most.
+    pub max_steps: Option<u64>,
+    /// Longest path, in steps.
+    pub max_depth: Option<u32>,
+    /// Share of the actions after which to stop, 0 to 1.
+    pub coverage_target: Option<f64>,
+    /// Time after which to stop.
+    pub time_limit: Option<Duration>,
+    /// Seed of every random choice.
+    pub seed: Option<u64>,
+    /// Steps between two progress events.
+    pub progress_every: Option<u64>,
+    /// Mildest severity at which to stop.
+    pub fail_fast: Option<Severity>,
+}
+
+/// What a spec is read against, besides its own text.
+#[derive(Clone, Copy)]
+pub struct Environment<'a> {
+    /// The value of an environment variable.
+    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    /// `--set NAME=VALUE`: replace entries of `variables:`.
+    pub overrides: &'a [(String, String)],
+    /// `--base-url`: replaces `http.base_url`.
+    pub base_url: Option<&'a str>,
+    /// The names that other rooms know.
+    pub vocabulary: Vocabulary<'a>,
+}
+
+/// Names that a spec may use and that this room does not know by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Vocabulary<'a> {
+    /// Strategies.
+    pub strategies: &'a [&'a str],
+    /// Built-in checks.
+    pub checks: &'a [&'a str],
+}
+
+/// The result of reading a spec.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The spec; `None` exactly when one of the diagnostics is an error.
+    pub spec: Option<Spec>,
+    /// Errors and warnings, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The texts that the diagnostics point into.
+    pub sources: Sources,
+}
+
+#[cfg(test)]
+mod tests;

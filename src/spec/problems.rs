@@ -1,0 +1,166 @@
+//! Where the stages of loading put what they find: document paths in, diagnostics with bytes out.
+
+use std::ops::Range;
+
+use super::read::{Mistake, MistakeKind, one_of};
+use crate::diagnostic::{Code, Diagnostic, Path, SourceMap, did_you_mean};
+
+/// The problems of one spec.
+pub(super) struct Problems {
+    map: SourceMap,
+    list: Vec<Diagnostic>,
+    /// Places whose value was not understood. What lies there must not be judged again.
+    broken: Vec<Path>,
+}
+
+impl Problems {
+    pub(super) fn new(map: SourceMap, list: Vec<Diagnostic>) -> Self {
+        Self {
+            map,
+            list,
+            broken: Vec::new(),
+        }
+    }
+
+    /// Adds a problem that has its places already.
+    pub(super) fn add(&mut self, diagnostic: Diagnostic) {
+        self.list.push(diagnostic);
+    }
+
+    /// Adds a problem of the value at a path.
+    pub(super) fn at_value(&mut self, at: &Path, label: &str, diagnostic: Diagnostic) {
+        let range = self.map.nearest(at);
+        self.add(diagnostic.at(self.map.source(), range, label));
+    }
+
+    /// Adds a problem of the key at a path.
+    pub(super) fn at_key(&mut self, at: &Path, label: &str, diagnostic: Diagnostic) {
+        let range = self.map.nearest_key(at);
+        self.add(diagnostic.at(self.map.source(), range, label));
+    }
+
+    /// Adds a problem of a part of the text at a path.
+    pub(super) fn inside(
+        &mut self,
+        at: &Path,
+        text: &str,
+        part: &Range<usize>,
+        label: &str,
+        diagnostic: Diagnostic,
+    ) {
+        let range = self.map.inside(at, text, part);
+        self.add(diagnostic.at(self.map.source(), range, label));
+    }
+
+    /// The same problem with a second place: the value at a path.
+    pub(super) fn beside(&self, at: &Path, label: &str, diagnostic: Diagnostic) -> Diagnostic {
+        diagnostic.beside(self.map.source(), self.map.nearest(at), label)
+    }
+
+    /// Whether something at, below or above a path was not understood.
+    pub(super) fn is_broken(&self, at: &Path) -> bool {
+        self.broken
+            .iter()
+            .any(|broken| broken.is_within(at) || at.is_within(broken))
+    }
+
+    /// How many problems there are so far.
+    pub(super) fn count(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is an error so far.
+    pub(super) fn has_errors(&self) -> bool {
+        self.list.iter().any(Diagnostic::is_error)
+    }
+
+    /// The map of the text.
+    pub(super) fn map(&self) -> &SourceMap {
+        &self.map
+    }
+
+    /// Everything found, in the order of the text.
+    pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+        self.list.sort_by_key(Diagnostic::position);
+        self.list
+    }
+
+    /// Adds what reading a document type found.
+    pub(super) fn mistake(&mut self, mistake: Mistake) {
+        let Mistake { at, kind } = mistake;
+        if !matches!(kind, MistakeKind::UnknownKey(_)) {
+            self.broken.push(at.clone());
+        }
+        match kind {
+            MistakeKind::UnknownKey(known) => {
+                let key = at.last_key().unwrap_or_default().to_owned();
+                // Keys for anchors to merge from, as in Compose files.
+                if at.segments().len() == 1 && key.starts_with("x-") {
+                    return;
+                }
+                let help = match did_you_mean(&key, known.iter().copied()) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => format!("known here: {}", known.join(", ")),
+                };
+                self.at_key(
+                    &at,
+                    "not known here",
+                    Diagnostic::error(Code::UnknownKey, format!("unknown key `{key}`")).help(help),
+                );
+            }
+            MistakeKind::MissingKey(key) => {
+                let what = if at.segments().is_empty() {
+                    "the spec".to_owned()
+                } else {
+                    format!("`{at}`")
+                };
+                self.at_key(
+                    &at,
+                    &format!("`{key}` belongs here"),
+                    Diagnostic::error(Code::MissingKey, format!("{what} lacks the key `{key}`")),
+                );
+            }
+            MistakeKind::WrongType(expected, found) => {
+                let mut diagnostic = Diagnostic::error(
+                    Code::WrongType,
+                    format!("`{at}` must be {expected}, not {found}"),
+                );
+                if found == "nothing" {
+                    diagnostic = diagnostic.help("write a value, or remove the key");
+                    self.at_key(&at, &format!("expected {expected}"), diagnostic);
+                } else {
+                    if expected == "text" && found != "a list" && found != "a mapping" {
+                        diagnostic = diagnostic.help("put it in quotes to make it text");
+                    } else if expected.starts_with("a duration") && found.starts_with("the number")
+                    {
+                        diagnostic = diagnostic.help("add a unit: `ms`, `s`, `m` or `h`");
+                    }
+                    self.at_value(&at, &format!("expected {expected}"), diagnostic);
+                }
+            }
+            MistakeKind::BadValue(expected, found) => self.at_value(
+                &at,
+                &format!("expected {expected}"),
+                Diagnostic::error(
+                    Code::BadValue,
+                    format!("`{at}` must be {expected}, not {found}"),
+                ),
+            ),
+            MistakeKind::UnknownWord(known, found) => {
+                let mut diagnostic = Diagnostic::error(
+                    Code::BadValue,
+                    format!("`{at}` must be {}, not `{found}`", one_of(known)),
+                );
+                if let Some(meant) = did_you_mean(&found, known.iter().copied()) {
+                    diagnostic = diagnostic.help(format!("did you mean `{meant}`?"));
+                }
+                self.at_value(&at, &format!("expected {}", one_of(known)), diagnostic);
+            }
+            MistakeKind::Other(message) => self.at_value(
+                &at,
+                "",
+                Diagnostic::error(Code::BadValue, format!("`{at}`: {message}")),
+            ),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Wrong specs.
+
+use super::{drawn, listed, read_with, sound};
+use crate::diagnostic::render;
+
+#[test]
+fn an_unknown_key_says_what_was_probably_meant() {
+    insta::assert_snapshot!(drawn(&sound("actions:\n  - name: a\n    request: { path: / }\n    max_call: 2")), @r"
+    error[unknown-key]: unknown key `max_call`
+     --> specs/venomqa.yaml:7:5
+      |
+    7 |     max_call: 2
+      |     ^^^^^^^^ not known here
+      |
+      = help: did you mean `max_calls`?
+    ");
+}
+
+#[test]
+fn a_duplicate_key_shows_both_places() {
+    insta::assert_snapshot!(drawn(&sound("actions:\n  - name: a\n    request: { path: / }\n    name: b")), @r"
+    error[duplicate-key]: the key `name` is there twice
+     --> specs/venomqa.yaml:7:5
+      |
+    5 |   - name: a
+      |     ---- first here
+    6 |     request: { path: / }
+    7 |     name: b
+      |     ^^^^ again here
+      |
+      = help: keep one of the two
+    ");
+}
+
+#[test]
+fn a_wrong_type_shows_expected_beside_actual() {
+    insta::assert_snapshot!(drawn(&sound("actions:\n  - name: a\n    request: { path: / }\n    max_calls: three")), @r"
+    error[wrong-type]: `actions[0].max_calls` must be a whole number from 0 to 65535, not the text `three`
+     --> specs/venomqa.yaml:7:16
+      |
+    7 |     max_calls: three
+      |                ^^^^^ expected a whole number from 0 to 65535
+    ");
+}
+
+#[test]
+fn an_unknown_action_says_what_was_probably_meant() {
+    insta::assert_snapshot!(drawn(&sound("actions:\n  - name: create_order\n    request: { path: / }\n  - name: b\n    preconditions: [create_ordr]\n    request: { path: / }")), @r"
+    error[unknown-action]: unknown action `create_ordr`
+     --> specs/venomqa.yaml:8:21
+      |
+    8 |     preconditions: [create_ordr]
+      |                     ^^^^^^^^^^^ no such action
+      |
+      = help: did you mean `create_order`?
+    ");
+}
+
+#[test]
+fn a_cycle_is_shown_whole() {
+    insta::assert_snapshot!(drawn(&sound("actions:\n  - name: a\n    preconditions: [c]\n    request: { path: / }\n  - name: b\n    preconditions: [a]\n    request: { path: / }\n  - name: c\n    preconditions: [b]\n    request: { path: / }\n  - { name: d, preconditions: [a], request: { path: / } }")), @r"
+    error[precondition-cycle]: these actions wait for each other: a -> c -> b -> a
+      --> specs/venomqa.yaml:6:21
+       |
+     6 |     preconditions: [c]
+       |                     ^ `a` waits for this
+    ...
+     9 |     preconditions: [a]
+       |                     - `b` waits for this
+    ...
+    12 |     preconditions: [b]
+       |                     - `c` waits for this
+       |
+       = help: none of them can ever run: remove one of these preconditions
+    ");
+}
+
+#[test]
+fn a_template_that_does_not_parse_is_underlined_where_it_breaks() {
+    insta::assert_snapshot!(drawn(&sound("variables: { n: 1 }\nactions:\n  - name: a\n    request: { path: \"/\\u00e9/{{ n + }}\" }")), @r#"
+    error[bad-template]: the template does not parse: unexpected end of variable block
+     --> specs/venomqa.yaml:7:38
+      |
+    7 |     request: { path: "/\u00e9/{{ n + }}" }
+      |                                      ^^
+    "#);
+}
+
+#[test]
+fn a_jsonpath_that_does_not_parse_is_underlined_where_it_breaks() {
+    insta::assert_snapshot!(drawn(&sound("actions:\n  - name: a\n    request: { path: / }\n    extract: { id: '$.items[' }")), @r"
+    error[bad-jsonpath]: the JSONPath does not parse: not a JSONPath: expected selector
+     --> specs/venomqa.yaml:7:28
+      |
+    7 |     extract: { id: '$.items[' }
+      |                            ^
+    ");
+}
+
+#[test]
+fn a_value_that_nothing_extracts_is_underlined_inside_its_template() {
+    insta::assert_snapshot!(drawn(&sound("actions:\n  - name: a\n    request: { path: / }\n    extract: { order_id: $.id }\n  - name: b\n    request: { path: \"/orders/{{ oder_id }}\" }")), @r#"
+    error[unknown-name]: `oder_id` is used but never extracted or defined
+     --> specs/venomqa.yaml:9:34
+      |
+    9 |     request: { path: "/orders/{{ oder_id }}" }
+      |                                  ^^^^^^^ nothing gives this a value
+      |
+      = help: did you mean `order_id`?
+    "#);
+}
+
+#[test]
+fn one_look_finds_everything() {
+    insta::assert_snapshot!(drawn("venomqa: 2\nhttp: { base_url: localhost, timeout: 5 }\nactions:\n  - name: a\n    request: { path: orders, methud: GET }\n    expect: { status: 99 }\n  - request: { path: / }\n  - name: a\n    request: { path: '/{{ x }}' }\n    weight: 0\ninvariants:\n  - name: i\n    severity: awful\n    sql: SELECT 1\nchecks: { server-eror: off }\nexplore: { strategy: dsf, coverage_target: 80 }\n"), @r"
+    error[wrong-version]: this program reads version 1 of the format, not 2
+     --> specs/venomqa.yaml:1:10
+      |
+    1 | venomqa: 2
+      |          ^ expected 1
+      |
+      = help: write `venomqa: 1`
+
+    error[contradiction]: nothing says how to get the service back to an earlier state
+     --> specs/venomqa.yaml:2:1
+      |
+    2 | http: { base_url: localhost, timeout: 5 }
+      | ^^^^
+      |
+      = help: declare its database under `systems`, a `reset`, or a `service` to restart; or write `restore: none` and explore with `strategy: random`
+
+    error[bad-value]: `localhost` is no base URL: relative URL without a base
+     --> specs/venomqa.yaml:2:19
+      |
+    2 | http: { base_url: localhost, timeout: 5 }
+      |                   ^^^^^^^^^ expected a URL such as `http://127.0.0.1:8080`
+
+    error[wrong-type]: `http.timeout` must be a duration such as `250ms`, `30s` or `1m30s`, not the number `5`
+     --> specs/venomqa.yaml:2:39
+      |
+    2 | http: { base_url: localhost, timeout: 5 }
+      |                                       ^ expected a duration such as `250ms`, `30s` or `1m30s`
+      |
+      = help: add a unit: `ms`, `s`, `m` or `h`
+
+    error[bad-value]: the path `orders` does not start with `/`
+     --> specs/venomqa.yaml:5:22
+      |
+    5 |     request: { path: orders, methud: GET }
+      |                      ^^^^^^ expected a `/` first
+      |
+      = help: write `/orders` for a path below `http.base_url`, or a whole URL
+
+    error[unknown-key]: unknown key `methud`
+     --> specs/venomqa.yaml:5:30
+      |
+    5 |     request: { path: orders, methud: GET }
+      |                              ^^^^^^ not known here
+      |
+      = help: did you mean `method`?
+
+    error[bad-value]: `actions[0].expect.status` must be a status from 100 to 599, or a class such as `2xx`, not the number `99`
+     --> specs/venomqa.yaml:6:23
+      |
+    6 |     expect: { status: 99 }
+      |                       ^^ expected a status from 100 to 599, or a class such as `2xx`
+
+    error[missing-key]: `actions[1]` lacks the key `name`
+     --> specs/venomqa.yaml:7:5
+      |
+    7 |   - request: { path: / }
+      |     ^^^^^^^ `name` belongs here
+
+    error[duplicate-name]: two actions have the name `a`
+     --> specs/venomqa.yaml:8:11
+      |
+    4 |   - name: a
+      |           - first here
+    ...
+    8 |   - name: a
+      |           ^ again here
+      |
+      = help: rename one of the two
+
+    error[unknown-name]: `x` is used but never extracted or defined
+     --> specs/venomqa.yaml:9:27
+      |
+    9 |     request: { path: '/{{ x }}' }
+      |                           ^ nothing gives this a value
+      |
+      = help: let an action extract it (`extract: { x: $.x }`), or define it under `variables`
+
+    error[bad-value]: a weight must be more than 0, not `0`
+      --> specs/venomqa.yaml:10:13
+       |
+    10 |     weight: 0
+       |             ^ expected more than 0
+       |
+       = help: to switch an action off, write `max_calls: 0`
+
+    error[bad-value]: `invariants[0].severity` must be `critical`, `high`, `medium` or `low`, not `awful`
+      --> specs/venomqa.yaml:13:15
+       |
+    13 |     severity: awful
+       |               ^^^^^ expected `critical`, `high`, `medium` or `low`
+
+    error[unknown-system]: SQL without a system to run it on
+      --> specs/venomqa.yaml:14:5
+       |
+    14 |     sql: SELECT 1
+       |     ^^^ needs a database
+       |
+       = help: declare the database: `systems: { db: { sqlite: path/to/file.db } }`
+
+    error[unknown-check]: unknown check `server-eror`
+      --> specs/venomqa.yaml:15:11
+       |
+    15 | checks: { server-eror: off }
+       |           ^^^^^^^^^^^ no such check
+       |
+       = help: did you mean `server-error`?
+
+    error[unknown-strategy]: unknown strategy `dsf`
+      --> specs/venomqa.yaml:16:22
+       |
+    16 | explore: { strategy: dsf, coverage_target: 80 }
+       |                      ^^^ no such strategy
+       |
+       = help: did you mean `dfs`?
+
+    error[bad-value]: a coverage target is a share from 0 to 1, not `80`
+      --> specs/venomqa.yaml:16:44
+       |
+    16 | explore: { strategy: dsf, coverage_target: 80 }
+       |                                            ^^ expected 0 to 1
+       |
+       = help: 80% is written `0.8`
+    ");
+}
