@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! Every strategy against toy models whose states can be counted by hand.
 
 use crate::explorer::budget::Limits;
@@ -467,6 +466,3 @@ fn every_strategy_opens_the_lock_because_states_are_merged() {
         assert_eq!(summary.violations[0].path.len(), 7, "{strategy}");
     }
 }
-=======
-
->>>>>>> 1daa56a (Load specs: all mistakes at once, then a compiled model)
