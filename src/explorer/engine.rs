@@ -274,7 +274,11 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
             status: arrival.status,
             record: arrival.record.as_deref(),
         }));
-        for finding in judgement.findings {
+        let findings = match known {
+            Some(to) => self.broken_again(from, to, judgement.findings),
+            None => judgement.findings,
+        };
+        for finding in findings {
             self.found(graph, Some(action), Some(news.transition), finding);
         }
         if let Some(record) = arrival.record {
@@ -284,6 +288,16 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
         self.pass_on_warnings(graph);
         strategy.learn(graph, &news);
         Ok(news.new_state.then_some(to))
+    }
+
+    /// Adds what state oracles have to say about a step that led from a healthy state to one that is known to be broken.
+    /// They are not asked again; the first finding stands in until the violation is confirmed on its own path.
+    fn broken_again(&self, from: StateId, to: StateId, mut findings: Vec<Finding>) -> Vec<Finding> {
+        let before = self.broken.get(&from).map_or(&[][..], Vec::as_slice);
+        let broken = self.broken.get(&to).into_iter().flatten();
+        let news = broken.filter(|oracle| !before.contains(oracle));
+        findings.extend(news.filter_map(|oracle| self.violations.said_by(*oracle).cloned()));
+        findings
     }
 
     /// Restores a state and now and then proves that it behaves as it did.

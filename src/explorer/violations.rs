@@ -77,6 +77,14 @@ impl Violations {
         self.worst
     }
 
+    /// What an oracle said when it was first heard.
+    pub(super) fn said_by(&self, oracle: OracleId) -> Option<&Finding> {
+        self.groups
+            .values()
+            .map(|group| &group.finding)
+            .find(|finding| finding.oracle == oracle)
+    }
+
     pub(super) fn get(&self, index: usize) -> &Group {
         &self.groups[index]
     }
