@@ -226,7 +226,8 @@ impl Databases {
     }
 }
 
-/// What the identity of a state takes from the world.
+/// What the identity of a state takes from the world: observed rows and observation queries. A copy of a whole database
+/// is no part of it, since two copies with the same rows may differ in their pages.
 pub(super) fn identity(content: &[SystemState], observed: &[Digest]) -> Digest {
     let mut hasher = blake3::Hasher::new();
     for state in content {

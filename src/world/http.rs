@@ -121,7 +121,7 @@ impl Client {
         let reused = self
             .last_answer
             .is_some_and(|last| began.duration_since(last) < IDLE);
-        let url = request.wire.url().clone();
+        let url = request.wire.url();
         let mut wire = request.wire.try_clone().ok_or_else(|| Failure {
             what: "the request cannot be sent a second time".to_owned(),
             maybe_idle: false,
@@ -130,7 +130,7 @@ impl Client {
         })?;
         *wire.timeout_mut() = Some(timeout);
         let max_body = self.max_body;
-        let client = self.client_for(&url).map_err(|error| Failure {
+        let client = self.client_for(url).map_err(|error| Failure {
             what: error.message,
             maybe_idle: false,
             interrupted: false,
@@ -175,7 +175,7 @@ impl Client {
             .iter()
             .filter(|(name, _)| *name == SET_COOKIE.as_str())
             .map(|(_, value)| value.as_str());
-        cookies.store(set_cookie, &url);
+        cookies.store(set_cookie, url);
         Ok(Response {
             status,
             headers,

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::config::{RestoreMode, SystemConfig, WorldConfig};
-use super::databases::{Change, Databases, identity, same_content};
+use super::databases::{Change, Databases, identity};
 use super::exchange::interrupted;
 use super::extract::Extracted;
 use super::guard::{Answer, Guard};
 use super::http::Client;
 use super::launch::{self, Late};
 use super::place::{Checkpoint, Place};
-use super::replay::{Live, Path, cannot_reset};
+use super::replay::{Live, Path};
+use super::restore::cannot_go_back;
 use super::service::Service;
 use super::system::{QueryRows, System};
 use super::{Arrival, Observe, Warning, World, WorldError, WorldErrorKind, WorldTime};
@@ -86,11 +87,7 @@ impl LiveWorld {
         interrupt: Interrupt,
         open: Open<'_>,
     ) -> Result<Self, WorldError> {
-        if let Some(error) = cannot_reset(
-            config.restore,
-            config.reset.as_ref(),
-            config.service.is_some(),
-        ) {
+        if let Some(error) = cannot_go_back(config) {
             return Err(error);
         }
         let mut late = Late::new(config)?;
@@ -230,7 +227,7 @@ impl LiveWorld {
         self.now = Some(place);
     }
 
-    fn check_interrupt(&self) -> Result<(), WorldError> {
+    pub(super) fn check_interrupt(&self) -> Result<(), WorldError> {
         if self.interrupt.urgency() >= Urgency::Now {
             return Err(interrupted());
         }
@@ -238,7 +235,7 @@ impl LiveWorld {
     }
 
     /// What changed since the world stood at `place`.
-    async fn read(&mut self, place: &Place) -> Result<Change, WorldError> {
+    pub(super) async fn read(&mut self, place: &Place) -> Result<Change, WorldError> {
         if self.databases.is_empty() {
             return Ok(Change::default());
         }
@@ -249,89 +246,6 @@ impl LiveWorld {
             self.warnings.say(warning);
         }
         Ok(change)
-    }
-
-    /// Notices rows that changed while no request ran, and puts them back.
-    async fn put_back_strays(&mut self, place: &Arc<Place>) -> Result<(), WorldError> {
-        let change = self.read(place).await?;
-        let Some(content) = change.content else {
-            return Ok(());
-        };
-        for row in change.rows.rows() {
-            self.warnings.say(Warning {
-                code: "background-write",
-                message: format!(
-                    "rows of `{}` (system `{}`) changed while no request ran; they have been put back",
-                    row.table.name, row.table.system
-                ),
-                help: Some(
-                    "a job that writes by itself: name its tables under `ignore_tables`; a service that writes after it has answered: give it time with `settle: 20ms`"
-                        .to_owned(),
-                ),
-                untrusted: false,
-            });
-        }
-        let began = Instant::now();
-        self.databases.restore(&content, &place.content).await?;
-        self.spent.restore += began.elapsed();
-        self.undo(place).await?;
-        Ok(())
-    }
-
-    async fn go_back(&mut self, to: &Checkpoint) -> Result<(), WorldError> {
-        self.check_interrupt()?;
-        let now = self.now()?;
-        let replays = self.config.restore == RestoreMode::Replay;
-        if Arc::ptr_eq(&now, &to.0) || (replays && now.path.same(&to.0.path)) {
-            return Ok(());
-        }
-        match self.config.restore {
-            RestoreMode::Database => self.restore_rows(&now, &to.0).await,
-            RestoreMode::Replay => self.replay(to).await,
-            RestoreMode::None => Err(WorldError::new(
-                WorldErrorKind::Restore,
-                "`restore: none` never goes back to an earlier state",
-            )
-            .with_help("choose `--strategy random`, or declare a system that can be restored")),
-        }
-    }
-
-    async fn restore_rows(&mut self, now: &Arc<Place>, to: &Arc<Place>) -> Result<(), WorldError> {
-        let same = now
-            .content
-            .iter()
-            .zip(to.content.iter())
-            .all(|(now, to)| same_content(now, to));
-        if same {
-            self.stand_at(to.clone());
-            return Ok(());
-        }
-        // A restore writes the rows in which two known contents differ, so what is there has to be the known one.
-        self.put_back_strays(now).await?;
-        self.databases.restore(&now.content, &to.content).await?;
-        self.stand_at(to.clone());
-        self.send_after_restore(to).await?;
-        self.prove_restore(to).await
-    }
-
-    async fn send_after_restore(&mut self, to: &Arc<Place>) -> Result<(), WorldError> {
-        if self.config.after_restore.is_empty() {
-            return Ok(());
-        }
-        let requests = self.config.after_restore.clone();
-        for (position, request) in requests.iter().enumerate() {
-            let name = format!("`after_restore` request {}", position + 1);
-            let mut cookies = to.cookies.clone();
-            let bindings = self.model.bindings(&to.context);
-            let rendered = self.render(&name, request, bindings, &cookies)?;
-            let answer = self.exchange(&name, &rendered, &mut cookies).await?;
-            if !(200..300).contains(&answer.status) {
-                return Err(super::setup::refused(&name, &rendered, &answer));
-            }
-        }
-        self.settle().await;
-        self.undo(to).await?;
-        Ok(())
     }
 }
 
@@ -394,7 +308,7 @@ impl World for LiveWorld {
         let content = change.content.as_ref().unwrap_or(&now.content);
         let identity = identity(content, &observed);
         let is_safe = declared.request.is_safe();
-        if is_safe && change.content.is_none() {
+        if is_safe && change.content.is_none() && *context == now.context {
             now.remember(Answer::new(action, &response));
         }
         let replays = self.config.restore == RestoreMode::Replay;
@@ -532,5 +446,9 @@ fn not_begun() -> WorldError {
     )
 }
 
+#[cfg(test)]
+mod process_tests;
+#[cfg(test)]
+mod shop;
 #[cfg(test)]
 mod tests;

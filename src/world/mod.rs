@@ -15,6 +15,7 @@ mod live;
 mod place;
 mod render;
 mod replay;
+mod restore;
 mod service;
 mod setup;
 pub mod system;

@@ -14,7 +14,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::config::{Reset, RestoreMode};
+use super::config::Reset;
 use super::extract::Extracted;
 use super::live::LiveWorld;
 use super::place::{Checkpoint, Place};
@@ -190,6 +190,7 @@ impl LiveWorld {
                 Path::default(),
             ));
         }
+        self.send_after_restore(&live, &cookies).await?;
         // The place is the remembered one, for it is what comparisons go by; the content is what is there now.
         self.stand_at(Arc::new(Place::new(
             content,
@@ -250,24 +251,6 @@ impl LiveWorld {
             Some(Reset::Restart) | None => self.restart_service().await,
         }
     }
-}
-
-/// Why a world with this configuration could not go back; `None` when it can.
-pub(super) fn cannot_reset(
-    mode: RestoreMode,
-    reset: Option<&Reset>,
-    has_service: bool,
-) -> Option<WorldError> {
-    let restarts = matches!(reset, None | Some(Reset::Restart));
-    (mode == RestoreMode::Replay && restarts && !has_service).then(|| {
-        WorldError::new(
-            WorldErrorKind::Restore,
-            "`restore: replay` has no way to reset the service",
-        )
-        .with_help(
-            "let venomqa start the service (`service.command`), or give `reset` a request or a command",
-        )
-    })
 }
 
 async fn run_to_end(launch: &Launch) -> Result<(), WorldError> {

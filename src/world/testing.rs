@@ -190,8 +190,10 @@ struct Rows {
     initial: BTreeMap<i64, i64>,
     before_run: Option<BTreeMap<i64, i64>>,
     /// Writes one row less than it should: what a restore must never do.
-    pub(super) sloppy: bool,
+    sloppy: bool,
     restores: usize,
+    /// Refuses to be uninstalled.
+    stubborn: bool,
 }
 
 impl Store {
@@ -216,6 +218,10 @@ impl Store {
 
     pub(super) fn get_sloppy(&self) {
         self.0.lock().unwrap().sloppy = true;
+    }
+
+    pub(super) fn get_stubborn(&self) {
+        self.0.lock().unwrap().stubborn = true;
     }
 
     pub(super) fn has_journal(&self) -> bool {
@@ -354,6 +360,9 @@ impl System for FakeSystem {
 
     async fn uninstall(&mut self) -> Result<(), WorldError> {
         let mut store = self.store.0.lock().unwrap();
+        if store.stubborn {
+            return Err(WorldError::new(WorldErrorKind::System, "it is locked"));
+        }
         if let Some(before) = store.before_run.take() {
             store.now = before;
         }
