@@ -4,6 +4,9 @@
 //! triggers (the *journal*) tell which rows a step touched; a restore writes exactly the rows that differ.
 //! A new system is one new file here and one line in [`open`].
 
+pub mod sqlite;
+
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,14 +16,21 @@ use super::WorldError;
 use super::config::{EngineConfig, SystemConfig};
 use crate::model::{NetDelta, RowDelta, SqlQuery, Table};
 
-/// Opens the system at its location, which is resolved and, for a file, absolute. Nothing is written yet.
+/// Opens the system that `config` declares, at `location` (its text in the spec with every name filled in). Nothing is
+/// written yet. An error where it is not there, or is not what the spec says.
 pub fn open(config: &SystemConfig, location: &str) -> Result<Box<dyn System>, WorldError> {
     match &config.engine {
-        EngineConfig::Sqlite(_) => Err(WorldError::new(
-            super::WorldErrorKind::System,
-            format!("the SQLite system is not in the tree yet, `{location}` cannot be opened"),
-        )),
+        EngineConfig::Sqlite(_) => Ok(Box::new(sqlite::SqliteSystem::open(
+            config,
+            Path::new(location),
+        )?)),
     }
+}
+
+/// Puts the SQLite database in a file back to its content before a run that was killed, and removes the journal. The
+/// text says what was done; `None` where no run has left anything. An error where a run is still using it.
+pub fn recover(file: &Path) -> Result<Option<String>, WorldError> {
+    sqlite::recover(file)
 }
 
 /// One database under the service.

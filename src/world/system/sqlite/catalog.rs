@@ -1,0 +1,504 @@
+//! Reads the schema: which tables there are, what identifies their rows, and which indexes a row must be unique in.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::journal;
+use super::sql::{index_text, module, quoted};
+use crate::model::{Table, TableId, TableKind};
+use crate::world::config::SystemConfig;
+
+/// The tables of a database, as the journal and the restore see them.
+#[derive(Debug, Default)]
+pub(super) struct Catalog {
+    /// Tables whose rows are journalled and put back, by [`TableId`].
+    pub(super) tables: Vec<Watched>,
+    /// `sqlite_sequence`, where a table has an `AUTOINCREMENT` key. Takes no trigger.
+    pub(super) sequence: Option<Sequence>,
+    /// Tables that no journal can watch, and why. A database that has one is copied as a whole.
+    pub(super) unwatchable: Vec<Unwatchable>,
+}
+
+/// A table whose rows are journalled and put back.
+#[derive(Debug)]
+pub(super) struct Watched {
+    /// What the rest of the program knows of it. Its columns are those that can be written: generated ones are left
+    /// out, they follow from the others.
+    pub(super) table: Arc<Table>,
+    /// What identifies a row.
+    pub(super) key: Key,
+    /// Every index in which rows must be unique, beside the key.
+    pub(super) uniques: Vec<Unique>,
+    /// All columns, generated ones too: what an index expression may name.
+    pub(super) all_columns: Vec<String>,
+    /// Statements of the loop.
+    pub(super) statements: Statements,
+}
+
+/// What identifies a row.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    /// The rowid, under a name that no column shadows.
+    Rowid {
+        /// `rowid`, `_rowid_`, `oid`, or the column that is an alias for it.
+        name: String,
+        /// Whether it is one of the columns (`INTEGER PRIMARY KEY`), and so is written with them.
+        is_column: bool,
+    },
+    /// The primary key of a `WITHOUT ROWID` table: positions in the columns.
+    Primary(Vec<usize>),
+}
+
+/// An index in which rows must be unique.
+#[derive(Debug)]
+pub(super) struct Unique {
+    /// Expression over a row of the table, collation.
+    pub(super) terms: Vec<(Term, String)>,
+    /// The condition of a partial index.
+    pub(super) condition: Option<String>,
+}
+
+/// One column or expression of an index.
+#[derive(Debug)]
+pub(super) enum Term {
+    /// A column, by name.
+    Column(String),
+    /// An expression over unqualified column names.
+    Expression(String),
+}
+
+/// The statements that read and write single rows.
+#[derive(Debug)]
+pub(super) struct Statements {
+    /// The row with a key.
+    pub(super) fetch: String,
+    /// The row with a key as it was before the run; `existed` first.
+    pub(super) before: String,
+    /// Every row, behind its rowid where it has one; at most as many as the parameter says.
+    pub(super) scan: String,
+    /// Removes the row with a key.
+    pub(super) delete: String,
+    /// Writes a row; the key first where it is not one of the columns.
+    pub(super) insert: String,
+}
+
+/// The counters behind `AUTOINCREMENT`.
+#[derive(Debug)]
+pub(super) struct Sequence {
+    /// What the rest of the program knows of it: one row for each table, keyed by its rowid.
+    pub(super) table: Arc<Table>,
+    /// Counters of tables in `ignore_tables`: left alone.
+    pub(super) ignored: HashSet<String>,
+}
+
+/// A table that no journal can watch.
+#[derive(Debug)]
+pub(super) struct Unwatchable {
+    /// Its name.
+    pub(super) name: String,
+    /// Why it cannot be watched.
+    pub(super) reason: String,
+    /// Whether it is read as a whole to identify a state.
+    pub(super) observed: bool,
+}
+
+struct Column {
+    name: String,
+    declared_type: String,
+    primary: usize,
+    generated: bool,
+}
+
+struct Listed {
+    name: String,
+    kind: String,
+    without_rowid: bool,
+    sql: String,
+}
+
+impl Catalog {
+    /// The watched table with this number.
+    pub(super) fn watched(&self, id: TableId) -> Option<&Watched> {
+        self.tables.get(id.0 as usize)
+    }
+
+    /// Reads the schema of a database. Tables are numbered by name, so the same schema gives the same numbers.
+    pub(super) fn read(connection: &Connection, config: &SystemConfig) -> rusqlite::Result<Self> {
+        let system: Arc<str> = config.name.as_str().into();
+        let listed = list(connection)?;
+        let shadows = Shadows::of(&listed);
+        let mut catalog = Self::default();
+        let mut ignored = HashSet::new();
+        for (name, table) in &listed {
+            let owner = shadows.owner(name).unwrap_or(name);
+            if any_matches(&config.ignore_tables, name) || any_matches(&config.ignore_tables, owner)
+            {
+                ignored.insert(name.clone());
+                continue;
+            }
+            let observed = config
+                .observe_tables
+                .as_ref()
+                .is_none_or(|patterns| any_matches(patterns, name) || any_matches(patterns, owner));
+            let unwatchable = |reason: String| Unwatchable {
+                name: name.clone(),
+                reason,
+                observed,
+            };
+            if table.kind == "virtual" {
+                if let Some(module) = shadows.foreign.get(name) {
+                    catalog.unwatchable.push(unwatchable(format!(
+                        "it is a virtual table of the module `{module}`"
+                    )));
+                }
+                continue;
+            }
+            let id = TableId(catalog.tables.len() as u32);
+            let kind = if shadows.internals.contains(name) {
+                TableKind::Sequence
+            } else {
+                TableKind::Rows
+            };
+            let describe = |columns: &[String]| {
+                Arc::new(Table {
+                    id,
+                    system: system.clone(),
+                    name: name.clone(),
+                    columns: columns.to_vec(),
+                    kind,
+                    observed,
+                    ignored_columns: columns
+                        .iter()
+                        .map(|column| {
+                            any_matches(&config.ignore_columns, &format!("{name}.{column}"))
+                        })
+                        .collect(),
+                })
+            };
+            match watch(connection, table, id, describe)? {
+                Ok(watched) => catalog.tables.push(watched),
+                Err(reason) => catalog.unwatchable.push(unwatchable(reason)),
+            }
+        }
+        let has_sequence = connection.query_row(
+            "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_sequence'",
+            [],
+            |row| row.get::<_, i64>(0),
+        )? > 0;
+        if has_sequence {
+            catalog.sequence = Some(Sequence {
+                table: Arc::new(Table {
+                    id: TableId(catalog.tables.len() as u32),
+                    system,
+                    name: "sqlite_sequence".to_owned(),
+                    columns: vec!["name".to_owned(), "seq".to_owned()],
+                    kind: TableKind::Sequence,
+                    observed: false,
+                    ignored_columns: vec![false, false],
+                }),
+                ignored,
+            });
+        }
+        Ok(catalog)
+    }
+}
+
+fn any_matches(patterns: &[String], name: &str) -> bool {
+    patterns.iter().any(|pattern| {
+        let pattern = pattern.strip_prefix("main.").unwrap_or(pattern);
+        SystemConfig::matches(pattern, name)
+    })
+}
+
+/// Every table of the file but SQLite's own and the journal's, by name.
+fn list(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Listed>> {
+    connection
+        .prepare(
+            "SELECT list.name, list.type, list.wr, coalesce(schema.sql, '') \
+             FROM pragma_table_list AS list JOIN sqlite_schema AS schema ON schema.name = list.name \
+             WHERE list.schema = 'main' AND list.type IN ('table', 'shadow', 'virtual') AND schema.type = 'table'",
+        )?
+        .query_map([], |row| {
+            Ok(Listed {
+                name: row.get(0)?,
+                kind: row.get(1)?,
+                without_rowid: row.get(2)?,
+                sql: row.get(3)?,
+            })
+        })?
+        .filter(|listed| {
+            listed.as_ref().map_or(true, |listed| {
+                !listed.name.starts_with("sqlite_") && !journal::is_ours(&listed.name)
+            })
+        })
+        .map(|listed| listed.map(|listed| (listed.name.clone(), listed)))
+        .collect()
+}
+
+/// Virtual tables keep their content in ordinary tables (their shadow tables), written through SQL that fires triggers.
+/// So the shadow tables of the modules built into SQLite are journalled like any other table.
+#[derive(Default)]
+struct Shadows {
+    /// Virtual table of each shadow table.
+    owners: BTreeMap<String, String>,
+    /// Shadow tables that only index what another one holds: put back, but no part of a state's identity, because
+    /// their content depends on the order in which rows were written.
+    internals: HashSet<String>,
+    /// Virtual tables of other modules, with the module. They may write past SQL (`sqlite3_blob_write`).
+    foreign: BTreeMap<String, String>,
+}
+
+impl Shadows {
+    fn of(listed: &BTreeMap<String, Listed>) -> Self {
+        let mut shadows = Self::default();
+        for virtual_table in listed.values().filter(|table| table.kind == "virtual") {
+            let name = &virtual_table.name;
+            let module = module(&virtual_table.sql).unwrap_or_default();
+            let own: Vec<&String> = listed
+                .values()
+                .filter(|table| {
+                    table.kind == "shadow"
+                        && table
+                            .name
+                            .strip_prefix(name.as_str())
+                            .is_some_and(|rest| rest.starts_with('_'))
+                })
+                .map(|table| &table.name)
+                .collect();
+            match module.as_str() {
+                // These hold nothing of their own.
+                "fts5vocab" | "fts4aux" | "fts3tokenize" | "dbstat" => {}
+                "rtree" | "rtree_i32" => {}
+                "fts3" | "fts4" | "fts5" => {
+                    let content = format!("{name}_content");
+                    let complete =
+                        own.contains(&&content) && !virtual_table.sql.contains("contentless");
+                    if complete {
+                        let told = [content, format!("{name}_config")];
+                        shadows.internals.extend(
+                            own.iter()
+                                .filter(|table| !told.contains(table))
+                                .map(|table| (*table).clone()),
+                        );
+                    }
+                }
+                _ => {
+                    shadows.foreign.insert(name.clone(), module);
+                }
+            }
+            for table in own {
+                shadows.owners.insert(table.clone(), name.clone());
+            }
+        }
+        shadows
+    }
+
+    fn owner(&self, table: &str) -> Option<&String> {
+        self.owners.get(table)
+    }
+}
+
+/// A table with all that is needed to watch it, or the reason why that cannot be done.
+fn watch(
+    connection: &Connection,
+    listed: &Listed,
+    id: TableId,
+    describe: impl Fn(&[String]) -> Arc<Table>,
+) -> rusqlite::Result<Result<Watched, String>> {
+    let all = columns(connection, &listed.name)?;
+    let written: Vec<&Column> = all.iter().filter(|column| !column.generated).collect();
+    let names: Vec<String> = written.iter().map(|column| column.name.clone()).collect();
+    let indexes = match unique_indexes(connection, &listed.name)? {
+        Ok(indexes) => indexes,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let key = if listed.without_rowid {
+        let mut positions: Vec<usize> = (0..written.len())
+            .filter(|position| written[*position].primary > 0)
+            .collect();
+        positions.sort_by_key(|position| written[*position].primary);
+        Key::Primary(positions)
+    } else if let Some(name) = rowid_alias(&all, &indexes) {
+        Key::Rowid {
+            name,
+            is_column: true,
+        }
+    } else if let Some(name) = ["rowid", "_rowid_", "oid"].into_iter().find(|name| {
+        !all.iter()
+            .any(|column| column.name.eq_ignore_ascii_case(name))
+    }) {
+        Key::Rowid {
+            name: name.to_owned(),
+            is_column: false,
+        }
+    } else {
+        return Ok(Err(
+            "its columns `rowid`, `_rowid_` and `oid` hide every name of the row number".to_owned(),
+        ));
+    };
+    let statements = Statements::new(&listed.name, id, &key, &names);
+    for statement in [&statements.fetch, &statements.delete, &statements.insert] {
+        // A function or collation that only the application registers: its rows can be told, but not written, by us.
+        if let Err(error) = connection.prepare(statement) {
+            return Ok(Err(error.to_string()));
+        }
+    }
+    Ok(Ok(Watched {
+        table: describe(&names),
+        key,
+        uniques: indexes.into_iter().map(|(_, unique)| unique).collect(),
+        all_columns: all.into_iter().map(|column| column.name).collect(),
+        statements,
+    }))
+}
+
+fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Column>> {
+    connection
+        .prepare("SELECT name, type, pk, hidden FROM pragma_table_xinfo(?1) WHERE hidden <> 1")?
+        .query_map([table], |row| {
+            Ok(Column {
+                name: row.get(0)?,
+                declared_type: row.get(1)?,
+                primary: row.get::<_, u32>(2)? as usize,
+                generated: row.get::<_, i64>(3)? != 0,
+            })
+        })?
+        .collect()
+}
+
+/// The column that is another name for the rowid: a single `INTEGER PRIMARY KEY` that needs no index of its own (as
+/// `INTEGER PRIMARY KEY DESC` does, for historical reasons).
+fn rowid_alias(columns: &[Column], indexes: &[(bool, Unique)]) -> Option<String> {
+    let mut primary = columns.iter().filter(|column| column.primary > 0);
+    let only = primary.next()?;
+    let is_alias = primary.next().is_none()
+        && only.declared_type.eq_ignore_ascii_case("integer")
+        && !indexes.iter().any(|(is_primary, _)| *is_primary);
+    is_alias.then(|| only.name.clone())
+}
+
+/// Every unique index, with whether it is that of the primary key; or why one of them is not understood.
+fn unique_indexes(
+    connection: &Connection,
+    table: &str,
+) -> rusqlite::Result<Result<Vec<(bool, Unique)>, String>> {
+    let listed: Vec<(String, bool, Option<String>)> = connection
+        .prepare(
+            "SELECT list.name, list.origin = 'pk', schema.sql FROM pragma_index_list(?1) AS list \
+             LEFT JOIN sqlite_schema AS schema ON schema.type = 'index' AND schema.name = list.name \
+             WHERE list.\"unique\" ORDER BY list.name",
+        )?
+        .query_map([table], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut uniques = Vec::new();
+    for (index, is_primary, sql) in listed {
+        let columns: Vec<(Option<String>, String)> = connection
+            .prepare("SELECT name, coll FROM pragma_index_xinfo(?1) WHERE key ORDER BY seqno")?
+            .query_map([&index], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        let text = match sql.as_deref().map(index_text) {
+            // Made by a constraint: columns only, no condition.
+            None => None,
+            Some(Some(text)) if text.terms.len() == columns.len() => Some(text),
+            Some(_) => return Ok(Err(format!("its index `{index}` is not understood"))),
+        };
+        let (expressions, condition) =
+            text.map_or((Vec::new(), None), |text| (text.terms, text.condition));
+        let terms = columns
+            .into_iter()
+            .enumerate()
+            .map(|(position, (name, collation))| {
+                let term = match name {
+                    Some(name) => Term::Column(name),
+                    None => Term::Expression(expressions[position].clone()),
+                };
+                (term, collation)
+            })
+            .collect();
+        uniques.push((is_primary, Unique { terms, condition }));
+    }
+    Ok(Ok(uniques))
+}
+
+impl Statements {
+    fn new(name: &str, id: TableId, key: &Key, columns: &[String]) -> Self {
+        let table = quoted(name);
+        let keys = key.names(columns);
+        let list = comma(columns.iter().map(|column| quoted(column)));
+        let is_key = keys
+            .iter()
+            .enumerate()
+            .map(|(position, key)| format!("{} = ?{}", quoted(key), position + 1))
+            .collect::<Vec<_>>()
+            .join(" AND ");
+        let was_key = (0..keys.len())
+            .map(|position| format!("k{position} = ?{}", position + 1))
+            .collect::<Vec<_>>()
+            .join(" AND ");
+        let before = comma((0..columns.len()).map(|position| format!("c{position}")));
+        let written = key.written(columns);
+        let parameters = comma((1..=written.len()).map(|position| format!("?{position}")));
+        Self {
+            fetch: format!("SELECT {list} FROM {table} WHERE {is_key}"),
+            before: format!(
+                "SELECT existed, {before} FROM {} WHERE {was_key}",
+                journal::before_table(id)
+            ),
+            scan: format!(
+                "SELECT {}, {list} FROM {table} LIMIT ?1",
+                match key {
+                    Key::Rowid { name, .. } => quoted(name),
+                    Key::Primary(_) => "NULL".to_owned(),
+                }
+            ),
+            delete: format!("DELETE FROM {table} WHERE {is_key}"),
+            // The words say that no conflict clause of the schema may make room by deleting other rows.
+            insert: format!(
+                "INSERT OR ABORT INTO {table} ({}) VALUES ({parameters})",
+                comma(written.iter().map(|column| quoted(column)))
+            ),
+        }
+    }
+}
+
+impl Key {
+    /// Names of the columns of the key.
+    pub(super) fn names(&self, columns: &[String]) -> Vec<String> {
+        match self {
+            Self::Rowid { name, .. } => vec![name.clone()],
+            Self::Primary(positions) => positions
+                .iter()
+                .map(|position| columns[*position].clone())
+                .collect(),
+        }
+    }
+
+    /// Names of the columns that are written: the key first where it is not one of them.
+    pub(super) fn written(&self, columns: &[String]) -> Vec<String> {
+        match self {
+            Self::Rowid {
+                name,
+                is_column: false,
+            } => std::iter::once(name).chain(columns).cloned().collect(),
+            _ => columns.to_vec(),
+        }
+    }
+
+    /// Whether the key is written apart from the columns.
+    pub(super) fn is_apart(&self) -> bool {
+        matches!(
+            self,
+            Self::Rowid {
+                is_column: false,
+                ..
+            }
+        )
+    }
+}
+
+/// Joined by commas.
+pub(super) fn comma(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
+}

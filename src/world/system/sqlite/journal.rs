@@ -1,0 +1,364 @@
+//! The journal: tables and triggers in the database itself, so that an entry commits with the change that it tells of.
+//!
+//! - `venomqa_run`: the format of the journal. Its presence says that a run is under way, or was killed.
+//! - `venomqa_tables`: names and columns of the watched tables, for a recovery that knows nothing else.
+//! - `venomqa_journal`: the keys that were touched, in order. Only keys: the row as it is now is looked up when the
+//!   journal is read. Telling a key too often is harmless, so replacing inserts, recursive triggers and cascades need
+//!   no care beyond telling every key that they *may* have touched.
+//! - `venomqa_before_N`: for each row of table N that was touched, the row as it was before the run (`existed` is 0
+//!   where there was none). Its columns have no type, so every value keeps its storage class.
+//! - `venomqa_sequence`: `sqlite_sequence` as it was before the run.
+//!
+//! What the triggers rely on: those created last fire first, so that an application's own trigger which changes the new
+//! row finds it journalled already; and a conflict clause of the application's statement (`INSERT OR REPLACE`) also holds
+//! for the statements inside the triggers, so that those never conflict (`NOT EXISTS` instead of `OR IGNORE`).
+
+use rusqlite::Connection;
+
+use super::apply::cells;
+use super::catalog::{Catalog, Key, Term, Unique, Watched, comma};
+use super::sql::{literal, quoted};
+use crate::model::{RowKey, TableId};
+
+/// What the name of everything begins with that venomqa creates.
+const PREFIX: &str = "venomqa_";
+
+/// Changes when the journal's tables do.
+pub(super) const FORMAT: i64 = 1;
+
+/// Whether a table, index or trigger of this name is the journal's.
+pub(super) fn is_ours(name: &str) -> bool {
+    name.get(..PREFIX.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+}
+
+/// The table that holds the rows of a watched table as they were before the run.
+pub(super) fn before_table(id: TableId) -> String {
+    format!("{PREFIX}before_{}", id.0)
+}
+
+/// Creates the journal. To be called within a transaction.
+pub(super) fn create(connection: &Connection, catalog: &Catalog) -> rusqlite::Result<()> {
+    let widest = key_width(catalog);
+    connection.execute_batch(&format!(
+        "CREATE TABLE {PREFIX}run (format INTEGER, process INTEGER, version TEXT, started TEXT);
+         CREATE TABLE {PREFIX}tables (id INTEGER PRIMARY KEY, name TEXT, key TEXT, columns TEXT);
+         CREATE TABLE {PREFIX}journal (seq INTEGER PRIMARY KEY, tbl, {});",
+        key_columns(widest)
+    ))?;
+    connection.execute(
+        &format!("INSERT INTO {PREFIX}run VALUES (?1, ?2, ?3, datetime('now'))"),
+        (FORMAT, std::process::id(), env!("CARGO_PKG_VERSION")),
+    )?;
+    if catalog.sequence.is_some() {
+        connection.execute_batch(&format!(
+            "CREATE TABLE {PREFIX}sequence (k0 INTEGER PRIMARY KEY, name, seq);
+             INSERT INTO {PREFIX}sequence SELECT rowid, name, seq FROM sqlite_sequence;"
+        ))?;
+    }
+    for watched in &catalog.tables {
+        let columns = &watched.table.columns;
+        connection.execute(
+            &format!("INSERT INTO {PREFIX}tables VALUES (?1, ?2, ?3, ?4)"),
+            (
+                watched.table.id.0,
+                &watched.table.name,
+                names_as_json(&watched.key.names(columns)),
+                names_as_json(columns),
+            ),
+        )?;
+        connection.execute_batch(&before_definition(watched))?;
+    }
+    for watched in &catalog.tables {
+        connection.execute_batch(&triggers(watched))?;
+    }
+    Ok(())
+}
+
+/// Removes everything that [`create`] made, whatever of it is still there. To be called within a transaction.
+pub(super) fn drop_all(connection: &Connection) -> rusqlite::Result<()> {
+    let ours: Vec<(String, String)> = connection
+        .prepare("SELECT type, name FROM sqlite_schema WHERE type IN ('trigger', 'table') ORDER BY type DESC")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (kind, name) in ours.iter().filter(|(_, name)| is_ours(name)) {
+        connection.execute_batch(&format!("DROP {kind} {}", quoted(name)))?;
+    }
+    Ok(())
+}
+
+/// How many columns the widest key has.
+pub(super) fn key_width(catalog: &Catalog) -> usize {
+    catalog
+        .tables
+        .iter()
+        .map(|watched| watched.key.width())
+        .max()
+        .unwrap_or(1)
+}
+
+/// Reads the entries after a number: number, table, key.
+pub(super) fn entries(catalog: &Catalog) -> String {
+    format!(
+        "SELECT seq, tbl, {} FROM {PREFIX}journal WHERE seq > ?1 ORDER BY seq",
+        key_columns(key_width(catalog))
+    )
+}
+
+/// The keys of every row of a table that was touched since the run began.
+pub(super) fn keys_before(
+    connection: &Connection,
+    watched: &Watched,
+) -> rusqlite::Result<Vec<RowKey>> {
+    let width = watched.key.width();
+    connection
+        .prepare(&format!(
+            "SELECT {} FROM {}",
+            key_columns(width),
+            before_table(watched.table.id)
+        ))?
+        .query_map([], |row| cells(row, 0, width))?
+        .collect()
+}
+
+/// Empties the journal.
+pub(super) const EMPTY: &str = "DELETE FROM venomqa_journal";
+
+fn names_as_json(names: &[String]) -> String {
+    serde_json::Value::from(names).to_string()
+}
+
+fn key_columns(width: usize) -> String {
+    comma((0..width).map(|position| format!("k{position}")))
+}
+
+impl Key {
+    /// How many columns it has.
+    pub(super) fn width(&self) -> usize {
+        match self {
+            Self::Rowid { .. } => 1,
+            Self::Primary(positions) => positions.len(),
+        }
+    }
+}
+
+fn before_definition(watched: &Watched) -> String {
+    let columns = (0..watched.table.columns.len()).map(|position| format!("c{position}"));
+    let name = before_table(watched.table.id);
+    match &watched.key {
+        Key::Rowid { .. } => format!(
+            "CREATE TABLE {name} (k0 INTEGER PRIMARY KEY, existed, {})",
+            comma(columns)
+        ),
+        Key::Primary(positions) => {
+            let keys = key_columns(positions.len());
+            format!(
+                "CREATE TABLE {name} ({keys}, existed, {}, PRIMARY KEY ({keys})) WITHOUT ROWID",
+                comma(columns)
+            )
+        }
+    }
+}
+
+fn triggers(watched: &Watched) -> String {
+    let id = watched.table.id.0;
+    let table = quoted(&watched.table.name);
+    let keys = watched.key.names(&watched.table.columns);
+    let new_key = conflict_on_key(&keys, &[]);
+    let before_insert = [new_key]
+        .into_iter()
+        .chain(
+            watched
+                .uniques
+                .iter()
+                .map(|unique| conflict_on(unique, watched)),
+        )
+        .map(|conflict| touch_rows(watched, &keys, &conflict))
+        .collect::<String>();
+    let before_update = [conflict_on_key(&keys, &keys)]
+        .into_iter()
+        .chain(
+            watched
+                .uniques
+                .iter()
+                .map(|unique| format!("{} AND {}", conflict_on(unique, watched), not_old(&keys))),
+        )
+        .map(|conflict| touch_rows(watched, &keys, &conflict))
+        .collect::<String>();
+    let old = touch_one(watched, &keys, "OLD");
+    let born = touch_absent(watched, &keys);
+    let moved = keys
+        .iter()
+        .map(|key| format!("NEW.{0} IS NOT OLD.{0} COLLATE BINARY", quoted(key)))
+        .collect::<Vec<_>>()
+        .join(" OR ");
+    format!(
+        "CREATE TRIGGER {PREFIX}{id}_insert BEFORE INSERT ON {table} BEGIN\n{before_insert}END;
+         CREATE TRIGGER {PREFIX}{id}_inserted AFTER INSERT ON {table} BEGIN\n{born}END;
+         CREATE TRIGGER {PREFIX}{id}_update BEFORE UPDATE ON {table} BEGIN\n{old}{before_update}END;
+         CREATE TRIGGER {PREFIX}{id}_moved AFTER UPDATE ON {table} WHEN {moved} BEGIN\n{born}END;
+         CREATE TRIGGER {PREFIX}{id}_delete BEFORE DELETE ON {table} BEGIN\n{old}END;"
+    )
+}
+
+/// The name under which the triggers see the rows of the table.
+const ROW: &str = "venomqa_row";
+
+/// Rows that have the new row's key. In a `BEFORE INSERT` trigger a rowid yet to be chosen is -1.
+fn conflict_on_key(keys: &[String], other_than: &[String]) -> String {
+    let same = keys
+        .iter()
+        .map(|key| format!("{ROW}.{0} = NEW.{0}", quoted(key)))
+        .collect::<Vec<_>>()
+        .join(" AND ");
+    if other_than.is_empty() {
+        same
+    } else {
+        format!("{same} AND {}", not_old(other_than))
+    }
+}
+
+fn not_old(keys: &[String]) -> String {
+    let same = keys
+        .iter()
+        .map(|key| format!("{ROW}.{0} IS OLD.{0}", quoted(key)))
+        .collect::<Vec<_>>()
+        .join(" AND ");
+    format!("NOT ({same})")
+}
+
+/// Rows that stand in the way of the new row in a unique index. Written so that SQLite finds them through that index:
+/// with its collations, its expressions, and its condition where it is partial.
+fn conflict_on(unique: &Unique, watched: &Watched) -> String {
+    let terms = unique.terms.iter().map(|(term, collation)| {
+        let collation = quoted(collation);
+        match term {
+            Term::Column(name) => {
+                format!("{ROW}.{0} COLLATE {collation} = NEW.{0}", quoted(name))
+            }
+            // The expression over the new row: its columns are given to it under their own names.
+            Term::Expression(expression) => {
+                let columns = comma(
+                    watched
+                        .all_columns
+                        .iter()
+                        .map(|column| format!("NEW.{0} AS {0}", quoted(column))),
+                );
+                format!(
+                    "({expression}\n) COLLATE {collation} = (SELECT {expression}\n FROM (SELECT {columns}))"
+                )
+            }
+        }
+    });
+    terms
+        .chain(
+            unique
+                .condition
+                .iter()
+                .map(|condition| format!("({condition}\n)")),
+        )
+        .collect::<Vec<_>>()
+        .join(" AND ")
+}
+
+/// Journals the rows of the table that meet a condition.
+fn touch_rows(watched: &Watched, keys: &[String], condition: &str) -> String {
+    let table = quoted(&watched.table.name);
+    let key = comma(keys.iter().map(|key| format!("{ROW}.{}", quoted(key))));
+    let columns = comma(
+        watched
+            .table
+            .columns
+            .iter()
+            .map(|column| format!("{ROW}.{}", quoted(column))),
+    );
+    format!(
+        "INSERT INTO {before} SELECT {key}, 1, {columns} FROM {table} AS {ROW} WHERE {condition} AND {unknown};
+         INSERT INTO {PREFIX}journal (tbl, {names}) SELECT {id}, {key} FROM {table} AS {ROW} WHERE {condition};\n",
+        before = before_table(watched.table.id),
+        unknown = unknown(watched, keys, ROW),
+        id = watched.table.id.0,
+        names = key_columns(keys.len()),
+    )
+}
+
+/// Journals the old row.
+fn touch_one(watched: &Watched, keys: &[String], row: &str) -> String {
+    let key = comma(keys.iter().map(|key| format!("{row}.{}", quoted(key))));
+    let columns = comma(
+        watched
+            .table
+            .columns
+            .iter()
+            .map(|column| format!("{row}.{}", quoted(column))),
+    );
+    format!(
+        "INSERT INTO {before} SELECT {key}, 1, {columns} WHERE {unknown};\n{entry}",
+        before = before_table(watched.table.id),
+        unknown = unknown(watched, keys, row),
+        entry = entry(watched, keys, row),
+    )
+}
+
+/// Journals a row under a key that had none.
+fn touch_absent(watched: &Watched, keys: &[String]) -> String {
+    let key = comma(keys.iter().map(|key| format!("NEW.{}", quoted(key))));
+    let names = key_columns(keys.len());
+    format!(
+        "INSERT INTO {before} ({names}, existed) SELECT {key}, 0 WHERE {unknown};\n{entry}",
+        before = before_table(watched.table.id),
+        unknown = unknown(watched, keys, "NEW"),
+        entry = entry(watched, keys, "NEW"),
+    )
+}
+
+fn entry(watched: &Watched, keys: &[String], row: &str) -> String {
+    let names = key_columns(keys.len());
+    let key = comma(keys.iter().map(|key| format!("{row}.{}", quoted(key))));
+    format!(
+        "INSERT INTO {PREFIX}journal (tbl, {names}) SELECT {}, {key};\n",
+        watched.table.id.0
+    )
+}
+
+/// That the row before the run is not known yet. The plus takes the column's affinity away, which `k0` has not either:
+/// with it SQLite could not use the index.
+fn unknown(watched: &Watched, keys: &[String], row: &str) -> String {
+    let same = keys
+        .iter()
+        .enumerate()
+        .map(|(position, key)| format!("venomqa_known.k{position} = +{row}.{}", quoted(key)))
+        .collect::<Vec<_>>()
+        .join(" AND ");
+    format!(
+        "NOT EXISTS (SELECT 1 FROM {} AS venomqa_known WHERE {same})",
+        before_table(watched.table.id)
+    )
+}
+
+/// When the run began whose journal is in the file.
+pub(super) fn started(connection: &Connection) -> rusqlite::Result<String> {
+    connection.query_row(&format!("SELECT started FROM {PREFIX}run"), [], |row| {
+        row.get(0)
+    })
+}
+
+/// Whether a journal is in the file: its format.
+pub(super) fn format_found(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    let present: i64 = connection.query_row(
+        &format!(
+            "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = {}",
+            literal(&format!("{PREFIX}run"))
+        ),
+        [],
+        |row| row.get(0),
+    )?;
+    if present == 0 {
+        return Ok(None);
+    }
+    connection
+        .query_row(&format!("SELECT format FROM {PREFIX}run"), [], |row| {
+            row.get(0)
+        })
+        .map(Some)
+}
