@@ -1,8 +1,15 @@
 //! What was typed: the command line as clap reads it. Checked and completed in [`options`](super::options).
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use super::values::{
+    Assignment, ReportRequest, StrategyName, parse_assignment, parse_base_url, parse_duration,
+    parse_report, parse_severity, parse_share,
+};
+use crate::model::Severity;
 
 /// Finds bugs that live in sequences of API calls.
 ///
@@ -26,8 +33,16 @@ Exit codes: 0 no violation, 1 violations, 2 wrong usage or spec, 3 the run could
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// The built-in shop
+    /// Explore a service and report what is wrong with it
+    Explore(Explore),
+    /// Check specs without starting anything
+    Validate(Validate),
+    /// Write a commented starter spec, `venomqa.yaml`
+    Init,
+    /// Explore the built-in shop and find the bugs planted in it
     Demo(Demo),
+    /// Print the JSON Schema of the spec, for editors
+    Schema,
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -46,13 +61,110 @@ pub(super) enum ColorWhen {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Explore {
+    #[command(flatten)]
+    pub(super) specs: Specs,
+
+    #[command(flatten)]
+    pub(super) flags: ExploreFlags,
+
+    #[command(flatten)]
+    pub(super) values: SpecValues,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Validate {
+    #[command(flatten)]
+    pub(super) specs: Specs,
+
+    #[command(flatten)]
+    pub(super) values: SpecValues,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Specs {
+    /// Specs, or folders of specs; left out: ./venomqa.yaml, else every .yaml and .yml file in ./specs
+    #[arg(value_name = "SPEC", value_hint = ValueHint::FilePath)]
+    pub(super) specs: Vec<PathBuf>,
+}
+
+/// Flags that fill in a spec.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct SpecValues {
+    /// Where the service answers, instead of `http.base_url`
+    #[arg(long, value_name = "URL", value_parser = parse_base_url)]
+    pub(super) base_url: Option<String>,
+
+    /// Give a variable of the spec another value; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_assignment)]
+    pub(super) set: Vec<Assignment>,
+}
+
+/// Flags of a run. Each beats the spec's `explore:` section, which beats the default.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "How to explore")]
+pub(super) struct ExploreFlags {
+    /// In which order states and actions are tried [default: dfs]
+    #[arg(long, value_parser = StrategyName)]
+    pub(super) strategy: Option<String>,
+
+    /// Steps to take at the most [default: 500]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) max_steps: Option<u64>,
+
+    /// Longest path, in steps from the initial state [default: 20]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) max_depth: Option<u32>,
+
+    /// Stop once this share of the actions has run: 0.8, or 80%
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
+    pub(super) coverage_target: Option<f64>,
+
+    /// Stop after this time: 30s, 5m, 1h30m
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(super) time_limit: Option<Duration>,
+
+    /// Stop at the first violation, or at the first one that is at least this bad
+    #[arg(
+        long,
+        value_name = "SEVERITY",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "low",
+        value_parser = parse_severity
+    )]
+    pub(super) fail_fast: Option<Severity>,
+
+    /// The seed of every random choice; the same seed takes the same steps [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(super) seed: Option<u64>,
+
+    /// Steps between two lines of progress [default: 50]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) progress_every: Option<u64>,
+
+    /// Report to write: console or json, to standard output or to a file; may be repeated [default: console]
+    #[arg(long, value_name = "FORMAT[=PATH]", value_parser = parse_report)]
+    pub(super) report: Vec<ReportRequest>,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Demo {
     #[command(subcommand)]
-    pub(super) command: DemoCommand,
+    pub(super) command: Option<DemoCommand>,
+
+    #[command(flatten)]
+    pub(super) flags: ExploreFlags,
+
+    #[command(flatten)]
+    pub(super) values: SpecValues,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DemoCommand {
+    /// Print the spec that the demo explores
+    Spec,
     /// Run the shop as a service, for a spec of your own
     Serve {
         /// Port on 127.0.0.1; 0 takes a free one and prints it
@@ -86,5 +198,57 @@ mod tests {
     #[test]
     fn the_definition_of_the_command_line_is_consistent() {
         <CommandLine as clap::CommandFactory>::command().debug_assert();
+    }
+
+    fn explore(arguments: &[&str]) -> Result<ExploreFlags, String> {
+        let line = ["venomqa", "explore"].iter().chain(arguments);
+        match CommandLine::try_parse_from(line) {
+            Ok(CommandLine {
+                command: Command::Explore(explore),
+                ..
+            }) => Ok(explore.flags),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn a_bare_fail_fast_stops_at_any_violation() {
+        assert_eq!(
+            explore(&["--fail-fast"]).unwrap().fail_fast,
+            Some(Severity::Low)
+        );
+        assert_eq!(
+            explore(&["--fail-fast=high"]).unwrap().fail_fast,
+            Some(Severity::High)
+        );
+        // The value needs its `=`, so that a spec can follow.
+        assert_eq!(
+            explore(&["--fail-fast", "specs/shop.yaml"])
+                .unwrap()
+                .fail_fast,
+            Some(Severity::Low)
+        );
+    }
+
+    #[test]
+    fn a_misspelt_strategy_gets_a_suggestion() {
+        let error = explore(&["--strategy", "dsf"]).unwrap_err();
+        assert!(error.contains("did you mean `dfs`?"), "{error}");
+        assert!(error.contains("coverage"), "{error}");
+    }
+
+    #[test]
+    fn a_run_of_no_steps_is_refused() {
+        for flag in [
+            "--max-steps",
+            "--max-depth",
+            "--progress-every",
+            "--time-limit",
+            "--coverage-target",
+        ] {
+            let error = explore(&[flag, "0"]).unwrap_err();
+            assert!(error.contains(flag), "{error}");
+        }
     }
 }

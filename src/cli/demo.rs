@@ -1,17 +1,47 @@
-//! `venomqa demo`: the built-in shop.
+//! `venomqa demo`: the built-in shop, explored from anywhere or run as a service of its own.
+
+use std::path::Path;
 
 use super::args::{Bugs, Demo, DemoCommand};
-use super::{ExitCode, Problem, Session, runtime};
+use super::explore::{Named, explore_all};
+use super::{ExitCode, Problem, Session, runtime, specs};
 use crate::demo;
 
-pub(super) fn run(_session: &Session<'_>, demo: &Demo) -> Result<ExitCode, Problem> {
+/// The spec of the shop, as it lies in the source tree.
+const SPEC: &str = include_str!("../../specs/shop.yaml");
+/// How diagnostics call it. Without a folder, so that relative paths in it begin where the user stands.
+const SPEC_NAME: &str = "shop.yaml";
+
+pub(super) fn run(session: &Session<'_>, demo: &Demo) -> Result<ExitCode, Problem> {
     match &demo.command {
-        DemoCommand::Serve { port, db, bugs } => serve(demo::Options {
+        None => explore(session, demo),
+        Some(DemoCommand::Spec) => {
+            session.result(SPEC)?;
+            Ok(ExitCode::Success)
+        }
+        Some(DemoCommand::Serve { port, db, bugs }) => serve(demo::Options {
             port: *port,
             db: db.clone(),
             bugs: *bugs == Bugs::All,
         }),
     }
+}
+
+fn explore(session: &Session<'_>, demo: &Demo) -> Result<ExitCode, Problem> {
+    let specs = match specs::parse(session, Path::new(SPEC_NAME), SPEC, &demo.values) {
+        Ok(specs) => specs,
+        Err(code) => return Ok(code),
+    };
+    session.note("  the built-in shop has bugs planted in it; `venomqa demo spec` prints what is explored here");
+    let named = specs
+        .into_iter()
+        .map(|spec| Named {
+            spec,
+            name: format!("{SPEC_NAME} (built in)"),
+            command: vec!["demo".to_owned()],
+        })
+        .collect();
+    explore_all(session, named, &demo.flags, &demo.values)
 }
 
 fn serve(options: demo::Options) -> Result<ExitCode, Problem> {

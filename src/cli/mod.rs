@@ -6,8 +6,16 @@ mod args;
 mod completions;
 mod demo;
 mod exit_code;
+mod explore;
+mod init;
+mod options;
+mod schema;
 mod session;
+mod signals;
+mod specs;
 mod surroundings;
+mod validate;
+mod values;
 
 use clap::Parser as _;
 
@@ -32,7 +40,11 @@ pub fn run(surroundings: &Surroundings) -> ExitCode {
     };
     let session = Session::new(surroundings, line.color);
     let done = match &line.command {
+        Command::Explore(explore) => explore::run(&session, explore),
+        Command::Validate(validate) => validate::run(&session, validate),
+        Command::Init => init::run(&session),
         Command::Demo(demo) => demo::run(&session, demo),
+        Command::Schema => schema::run(&session),
         Command::Completions { shell } => completions::run(&session, *shell),
     };
     done.unwrap_or_else(|problem| session.report(&problem))

@@ -1,5 +1,7 @@
 //! How a run went: figures, actions, what never ran and why, warnings, time, and the headline last, where eyes are.
 
+use indexmap::IndexMap;
+
 use super::super::text::{
     self, Table, clip, count, percent, printable, thousands, wrap, wrap_words,
 };
@@ -15,9 +17,12 @@ const LABEL: usize = 13;
 pub(super) fn write(page: &mut Page, run: &Run) {
     page.rule(&printable(&run.model.name));
     page.gap();
-    figures(page, run);
-    actions(page, run);
-    never_ran(page, run);
+    // Of a run that did not even start there is nothing to tell but why.
+    if run.summary.progress.states > 0 {
+        figures(page, run);
+        actions(page, run);
+        never_ran(page, run);
+    }
     refused(page, run);
     advice(page, run);
     warnings(page, run);
@@ -69,7 +74,12 @@ fn figures(page: &mut Page, run: &Run) {
             count(run.model.actions.len() as u64, "action")
         ),
     );
-    labelled(page, "ended", &printable(&run.stop_sentence()));
+    let ended = match run.summary.stop {
+        // The message follows below, with all that belongs to it.
+        StopReason::Failed { .. } => "by the error below".to_owned(),
+        _ => printable(&run.stop_sentence()),
+    };
+    labelled(page, "ended", &ended);
     labelled(page, "time", &time(&summary.time));
     labelled(
         page,
@@ -166,19 +176,29 @@ fn entry(page: &mut Page, name: &str, text: &str) {
 }
 
 fn never_ran(page: &mut Page, run: &Run) {
-    let total = run.never_ran().count();
-    if total == 0 {
+    // Many actions may wait for the same one: a reason is told once.
+    let mut reasons: IndexMap<&str, Vec<String>> = IndexMap::new();
+    for (action, seen) in run.never_ran() {
+        reasons
+            .entry(seen.never_ran.as_deref().unwrap_or("the run ended before"))
+            .or_default()
+            .push(printable(&action.name));
+    }
+    if reasons.is_empty() {
         return;
     }
     page.line(&format!(" {}", paint(DOUBT, "never ran")));
-    for (action, seen) in run.never_ran().take(SHOWN) {
-        entry(
-            page,
-            &action.name,
-            seen.never_ran.as_deref().unwrap_or("the run ended before"),
-        );
+    for (reason, names) in reasons.iter().take(SHOWN) {
+        let room = page.room(6);
+        for line in wrap(&names[..names.len().min(SHOWN)], room) {
+            page.line(&format!("  {}", paint(BOLD, &line)));
+        }
+        more(page, names.len());
+        for line in wrap_words(&printable(reason), room) {
+            page.line(&format!("      {line}"));
+        }
     }
-    more(page, total);
+    more(page, reasons.len());
     page.gap();
 }
 

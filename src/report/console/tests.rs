@@ -397,3 +397,47 @@ fn a_broken_pipe_is_no_error_and_a_full_disk_is_one() {
         "{error}"
     );
 }
+
+#[test]
+fn a_broken_initial_state_is_a_path_of_no_steps() {
+    let mut run = run();
+    let mut violation = refunded_twice();
+    violation.path.clear();
+    violation.action = None;
+    violation.first_step = 0;
+    run.summary.violations.push(violation);
+    let text = plain(&run);
+    assert!(
+        text.contains("the initial state is broken already"),
+        "{text}"
+    );
+    assert!(!text.contains("step 0"), "{text}");
+}
+
+#[test]
+fn a_run_that_never_started_tells_nothing_but_why() {
+    let mut run = run();
+    let error = WorldError::new(WorldErrorKind::Service, "`./shop` does not exist")
+        .with_help("build it first");
+    run.summary = Run::not_started(&run.model, &run.limits, &error);
+    insta::assert_snapshot!(plain(&run), @r#"
+    ── shop ────────────────────────────────────────────────────────────────────────
+
+     error: `./shop` does not exist
+          help: build it first
+
+    the run failed
+    "#);
+}
+
+#[test]
+fn actions_that_wait_for_the_same_thing_are_told_of_once() {
+    let mut run = run();
+    for seen in &mut run.summary.actions {
+        *seen = ActionSummary {
+            never_ran: Some("`token` is never extracted".to_owned()),
+            ..ActionSummary::default()
+        };
+    }
+    assert_eq!(plain(&run).matches("is never extracted").count(), 1);
+}

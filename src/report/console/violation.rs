@@ -34,6 +34,9 @@ pub(super) fn write(page: &mut Page, run: &Run, violation: &Violation, number: u
     }
     confirmation(page, violation);
     page.gap();
+    if violation.path.is_empty() {
+        page.line(" the initial state is broken already, before the first step");
+    }
     let several_systems = several_systems(&violation.path);
     for (position, step) in violation.path.iter().enumerate() {
         let last = position + 1 == violation.path.len();
@@ -54,6 +57,7 @@ fn confirmation(page: &mut Page, violation: &Violation) {
         Confirmation::NotTried(reason) => (DOUBT, format!("not confirmed: {reason}")),
     };
     let seen = match violation.occurrences {
+        _ if violation.path.is_empty() => "seen in the initial state".to_owned(),
         0 | 1 => format!("seen once, at step {}", violation.first_step),
         times => format!(
             "seen {} times, first at step {}",

@@ -1,0 +1,135 @@
+//! `venomqa explore`: one run after another, and the reports of all of them.
+
+use super::args::{Explore, ExploreFlags, SpecValues};
+use super::options::{self, Plan};
+use super::{ExitCode, Problem, Session, runtime, signals, specs};
+use crate::explorer;
+use crate::interrupt::Interrupt;
+use crate::oracle::Oracles;
+use crate::report::{Reports, Run};
+use crate::spec::Spec;
+use crate::world::LiveWorld;
+
+pub(super) fn run(session: &Session<'_>, explore: &Explore) -> Result<ExitCode, Problem> {
+    let paths = specs::find(&explore.specs.specs)?;
+    let loaded = match specs::load(session, &paths, &explore.values) {
+        Ok(loaded) => loaded,
+        Err(code) => return Ok(code),
+    };
+    let named = loaded
+        .into_iter()
+        .map(|spec| {
+            let path = spec.path.display().to_string();
+            Named {
+                command: vec!["explore".to_owned(), path.clone()],
+                name: path,
+                spec,
+            }
+        })
+        .collect();
+    explore_all(session, named, &explore.flags, &explore.values)
+}
+
+/// A spec, and how it was asked for.
+pub(super) struct Named {
+    pub(super) spec: Spec,
+    /// As reports call it.
+    pub(super) name: String,
+    /// The words after `venomqa` that ask for it.
+    pub(super) command: Vec<String>,
+}
+
+/// One spec, everything decided.
+struct Job {
+    named: Named,
+    plan: Plan,
+    repeat: String,
+}
+
+/// Explores the specs in turn. All of them are checked, and the reports are open, before the first service is started.
+pub(super) fn explore_all(
+    session: &Session<'_>,
+    specs: Vec<Named>,
+    flags: &ExploreFlags,
+    values: &SpecValues,
+) -> Result<ExitCode, Problem> {
+    let mut jobs = Vec::new();
+    for named in specs {
+        let plan = Plan::of(&named.spec, flags)?;
+        let repeat = plan.repeat(&named.command, values);
+        jobs.push(Job {
+            named,
+            plan,
+            repeat,
+        });
+    }
+    let mut reports = options::reports(session, &flags.report)?;
+    let interrupt = Interrupt::default();
+    let mut code = runtime()?.block_on(async {
+        signals::listen(interrupt.clone())?;
+        Ok(run_all(session, &jobs, &interrupt, &mut reports).await)
+    })?;
+    for error in reports.finish(code.number()) {
+        session.complain(&error.to_string(), None);
+        code = code.max(ExitCode::Failed);
+    }
+    Ok(code)
+}
+
+async fn run_all(
+    session: &Session<'_>,
+    jobs: &[Job],
+    interrupt: &Interrupt,
+    reports: &mut Reports,
+) -> ExitCode {
+    let mut code = ExitCode::Success;
+    for job in jobs {
+        if interrupt.is_requested() {
+            session.note(&format!("  not explored: {}", job.named.name));
+            code = code.max(ExitCode::Interrupted);
+            continue;
+        }
+        if jobs.len() > 1 {
+            session.note(&format!("  exploring {}", job.named.name));
+        }
+        let run = run_one(job, interrupt, reports).await;
+        reports.run(&run);
+        code = code.max(ExitCode::of_run(&run));
+    }
+    code
+}
+
+/// Starts the world, walks it, puts everything back.
+async fn run_one(job: &Job, interrupt: &Interrupt, reports: &mut Reports) -> Run {
+    let spec = &job.named.spec;
+    let model = &spec.model;
+    let world = LiveWorld::start(&spec.world, model.clone(), interrupt.clone()).await;
+    let (summary, cleanup) = match world {
+        Err(error) => (Run::not_started(model, &job.plan.limits, &error), None),
+        Ok(mut world) => {
+            let mut oracles = Oracles::new(model.clone(), &spec.checks);
+            let options = explorer::Options {
+                strategy: job.plan.strategy.clone(),
+                limits: job.plan.limits.clone(),
+                seed: job.plan.seed,
+                interrupt: interrupt.clone(),
+            };
+            let summary =
+                explorer::explore(model, &mut world, &mut oracles, &options, &mut |event| {
+                    reports.event(&event);
+                })
+                .await;
+            (summary, world.finish().await.err())
+        }
+    };
+    Run {
+        spec: job.named.name.clone(),
+        model: model.clone(),
+        strategy: job.plan.strategy.clone(),
+        seed: job.plan.seed,
+        limits: job.plan.limits.clone(),
+        repeat: job.repeat.clone(),
+        summary,
+        cleanup,
+    }
+}

@@ -1,0 +1,298 @@
+//! What will be done: flags, the spec's `explore:` section and the defaults, put together and checked.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::args::{ExploreFlags, SpecValues};
+use super::values::{ReportFormat, ReportRequest};
+use super::{Problem, Session};
+use crate::explorer::budget::Limits;
+use crate::explorer::strategy;
+use crate::report::{Console, Destination, Json, Progress, Report, Reports};
+use crate::spec::{ExploreSection, Spec};
+use crate::world::config::RestoreMode;
+
+const DEFAULT_STRATEGY: &str = "dfs";
+const DEFAULT_SEED: u64 = 1;
+
+/// How one spec is explored.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Plan {
+    pub(super) strategy: String,
+    pub(super) seed: u64,
+    pub(super) limits: Limits,
+}
+
+impl Plan {
+    /// A flag beats the spec, which beats the default.
+    pub(super) fn new(flags: &ExploreFlags, section: &ExploreSection) -> Self {
+        let defaults = Limits::default();
+        Self {
+            strategy: flags
+                .strategy
+                .clone()
+                .or_else(|| section.strategy.clone())
+                .unwrap_or_else(|| DEFAULT_STRATEGY.to_owned()),
+            seed: flags.seed.or(section.seed).unwrap_or(DEFAULT_SEED),
+            limits: Limits {
+                max_steps: flags
+                    .max_steps
+                    .or(section.max_steps)
+                    .unwrap_or(defaults.max_steps),
+                max_depth: flags
+                    .max_depth
+                    .or(section.max_depth)
+                    .unwrap_or(defaults.max_depth),
+                coverage_target: flags
+                    .coverage_target
+                    .or(section.coverage_target)
+                    .or(defaults.coverage_target),
+                time_limit: flags
+                    .time_limit
+                    .or(section.time_limit)
+                    .or(defaults.time_limit),
+                fail_fast: flags.fail_fast.or(section.fail_fast).or(defaults.fail_fast),
+                progress_every: flags
+                    .progress_every
+                    .or(section.progress_every)
+                    .unwrap_or(defaults.progress_every),
+            },
+        }
+    }
+
+    /// The plan of this spec, unless it cannot be carried out there.
+    pub(super) fn of(spec: &Spec, flags: &ExploreFlags) -> Result<Self, Problem> {
+        let plan = Self::new(flags, &spec.explore);
+        if spec.world.restore == RestoreMode::None
+            && !strategy::can_do_without_restore(&plan.strategy)
+        {
+            let able: Vec<String> = strategy::NAMES
+                .iter()
+                .filter(|name| strategy::can_do_without_restore(name))
+                .map(|name| format!("`--strategy {name}`"))
+                .collect();
+            return Err(Problem::usage(format!(
+                "strategy `{}` goes back to earlier states, and `{}` says `restore: none`",
+                plan.strategy,
+                spec.path.display()
+            ))
+            .help(format!("use {}, or another `restore:`", able.join(" or "))));
+        }
+        Ok(plan)
+    }
+
+    /// The command that does the same again.
+    pub(super) fn repeat(&self, command: &[String], values: &SpecValues) -> String {
+        let defaults = Limits::default();
+        let limits = &self.limits;
+        let mut words = vec!["venomqa".to_owned()];
+        words.extend(command.iter().map(|word| quoted(word)));
+        let mut flag = |name: &str, value: String| words.extend([name.to_owned(), quoted(&value)]);
+        flag("--strategy", self.strategy.clone());
+        flag("--seed", self.seed.to_string());
+        flag("--max-steps", limits.max_steps.to_string());
+        if limits.max_depth != defaults.max_depth {
+            flag("--max-depth", limits.max_depth.to_string());
+        }
+        if let Some(share) = limits.coverage_target {
+            flag("--coverage-target", share.to_string());
+        }
+        if let Some(time) = limits.time_limit {
+            flag("--time-limit", format!("{}ms", time.as_millis()));
+        }
+        if let Some(url) = &values.base_url {
+            flag("--base-url", url.clone());
+        }
+        for assignment in &values.set {
+            let value = if is_secret(&assignment.name) {
+                "[redacted]"
+            } else {
+                &assignment.value
+            };
+            flag("--set", format!("{}={value}", assignment.name));
+        }
+        if let Some(severity) = limits.fail_fast {
+            words.push(format!("--fail-fast={severity}"));
+        }
+        words.join(" ")
+    }
+}
+
+/// Whether a variable of that name is likely to hold what a report must not show.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    [
+        "token",
+        "secret",
+        "password",
+        "passwd",
+        "key",
+        "auth",
+        "cookie",
+        "credential",
+    ]
+    .iter()
+    .any(|word| name.contains(word))
+}
+
+/// The word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let plain =
+        |character: char| character.is_ascii_alphanumeric() || "-_./:=,%+@".contains(character);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// The reports that were asked for, with their files open: what cannot be written is better known before a run than after
+/// it. The console report goes to standard output unless another one does.
+pub(super) fn reports(
+    session: &Session<'_>,
+    requests: &[ReportRequest],
+) -> Result<Reports, Problem> {
+    let mut reports: Vec<Box<dyn Report>> =
+        vec![Box::new(if session.surroundings.stderr_is_terminal {
+            Progress::bar()
+        } else {
+            Progress::lines(Box::new(io::stderr()))
+        })];
+    let to_stdout = requests
+        .iter()
+        .filter(|request| request.path.is_none())
+        .count();
+    if to_stdout > 1 {
+        return Err(
+            Problem::usage("two reports would be mixed on standard output")
+                .help("give one of them a file: `--report json=PATH`"),
+        );
+    }
+    for (position, request) in requests.iter().enumerate() {
+        if request.path.is_some()
+            && requests[..position]
+                .iter()
+                .any(|earlier| earlier.path == request.path)
+        {
+            return Err(Problem::usage(format!(
+                "two reports would be written to `{}`",
+                request.path.as_deref().unwrap_or(Path::new("-")).display()
+            )));
+        }
+    }
+    // The one that people read comes first: it is shown even if another cannot be written.
+    if to_stdout == 0 {
+        reports.push(console(session));
+    }
+    for request in requests {
+        reports.push(match (request.format, &request.path) {
+            (ReportFormat::Console, None) => console(session),
+            (ReportFormat::Console, Some(path)) => Box::new(Console::to_file(open(path)?)),
+            (ReportFormat::Json, None) => Box::new(Json::new(
+                Destination::stdout(Box::new(io::stdout())),
+                SystemTime::now(),
+            )),
+            (ReportFormat::Json, Some(path)) => Box::new(Json::new(open(path)?, SystemTime::now())),
+        });
+    }
+    Ok(Reports::new(reports))
+}
+
+fn console(session: &Session<'_>) -> Box<dyn Report> {
+    Box::new(Console::new(
+        Box::new(io::stdout()),
+        session.color_stdout,
+        session.surroundings.report_columns(),
+    ))
+}
+
+/// Empties the file, so that an old report is never taken for that of this run.
+fn open(path: &Path) -> Result<Destination, Problem> {
+    let unwritable = |error: io::Error| {
+        Problem::usage(format!(
+            "the report cannot be written to `{}`: {error}",
+            path.display()
+        ))
+    };
+    if let Some(folder) = path.parent()
+        && !folder.as_os_str().is_empty()
+    {
+        std::fs::create_dir_all(folder).map_err(unwritable)?;
+    }
+    let file = File::create(path).map_err(unwritable)?;
+    Ok(Destination::file(path, file))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::values::Assignment;
+    use super::*;
+    use crate::model::Severity;
+
+    #[test]
+    fn a_flag_beats_the_spec_which_beats_the_default() {
+        let section = ExploreSection {
+            strategy: Some("bfs".to_owned()),
+            max_steps: Some(7),
+            seed: Some(3),
+            ..ExploreSection::default()
+        };
+        let flags = ExploreFlags {
+            max_steps: Some(9),
+            fail_fast: Some(Severity::High),
+            ..ExploreFlags::default()
+        };
+        let plan = Plan::new(&flags, &section);
+        assert_eq!(plan.strategy, "bfs");
+        assert_eq!(plan.seed, 3);
+        assert_eq!(
+            plan.limits,
+            Limits {
+                max_steps: 9,
+                fail_fast: Some(Severity::High),
+                ..Limits::default()
+            }
+        );
+    }
+
+    #[test]
+    fn without_flags_and_section_the_defaults_hold() {
+        let plan = Plan::new(&ExploreFlags::default(), &ExploreSection::default());
+        assert_eq!(plan.limits, Limits::default());
+        assert_eq!((plan.strategy.as_str(), plan.seed), ("dfs", 1));
+    }
+
+    #[test]
+    fn the_command_that_repeats_a_run_is_whole_quoted_and_without_secrets() {
+        let flags = ExploreFlags {
+            time_limit: Some(Duration::from_secs(90)),
+            max_depth: Some(4),
+            fail_fast: Some(Severity::Low),
+            ..ExploreFlags::default()
+        };
+        let values = SpecValues {
+            base_url: Some("http://127.0.0.1:8000".to_owned()),
+            set: ["name=it's", "api_token=s3cret"]
+                .map(|text| {
+                    let (name, value) = text.split_once('=').unwrap();
+                    Assignment {
+                        name: name.to_owned(),
+                        value: value.to_owned(),
+                    }
+                })
+                .into(),
+        };
+        let plan = Plan::new(&flags, &ExploreSection::default());
+        assert_eq!(
+            plan.repeat(
+                &["explore".to_owned(), "my specs/a.yaml".to_owned()],
+                &values
+            ),
+            r"venomqa explore 'my specs/a.yaml' --strategy dfs --seed 1 --max-steps 500 --max-depth 4 --time-limit 90000ms --base-url http://127.0.0.1:8000 --set 'name=it'\''s' --set 'api_token=[redacted]' --fail-fast=low"
+        );
+    }
+}

@@ -1,0 +1,69 @@
+//! Signals become the user's wish to stop. Nothing is killed: whatever happens, databases are put back and services
+//! stopped.
+
+use std::io::Write as _;
+
+use super::Problem;
+use crate::interrupt::{Interrupt, Urgency};
+
+/// Turns each signal that asks to stop into a request, for as long as the runtime lives.
+pub(super) fn listen(interrupt: Interrupt) -> Result<(), Problem> {
+    let mut signals = Signals::new()
+        .map_err(|error| Problem::failed(format!("cannot listen for signals: {error}")))?;
+    tokio::spawn(async move {
+        loop {
+            signals.next().await;
+            interrupt.request();
+            let note = match interrupt.urgency() {
+                Urgency::None => continue,
+                Urgency::Soon => {
+                    "  stopping after the request under way; once more, and it is given up"
+                }
+                Urgency::Now => "  giving up the request under way; putting everything back",
+            };
+            // Where nobody reads it, the wish counts all the same.
+            let _ = writeln!(std::io::stderr(), "{note}");
+        }
+    });
+    Ok(())
+}
+
+/// SIGINT (Ctrl-C), SIGTERM, and SIGHUP for a terminal that was closed.
+#[cfg(unix)]
+struct Signals([tokio::signal::unix::Signal; 3]);
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self([
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        ]))
+    }
+
+    async fn next(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+/// Ctrl-C.
+#[cfg(windows)]
+struct Signals(tokio::signal::windows::CtrlC);
+
+#[cfg(windows)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        tokio::signal::windows::ctrl_c().map(Self)
+    }
+
+    async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}
