@@ -430,3 +430,20 @@ fn a_jsonpath_that_does_not_parse_has_its_place() {
         );
     }
 }
+
+#[test]
+fn the_crate_behind_jsonpath_departs_from_the_rfc_where_we_know_it_does() {
+    // RFC 9535 wants the children of one node together: 1, 2, 3, 4. Noticed only where order is compared.
+    let nested = json!({"a": 1, "d": 2, "x": {"a": 3, "d": 4}});
+    let query = JsonPath::parse("$..['a','d']").unwrap();
+    assert_eq!(
+        query.query(&nested),
+        [1, 3, 2, 4].map(Value::from).iter().collect::<Vec<_>>()
+    );
+    // A filter within a filter; RFC 9535 finds [[1,2]] alone.
+    let lists = json!([[1, 2], [0]]);
+    let query = JsonPath::parse("$[?@[?@>1]]").unwrap();
+    assert_eq!(query.query(&lists).len(), 0);
+    // Ill-typed calls are accepted; they find nothing instead of being refused.
+    assert!(JsonPath::parse("$[?length(@.*) > 1]").is_ok());
+}

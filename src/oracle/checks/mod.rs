@@ -114,4 +114,50 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn every_example_of_the_page_is_a_legal_spec() {
+        let page = include_str!("../../../docs/checks.md");
+        let examples: Vec<&str> = page
+            .split("```yaml\n")
+            .skip(1)
+            .map(|rest| rest.split("```").next().unwrap())
+            .collect();
+        assert_eq!(examples.len(), REGISTRY.len() + 1);
+        for example in examples {
+            let mut text =
+                "venomqa: 1\nname: example\nhttp: { base_url: http://127.0.0.1:1 }\n".to_owned();
+            if !example.starts_with("systems:") {
+                text.push_str("systems: { db: { sqlite: shop.db } }\n");
+            }
+            let (top, action) = if example.starts_with("- name:") {
+                ("", example)
+            } else {
+                (example, "")
+            };
+            text.push_str(top);
+            text.push_str(
+                "actions:\n- { name: create, request: { method: POST, path: /carts }, extract: { cart_id: $.cart, order_id: $.order } }\n",
+            );
+            text.push_str(action);
+            let environment = crate::spec::Environment {
+                variable: &|name| (name == "workdir").then(|| ".".to_owned()),
+                overrides: &[],
+                base_url: None,
+                vocabulary: crate::spec::Vocabulary {
+                    strategies: &[],
+                    checks: NAMES,
+                },
+            };
+            let loaded =
+                crate::spec::parse(std::path::Path::new("example.yaml"), &text, &environment);
+            let problems: Vec<&str> = loaded
+                .diagnostics
+                .iter()
+                .filter(|problem| problem.severity == crate::diagnostic::Severity::Error)
+                .map(|problem| problem.message.as_str())
+                .collect();
+            assert!(problems.is_empty(), "{problems:?}\n{text}");
+        }
+    }
 }
