@@ -41,6 +41,8 @@ pub(super) enum Command {
     Init,
     /// Explore the built-in shop and find the bugs planted in it
     Demo(Demo),
+    /// Put databases back that a killed run left changed
+    Restore(Restore),
     /// Print the JSON Schema of the spec, for editors
     Schema,
     /// Print a completion script for a shell
@@ -189,6 +191,19 @@ pub(super) enum Bugs {
     All,
     /// None: the clean twin
     None,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    #[command(flatten)]
+    pub(super) specs: Specs,
+
+    /// A SQLite file to put back, instead of those that specs declare; may be repeated
+    #[arg(long, value_name = "FILE", conflicts_with = "specs", value_hint = ValueHint::FilePath)]
+    pub(super) sqlite: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) values: SpecValues,
 }
 
 #[cfg(test)]

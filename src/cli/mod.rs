@@ -9,6 +9,7 @@ mod exit_code;
 mod explore;
 mod init;
 mod options;
+mod restore;
 mod schema;
 mod session;
 mod signals;
@@ -44,6 +45,7 @@ pub fn run(surroundings: &Surroundings) -> ExitCode {
         Command::Validate(validate) => validate::run(&session, validate),
         Command::Init => init::run(&session),
         Command::Demo(demo) => demo::run(&session, demo),
+        Command::Restore(restore) => restore::run(&session, restore),
         Command::Schema => schema::run(&session),
         Command::Completions { shell } => completions::run(&session, *shell),
     };

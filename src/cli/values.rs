@@ -140,14 +140,16 @@ impl TypedValueParser for StrategyName {
     }
 }
 
-/// `, did you mean ...?`, or nothing where no name is near.
+/// ` (did you mean ...?)`, or nothing where no name is near.
 fn did_you_mean(text: &str, names: &[&str]) -> String {
     names
         .iter()
         .map(|name| (strsim::damerau_levenshtein(text, name), name))
         .filter(|(distance, name)| *distance <= name.len().div_ceil(3))
         .min_by_key(|(distance, _)| *distance)
-        .map_or_else(String::new, |(_, name)| format!(", did you mean `{name}`?"))
+        .map_or_else(String::new, |(_, name)| {
+            format!(" (did you mean `{name}`?)")
+        })
 }
 
 /// `500ms`, `30s`, `5m`, `1h30m`: more than nothing.

@@ -160,10 +160,10 @@ pub enum StopReason {
     },
 }
 
-/// Where the time of a run went. The rest of `total` is the engine itself.
+/// Where the time of a run went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimeSpent {
-    /// From the first step until the last one.
+    /// From the first step until the last one: the next four, and the engine itself.
     pub total: Duration,
     /// Waiting for answers of the service.
     pub http: Duration,
@@ -173,6 +173,14 @@ pub struct TimeSpent {
     pub restore: Duration,
     /// Judging.
     pub oracles: Duration,
-    /// Running violations again, after the walk.
+    /// Running violations again, after the walk: not part of `total`.
     pub confirm: Duration,
+}
+
+impl TimeSpent {
+    /// What is left of `total` for the engine itself: choosing, hashing, recording.
+    pub fn engine(&self) -> Duration {
+        self.total
+            .saturating_sub(self.http + self.journal + self.restore + self.oracles)
+    }
 }

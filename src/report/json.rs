@@ -324,6 +324,7 @@ fn time(time: &TimeSpent) -> Value {
         "journal_ms": milliseconds(time.journal),
         "restore_ms": milliseconds(time.restore),
         "oracles_ms": milliseconds(time.oracles),
+        "engine_ms": milliseconds(time.engine()),
         "confirm_ms": milliseconds(time.confirm),
     })
 }
@@ -369,7 +370,111 @@ fn date(time: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::io;
+    use std::rc::Rc;
+
+    use super::super::sample;
     use super::*;
+
+    /// What was written, for the one who asked for it.
+    #[derive(Clone, Default)]
+    struct Shared(Rc<RefCell<Vec<u8>>>);
+
+    impl io::Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(runs: &[Run]) -> String {
+        let shared = Shared::default();
+        let mut report = Json::new(Destination::stdout(Box::new(shared.clone())), UNIX_EPOCH);
+        for run in runs {
+            report.run(run);
+        }
+        report.finish(1).unwrap();
+        String::from_utf8(shared.0.take()).unwrap()
+    }
+
+    fn found() -> Run {
+        let mut run = sample::run();
+        run.summary.violations.push(sample::refunded_twice());
+        run
+    }
+
+    #[test]
+    fn the_document_has_its_version_and_all_runs() {
+        let document: Value = serde_json::from_str(&written(&[found(), sample::run()])).unwrap();
+        assert_eq!(document["version"], VERSION);
+        assert_eq!(document["started_at"], "1970-01-01T00:00:00Z");
+        assert_eq!(document["exit_code"], 1);
+        assert_eq!(document["runs"][0]["outcome"], "violations");
+        assert_eq!(document["runs"][1]["outcome"], "clean");
+    }
+
+    #[test]
+    fn a_violation_has_its_whole_path_and_its_evidence() {
+        let document: Value = serde_json::from_str(&written(&[found()])).unwrap();
+        let violation = &document["runs"][0]["violations"][0];
+        assert_eq!(violation["confirmation"]["result"], "confirmed");
+        assert_eq!(violation["evidence"]["rows"], json!([[1, 100, 200]]));
+        let step = &violation["path"][1];
+        assert_eq!(step["action"], "refund_order(n=100)");
+        assert_eq!(step["request"]["body"]["json"], json!({ "amount": 100 }));
+        assert_eq!(step["rows"][0]["before"]["refunded"], 0);
+        assert_eq!(step["rows"][0]["after"]["refunded"], 100);
+    }
+
+    #[test]
+    fn credentials_are_redacted() {
+        let text = written(&[found()]);
+        assert!(!text.contains("s3cret"), "{text}");
+        assert!(text.contains(redact::REDACTED));
+    }
+
+    #[test]
+    fn every_field_is_in_the_documentation() {
+        fn names(value: &Value, found: &mut std::collections::BTreeSet<String>) {
+            match value {
+                Value::Object(fields) => {
+                    for (name, value) in fields {
+                        found.insert(name.clone());
+                        // What the service and the spec call things is theirs.
+                        if !["json", "before", "after", "extracted", "statuses"]
+                            .contains(&name.as_str())
+                        {
+                            names(value, found);
+                        }
+                    }
+                }
+                Value::Array(items) => items.iter().for_each(|item| names(item, found)),
+                _ => {}
+            }
+        }
+        let mut failed = sample::run();
+        failed.summary.stop = StopReason::Failed {
+            kind: crate::world::WorldErrorKind::Service,
+            message: "gone".to_owned(),
+            details: Vec::new(),
+            help: None,
+            path: Vec::new(),
+        };
+        let mut fast = sample::run();
+        fast.summary.stop = StopReason::FailFast(Severity::High);
+        let document: Value = serde_json::from_str(&written(&[found(), failed, fast])).unwrap();
+        let mut fields = std::collections::BTreeSet::new();
+        names(&document, &mut fields);
+        let page = include_str!("../../docs/report.md");
+        let missing: Vec<_> = fields
+            .iter()
+            .filter(|name| !page.contains(&format!("`{name}`")))
+            .collect();
+        assert!(missing.is_empty(), "docs/report.md lacks {missing:?}");
+    }
 
     #[test]
     fn dates_are_rfc_3339() {

@@ -9,6 +9,8 @@ mod json;
 mod progress;
 mod redact;
 mod run;
+#[cfg(test)]
+mod sample;
 mod text;
 
 use std::io;

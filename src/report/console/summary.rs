@@ -95,29 +95,27 @@ fn figures(page: &mut Page, run: &Run) {
     page.gap();
 }
 
-/// Total, and the shares. What no part claims is the engine's own.
+/// Walk and confirmation together, and the shares.
 fn time(time: &TimeSpent) -> String {
-    let total = time.total.as_secs_f64();
-    if total <= 0.0 {
+    let whole = time.total + time.confirm;
+    if whole.is_zero() {
         return "none".to_owned();
     }
-    let parts = [
+    let shares: Vec<String> = [
         ("HTTP", time.http),
         ("journal", time.journal),
         ("restore", time.restore),
         ("oracles", time.oracles),
         ("confirm", time.confirm),
-    ];
-    let known: f64 = parts.iter().map(|(_, spent)| spent.as_secs_f64()).sum();
-    let mut shares: Vec<String> = parts
-        .iter()
-        .map(|(name, spent)| format!("{name} {}%", percent(spent.as_secs_f64() / total)))
-        .collect();
-    shares.push(format!(
-        "engine {}%",
-        percent(((total - known) / total).max(0.0))
-    ));
-    format!("{}: {}", text::duration(time.total), shares.join(", "))
+        ("engine", time.engine()),
+    ]
+    .iter()
+    .map(|(name, spent)| {
+        let share = spent.as_secs_f64() / whole.as_secs_f64();
+        format!("{name} {}%", percent(share))
+    })
+    .collect();
+    format!("{}: {}", text::duration(whole), shares.join(", "))
 }
 
 fn actions(page: &mut Page, run: &Run) {

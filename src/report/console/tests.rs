@@ -1,185 +1,12 @@
-use std::sync::Arc;
-use std::time::Duration;
-
-use serde_json::json;
-
 use super::*;
-use crate::explorer::budget::Limits;
-use crate::explorer::event::{ActionSummary, Progress, StopReason, Summary, TimeSpent};
-use crate::model::{
-    Action, ActionId, Body, Cell, Confirmation, Evidence, Finding, InvariantId, Model, OracleId,
-    PathStep, Request, Response, RowChange, RowDelta, Severity, StepRecord, Table, TableId,
-    TableKind, Violation, row_key,
-};
+use crate::explorer::event::{ActionSummary, StopReason};
+use crate::model::ActionId;
 use crate::report::Outcome;
+use crate::report::sample::{refunded_twice, run, seen};
 use crate::world::{Warning, WorldError, WorldErrorKind};
 
 fn plain(run: &Run) -> String {
     anstream::adapter::strip_str(&page(run, 80)).to_string()
-}
-
-fn orders() -> Arc<Table> {
-    Arc::new(Table {
-        id: TableId(1),
-        system: "db".into(),
-        name: "orders".to_owned(),
-        columns: ["id", "status", "total", "refunded"]
-            .map(str::to_owned)
-            .into(),
-        kind: TableKind::Rows,
-        observed: true,
-        ignored_columns: vec![false; 4],
-    })
-}
-
-fn order(status: &str, refunded: i64) -> crate::model::Row {
-    [
-        Cell::Integer(1),
-        Cell::text(status),
-        Cell::Integer(100),
-        Cell::Integer(refunded),
-    ]
-    .into()
-}
-
-fn step(
-    action: u32,
-    target: &str,
-    body: &serde_json::Value,
-    status: u16,
-    answer: &serde_json::Value,
-    rows: (Option<crate::model::Row>, Option<crate::model::Row>),
-) -> PathStep {
-    PathStep {
-        action: ActionId(action),
-        record: Some(Arc::new(StepRecord {
-            request: Request {
-                method: "POST".to_owned(),
-                target: target.to_owned(),
-                headers: vec![("Authorization".to_owned(), "Bearer s3cret".to_owned())],
-                body: Some(body.to_string().into_bytes().into()),
-            },
-            response: Response {
-                status,
-                headers: Vec::new(),
-                body: Body::new(answer.to_string().into_bytes()),
-                duration: Duration::from_millis(2),
-            },
-            extracted: Vec::new(),
-            extract_failures: Vec::new(),
-            rows: RowDelta::new(vec![RowChange {
-                table: orders(),
-                key: row_key([Cell::Integer(1)]),
-                before: rows.0,
-                after: rows.1,
-            }]),
-        })),
-    }
-}
-
-fn refunded_twice() -> Violation {
-    Violation {
-        number: 1,
-        finding: Finding {
-            oracle: OracleId::Invariant(InvariantId(0)),
-            name: "no_over_refund".into(),
-            severity: Severity::Critical,
-            message: "an order was refunded for more than it cost".to_owned(),
-            evidence: Evidence::Rows {
-                columns: ["id", "total", "refunded"].map(str::to_owned).into(),
-                rows: vec![vec![json!(1), json!(100), json!(200)]],
-                total: 1,
-                expected: "no row".to_owned(),
-            },
-        },
-        action: Some(ActionId(1)),
-        first_step: 37,
-        occurrences: 4,
-        path: vec![
-            step(
-                0,
-                "/orders",
-                &json!({ "amount": 100 }),
-                201,
-                &json!({ "id": 1, "total": 100, "note": "a very long note ".repeat(20) }),
-                (None, Some(order("open", 0))),
-            ),
-            step(
-                1,
-                "/orders/1/refund",
-                &json!({ "amount": 100 }),
-                200,
-                &json!({ "refunded": 100 }),
-                (Some(order("open", 0)), Some(order("refunded", 100))),
-            ),
-            step(
-                1,
-                "/orders/1/refund",
-                &json!({ "amount": 100 }),
-                200,
-                &json!({ "refunded": 200 }),
-                (Some(order("refunded", 100)), Some(order("refunded", 200))),
-            ),
-        ],
-        confirmation: Confirmation::Confirmed,
-    }
-}
-
-fn seen(runs: u64, statuses: &[(u16, u64)], new_states: u64) -> ActionSummary {
-    ActionSummary {
-        runs,
-        statuses: statuses.to_vec(),
-        new_states,
-        ..ActionSummary::default()
-    }
-}
-
-fn run() -> Run {
-    let actions = ["create_order", "refund_order(n=100)"].map(Action::named);
-    Run {
-        spec: "specs/shop.yaml".to_owned(),
-        model: Arc::new(Model {
-            name: "shop".to_owned(),
-            actions: actions.into(),
-            ..Model::default()
-        }),
-        strategy: "dfs".to_owned(),
-        seed: 1,
-        limits: Limits::default(),
-        repeat: "venomqa explore specs/shop.yaml --strategy dfs --seed 1 --max-steps 500"
-            .to_owned(),
-        summary: Summary {
-            progress: Progress {
-                step: 40,
-                max_steps: 500,
-                states: 12,
-                coverage: 1.0,
-                violations: 0,
-            },
-            stop: StopReason::Complete {
-                depth_limited: false,
-            },
-            transitions: 40,
-            untried: 0,
-            deepest: 4,
-            unchanged_steps: 3,
-            actions: vec![
-                seen(20, &[(201, 20)], 6),
-                seen(20, &[(200, 12), (409, 8)], 5),
-            ],
-            violations: Vec::new(),
-            warnings: Vec::new(),
-            time: TimeSpent {
-                total: Duration::from_millis(800),
-                http: Duration::from_millis(600),
-                journal: Duration::from_millis(40),
-                restore: Duration::from_millis(80),
-                oracles: Duration::from_millis(40),
-                confirm: Duration::from_millis(8),
-            },
-        },
-        cleanup: None,
-    }
 }
 
 #[test]
@@ -218,8 +45,8 @@ fn a_violation_is_told_as_a_story_that_ends_with_the_rows_that_prove_it() {
       transitions  40 in 40 steps; 3 left the state as it was
       coverage     100%, 2 of 2 actions
       ended        complete: every reachable state within these limits was visited
-      time         800 ms: HTTP 75%, journal 5%, restore 10%, oracles 5%, confirm
-                   1%, engine 4%
+      time         808 ms: HTTP 74%, journal 5%, restore 10%, oracles 5%, confirm
+                   1%, engine 5%
       strategy     dfs, seed 1
       repeat       venomqa explore specs/shop.yaml --strategy dfs --seed 1 --max-steps 500
 
@@ -251,8 +78,8 @@ fn actions_that_never_ran_keep_a_run_from_looking_clean() {
       coverage     50%, 1 of 2 actions
       ended        `--max-steps`: all 500 steps were taken; 7 enabled (state,
                    action) pairs left to try
-      time         800 ms: HTTP 75%, journal 5%, restore 10%, oracles 5%, confirm
-                   1%, engine 4%
+      time         808 ms: HTTP 74%, journal 5%, restore 10%, oracles 5%, confirm
+                   1%, engine 5%
       strategy     dfs, seed 1
       repeat       venomqa explore specs/shop.yaml --strategy dfs --seed 1 --max-steps 500
 

@@ -1,0 +1,88 @@
+//! `venomqa restore`: puts databases back that a killed run left changed.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::args::Restore;
+use super::{ExitCode, Problem, Session, specs};
+use crate::spec::Spec;
+use crate::world::config::EngineConfig;
+use crate::world::system;
+
+pub(super) fn run(session: &Session<'_>, restore: &Restore) -> Result<ExitCode, Problem> {
+    let mut code = ExitCode::Success;
+    for file in &restore.sqlite {
+        if !file.is_file() {
+            return Err(Problem::usage(format!(
+                "there is no file `{}`",
+                file.display()
+            )));
+        }
+        code = code.max(recover(session, file)?);
+    }
+    if !restore.sqlite.is_empty() {
+        return Ok(code);
+    }
+    let paths = specs::find(&restore.specs.specs)?;
+    let loaded = match specs::load(session, &paths, &restore.values) {
+        Ok(loaded) => loaded,
+        Err(code) => return Ok(code),
+    };
+    for spec in &loaded {
+        for system in &spec.world.systems {
+            match place(spec, &system.engine) {
+                Place::File(file) if file.is_file() => {
+                    code = code.max(recover(session, &file)?);
+                }
+                Place::File(file) => {
+                    session.result(&format!("`{}` does not exist: nothing to put back\n", file.display()))?;
+                }
+                Place::OfTheRun => session.result(&format!(
+                    "`{}` of {} is in the folder of a run, which no other run uses: nothing to put back\n",
+                    system.name,
+                    spec.path.display()
+                ))?,
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// Where a system lies.
+enum Place {
+    File(PathBuf),
+    /// In a folder that each run makes anew.
+    OfTheRun,
+}
+
+fn place(spec: &Spec, engine: &EngineConfig) -> Place {
+    let EngineConfig::Sqlite(text) = engine;
+    if text.0.contains("${") {
+        Place::OfTheRun
+    } else {
+        // `./` in the middle of a path says nothing to a reader.
+        let file = spec.world.base_dir.join(&text.0);
+        Place::File(
+            file.components()
+                .filter(|part| !matches!(part, Component::CurDir))
+                .collect(),
+        )
+    }
+}
+
+fn recover(session: &Session<'_>, file: &Path) -> Result<ExitCode, Problem> {
+    match system::recover(file) {
+        Ok(Some(done)) => session.result(&format!("{done}\n"))?,
+        Ok(None) => session.result(&format!(
+            "`{}` holds no journal of a run: nothing to put back\n",
+            file.display()
+        ))?,
+        Err(error) => {
+            session.complain(&error.message, error.help.as_deref());
+            for detail in &error.details {
+                session.note(&format!("  {detail}"));
+            }
+            return Ok(ExitCode::Failed);
+        }
+    }
+    Ok(ExitCode::Success)
+}
