@@ -295,10 +295,11 @@ fn is_closed(error: &reqwest::Error) -> bool {
 
 /// The causes of an error that say something, the outermost first.
 fn in_words(error: &reqwest::Error) -> String {
-    const SAY_NOTHING: [&str; 5] = [
+    const SAY_NOTHING: [&str; 6] = [
         "error sending request",
         "client error (SendRequest)",
         "client error (Connect)",
+        "tcp connect error",
         "request or response body error",
         "error decoding response body",
     ];

@@ -4,7 +4,7 @@
 //! SIGKILL. The service then lives on until somebody stops it; its database is put back by the next run.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -111,7 +111,11 @@ impl Service {
             child,
             log,
             readers,
-            name: program.clone(),
+            // Without its folder, which differs between machines.
+            name: Path::new(program).file_name().map_or_else(
+                || program.clone(),
+                |name| name.to_string_lossy().into_owned(),
+            ),
         })
     }
 
