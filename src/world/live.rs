@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::config::{RestoreMode, SystemConfig, WorldConfig};
-use super::databases::{Change, Databases, identity};
+use super::databases::{Change, Databases};
 use super::exchange::interrupted;
 use super::extract::Extracted;
 use super::guard::{Answer, Guard};
@@ -20,7 +20,7 @@ use super::{Arrival, Observe, Warning, World, WorldError, WorldErrorKind, WorldT
 use crate::expr::Lookup;
 use crate::interrupt::{Interrupt, Urgency};
 use crate::model::{
-    ActionId, Context, Model, RequestTemplate, RowDelta, SqlQuery, StepRecord, Table,
+    ActionId, Context, Digest, Model, RequestTemplate, RowDelta, SqlQuery, StepRecord, Table,
 };
 
 /// A service and the systems under it.
@@ -257,15 +257,15 @@ impl World for LiveWorld {
         let content = self.databases.mark_initial(&self.config.systems).await?;
         let rows = RowDelta::default();
         let observed = self.databases.observe(&context, &rows, None).await?;
-        let identity = identity(&content, &observed);
         let place = Arc::new(Place::new(
             content,
             observed,
-            identity,
+            Digest::default(),
             context.clone(),
             cookies,
             Path::default(),
         ));
+        let identity = place.identity;
         self.initial = Some(place.clone());
         self.stand_at(place.clone());
         Ok(Arrival {
@@ -305,35 +305,34 @@ impl World for LiveWorld {
         let before = Some((&now.context, &*now.observed));
         let observed = self.databases.observe(&next, &change.rows, before).await?;
         self.spent.journal += began.elapsed();
-        let content = change.content.as_ref().unwrap_or(&now.content);
-        let identity = identity(content, &observed);
         let is_safe = declared.request.is_safe();
         if is_safe && change.content.is_none() && *context == now.context {
             now.remember(Answer::new(action, &response));
         }
         let replays = self.config.restore == RestoreMode::Replay;
+        let mut next_place = Place::new(
+            change.content.as_ref().unwrap_or(&now.content).clone(),
+            observed,
+            self.trail_after(&now, action, response.status),
+            next.clone(),
+            cookies,
+            Path::default(),
+        );
+        let identity = next_place.identity;
         let stays = change.content.is_none()
             && next == now.context
             && identity == now.identity
-            && cookies.same(&now.cookies)
+            && next_place.cookies.same(&now.cookies)
             && (is_safe || !replays);
         let place = if stays {
             now
         } else {
-            let path = if replays {
-                now.path
-                    .then(action, response.status, identity, next.clone())
-            } else {
-                Path::default()
-            };
-            Arc::new(Place::new(
-                content.clone(),
-                observed,
-                identity,
-                next.clone(),
-                cookies,
-                path,
-            ))
+            if replays {
+                next_place.path = now
+                    .path
+                    .then(action, response.status, identity, next.clone());
+            }
+            Arc::new(next_place)
         };
         if replays {
             let live = extracted.applied_to(&live);

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cookies::Cookies;
+use super::databases::identity;
 use super::guard::Answer;
 use super::replay::Path;
 use super::system::SystemState;
@@ -21,7 +22,9 @@ pub(super) struct Place {
     pub(super) content: Arc<[SystemState]>,
     /// A digest of each observation query's result.
     pub(super) observed: Arc<[Digest]>,
-    /// What the identity of the state takes from the two.
+    /// Where no rows can be seen: the steps that may have changed something.
+    pub(super) trail: Digest,
+    /// What the identity of the state takes from these.
     pub(super) identity: Digest,
     /// The context here.
     pub(super) context: Context,
@@ -47,15 +50,16 @@ impl Place {
     pub(super) fn new(
         content: Arc<[SystemState]>,
         observed: Arc<[Digest]>,
-        identity: Digest,
+        trail: Digest,
         context: Context,
         cookies: Cookies,
         path: Path,
     ) -> Self {
         Self {
+            identity: identity(&content, &observed, trail),
             content,
             observed,
-            identity,
+            trail,
             context,
             cookies,
             path,

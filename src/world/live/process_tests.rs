@@ -196,6 +196,26 @@ async fn a_path_is_replayed_after_a_restart_and_safe_methods_cost_nothing() {
 }
 
 #[tokio::test]
+async fn without_rows_to_see_every_accepted_step_leads_to_a_state_of_its_own() {
+    let mut world = play(&played(&[])).await;
+    let root = world.begin().await.unwrap();
+    let one = world.act(ADD, &root.context).await.unwrap();
+    let seen = world.act(LIST, &one.context).await.unwrap();
+    assert_eq!(seen.identity, one.identity, "a safe method changes nothing");
+    let unknown = one
+        .context
+        .with(crate::model::VariableId(0), Some(json!(77)));
+    let refused = world.act(SHOW, &unknown).await.unwrap();
+    assert_eq!((refused.status, refused.identity), (404, one.identity));
+    let two = world.act(ADD, &one.context).await.unwrap();
+    assert_ne!(one.identity, two.identity, "`add -> add` must be tried");
+    world.restore(&root.checkpoint).await.unwrap();
+    let again = world.act(ADD, &root.context).await.unwrap();
+    assert_eq!(again.identity, one.identity);
+    world.finish().await.unwrap();
+}
+
+#[tokio::test]
 async fn ids_that_are_new_each_time_are_followed_and_told_once() {
     let mut world = play(&played(&[("RANDOM_IDS", "1")])).await;
     let root = world.begin().await.unwrap();
