@@ -19,12 +19,12 @@ fn orders() -> Arc<Table> {
         id: TableId(1),
         system: "db".into(),
         name: "orders".to_owned(),
-        columns: ["id", "status", "total", "refunded"]
+        columns: ["id", "status", "total", "refunded", "updated_at"]
             .map(str::to_owned)
             .into(),
         kind: TableKind::Rows,
         observed: true,
-        ignored_columns: vec![false; 4],
+        ignored_columns: vec![false, false, false, false, true],
     })
 }
 
@@ -34,6 +34,7 @@ fn order(status: &str, refunded: i64) -> crate::model::Row {
         Cell::text(status),
         Cell::Integer(100),
         Cell::Integer(refunded),
+        Cell::text("2026-11-23"),
     ]
     .into()
 }

@@ -99,7 +99,7 @@ pub(super) fn json(value: &Value, columns: usize) -> String {
         return whole;
     }
     let mut shown = whole;
-    for (text, items) in [(40, 3), (20, 1), (10, 1)] {
+    for (text, items) in [(40, 3), (20, 1), (30, 0), (12, 0)] {
         shown = render(value, text, items);
         if shown.width() <= columns {
             break;
@@ -118,6 +118,9 @@ fn render(value: &Value, text: usize, items: usize) -> String {
             };
             // Beside what JSON must escape, C1 control characters are commands to some terminals.
             printable(&Value::String(shown).to_string())
+        }
+        Value::Array(list) if items == 0 && !list.is_empty() => {
+            format!("[… {}]", count(list.len() as u64, "item"))
         }
         Value::Array(list) => {
             let mut parts: Vec<String> = list
@@ -282,6 +285,15 @@ mod tests {
         assert!(
             shown.contains("… 2 more") || shown.contains("… 4 more"),
             "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_list_folds_before_the_names_after_it_are_cut() {
+        let value = json!({ "id": 1, "lines": [{ "product": 1, "quantity": 100 }], "total": 5 });
+        assert_eq!(
+            json(&value, 50),
+            r#"{"id": 1, "lines": [… 1 item], "total": 5}"#
         );
     }
 

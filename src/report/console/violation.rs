@@ -8,7 +8,7 @@ use super::style::{
     ADDED, BAD, BOLD, CHANGED, DIM, DOUBT, GOOD, Page, REMOVED, paint, severity, status,
 };
 use crate::model::{
-    Body, Cell, Confirmation, Evidence, PathStep, RowChange, StepRecord, Violation,
+    Body, Cell, Confirmation, Evidence, PathStep, Row, RowChange, StepRecord, Violation,
 };
 
 /// Changed rows shown for one step; the JSON report has all.
@@ -135,19 +135,21 @@ fn exchange(page: &mut Page, record: &StepRecord) {
         .map(|bytes| Body::new(bytes.clone()))
         .map(|body| short_body(&body, room.saturating_sub(text::width(&head) + 1)))
         .unwrap_or_default();
-    gutter(page, &format!("{head} {}", paint(DIM, &body)));
+    gutter(page, &with_body(&head, &body));
 
     let response = &record.response;
     let code = response.status.to_string();
     let body = short_body(&response.body, room.saturating_sub(code.len() + 3));
-    gutter(
-        page,
-        &format!(
-            "{DIM}→{DIM:#} {} {}",
-            paint(status(response.status), &code),
-            paint(DIM, &body)
-        ),
-    );
+    let code = paint(status(response.status), &code);
+    gutter(page, &with_body(&format!("{DIM}→{DIM:#} {code}"), &body));
+}
+
+fn with_body(head: &str, body: &str) -> String {
+    if body.is_empty() {
+        head.to_owned()
+    } else {
+        format!("{head} {}", paint(DIM, body))
+    }
 }
 
 /// A body in so many columns; nothing when that is too narrow to say anything.
@@ -186,24 +188,37 @@ fn row_change(page: &mut Page, change: &RowChange, several_systems: bool) {
         )),
         page.room(GUTTER) / 2,
     );
-    let columns = &change.table.columns;
-    let all = |row: &crate::model::Row| -> Vec<String> {
-        columns
+    // Columns that tell no states apart (`ignore_columns`) are dates and the like: noise here. The JSON report
+    // has them.
+    let columns = || {
+        let ignored = change
+            .table
+            .ignored_columns
             .iter()
-            .zip(row.iter())
-            .map(|(column, value)| format!("{} {}", printable(column), cell(value)))
+            .chain(std::iter::repeat(&false));
+        change
+            .table
+            .columns
+            .iter()
+            .zip(ignored)
+            .enumerate()
+            .filter(|(_, (_, ignored))| !**ignored)
+            .map(|(position, (name, _))| (position, printable(name)))
+    };
+    let all = |row: &Row| -> Vec<String> {
+        columns()
+            .filter_map(|(position, column)| Some(format!("{column} {}", cell(row.get(position)?))))
             .collect()
     };
     let (sign, style, parts) = match (&change.before, &change.after) {
         (Some(before), Some(after)) => (
             '~',
             CHANGED,
-            columns
-                .iter()
-                .zip(before.iter().zip(after.iter()))
-                .filter(|(_, (before, after))| before != after)
-                .map(|(column, (before, after))| {
-                    format!("{} {} -> {}", printable(column), cell(before), cell(after))
+            columns()
+                .filter_map(|(position, column)| {
+                    let (before, after) = (before.get(position)?, after.get(position)?);
+                    (before != after)
+                        .then(|| format!("{column} {} -> {}", cell(before), cell(after)))
                 })
                 .collect(),
         ),
@@ -213,6 +228,9 @@ fn row_change(page: &mut Page, change: &RowChange, several_systems: bool) {
     };
     let indent = text::width(&name) + 4;
     let mut lines = wrap(&parts, page.room(GUTTER + indent));
+    if lines.is_empty() {
+        lines.push("only columns of `ignore_columns`".to_owned());
+    }
     if lines.len() > SHOWN_ROW_LINES {
         lines.truncate(SHOWN_ROW_LINES);
         if let Some(line) = lines.last_mut() {
