@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-/// Number of a context variable: its position in [`Model::variables`](super::Model::variables).
+/// Number of a context variable: its position in [`Names::variables`](super::Names::variables).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VariableId(pub u32);
 

@@ -4,7 +4,7 @@
 //! never to the file, because a server that keeps its connection open serves its page cache.
 //!
 //! - [`catalog`] reads the schema, [`journal`] generates the triggers, [`apply`] writes rows, [`sequence`] looks after
-//!   `AUTOINCREMENT`, [`query`] after the queries of the spec, [`verify`] proves restores, [`recover`] undoes a run.
+//!   `AUTOINCREMENT`, [`query`] after the queries of the spec, [`verify`] proves restores, [`mod@recover`] undoes a run.
 //! - Durability: with a rollback journal venomqa's connection syncs as SQLite does by default (`synchronous=FULL`); with
 //!   a write-ahead log `NORMAL` is enough, because a power cut then loses the end of the log, changes and journal alike,
 //!   never one without the other. The journal mode of a database is never changed.
