@@ -140,16 +140,14 @@ fn collect(
     (at == content.len()).then_some(Places(places))
 }
 
+/// `start` is where the first line with content begins, behind its indentation.
 fn literal(source: &str, start: usize, value: &str) -> Option<Places> {
-    let header = start + source.get(start..)?.find('\n')? + 1;
-    let first = source[header..]
-        .lines()
-        .find(|line| !line.trim().is_empty())?;
-    let indent = first.len() - first.trim_start_matches(' ').len();
+    let mut line_start = source.get(..start)?.rfind('\n').map_or(0, |at| at + 1);
+    let indent = start - line_start;
     let mut places = Vec::new();
-    let mut line_start = header;
-    let mut position = 0;
-    for line in value.split_inclusive('\n') {
+    let content = value.trim_start_matches('\n');
+    let mut position = value.len() - content.len();
+    for line in content.split_inclusive('\n') {
         let source_line = source.get(line_start..)?.split_inclusive('\n').next()?;
         let text = line.trim_end_matches('\n');
         if !text.is_empty() {
@@ -211,7 +209,7 @@ mod tests {
         assert_eq!(
             found(
                 source,
-                5..source.len(),
+                9..source.len(),
                 Style::Literal,
                 "SELECT 1\n\nFROM  orders\n",
                 "orders"

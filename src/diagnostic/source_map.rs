@@ -232,6 +232,7 @@ impl Builder {
                 if self.expects_key() {
                     self.key(value.into_owned(), range);
                 } else {
+                    let range = self.without_line_end(range);
                     let node = self.node(range, Kind::Scalar(style_of(style)));
                     self.anchor(anchor, node);
                     self.place(node);
@@ -289,6 +290,12 @@ impl Builder {
                 "remove the tag",
             );
         }
+    }
+
+    /// A block scalar reaches to the next line; nobody wants that underlined.
+    fn without_line_end(&self, range: Range<usize>) -> Range<usize> {
+        let written = self.map.slice(&range).unwrap_or_default();
+        range.start..range.start + written.trim_end_matches(['\n', '\r']).len()
     }
 
     fn node(&mut self, range: Range<usize>, kind: Kind) -> NodeId {

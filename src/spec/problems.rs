@@ -1,5 +1,6 @@
 //! Where the stages of loading put what they find: document paths in, diagnostics with bytes out.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::read::{Mistake, MistakeKind, one_of};
@@ -11,6 +12,8 @@ pub(super) struct Problems {
     list: Vec<Diagnostic>,
     /// Places whose value was not understood. What lies there must not be judged again.
     broken: Vec<Path>,
+    /// Places whose value was replaced after a problem was noted: that it does not fit is no second problem.
+    explained: HashSet<Path>,
 }
 
 impl Problems {
@@ -19,6 +22,7 @@ impl Problems {
             map,
             list,
             broken: Vec::new(),
+            explained: HashSet::new(),
         }
     }
 
@@ -31,6 +35,11 @@ impl Problems {
     pub(super) fn at_value(&mut self, at: &Path, label: &str, diagnostic: Diagnostic) {
         let range = self.map.nearest(at);
         self.add(diagnostic.at(self.map.source(), range, label));
+    }
+
+    /// Whatever is said about the type of the value at a path has its reason in a problem that is noted already.
+    pub(super) fn explain(&mut self, at: &Path) {
+        self.explained.insert(at.clone());
     }
 
     /// Adds a problem of the key at a path.
@@ -88,9 +97,16 @@ impl Problems {
     /// Adds what reading a document type found.
     pub(super) fn mistake(&mut self, mistake: Mistake) {
         let Mistake { at, kind } = mistake;
-        if !matches!(kind, MistakeKind::UnknownKey(_)) {
-            self.broken.push(at.clone());
+        // An unknown key may be what is missed elsewhere, written wrongly.
+        self.broken.push(at.clone());
+        if self.explained.contains(&at) {
+            return;
         }
+        let name = if at.segments().is_empty() {
+            "the spec".to_owned()
+        } else {
+            format!("`{at}`")
+        };
         match kind {
             MistakeKind::UnknownKey(known) => {
                 let key = at.last_key().unwrap_or_default().to_owned();
@@ -109,21 +125,16 @@ impl Problems {
                 );
             }
             MistakeKind::MissingKey(key) => {
-                let what = if at.segments().is_empty() {
-                    "the spec".to_owned()
-                } else {
-                    format!("`{at}`")
-                };
                 self.at_key(
                     &at,
                     &format!("`{key}` belongs here"),
-                    Diagnostic::error(Code::MissingKey, format!("{what} lacks the key `{key}`")),
+                    Diagnostic::error(Code::MissingKey, format!("{name} lacks the key `{key}`")),
                 );
             }
             MistakeKind::WrongType(expected, found) => {
                 let mut diagnostic = Diagnostic::error(
                     Code::WrongType,
-                    format!("`{at}` must be {expected}, not {found}"),
+                    format!("{name} must be {expected}, not {found}"),
                 );
                 if found == "nothing" {
                     diagnostic = diagnostic.help("write a value, or remove the key");
@@ -143,13 +154,13 @@ impl Problems {
                 &format!("expected {expected}"),
                 Diagnostic::error(
                     Code::BadValue,
-                    format!("`{at}` must be {expected}, not {found}"),
+                    format!("{name} must be {expected}, not {found}"),
                 ),
             ),
             MistakeKind::UnknownWord(known, found) => {
                 let mut diagnostic = Diagnostic::error(
                     Code::BadValue,
-                    format!("`{at}` must be {}, not `{found}`", one_of(known)),
+                    format!("{name} must be {}, not `{found}`", one_of(known)),
                 );
                 if let Some(meant) = did_you_mean(&found, known.iter().copied()) {
                     diagnostic = diagnostic.help(format!("did you mean `{meant}`?"));
@@ -159,7 +170,7 @@ impl Problems {
             MistakeKind::Other(message) => self.at_value(
                 &at,
                 "",
-                Diagnostic::error(Code::BadValue, format!("`{at}`: {message}")),
+                Diagnostic::error(Code::BadValue, format!("{name}: {message}")),
             ),
         }
     }

@@ -13,6 +13,11 @@ pub fn schema() -> Value {
     let mut schema = generator.root_schema_for::<Document>();
     RecursiveTransform(without_null).transform(&mut schema);
     schema.insert("title".to_owned(), "venomqa spec".into());
+    // Options in the document, so that their absence is told apart from a wrong value.
+    schema.insert(
+        "required".to_owned(),
+        serde_json::json!(["venomqa", "actions"]),
+    );
     // Keys for anchors to merge from.
     schema.insert(
         "patternProperties".to_owned(),

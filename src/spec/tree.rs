@@ -20,12 +20,14 @@ pub(super) fn tree(
     problems: &mut Problems,
     environment: &Environment<'_>,
 ) -> Option<Value> {
-    let mut yaml = match serde_yaml::from_str::<Loose>(text) {
+    // The parser takes a byte order mark for a document of its own.
+    let mark = text.len() - text.trim_start_matches('\u{feff}').len();
+    let mut yaml = match serde_yaml::from_str::<Loose>(&text[mark..]) {
         Ok(Loose(yaml)) => yaml,
         Err(error) => {
             let at = error
                 .location()
-                .map_or(0, |location| location.index())
+                .map_or(0, |location| mark + location.index())
                 .min(text.len());
             let mut diagnostic = Diagnostic::error(
                 Code::SyntaxError,
@@ -244,6 +246,7 @@ impl Converter<'_> {
                 Diagnostic::error(Code::BadValue, format!("`{number}` is no JSON number"))
                     .help("put it in quotes to make it text"),
             );
+            self.problems.explain(&self.path);
             Value::Null
         })
     }
@@ -288,6 +291,7 @@ impl Converter<'_> {
                 for Unfilled { range, why } in unfilled {
                     self.unfilled(&text, &range, &why);
                 }
+                self.problems.explain(&self.path);
                 Value::String(text)
             }
         }

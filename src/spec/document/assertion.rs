@@ -75,6 +75,24 @@ pub(in crate::spec) struct Written<'d> {
     pub matches: Option<&'d str>,
 }
 
+impl Written<'_> {
+    /// Whether no assertion was written at all.
+    pub(in crate::spec) fn is_nothing(&self) -> bool {
+        let values = [
+            self.equals,
+            self.not_equals,
+            self.at_least,
+            self.at_most,
+            self.contains,
+        ];
+        values.iter().all(Option::is_none)
+            && self.empty.is_none()
+            && self.not_empty.is_none()
+            && self.count.is_none()
+            && self.matches.is_none()
+    }
+}
+
 with_assertions! {
     /// What a result must be; all of the keys must hold.
     Assertions {

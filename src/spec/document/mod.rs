@@ -21,7 +21,7 @@ pub(super) use words::{
 #[serde(deny_unknown_fields)]
 pub(super) struct Document {
     /// Version of the spec format: `1`.
-    #[schemars(required, range(min = 1, max = 1))]
+    #[schemars(range(min = 1, max = 1))]
     pub venomqa: Option<u64>,
     /// Name of the spec in reports. Default: the file name without its ending.
     pub name: Option<String>,
@@ -52,7 +52,7 @@ pub(super) struct Document {
     pub setup: Vec<Setup>,
     /// Everything that can be done.
     #[serde(default)]
-    #[schemars(required, length(min = 1))]
+    #[schemars(length(min = 1))]
     pub actions: Vec<Action>,
     /// Everything that must hold in every state.
     #[serde(default)]

@@ -291,7 +291,7 @@ impl Lowering<'_> {
             for (index, written) in expect.body.iter().enumerate() {
                 let at = section.index(index);
                 let assertions = self.assertions(&at, written.assertions());
-                self.not_nothing(&at, &assertions);
+                self.not_nothing(&at, written.assertions(), false);
                 if let Some(path) = self
                     .compiler
                     .jsonpath(&at.key("jsonpath"), &written.jsonpath)

@@ -69,13 +69,13 @@ impl Lowering<'_> {
             let system = self.system(system, &at);
             assertions.push(Assertion::EqualsSql(self.compiler.sql(&at, text, system)));
         }
-        self.not_nothing(at, &assertions);
+        self.not_nothing(at, written.assertions(), written.equals_sql.is_some());
         Expectation { assertions }
     }
 
     /// Notes an expectation that asks for nothing.
-    pub(super) fn not_nothing(&mut self, at: &Path, assertions: &[Assertion]) {
-        if assertions.is_empty() && !self.compiler.problems.is_broken(at) {
+    pub(super) fn not_nothing(&mut self, at: &Path, written: Written<'_>, equals_sql: bool) {
+        if written.is_nothing() && !equals_sql && !self.compiler.problems.is_broken(at) {
             self.at_key(
                 at,
                 "always true",

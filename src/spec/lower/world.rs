@@ -363,7 +363,9 @@ impl Lowering<'_> {
                     document.explore.strategy.as_deref(),
                     Some("random" | "weighted")
                 );
-                if goes_back && understood {
+                // Without a place to find it, there is no service to talk about yet.
+                let is_known = document.http.base_url.is_some() || self.base_url.is_some();
+                if goes_back && understood && is_known {
                     self.at_key(&Path::root().key("http"), "", no_way_back());
                 }
                 RestoreMode::None
@@ -395,6 +397,9 @@ pub(in crate::spec) fn wrong_url(text: &str) -> Option<String> {
             "the scheme `{}` is not `http` or `https`",
             url.scheme()
         )),
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            Some("it has a user name or a password; send them in `http.headers`".to_owned())
+        }
         Ok(url) if url.query().is_some() || url.fragment().is_some() => {
             Some("it has a query or a fragment".to_owned())
         }
