@@ -172,21 +172,19 @@ pub fn did_you_mean<'c>(
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {
     let lower = word.to_lowercase();
+    let length = word.chars().count();
     candidates
         .into_iter()
         .filter(|candidate| *candidate != word)
-        .map(|candidate| {
-            let distance = strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
-            (distance, candidate)
-        })
-        .filter(|(distance, candidate)| {
+        .filter_map(|candidate| {
+            let other = candidate.chars().count();
             // A third of the letters may be wrong; more than that is another word.
-            *distance
-                <= word
-                    .chars()
-                    .count()
-                    .max(candidate.chars().count())
-                    .div_ceil(3)
+            let allowed = length.max(other).div_ceil(3);
+            if length.abs_diff(other) > allowed {
+                return None;
+            }
+            let distance = strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
+            (distance <= allowed).then_some((distance, candidate))
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)

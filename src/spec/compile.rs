@@ -308,8 +308,8 @@ fn refusal(known: &Known, name: &str, scope: Scope<'_>) -> (String, String, Stri
             "extract it in an earlier entry of `setup`, or define it under `variables`".to_owned(),
         ),
         Scope::Path(parameters) if !parameters.is_empty() || !known.actions.contains_key(name) => {
-            let candidates = known.values().chain(parameters.iter().map(String::as_str));
-            let help = match did_you_mean(name, candidates) {
+            let parameter = did_you_mean(name, parameters.iter().map(String::as_str));
+            let help = match parameter.map(str::to_owned).or_else(|| known.meant(name)) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None if known.parameters.contains(name) => format!(
                     "only other actions have a parameter `{name}`: declare it under `parameters` here as well"
@@ -325,7 +325,7 @@ fn refusal(known: &Known, name: &str, scope: Scope<'_>) -> (String, String, Stri
             ),
         ),
         _ => {
-            let help = match did_you_mean(name, known.values()) {
+            let help = match known.meant(name) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("define it: `variables: {{ {name}: ... }}`"),
             };

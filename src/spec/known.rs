@@ -1,11 +1,13 @@
 //! The names of a spec: constants, extracted values, actions.
 
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 
 use indexmap::{IndexMap, IndexSet};
 use serde_json::Value;
 
 use super::document::Document;
+use crate::diagnostic::did_you_mean;
 
 /// Every name that something in the spec may refer to. Taken from the tree rather than from the document, so that a
 /// mistake in one action does not make its name unknown everywhere else.
@@ -21,6 +23,7 @@ pub(super) struct Known {
     pub actions: IndexMap<String, usize>,
     /// Names of parameters, for help.
     pub parameters: HashSet<String>,
+    meant: RefCell<HashMap<String, Option<String>>>,
 }
 
 impl Known {
@@ -68,12 +71,18 @@ impl Known {
         self.constants.contains_key(name) || self.variables.contains(name)
     }
 
-    /// All names that have a value, for "did you mean".
-    pub(super) fn values(&self) -> impl Iterator<Item = &str> {
-        self.constants
-            .keys()
-            .chain(&self.variables)
-            .map(String::as_str)
+    /// The name with a value that was probably meant. Remembered: the same slip often comes many times, and there may be
+    /// thousands of names.
+    pub(super) fn meant(&self, name: &str) -> Option<String> {
+        if let Some(meant) = self.meant.borrow().get(name) {
+            return meant.clone();
+        }
+        let names = self.constants.keys().chain(&self.variables);
+        let meant = did_you_mean(name, names.map(String::as_str)).map(str::to_owned);
+        self.meant
+            .borrow_mut()
+            .insert(name.to_owned(), meant.clone());
+        meant
     }
 }
 

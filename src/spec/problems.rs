@@ -11,7 +11,9 @@ pub(super) struct Problems {
     map: SourceMap,
     list: Vec<Diagnostic>,
     /// Places whose value was not understood. What lies there must not be judged again.
-    broken: Vec<Path>,
+    broken: HashSet<Path>,
+    /// The same, and everything above them.
+    above_broken: HashSet<Path>,
     /// Places whose value was replaced after a problem was noted: that it does not fit is no second problem.
     explained: HashSet<Path>,
 }
@@ -21,7 +23,8 @@ impl Problems {
         Self {
             map,
             list,
-            broken: Vec::new(),
+            broken: HashSet::new(),
+            above_broken: HashSet::new(),
             explained: HashSet::new(),
         }
     }
@@ -68,9 +71,10 @@ impl Problems {
 
     /// Whether something at, below or above a path was not understood.
     pub(super) fn is_broken(&self, at: &Path) -> bool {
-        self.broken
-            .iter()
-            .any(|broken| broken.is_within(at) || at.is_within(broken))
+        if self.broken.is_empty() {
+            return false;
+        }
+        self.above_broken.contains(at) || above(at).any(|place| self.broken.contains(&place))
     }
 
     /// How many problems there are so far.
@@ -98,7 +102,8 @@ impl Problems {
     pub(super) fn mistake(&mut self, mistake: Mistake) {
         let Mistake { at, kind } = mistake;
         // An unknown key may be what is missed elsewhere, written wrongly.
-        self.broken.push(at.clone());
+        self.broken.insert(at.clone());
+        self.above_broken.extend(above(&at));
         if self.explained.contains(&at) {
             return;
         }
@@ -174,4 +179,15 @@ impl Problems {
             ),
         }
     }
+}
+
+/// A place and everything above it.
+fn above(at: &Path) -> impl Iterator<Item = Path> + use<> {
+    let mut next = Some(at.clone());
+    std::iter::from_fn(move || {
+        let place = next.take()?;
+        let mut parent = place.clone();
+        next = parent.pop().map(|_| parent);
+        Some(place)
+    })
 }

@@ -106,8 +106,8 @@ impl State {
 #[derive(Clone, Copy)]
 enum Trail<'t> {
     Base(&'t Path),
-    Key(&'t Trail<'t>, &'t str),
-    Index(&'t Trail<'t>, usize),
+    Key(&'t Self, &'t str),
+    Index(&'t Self, usize),
 }
 
 impl Trail<'_> {
@@ -116,16 +116,16 @@ impl Trail<'_> {
         let mut trail = self;
         loop {
             match trail {
-                Trail::Base(base) => {
+                Self::Base(base) => {
                     let mut all = base.segments().to_vec();
                     all.extend(segments.into_iter().rev());
                     return all.into();
                 }
-                Trail::Key(parent, key) => {
+                Self::Key(parent, key) => {
                     segments.push(Segment::Key((*key).to_owned()));
                     trail = parent;
                 }
-                Trail::Index(parent, index) => {
+                Self::Index(parent, index) => {
                     segments.push(Segment::Index(*index));
                     trail = parent;
                 }
@@ -466,8 +466,8 @@ mod tests {
         words: Vec<String>,
     }
 
-    fn read_item(json: serde_json::Value) -> (Option<Item>, Vec<String>) {
-        let read = read::<Item>(&json, &Path::root().key("item"), &[]);
+    fn read_item(json: &serde_json::Value) -> (Option<Item>, Vec<String>) {
+        let read = read::<Item>(json, &Path::root().key("item"), &[]);
         let mistakes = read
             .mistakes
             .iter()
@@ -478,7 +478,7 @@ mod tests {
 
     #[test]
     fn every_mistake_of_an_item_is_found_in_one_reading() {
-        let (item, mistakes) = read_item(serde_json::json!({
+        let (item, mistakes) = read_item(&serde_json::json!({
             "name": "a", "count": "three", "conut": 1, "words": ["x", 1, "y", false], "more": 2
         }));
         assert_eq!(item.unwrap().words, ["x", "y"]);
@@ -494,7 +494,7 @@ mod tests {
 
     #[test]
     fn a_key_that_has_the_wrong_type_is_not_also_called_missing() {
-        let (item, mistakes) = read_item(serde_json::json!({ "name": 7 }));
+        let (item, mistakes) = read_item(&serde_json::json!({ "name": 7 }));
         assert_eq!(item, None);
         assert_eq!(
             mistakes,
@@ -504,7 +504,7 @@ mod tests {
 
     #[test]
     fn a_missing_key_and_a_key_with_nothing_behind_it_are_named() {
-        let (item, mistakes) = read_item(serde_json::json!({ "count": null }));
+        let (item, mistakes) = read_item(&serde_json::json!({ "count": null }));
         assert_eq!(item, None);
         assert_eq!(
             mistakes,

@@ -41,7 +41,7 @@ pub(super) fn tree(
             return None;
         }
     };
-    check_merges(&yaml, &mut Path::root(), problems, 0);
+    check_merges(&yaml, &mut Path::root(), problems);
     // One turn merges one level: what is merged may itself have been waiting for a merge.
     for _ in 0..MAX_MERGES {
         if !has_merge(&yaml) {
@@ -87,7 +87,7 @@ fn has_merge(yaml: &Yaml) -> bool {
 }
 
 /// Says where a `<<` has something behind it that cannot be merged.
-fn check_merges(yaml: &Yaml, path: &mut Path, problems: &mut Problems, depth: usize) {
+fn check_merges(yaml: &Yaml, path: &mut Path, problems: &mut Problems) {
     match yaml {
         Yaml::Mapping(mapping) => {
             for (key, value) in mapping {
@@ -108,14 +108,14 @@ fn check_merges(yaml: &Yaml, path: &mut Path, problems: &mut Problems, depth: us
                             .help("write an alias: `<<: *name`"),
                     );
                 }
-                check_merges(value, path, problems, depth + 1);
+                check_merges(value, path, problems);
                 path.pop();
             }
         }
         Yaml::Sequence(items) => {
             for (index, item) in items.iter().enumerate() {
                 path.push(Segment::Index(index));
-                check_merges(item, path, problems, depth + 1);
+                check_merges(item, path, problems);
                 path.pop();
             }
         }
@@ -391,25 +391,24 @@ pub(super) fn apply_overrides(
             .as_ref()
             .map(|variables| variables.keys().cloned().collect())
             .unwrap_or_default();
-        match variables.and_then(|variables| variables.get_mut(name)) {
-            Some(slot) => *slot = scalar(value),
-            None => {
-                let known: Vec<&str> = names.iter().map(String::as_str).collect();
-                let help = match did_you_mean(name, known.iter().copied()) {
-                    Some(meant) => format!("did you mean `{meant}`?"),
-                    None if known.is_empty() => "the spec has no `variables`".to_owned(),
-                    None => format!("the spec has {}", one_of(&known)),
-                };
-                refuse(
-                    &format!("{name}={value}"),
-                    Diagnostic::error(
-                        Code::BadOverride,
-                        format!("the spec has no variable `{name}` to set"),
-                    )
-                    .help(help),
-                );
-            }
+        if let Some(slot) = variables.and_then(|variables| variables.get_mut(name)) {
+            *slot = scalar(value);
+            continue;
         }
+        let known: Vec<&str> = names.iter().map(String::as_str).collect();
+        let help = match did_you_mean(name, known.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None if known.is_empty() => "the spec has no `variables`".to_owned(),
+            None => format!("the spec has {}", one_of(&known)),
+        };
+        refuse(
+            &format!("{name}={value}"),
+            Diagnostic::error(
+                Code::BadOverride,
+                format!("the spec has no variable `{name}` to set"),
+            )
+            .help(help),
+        );
     }
 }
 

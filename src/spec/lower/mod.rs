@@ -116,22 +116,22 @@ impl Lowering<'_> {
         }
         let names: Vec<&str> = self.systems.iter().map(String::as_str).collect();
         match (name, names.as_slice()) {
-            (Some((name, at)), _) => match self.systems.get_index_of(name) {
-                Some(index) => return index,
-                None => {
-                    let help = match did_you_mean(name, names.iter().copied()) {
-                        Some(meant) => format!("did you mean `{meant}`?"),
-                        None if names.is_empty() => "declare it under `systems`".to_owned(),
-                        None => format!("declared are {}", super::read::one_of(&names)),
-                    };
-                    self.at_value(
-                        at,
-                        "no such system",
-                        Diagnostic::error(Code::UnknownSystem, format!("unknown system `{name}`"))
-                            .help(help),
-                    );
+            (Some((name, at)), _) => {
+                if let Some(index) = self.systems.get_index_of(name) {
+                    return index;
                 }
-            },
+                let help = match did_you_mean(name, names.iter().copied()) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None if names.is_empty() => "declare it under `systems`".to_owned(),
+                    None => format!("declared are {}", super::read::one_of(&names)),
+                };
+                self.at_value(
+                    at,
+                    "no such system",
+                    Diagnostic::error(Code::UnknownSystem, format!("unknown system `{name}`"))
+                        .help(help),
+                );
+            }
             (None, [_]) => {}
             (None, []) => self.at_key(
                 used_at,
