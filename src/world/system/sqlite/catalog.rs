@@ -17,6 +17,8 @@ pub(super) struct Catalog {
     pub(super) tables: Vec<Watched>,
     /// `sqlite_sequence`, where a table has an `AUTOINCREMENT` key. Takes no trigger.
     pub(super) sequence: Option<Sequence>,
+    /// Names of views: what a query reads through them is told apart from that.
+    pub(super) views: HashSet<String>,
     /// Tables that no journal can watch, and why. A database that has one is copied as a whole.
     pub(super) unwatchable: Vec<Unwatchable>,
 }
@@ -100,7 +102,9 @@ pub(super) struct Unwatchable {
     pub(super) name: String,
     /// Why it cannot be watched.
     pub(super) reason: String,
-    /// Whether it is read as a whole to identify a state.
+    /// The tables whose rows are its content.
+    pub(super) content: Vec<String>,
+    /// Whether it takes part in the identity of a state.
     pub(super) observed: bool,
 }
 
@@ -132,7 +136,7 @@ impl Catalog {
         let mut catalog = Self::default();
         let mut ignored = HashSet::new();
         for (name, table) in &listed {
-            let owner = shadows.owner(name).unwrap_or(name);
+            let owner = shadows.owners.get(name).unwrap_or(name);
             if any_matches(&config.ignore_tables, name) || any_matches(&config.ignore_tables, owner)
             {
                 ignored.insert(name.clone());
@@ -142,32 +146,28 @@ impl Catalog {
                 .observe_tables
                 .as_ref()
                 .is_none_or(|patterns| any_matches(patterns, name) || any_matches(patterns, owner));
-            let unwatchable = |reason: String| Unwatchable {
+            let unwatchable = |reason: String, content: Vec<String>| Unwatchable {
                 name: name.clone(),
                 reason,
+                content,
                 observed,
             };
-            if table.kind == "virtual" {
-                if let Some(module) = shadows.foreign.get(name) {
-                    catalog.unwatchable.push(unwatchable(format!(
-                        "it is a virtual table of the module `{module}`"
-                    )));
-                }
+            if let Some((reason, content)) = shadows.unwatchable.get(name) {
+                catalog
+                    .unwatchable
+                    .push(unwatchable(reason.clone(), content.clone()));
+            }
+            if table.kind == "virtual" || shadows.untouchable.contains(name) {
                 continue;
             }
             let id = TableId(catalog.tables.len() as u32);
-            let kind = if shadows.internals.contains(name) {
-                TableKind::Sequence
-            } else {
-                TableKind::Rows
-            };
             let describe = |columns: &[String]| {
                 Arc::new(Table {
                     id,
                     system: system.clone(),
                     name: name.clone(),
                     columns: columns.to_vec(),
-                    kind,
+                    kind: TableKind::Rows,
                     observed,
                     ignored_columns: columns
                         .iter()
@@ -179,9 +179,15 @@ impl Catalog {
             };
             match watch(connection, table, id, describe)? {
                 Ok(watched) => catalog.tables.push(watched),
-                Err(reason) => catalog.unwatchable.push(unwatchable(reason)),
+                Err(reason) => catalog
+                    .unwatchable
+                    .push(unwatchable(reason, vec![name.clone()])),
             }
         }
+        catalog.views = connection
+            .prepare("SELECT name FROM sqlite_schema WHERE type = 'view'")?
+            .query_map([], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
         let has_sequence = connection.query_row(
             "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_sequence'",
             [],
@@ -237,17 +243,19 @@ fn list(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Listed>> {
         .collect()
 }
 
-/// Virtual tables keep their content in ordinary tables (their shadow tables), written through SQL that fires triggers.
-/// So the shadow tables of the modules built into SQLite are journalled like any other table.
+/// Virtual tables keep their content in ordinary tables (their shadow tables), which they write through SQL.
+///
+/// Triggers on those of an R-tree are safe. On those of a full-text index they are not: the index writes within a
+/// savepoint callback, a statement that fires a trigger opens a savepoint, and the service would die of the recursion.
+/// So nothing but an R-tree is journalled; other modules may also write past SQL (`sqlite3_blob_write`).
 #[derive(Default)]
 struct Shadows {
     /// Virtual table of each shadow table.
     owners: BTreeMap<String, String>,
-    /// Shadow tables that only index what another one holds: put back, but no part of a state's identity, because
-    /// their content depends on the order in which rows were written.
-    internals: HashSet<String>,
-    /// Virtual tables of other modules, with the module. They may write past SQL (`sqlite3_blob_write`).
-    foreign: BTreeMap<String, String>,
+    /// Tables that must have no trigger.
+    untouchable: HashSet<String>,
+    /// Virtual tables that cannot be watched: why, and the tables that hold their content.
+    unwatchable: BTreeMap<String, (String, Vec<String>)>,
 }
 
 impl Shadows {
@@ -256,48 +264,58 @@ impl Shadows {
         for virtual_table in listed.values().filter(|table| table.kind == "virtual") {
             let name = &virtual_table.name;
             let module = module(&virtual_table.sql).unwrap_or_default();
-            let own: Vec<&String> = listed
+            // Which tables are shadows is known for the modules of this SQLite only; by convention all are named so.
+            let own: Vec<String> = listed
                 .values()
+                .filter(|table| table.kind != "virtual")
                 .filter(|table| {
-                    table.kind == "shadow"
-                        && table
-                            .name
-                            .strip_prefix(name.as_str())
-                            .is_some_and(|rest| rest.starts_with('_'))
+                    table
+                        .name
+                        .strip_prefix(name.as_str())
+                        .is_some_and(|rest| rest.starts_with('_'))
                 })
-                .map(|table| &table.name)
+                .filter(|table| table.kind == "shadow" || !is_built_in(&module))
+                .map(|table| table.name.clone())
                 .collect();
+            shadows
+                .owners
+                .extend(own.iter().map(|table| (table.clone(), name.clone())));
             match module.as_str() {
                 // These hold nothing of their own.
                 "fts5vocab" | "fts4aux" | "fts3tokenize" | "dbstat" => {}
                 "rtree" | "rtree_i32" => {}
                 "fts3" | "fts4" | "fts5" => {
+                    shadows.untouchable.extend(own.iter().cloned());
                     let content = format!("{name}_content");
-                    let complete =
-                        own.contains(&&content) && !virtual_table.sql.contains("contentless");
-                    if complete {
-                        let told = [content, format!("{name}_config")];
-                        shadows.internals.extend(
-                            own.iter()
-                                .filter(|table| !told.contains(table))
-                                .map(|table| (*table).clone()),
-                        );
-                    }
+                    // The texts identify a state; the index over them also depends on the order of the writes. Where
+                    // the texts are not kept, the index has to do.
+                    let told =
+                        if own.contains(&content) && !virtual_table.sql.contains("contentless") {
+                            let config = format!("{name}_config");
+                            own.into_iter()
+                                .filter(|table| *table == content || *table == config)
+                                .collect()
+                        } else {
+                            own
+                        };
+                    let reason = "it is a full-text index".to_owned();
+                    shadows.unwatchable.insert(name.clone(), (reason, told));
                 }
                 _ => {
-                    shadows.foreign.insert(name.clone(), module);
+                    shadows.untouchable.extend(own.iter().cloned());
+                    let reason = format!("it is a virtual table of the module `{module}`");
+                    shadows.unwatchable.insert(name.clone(), (reason, own));
                 }
-            }
-            for table in own {
-                shadows.owners.insert(table.clone(), name.clone());
             }
         }
         shadows
     }
+}
 
-    fn owner(&self, table: &str) -> Option<&String> {
-        self.owners.get(table)
-    }
+fn is_built_in(module: &str) -> bool {
+    ["fts", "rtree", "dbstat"]
+        .iter()
+        .any(|built_in| module.starts_with(built_in))
 }
 
 /// A table with all that is needed to watch it, or the reason why that cannot be done.

@@ -41,14 +41,19 @@ pub(super) fn before_table(id: TableId) -> String {
 pub(super) fn create(connection: &Connection, catalog: &Catalog) -> rusqlite::Result<()> {
     let widest = key_width(catalog);
     connection.execute_batch(&format!(
-        "CREATE TABLE {PREFIX}run (format INTEGER, process INTEGER, version TEXT, started TEXT);
+        "CREATE TABLE {PREFIX}run (format INTEGER, process INTEGER, version TEXT, started TEXT, whole INTEGER);
          CREATE TABLE {PREFIX}tables (id INTEGER PRIMARY KEY, name TEXT, key TEXT, columns TEXT);
          CREATE TABLE {PREFIX}journal (seq INTEGER PRIMARY KEY, tbl, {});",
         key_columns(widest)
     ))?;
     connection.execute(
-        &format!("INSERT INTO {PREFIX}run VALUES (?1, ?2, ?3, datetime('now'))"),
-        (FORMAT, std::process::id(), env!("CARGO_PKG_VERSION")),
+        &format!("INSERT INTO {PREFIX}run VALUES (?1, ?2, ?3, datetime('now'), ?4)"),
+        (
+            FORMAT,
+            std::process::id(),
+            env!("CARGO_PKG_VERSION"),
+            !catalog.unwatchable.is_empty(),
+        ),
     )?;
     if catalog.sequence.is_some() {
         connection.execute_batch(&format!(
@@ -121,6 +126,9 @@ pub(super) fn keys_before(
         .collect()
 }
 
+/// The number of the last entry, 0 where there is none.
+pub(super) const LAST: &str = "SELECT coalesce(max(seq), 0) FROM venomqa_journal";
+
 /// Empties the journal.
 pub(super) const EMPTY: &str = "DELETE FROM venomqa_journal";
 
@@ -187,16 +195,16 @@ fn triggers(watched: &Watched) -> String {
         .collect::<String>();
     let old = touch_one(watched, &keys, "OLD");
     let born = touch_absent(watched, &keys);
-    let moved = keys
-        .iter()
-        .map(|key| format!("NEW.{0} IS NOT OLD.{0} COLLATE BINARY", quoted(key)))
-        .collect::<Vec<_>>()
-        .join(" OR ");
+    // What SQLite calls equal is not always the same: a primary key may change from `a` to `A`, from 1 to 1.0.
+    let moved = match &watched.key {
+        Key::Rowid { name, .. } => format!("WHEN NEW.{0} <> OLD.{0}", quoted(name)),
+        Key::Primary(_) => String::new(),
+    };
     format!(
         "CREATE TRIGGER {PREFIX}{id}_insert BEFORE INSERT ON {table} BEGIN\n{before_insert}END;
          CREATE TRIGGER {PREFIX}{id}_inserted AFTER INSERT ON {table} BEGIN\n{born}END;
          CREATE TRIGGER {PREFIX}{id}_update BEFORE UPDATE ON {table} BEGIN\n{old}{before_update}END;
-         CREATE TRIGGER {PREFIX}{id}_moved AFTER UPDATE ON {table} WHEN {moved} BEGIN\n{born}END;
+         CREATE TRIGGER {PREFIX}{id}_moved AFTER UPDATE ON {table} {moved} BEGIN\n{born}END;
          CREATE TRIGGER {PREFIX}{id}_delete BEFORE DELETE ON {table} BEGIN\n{old}END;"
     )
 }
@@ -336,11 +344,13 @@ fn unknown(watched: &Watched, keys: &[String], row: &str) -> String {
     )
 }
 
-/// When the run began whose journal is in the file.
-pub(super) fn started(connection: &Connection) -> rusqlite::Result<String> {
-    connection.query_row(&format!("SELECT started FROM {PREFIX}run"), [], |row| {
-        row.get(0)
-    })
+/// When the run began whose journal is in the file, and whether the content before it is kept as a whole.
+pub(super) fn started(connection: &Connection) -> rusqlite::Result<(String, bool)> {
+    connection.query_row(
+        &format!("SELECT started, whole FROM {PREFIX}run"),
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
 }
 
 /// Whether a journal is in the file: its format.

@@ -4,7 +4,8 @@
 //! never to the file, because a server that keeps its connection open serves its page cache.
 //!
 //! - [`catalog`] reads the schema, [`journal`] generates the triggers, [`apply`] writes rows, [`sequence`] looks after
-//!   `AUTOINCREMENT`, [`query`] after the queries of the spec, [`verify`] proves restores, [`mod@recover`] undoes a run.
+//!   `AUTOINCREMENT`, [`query`] after the queries of the spec, [`verify`] proves restores, [`mod@recover`] undoes a run,
+//!   [`image`] copies whole databases where a table cannot be journalled.
 //! - Durability: with a rollback journal venomqa's connection syncs as SQLite does by default (`synchronous=FULL`); with
 //!   a write-ahead log `NORMAL` is enough, because a power cut then loses the end of the log, changes and journal alike,
 //!   never one without the other. The journal mode of a database is never changed.
@@ -16,6 +17,7 @@
 mod apply;
 mod catalog;
 mod failure;
+mod image;
 mod journal;
 mod lock;
 mod query;
@@ -43,6 +45,7 @@ use crate::world::{Warning, WorldError, WorldErrorKind};
 use apply::{Scope, Write, fetch, fetch_before, number};
 use catalog::{Catalog, Watched};
 use failure::{LOCK_WAIT, failed};
+use image::KeepError;
 use lock::RunLock;
 use query::Inspector;
 
@@ -81,6 +84,8 @@ struct Run {
     written: Vec<(TableId, RowKey)>,
     /// Said at the next read.
     warnings: Vec<Warning>,
+    /// Where a table cannot be journalled.
+    images: Option<image::Images>,
     inspector: Option<Inspector>,
     _lock: RunLock,
 }
@@ -108,27 +113,15 @@ impl SqliteSystem {
             return Ok(None);
         }
         let lock = RunLock::acquire(&self.path)?;
-        let recovered = recover::recover(&self.connection, &self.path)?
+        let recovered = recover::recover(&mut self.connection, &self.path)?
             .map(|recovered| recovered.describe(&self.path));
         self.refuse_our_names()?;
-        let run = self
-            .create(lock)
-            .map_err(|error| failed(&self.path, "install the journal", &error))?;
-        if let Some(table) = run.catalog.unwatchable.first() {
-            let error = WorldError::new(
-                WorldErrorKind::System,
-                format!(
-                    "the table `{}` of `{}` cannot be watched: {}",
-                    table.name,
-                    self.path.display(),
-                    table.reason
-                ),
-            )
-            .with_help("name it under `ignore_tables` if it does not matter");
-            self.run = Some(run);
-            self.stop()?;
-            return Err(error);
-        }
+        let run = self.create(lock).map_err(|error| match error {
+            KeepError::Sql(error) => failed(&self.path, "install the journal", &error),
+            error @ KeepError::File(_) => {
+                recover::keep_failed(&self.path, "keep the content", &error)
+            }
+        })?;
         self.run = Some(run);
         Ok(recovered)
     }
@@ -157,10 +150,21 @@ impl SqliteSystem {
         }
     }
 
-    fn create(&self, lock: RunLock) -> rusqlite::Result<Run> {
-        let scope = Scope::writing(&self.connection)?;
-        let catalog = Catalog::read(&self.connection, &self.config)?;
+    fn create(&self, lock: RunLock) -> Result<Run, KeepError> {
+        let (scope, catalog) = loop {
+            let catalog = Catalog::read(&self.connection, &self.config)?;
+            let version = number(&self.connection, "PRAGMA data_version")?;
+            if !catalog.unwatchable.is_empty() {
+                image::keep(&self.connection, &self.path)?;
+            }
+            // SQLite copies no database that is being written, so somebody may have come in between.
+            let scope = Scope::writing(&self.connection)?;
+            if number(&self.connection, "PRAGMA data_version")? == version {
+                break (scope, catalog);
+            }
+        };
         journal::create(&self.connection, &catalog)?;
+        let system: Arc<str> = self.config.name.as_str().into();
         let schema = Schema::read(&self.connection)?;
         let mut counters = sequence::Known::default();
         if let Some(sequence) = &catalog.sequence {
@@ -168,6 +172,8 @@ impl SqliteSystem {
         }
         let data_version = number(&self.connection, "PRAGMA data_version")?;
         scope.commit()?;
+        let images = image::Images::begin(&self.connection, &catalog, &system)?;
+        let warnings = self.copies_whole(&catalog, images.as_ref());
         // Enough for every statement of the loop, the queries of the spec included.
         self.connection
             .set_prepared_statement_cache_capacity(catalog.tables.len() * 5 + 256);
@@ -182,10 +188,33 @@ impl SqliteSystem {
             counters,
             snapshot: verify::Snapshot::default(),
             written: Vec::new(),
-            warnings: Vec::new(),
+            warnings,
+            images,
             inspector: None,
             _lock: lock,
         })
+    }
+
+    /// Says so where every state is a copy of the whole database.
+    fn copies_whole(&self, catalog: &Catalog, images: Option<&image::Images>) -> Vec<Warning> {
+        let Some(images) = images else {
+            return Vec::new();
+        };
+        let why = |table: &catalog::Unwatchable| format!("`{}` ({})", table.name, table.reason);
+        let tables: Vec<String> = catalog.unwatchable.iter().map(why).collect();
+        vec![Warning {
+            code: "whole-copies",
+            message: format!(
+                "no journal can watch the table {} of system `{}`: every state is a copy of the whole database, {} KiB",
+                tables.join(", "),
+                self.config.name,
+                images.now.len() / 1024
+            ),
+            help: Some(
+                "name the table under `ignore_tables` if it does not matter, or keep the database small".to_owned(),
+            ),
+            untrusted: false,
+        }]
     }
 
     fn stop(&mut self) -> Result<(), WorldError> {
@@ -194,14 +223,14 @@ impl SqliteSystem {
             return Ok(());
         };
         self.connection.flush_prepared_statement_cache();
-        let recovered = recover::recover(&self.connection, &self.path);
+        let recovered = recover::recover(&mut self.connection, &self.path);
         drop(run);
         recovered.map(drop)
     }
 
-    fn run(&mut self) -> Result<(&Connection, &Path, &mut Run), WorldError> {
+    fn run(&mut self) -> Result<(&mut Connection, &Path, &mut Run), WorldError> {
         match &mut self.run {
-            Some(run) => Ok((&self.connection, &self.path, run)),
+            Some(run) => Ok((&mut self.connection, &self.path, run)),
             None => Err(WorldError::new(
                 WorldErrorKind::System,
                 format!("the journal is not installed in `{}`", self.path.display()),
@@ -212,9 +241,9 @@ impl SqliteSystem {
 
 /// Puts the database in a file back to its content before a run that was killed. `None` where no run has left anything.
 pub(super) fn recover(path: &Path) -> Result<Option<String>, WorldError> {
-    let connection = connect(path)?;
+    let mut connection = connect(path)?;
     let _lock = RunLock::acquire(path)?;
-    Ok(recover::recover(&connection, path)?.map(|recovered| recovered.describe(path)))
+    Ok(recover::recover(&mut connection, path)?.map(|recovered| recovered.describe(path)))
 }
 
 /// A connection that writes what it is told and nothing else: no triggers, foreign keys or checks.
@@ -346,6 +375,9 @@ impl Run {
             let counters = sequence::read(connection, sequence)?;
             self.counters.moved_to(sequence, counters, &mut changes);
         }
+        if let Some(images) = &mut self.images {
+            images.look(connection, &mut changes)?;
+        }
         scope.commit()?;
         self.last_entry = last;
         self.data_version = version;
@@ -393,6 +425,9 @@ impl Run {
         self.data_version = number(connection, "PRAGMA data_version")?;
         self.snapshot = verify::Snapshot::take(connection, &self.catalog)?;
         self.written.clear();
+        if let Some(images) = &mut self.images {
+            images.mark_initial(connection)?;
+        }
         scope.commit()
     }
 
@@ -470,6 +505,25 @@ impl Run {
         Ok(())
     }
 
+    /// [`Run::restore`] where a state is a copy of the whole database. The copy holds the journal of its time.
+    fn put_image(&mut self, connection: &mut Connection, to: &SystemState) -> rusqlite::Result<()> {
+        let Some(images) = &mut self.images else {
+            return Ok(());
+        };
+        let image = to.image.clone().unwrap_or_else(|| images.initial.clone());
+        image::put(connection, &image)?;
+        images.moved_to(image, &to.delta);
+        if let Some(sequence) = &self.catalog.sequence {
+            self.counters.now = self.counters.at(sequence, &to.delta);
+        }
+        self.written.clear();
+        let scope = Scope::reading(connection)?;
+        self.last_entry = number(connection, journal::LAST)?;
+        self.data_version = number(connection, "PRAGMA data_version")?;
+        self.schema.version = number(connection, "PRAGMA schema_version")?;
+        scope.commit()
+    }
+
     /// Rows that somebody wrote since the last read, with what they have to be in `to`. They are put back like the
     /// others, and reported.
     fn strays(
@@ -534,6 +588,9 @@ impl Run {
             && sequence::read(connection, sequence)? != self.counters.at(sequence, delta)
         {
             differences.push("the counters in `sqlite_sequence` differ".to_owned());
+        }
+        if let Some(images) = &self.images {
+            differences.extend(images.compare(connection, delta)?);
         }
         scope.commit()?;
         Ok(differences)
@@ -605,21 +662,25 @@ impl System for SqliteSystem {
             Look::Changes(changes) => RowDelta::new(changes),
             Look::OtherSchema(differences) => return Err(schema_changed(path, differences)),
         };
-        if run.last_entry > PRUNE_WITH_READ {
+        if run.last_entry > PRUNE_WITH_READ && run.images.is_none() {
             run.prune(connection)
                 .map_err(|error| failed(path, "empty the journal", &error))?;
         }
         Ok(Reading {
             delta,
-            image: None,
+            image: run.images.as_ref().map(|images| images.now.clone()),
             warnings: std::mem::take(&mut run.warnings),
         })
     }
 
     async fn restore(&mut self, from: &SystemState, to: &SystemState) -> Result<(), WorldError> {
         let (connection, path, run) = self.run()?;
-        run.restore(connection, &from.delta, &to.delta)
-            .map_err(|error| failed(path, "restore a state", &error))
+        let done = if run.images.is_some() {
+            run.put_image(connection, to)
+        } else {
+            run.restore(connection, &from.delta, &to.delta)
+        };
+        done.map_err(|error| failed(path, "restore a state", &error))
     }
 
     async fn verify(&mut self, state: &SystemState) -> Result<(), WorldError> {

@@ -148,8 +148,10 @@ impl Seen {
         }
         let mut read = Vec::new();
         for name in &self.tables {
-            // These compute from their arguments alone.
-            if matches!(name.as_str(), "json_each" | "json_tree") || name.is_empty() {
+            // The first two compute from their arguments alone; of a view, the tables below are told as well.
+            if matches!(name.as_str(), "json_each" | "json_tree" | "")
+                || catalog.views.contains(name)
+            {
                 continue;
             }
             // Ignored tables, virtual tables, counters: nobody tells when they change.

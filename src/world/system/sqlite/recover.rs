@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use super::apply::Scope;
 use super::catalog::comma;
 use super::failure::failed;
+use super::image;
 use super::journal;
 use super::sequence;
 use super::sql::quoted;
@@ -18,19 +19,22 @@ use crate::world::{WorldError, WorldErrorKind};
 pub(super) struct Recovered {
     /// When the run began that left the journal, in UTC.
     pub(super) started: String,
-    /// How many rows were put back, removed ones included.
-    pub(super) rows: usize,
+    /// How many rows were put back, removed ones included; `None` where the database was put back as a whole.
+    pub(super) rows: Option<usize>,
 }
 
 impl Recovered {
     /// The text for the user.
     pub(super) fn describe(&self, path: &Path) -> String {
+        let what = match self.rows {
+            None => "the whole content".to_owned(),
+            Some(1) => "1 row".to_owned(),
+            Some(rows) => format!("{rows} rows"),
+        };
         format!(
-            "`{}` held the journal of a run of {} UTC that did not end properly: {} {} put back, the journal is removed",
+            "`{}` held the journal of a run of {} UTC that did not end properly: {what} put back, the journal is removed",
             path.display(),
             self.started,
-            self.rows,
-            if self.rows == 1 { "row" } else { "rows" }
         )
     }
 }
@@ -38,13 +42,19 @@ impl Recovered {
 /// Puts the content before the run back and removes the journal, in one transaction. `None` where there is none. The
 /// connection must have triggers, foreign keys and checks off.
 pub(super) fn recover(
-    connection: &Connection,
+    connection: &mut Connection,
     path: &Path,
 ) -> Result<Option<Recovered>, WorldError> {
     let doing = "put the content before the run back";
     let broken = |error: rusqlite::Error| failed(path, doing, &error);
     match journal::format_found(connection).map_err(broken)? {
-        None => return Ok(None),
+        None => {
+            // A run that ended between two of its first or last steps may have left the copy, but changed nothing.
+            image::forget(path).map_err(|error| {
+                keep_failed(path, "remove the copy of its content", &error.into())
+            })?;
+            return Ok(None);
+        }
         Some(journal::FORMAT) => {}
         Some(format) => {
             return Err(WorldError::new(
@@ -58,6 +68,43 @@ pub(super) fn recover(
             .with_help("run `venomqa restore` with the version of venomqa that wrote it"));
         }
     }
+    let (started, whole) = journal::started(connection).map_err(broken)?;
+    connection.flush_prepared_statement_cache();
+    if whole {
+        image::put_kept(connection, path)
+            .and_then(|()| Ok(image::forget(path)?))
+            .map_err(|error| keep_failed(path, doing, &error))?;
+        return Ok(Some(Recovered {
+            started,
+            rows: None,
+        }));
+    }
+    let rows = put_rows_back(connection, path)?;
+    Ok(Some(Recovered {
+        started,
+        rows: Some(rows),
+    }))
+}
+
+/// An error of the copy beside the database.
+pub(super) fn keep_failed(path: &Path, doing: &str, error: &image::KeepError) -> WorldError {
+    match error {
+        image::KeepError::Sql(error) => failed(&image::kept_path(path), doing, error),
+        image::KeepError::File(error) => WorldError::new(
+            WorldErrorKind::System,
+            format!(
+                "cannot {doing}: `{}`: {error}",
+                image::kept_path(path).display()
+            ),
+        )
+        .with_help("the folder of the database must be writable and have room for a copy of it"),
+    }
+}
+
+/// Writes the rows that were touched as they were before, and removes the journal, in one transaction.
+fn put_rows_back(connection: &Connection, path: &Path) -> Result<usize, WorldError> {
+    let broken =
+        |error: rusqlite::Error| failed(path, "put the content before the run back", &error);
     let scope = Scope::writing(connection).map_err(broken)?;
     let tables = recorded(connection).map_err(broken)?;
     let altered = altered(connection, &tables).map_err(broken)?;
@@ -88,11 +135,10 @@ pub(super) fn recover(
         let ignored = unwatched(connection, &tables).map_err(broken)?;
         sequence::recover(connection, &ignored).map_err(broken)?;
     }
-    let started = journal::started(connection).map_err(broken)?;
     connection.flush_prepared_statement_cache();
     journal::drop_all(connection).map_err(broken)?;
     scope.commit().map_err(broken)?;
-    Ok(Some(Recovered { started, rows }))
+    Ok(rows)
 }
 
 /// A table as the journal recorded it.

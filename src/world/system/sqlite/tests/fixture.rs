@@ -28,7 +28,8 @@ pub(super) struct Walk {
     pub(super) system: SqliteSystem,
     pub(super) state: SystemState,
     pub(super) path: PathBuf,
-    pub(super) folder: TempDir,
+    /// Lives as long as the file is needed.
+    pub(super) _folder: TempDir,
 }
 
 pub(super) fn config(path: &std::path::Path) -> SystemConfig {
@@ -84,7 +85,7 @@ impl Walk {
             system,
             state: SystemState::default(),
             path,
-            folder,
+            _folder: folder,
         };
         walk.read();
         walk
@@ -158,7 +159,13 @@ pub(super) fn dump(connection: &Connection) -> String {
                     .iter()
                     .map(|name| format!("\"{}\"", name.replace('"', "\"\""))),
             )
-            .map(|column| format!("typeof({column}) || ':' || quote({column})"))
+            // `quote` would cut a text at its first NUL.
+            .map(|column| {
+                format!(
+                    "typeof({column}) || ':' || CASE typeof({column}) WHEN 'text' THEN hex({column}) \
+                     ELSE quote({column}) END"
+                )
+            })
             .collect();
         let mut rows: Vec<String> = connection
             .prepare(&format!(

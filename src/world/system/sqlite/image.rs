@@ -1,0 +1,282 @@
+//! The fallback for tables that no journal can watch: copies of the whole database, through SQLite's backup.
+//!
+//! Tables end up here that belong to a full-text index or to a virtual table module which is not built into SQLite, that
+//! hide every name of the row number, or that need a function or collation which only the application has. Then every
+//! state carries an image of the database, and a restore costs its size; `ignore_tables` is the way out where the table
+//! does not matter. The rows of all other tables are journalled as always; those of the tables here are known by a hash
+//! of their content.
+//!
+//! An image holds the journal as well, so that going back to a state also goes back to the pre-images known there. The
+//! content before the run is a file of its own beside the database, written before the journal is installed.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use rusqlite::backup::Backup;
+
+use super::apply::cells;
+use super::catalog::Catalog;
+use super::sql::quoted;
+use crate::model::{
+    Cell, Digest, NetDelta, Row, RowChange, RowKey, Table, TableId, TableKind, row_key,
+};
+
+/// What is known while whole copies are taken.
+#[derive(Debug)]
+pub(super) struct Images {
+    tables: Vec<Opaque>,
+    /// The image of the initial state.
+    pub(super) initial: Arc<[u8]>,
+    /// The image at the last read or restore.
+    pub(super) now: Arc<[u8]>,
+}
+
+/// A table known by a hash of its content.
+#[derive(Debug)]
+struct Opaque {
+    table: Arc<Table>,
+    /// Yields what is hashed.
+    queries: Vec<String>,
+    initial: Row,
+    now: Row,
+}
+
+impl Images {
+    /// `None` where the journal can watch every table.
+    pub(super) fn begin(
+        connection: &Connection,
+        catalog: &Catalog,
+        system: &Arc<str>,
+    ) -> rusqlite::Result<Option<Self>> {
+        if catalog.unwatchable.is_empty() {
+            return Ok(None);
+        }
+        let mut tables = Vec::new();
+        for (position, unwatchable) in catalog.unwatchable.iter().enumerate() {
+            // A virtual table that has no tables of its own may keep its content in any other.
+            let all = catalog.tables.iter().map(|watched| &watched.table.name);
+            let told: Vec<&String> = match unwatchable.content.as_slice() {
+                [] => all.collect(),
+                told => told.iter().collect(),
+            };
+            let queries: Vec<String> = told
+                .into_iter()
+                .map(|table| format!("SELECT * FROM {}", quoted(table)))
+                .collect();
+            let content = content(connection, &queries)?;
+            tables.push(Opaque {
+                table: Arc::new(Table {
+                    id: TableId((catalog.tables.len() + 1 + position) as u32),
+                    system: system.clone(),
+                    name: unwatchable.name.clone(),
+                    columns: vec!["content".to_owned()],
+                    kind: TableKind::Rows,
+                    observed: unwatchable.observed,
+                    ignored_columns: vec![false],
+                }),
+                queries,
+                initial: content.clone(),
+                now: content,
+            });
+        }
+        let image = take(connection)?;
+        Ok(Some(Self {
+            tables,
+            initial: image.clone(),
+            now: image,
+        }))
+    }
+
+    /// The content as it is now is that of the initial state.
+    pub(super) fn mark_initial(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        for opaque in &mut self.tables {
+            opaque.initial = content(connection, &opaque.queries)?;
+            opaque.now = opaque.initial.clone();
+        }
+        self.initial = take(connection)?;
+        self.now = self.initial.clone();
+        Ok(())
+    }
+
+    /// Takes an image of the content as it is now, and tells the tables that changed.
+    pub(super) fn look(
+        &mut self,
+        connection: &Connection,
+        changes: &mut Vec<RowChange>,
+    ) -> rusqlite::Result<()> {
+        for opaque in &mut self.tables {
+            let now = content(connection, &opaque.queries)?;
+            if now != opaque.now {
+                changes.push(RowChange {
+                    table: opaque.table.clone(),
+                    key: whole(),
+                    before: Some(std::mem::replace(&mut opaque.now, now.clone())),
+                    after: Some(now),
+                });
+            }
+        }
+        self.now = take(connection)?;
+        Ok(())
+    }
+
+    /// The database holds this image now, that of a state with this net delta.
+    pub(super) fn moved_to(&mut self, image: Arc<[u8]>, delta: &NetDelta) {
+        self.now = image;
+        for opaque in &mut self.tables {
+            opaque.now = opaque.at(delta);
+        }
+    }
+
+    /// The tables whose content is not that of a state.
+    pub(super) fn compare(
+        &self,
+        connection: &Connection,
+        delta: &NetDelta,
+    ) -> rusqlite::Result<Vec<String>> {
+        let mut differences = Vec::new();
+        for opaque in &self.tables {
+            if content(connection, &opaque.queries)? != opaque.at(delta) {
+                differences.push(format!(
+                    "table `{}`: its content differs",
+                    opaque.table.name
+                ));
+            }
+        }
+        Ok(differences)
+    }
+}
+
+impl Opaque {
+    fn at(&self, delta: &NetDelta) -> Row {
+        delta
+            .current(self.table.id, &whole())
+            .and_then(Clone::clone)
+            .unwrap_or_else(|| self.initial.clone())
+    }
+}
+
+/// The key of the one row that stands for a whole table.
+fn whole() -> RowKey {
+    row_key([])
+}
+
+/// A hash of all rows, whatever their order.
+fn content(connection: &Connection, queries: &[String]) -> rusqlite::Result<Row> {
+    let mut sum = 0_u128;
+    for (position, query) in queries.iter().enumerate() {
+        let mut statement = connection.prepare_cached(query)?;
+        let width = statement.column_count();
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next()? {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(&(position as u64).to_le_bytes());
+            for cell in &*cells(row, 0, width)? {
+                cell.hash_into(&mut hasher);
+            }
+            sum = sum.wrapping_add(Digest::from_hash(&hasher.finalize()).0);
+        }
+    }
+    Ok([Cell::Blob(sum.to_le_bytes().as_slice().into())].into())
+}
+
+/// An image of the database as this connection sees it.
+fn take(connection: &Connection) -> rusqlite::Result<Arc<[u8]>> {
+    // By way of memory: a copy is free of the write-ahead log, and `serialize` asks for a connection of one's own.
+    let mut copy = Connection::open_in_memory()?;
+    copy_all(connection, &mut copy)?;
+    let mut image: Arc<[u8]> = (*copy.serialize("main")?).into();
+    // Where the header asks for a write-ahead log, SQLite would look for one beside the memory.
+    if let Some(versions) = Arc::get_mut(&mut image).and_then(|image| image.get_mut(18..20)) {
+        versions.fill(1);
+    }
+    Ok(image)
+}
+
+/// Makes the content of the database that of an image.
+pub(super) fn put(connection: &mut Connection, image: &[u8]) -> rusqlite::Result<()> {
+    let mut copy = Connection::open_in_memory()?;
+    copy.deserialize_read_exact("main", image, image.len(), true)?;
+    copy_all(&copy, connection)
+}
+
+/// Copies a database into another in one transaction. A lock is waited for as long as the connection's busy timeout says.
+fn copy_all(from: &Connection, to: &mut Connection) -> rusqlite::Result<()> {
+    let backup = Backup::new(from, to)?;
+    let began = std::time::Instant::now();
+    loop {
+        match backup.step(-1)? {
+            rusqlite::backup::StepResult::Done => return Ok(()),
+            rusqlite::backup::StepResult::Busy | rusqlite::backup::StepResult::Locked
+                if began.elapsed() > super::failure::LOCK_WAIT =>
+            {
+                return Err(rusqlite::Error::SqliteFailure(
+                    rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
+                    None,
+                ));
+            }
+            _ => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+/// Where the content before the run is kept.
+pub(super) fn kept_path(database: &Path) -> PathBuf {
+    beside(database, ".venomqa-before")
+}
+
+fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(database);
+    name.push(suffix);
+    name.into()
+}
+
+/// Why the content before the run cannot be kept or put back.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum KeepError {
+    /// SQLite says no.
+    #[error(transparent)]
+    Sql(#[from] rusqlite::Error),
+    /// The file system says no.
+    #[error(transparent)]
+    File(#[from] io::Error),
+}
+
+/// Keeps the content as it is now in a file beside the database. It is on the disk, and whole, when this returns.
+pub(super) fn keep(connection: &Connection, database: &Path) -> Result<(), KeepError> {
+    let partial = beside(database, ".venomqa-before.partial");
+    remove(&partial)?;
+    let mut copy = Connection::open(&partial)?;
+    copy_all(connection, &mut copy)?;
+    copy.close().map_err(|(_, error)| error)?;
+    File::open(&partial)?.sync_all()?;
+    fs::rename(&partial, kept_path(database))?;
+    Ok(())
+}
+
+/// Puts the kept content back. The journal, which the kept content knows nothing of, is gone with that.
+pub(super) fn put_kept(connection: &mut Connection, database: &Path) -> Result<(), KeepError> {
+    let kept = Connection::open_with_flags(
+        kept_path(database),
+        rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE,
+    )?;
+    copy_all(&kept, connection)?;
+    Ok(())
+}
+
+/// Removes the files that [`keep`] wrote.
+pub(super) fn forget(database: &Path) -> io::Result<()> {
+    remove(&beside(database, ".venomqa-before.partial"))?;
+    remove(&kept_path(database))
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
