@@ -183,7 +183,7 @@ pub fn did_you_mean<'c>(
             if length.abs_diff(other) > allowed {
                 return None;
             }
-            let distance = strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
+            let distance = strsim::osa_distance(&lower, &candidate.to_lowercase());
             (distance <= allowed).then_some((distance, candidate))
         })
         .min_by_key(|(distance, _)| *distance)
