@@ -51,11 +51,19 @@ pub(super) fn fetch(
     watched: &Watched,
     key: &RowKey,
 ) -> rusqlite::Result<Option<Row>> {
+    Ok(fetch_equal(connection, watched, key)?.filter(|row| has_key(watched, row, key)))
+}
+
+/// The row under a key that SQLite calls equal to this one.
+pub(super) fn fetch_equal(
+    connection: &Connection,
+    watched: &Watched,
+    key: &RowKey,
+) -> rusqlite::Result<Option<Row>> {
     let mut statement = connection.prepare_cached(&watched.statements.fetch)?;
-    let row = one(&mut statement, key, |row| {
+    one(&mut statement, key, |row| {
         cells(row, 0, watched.table.columns.len())
-    })?;
-    Ok(row.filter(|row| has_key(watched, row, key)))
+    })
 }
 
 /// The row under a key as it was before the run. Keys that the journal does not know are as they were: `None`.

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::journal;
 use super::sql::{index_text, module, quoted};
-use crate::model::{Table, TableId, TableKind};
+use crate::model::{Row, RowKey, Table, TableId, TableKind, row_key};
 use crate::world::config::SystemConfig;
 
 /// The tables of a database, as the journal and the restore see them.
@@ -281,9 +281,8 @@ impl Shadows {
                 .owners
                 .extend(own.iter().map(|table| (table.clone(), name.clone())));
             match module.as_str() {
-                // These hold nothing of their own.
-                "fts5vocab" | "fts4aux" | "fts3tokenize" | "dbstat" => {}
-                "rtree" | "rtree_i32" => {}
+                // The first four hold nothing of their own.
+                "fts5vocab" | "fts4aux" | "fts3tokenize" | "dbstat" | "rtree" | "rtree_i32" => {}
                 "fts3" | "fts4" | "fts5" => {
                     shadows.untouchable.extend(own.iter().cloned());
                     let content = format!("{name}_content");
@@ -501,6 +500,16 @@ impl Key {
                 is_column: false,
             } => std::iter::once(name).chain(columns).cloned().collect(),
             _ => columns.to_vec(),
+        }
+    }
+
+    /// The key of a row that was found under an equal one.
+    pub(super) fn of(&self, found_under: &RowKey, row: &Row) -> RowKey {
+        match self {
+            Self::Rowid { .. } => found_under.clone(),
+            Self::Primary(positions) => {
+                row_key(positions.iter().map(|position| row[*position].clone()))
+            }
         }
     }
 

@@ -413,8 +413,11 @@ impl Run {
             self.touched[watched.table.id.0 as usize] = !keys.is_empty();
             let mut rows = HashMap::with_capacity(keys.len());
             for key in keys {
-                let row = fetch(connection, watched, &key)?;
-                rows.insert(key, row);
+                // The row may be there under a key that is equal but not the same, and unknown to the journal.
+                if let Some(row) = apply::fetch_equal(connection, watched, &key)? {
+                    rows.insert(watched.key.of(&key, &row), Some(row));
+                }
+                rows.entry(key).or_insert(None);
             }
             self.initial.insert(watched.table.id, rows);
         }

@@ -202,11 +202,7 @@ pub(super) fn run(
                 statement.raw_bind_parameter(position, Bound(&bindable(value)))?;
             }
         }
-        let columns: Vec<String> = statement
-            .column_names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut found = Vec::new();
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next()? {

@@ -10,7 +10,7 @@ use super::catalog::{Catalog, Key, Watched};
 use crate::model::{NetDelta, Row, RowKey, TableId, brief, row_key};
 
 /// Tables with more rows than this are compared only in the rows that were touched.
-const SMALL: usize = 2_000;
+const SMALL: u32 = 2_000;
 
 /// How many differing rows an error shows.
 const SHOWN: usize = 10;
@@ -97,6 +97,7 @@ impl Snapshot {
 pub(super) type InitialRow<'a> = &'a dyn Fn(&Watched, &RowKey) -> rusqlite::Result<Option<Row>>;
 
 /// What a row must be.
+#[derive(Clone, Copy)]
 enum Expected<'a> {
     Row(&'a Row),
     Initial,
@@ -215,11 +216,11 @@ fn resurrected(
 fn scan(
     connection: &Connection,
     watched: &Watched,
-    limit: usize,
+    limit: u32,
     mut see: impl FnMut(RowKey, Row),
 ) -> rusqlite::Result<bool> {
     let mut statement = connection.prepare_cached(&watched.statements.scan)?;
-    statement.raw_bind_parameter(1, limit as i64 + 1)?;
+    statement.raw_bind_parameter(1, limit + 1)?;
     let mut rows = statement.raw_query();
     let mut count = 0;
     while let Some(row) = rows.next()? {

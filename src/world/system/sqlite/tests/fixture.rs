@@ -179,7 +179,7 @@ pub(super) fn dump(connection: &Connection) -> String {
             .map(Result::unwrap)
             .collect();
         rows.sort();
-        text.push_str(&format!("{table}\n  {}\n", rows.join("\n  ")));
+        text.extend([table.as_str(), "\n  ", &rows.join("\n  "), "\n"]);
     }
     text
 }

@@ -170,7 +170,7 @@ fn ignored_tables_are_left_alone() {
     let schema = "CREATE TABLE items (id INTEGER PRIMARY KEY AUTOINCREMENT, n); CREATE TABLE log (id INTEGER PRIMARY KEY AUTOINCREMENT, x);
         INSERT INTO items (n) VALUES (1)";
     let mut walk = Walk::begin_with("wal", schema, |config| {
-        config.ignore_tables = vec!["l*".to_owned()]
+        config.ignore_tables = vec!["l*".to_owned()];
     });
     let changes =
         walk.act("INSERT INTO log (x) VALUES ('one'), ('two'); INSERT INTO items (n) VALUES (2)");

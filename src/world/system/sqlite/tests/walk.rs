@@ -198,7 +198,7 @@ fn walk(mode: &str, seed: u64, jumps: usize, indexes: &str) {
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))
         .unwrap();
     assert_eq!(integrity, "ok");
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         now(system.uninstall()).unwrap();
     } else {
         drop(system);
