@@ -1,0 +1,94 @@
+//! A look into a SQLite file from outside.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+/// A SQLite file that a service works on.
+#[derive(Clone, Debug)]
+pub(crate) struct Database(PathBuf);
+
+impl Database {
+    pub(crate) fn at(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn open(&self) -> Connection {
+        let connection = Connection::open(&self.0).unwrap();
+        connection
+            .busy_timeout(std::time::Duration::from_secs(10))
+            .unwrap();
+        connection
+    }
+
+    pub(crate) fn execute(&self, sql: &str) {
+        self.open().execute_batch(sql).unwrap();
+    }
+
+    /// One number.
+    pub(crate) fn number(&self, sql: &str) -> i64 {
+        self.open().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// Everything in it, as text: the schema, and every row of every table with its hidden row number, each value with
+    /// its type. `sqlite_sequence` is a table like any other here.
+    pub(crate) fn dump(&self) -> String {
+        let connection = self.open();
+        let mut dump = String::new();
+        for pragma in [
+            "journal_mode",
+            "user_version",
+            "application_id",
+            "page_size",
+        ] {
+            let value: rusqlite::types::Value = connection
+                .pragma_query_value(None, pragma, |row| row.get(0))
+                .unwrap();
+            writeln!(dump, "{pragma} = {value:?}").unwrap();
+        }
+        let schema = rows(
+            &connection,
+            "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name",
+        );
+        writeln!(dump, "{schema}").unwrap();
+        let tables: Vec<String> = connection
+            .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        for table in tables {
+            let quoted = table.replace('"', "\"\"");
+            let has_rowid = connection
+                .prepare(&format!("SELECT rowid FROM \"{quoted}\""))
+                .is_ok();
+            let columns = if has_rowid { "rowid, *" } else { "*" };
+            let content = rows(
+                &connection,
+                &format!("SELECT {columns} FROM \"{quoted}\" ORDER BY 1, 2"),
+            );
+            writeln!(dump, "{table}\n{content}").unwrap();
+        }
+        dump
+    }
+}
+
+fn rows(connection: &Connection, sql: &str) -> String {
+    let mut statement = connection.prepare(sql).unwrap();
+    let width = statement.column_count();
+    let mut lines = String::new();
+    let mut rows = statement.query([]).unwrap();
+    while let Some(row) = rows.next().unwrap() {
+        for column in 0..width {
+            write!(lines, " {:?}", row.get_ref(column).unwrap()).unwrap();
+        }
+        lines.push('\n');
+    }
+    lines
+}

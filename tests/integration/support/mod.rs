@@ -1,0 +1,38 @@
+//! What the tests stand on: a folder and a process for each test, services to explore, and a look into databases.
+
+pub(crate) mod credits;
+mod database;
+mod finished;
+mod process;
+mod running;
+mod sandbox;
+mod server;
+pub(crate) mod store;
+mod wire;
+
+pub(crate) use database::Database;
+pub(crate) use finished::{Finished, violations, warnings, without_times};
+pub(crate) use process::{Kind, service};
+pub(crate) use running::Running;
+pub(crate) use sandbox::Sandbox;
+pub(crate) use server::{Port, Server};
+pub(crate) use store::{JournalMode, Store};
+pub(crate) use wire::{Fault, Wire};
+
+use std::time::{Duration, Instant};
+
+/// Longest wait for anything. Only a test that fails ever waits that long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until something is there. The place of the caller and `what` are in the message when it never is.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
