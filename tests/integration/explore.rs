@@ -1,0 +1,121 @@
+//! The command that must work from a fresh clone.
+
+use regex::Regex;
+
+use crate::support::Sandbox;
+
+#[test]
+fn explore_without_arguments_finds_the_specs_and_the_bugs_in_the_shop() {
+    let sandbox = Sandbox::with_shop();
+    sandbox
+        .venomqa(["explore", "--strategy", "dfs", "--max-steps", "500"])
+        .run()
+        .code(1)
+        .says(&[
+            "no_refund_beyond_the_payment",
+            "more money was refunded than was paid",
+            "violations (",
+        ]);
+}
+
+#[test]
+fn a_spec_in_the_folder_itself_comes_before_the_folder_of_specs() {
+    let sandbox = Sandbox::with_shop();
+    sandbox.write(
+        "venomqa.yaml",
+        &sandbox
+            .read("specs/shop.yaml")
+            .replace("name: shop", "name: corner_shop"),
+    );
+    sandbox
+        .venomqa(["explore", "--max-steps", "5"])
+        .run()
+        .code(0)
+        .says(&["corner_shop"]);
+}
+
+#[test]
+fn every_spec_of_a_folder_is_explored() {
+    let sandbox = Sandbox::with_shop();
+    sandbox.write(
+        "specs/second.yaml",
+        &sandbox
+            .read("specs/shop.yaml")
+            .replace("name: shop", "name: corner_shop"),
+    );
+    let report = sandbox
+        .venomqa(["explore", "--max-steps", "5", "--report", "json"])
+        .run()
+        .code(0)
+        .json();
+    let names: Vec<_> = report["runs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| run["spec"]["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["corner_shop", "shop"]);
+}
+
+#[test]
+fn progress_is_one_line_every_fifty_steps_on_stderr_and_the_report_is_alone_on_stdout() {
+    let sandbox = Sandbox::with_shop();
+    let finished = sandbox
+        .venomqa(["explore", "--max-steps", "500"])
+        .run()
+        .code(1);
+    let line =
+        Regex::new(r"(?m)^  step (\d+)/500 \| states \d+ \| coverage \d+% \| violations \d+$")
+            .unwrap();
+    let steps: Vec<u64> = line
+        .captures_iter(&finished.stderr)
+        .map(|found| found[1].parse().unwrap())
+        .collect();
+    assert_eq!(
+        steps,
+        (1..=10).map(|n| n * 50).collect::<Vec<_>>(),
+        "{finished}"
+    );
+    assert!(!finished.stdout.contains("| coverage"), "{finished}");
+}
+
+#[test]
+fn the_progress_of_a_run_that_ends_between_two_lines_is_told_as_well() {
+    let sandbox = Sandbox::with_shop();
+    sandbox
+        .venomqa(["explore", "--max-steps", "25", "--progress-every", "10"])
+        .run()
+        .complains(&["step 10/25 |", "step 20/25 |", "step 25/25 |"]);
+}
+
+#[test]
+fn neither_colours_nor_cursor_movements_reach_a_pipe() {
+    let sandbox = Sandbox::with_shop();
+    sandbox
+        .venomqa(["explore", "--max-steps", "100"])
+        .env("TERM", "xterm-256color")
+        .run()
+        .never_says("\u{1b}");
+}
+
+#[test]
+fn colours_are_there_for_those_who_ask() {
+    let sandbox = Sandbox::with_shop();
+    let finished = sandbox
+        .venomqa(["explore", "--max-steps", "5", "--color", "always"])
+        .run()
+        .code(0);
+    assert!(finished.stdout.contains("\u{1b}["), "{finished}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let sandbox = Sandbox::with_shop();
+    let finished = sandbox
+        .venomqa(["explore", "--max-steps", "100", "--set", "bugs=none"])
+        .run_unread()
+        .code(0);
+    assert!(!finished.stderr.contains("roken pipe"), "{finished}");
+    assert!(!finished.stderr.contains("panicked"), "{finished}");
+    sandbox.assert_nothing_is_left("a run that nobody read");
+}

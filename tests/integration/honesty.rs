@@ -1,0 +1,145 @@
+//! A run never looks better than it was.
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use serde_json::Value;
+
+use crate::support::{Database, Sandbox, Server};
+
+const SPEC: &str = r#"
+venomqa: 1
+name: lamp
+systems: { db: { sqlite: lamp.db } }
+actions:
+  - name: switch_on
+    request: { method: POST, path: /on }
+    extract: { level: $.level }
+  - name: dim
+    request: { method: POST, path: /dim }
+    preconditions: [switch_on, "level > 5"]
+  - name: knock
+    request: { method: POST, path: /knock }
+  - name: look
+    request: { method: GET, path: / }
+"#;
+
+fn lamp(sandbox: &Sandbox) -> Server {
+    let database = Database::at(sandbox.path("lamp.db"));
+    database.execute("CREATE TABLE lamp (lit INTEGER); INSERT INTO lamp VALUES (0)");
+    Server::start(
+        Router::new()
+            .route("/", get(async || "a lamp"))
+            .route(
+                "/on",
+                post(async move || {
+                    database.execute("UPDATE lamp SET lit = 1");
+                    axum::Json(serde_json::json!({ "level": 3 }))
+                }),
+            )
+            .route("/knock", post(async || StatusCode::NO_CONTENT))
+            .route("/dim", post(async || StatusCode::NO_CONTENT)),
+    )
+}
+
+fn action<'r>(run: &'r Value, name: &str) -> &'r Value {
+    run["actions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|action| action["name"] == name)
+        .unwrap()
+}
+
+#[test]
+fn an_action_that_never_ran_is_named_with_what_kept_it_away_and_spoils_the_clean_pass() {
+    let sandbox = Sandbox::with_spec(SPEC);
+    let server = lamp(&sandbox);
+    sandbox
+        .venomqa(["explore", "--base-url", &server.url()])
+        .run()
+        .code(0)
+        .says(&[
+            "never ran dim `level > 5` was not true",
+            "no violation found in",
+            "but 1 of 4 actions never ran",
+            "complete: every reachable state within these limits was visited",
+        ])
+        .never_says("no violation in");
+    let run = sandbox
+        .venomqa(["explore", "--base-url", &server.url(), "--report", "json"])
+        .run()
+        .code(0)
+        .only_run();
+    assert_eq!(run["outcome"], "incomplete");
+    assert_eq!(action(&run, "dim")["runs"], 0);
+    assert_eq!(run["figures"]["coverage"], 0.75);
+}
+
+#[test]
+fn an_action_that_never_changes_anything_gets_advice_and_a_safe_one_does_not() {
+    let sandbox = Sandbox::with_spec(SPEC);
+    let server = lamp(&sandbox);
+    let run = sandbox
+        .venomqa(["explore", "--base-url", &server.url(), "--report", "json"])
+        .run()
+        .code(0)
+        .only_run();
+    let advice = action(&run, "knock")["advice"].as_str().unwrap();
+    assert!(advice.contains("never changed any state"), "{advice}");
+    assert_eq!(action(&run, "look")["advice"], Value::Null);
+    assert_eq!(action(&run, "switch_on")["advice"], Value::Null);
+}
+
+#[test]
+fn a_service_that_refuses_everything_is_no_clean_pass() {
+    let sandbox = Sandbox::with_spec(
+        "
+venomqa: 1
+actions:
+  - name: enter
+    request: { method: POST, path: /enter }
+restore: replay
+reset: { request: { method: POST, path: / } }
+",
+    );
+    let server = Server::start(
+        Router::new()
+            .route("/", get(async || "ready").post(async || "reset"))
+            .route("/enter", post(async || StatusCode::UNAUTHORIZED)),
+    );
+    let finished = sandbox
+        .venomqa(["explore", "--base-url", &server.url()])
+        .run()
+        .code(0)
+        .says(&["every request was refused"]);
+    assert!(!finished.stdout.contains("no violation in"), "{finished}");
+}
+
+#[test]
+fn what_is_left_to_try_is_counted_when_a_limit_ends_the_run() {
+    let sandbox = Sandbox::with_shop();
+    sandbox
+        .venomqa(["explore", "--max-steps", "20", "--set", "bugs=none"])
+        .run()
+        .code(0)
+        .says(&["`--max-steps`: all 20 steps were taken", "left to try"]);
+}
+
+#[test]
+fn a_500_is_a_violation_although_no_invariant_says_so() {
+    let sandbox = Sandbox::with_spec(SPEC);
+    let database = Database::at(sandbox.path("lamp.db"));
+    database.execute("CREATE TABLE lamp (lit INTEGER)");
+    let server = Server::start(
+        Router::new()
+            .route("/", get(async || "a lamp"))
+            .route("/on", post(async || StatusCode::INTERNAL_SERVER_ERROR))
+            .route("/knock", post(async || StatusCode::NO_CONTENT)),
+    );
+    sandbox
+        .venomqa(["explore", "--base-url", &server.url()])
+        .run()
+        .code(1)
+        .says(&["critical", "server-error", "switch_on"]);
+}

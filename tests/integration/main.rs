@@ -1,0 +1,21 @@
+//! The built program against real services on real SQLite files.
+//!
+//! Each module is a point of what the program promises. `support` holds the folder and process builder, the services and
+//! the look into databases. A test that fails shows the command, its folder, its exit code and all of its output.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what cannot be unwrapped in a test is how the test fails"
+)]
+
+mod explore;
+mod flags;
+mod honesty;
+mod json_report;
+mod leave_no_trace;
+mod misbehaving;
+mod replay;
+mod sessions;
+mod shop;
+mod support;
+mod trust;

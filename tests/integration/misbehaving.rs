@@ -1,0 +1,314 @@
+//! Services, databases and disks that do not do what they should: a clear message, the right exit code, the database as
+//! it was, and no process left behind.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::support::{
+    Database, Fault, Finished, JournalMode, Kind, Sandbox, Server, Store, Wire, service, store,
+};
+
+/// Explores the clean store over a wire that has this fault, and proves that the database is as it was.
+fn explore_over(fault: Fault, spec: &str) -> Finished {
+    let sandbox = Sandbox::with_spec(spec);
+    let store = Store::start(&sandbox, JournalMode::Delete, false);
+    let before = store.dump();
+    let wire = Wire::to(store.port(), fault);
+    let finished = sandbox
+        .venomqa(["explore", "--max-steps", "200", "--base-url", &wire.url()])
+        .run();
+    assert_eq!(before, store.dump(), "after {finished}");
+    finished
+}
+
+#[test]
+fn a_service_that_closes_the_connection_without_an_answer() {
+    explore_over(Fault::Closed, store::SPEC).code(3).says(&[
+        "action `refund`",
+        "no HTTP answer",
+        "the run failed",
+    ]);
+}
+
+#[test]
+fn a_service_that_hangs() {
+    explore_over(Fault::Silence, &store::spec_with_http("timeout: 400ms"))
+        .code(3)
+        .says(&["action `refund`", "no answer within 400ms"]);
+}
+
+#[test]
+fn a_service_that_answers_garbage() {
+    explore_over(Fault::Garbage, store::SPEC)
+        .code(3)
+        .says(&["action `refund`", "no HTTP answer"]);
+}
+
+#[test]
+fn a_service_that_answers_half_a_body() {
+    explore_over(Fault::HalfABody, store::SPEC)
+        .code(3)
+        .says(&["action `refund`", "the answer broke off"]);
+}
+
+#[test]
+fn a_service_that_answers_ten_megabytes() {
+    explore_over(Fault::TenMegabytes, store::SPEC)
+        .code(0)
+        .says(&["no violation"]);
+}
+
+#[test]
+fn a_body_beyond_max_body_is_cut_and_not_kept() {
+    explore_over(Fault::TenMegabytes, &store::spec_with_http("max_body: 1KB")).code(0);
+}
+
+#[test]
+fn an_address_where_nobody_listens() {
+    let sandbox = Sandbox::with_spec(store::SPEC);
+    let database = Store::database(&sandbox, JournalMode::Delete);
+    let before = database.dump();
+    sandbox
+        .venomqa(["explore", "--base-url", "http://127.0.0.1:9"])
+        .run()
+        .code(3)
+        .says(&["nothing answers at `http://127.0.0.1:9/`", "--base-url"]);
+    assert_eq!(before, database.dump());
+}
+
+/// Explores a store that venomqa starts itself, as this kind of service.
+fn explore_started(kind: Kind) -> Finished {
+    let sandbox = Sandbox::with_spec(&store::spec_with_service(&service(kind)));
+    let database = Store::database(&sandbox, JournalMode::Wal);
+    let before = database.dump();
+    let finished = sandbox.venomqa(["explore", "--max-steps", "60"]).run();
+    assert_eq!(before, database.dump(), "after {finished}");
+    finished
+}
+
+#[test]
+fn a_service_that_dies_after_it_has_committed() {
+    explore_started(Kind::DyingStore).code(3).says(&[
+        "action `refund`",
+        "the service was ended by signal",
+        "thread panicked at refunds: index out of bounds",
+    ]);
+}
+
+#[test]
+fn a_service_that_ends_at_once() {
+    explore_started(Kind::ExitsAtOnce).code(3).says(&[
+        "the service exited with code 7 before it was ready",
+        "no licence found, giving up",
+    ]);
+}
+
+#[test]
+fn a_service_that_never_gets_ready() {
+    let section = service(Kind::NeverReady).replace("30s", "300ms");
+    let sandbox = Sandbox::with_spec(&store::spec_with_service(&section));
+    Store::database(&sandbox, JournalMode::Delete);
+    sandbox
+        .venomqa(["explore"])
+        .run()
+        .code(3)
+        .says(&["the service was not ready within 300ms", "service.ready"]);
+}
+
+#[test]
+fn a_service_that_does_not_exist() {
+    let section = "service: { command: [./no-such-program] }\n";
+    let sandbox = Sandbox::with_spec(&store::spec_with_service(section));
+    Store::database(&sandbox, JournalMode::Delete);
+    sandbox
+        .venomqa(["explore"])
+        .run()
+        .code(3)
+        .says(&["cannot start `./no-such-program`"]);
+}
+
+#[test]
+fn a_service_that_does_not_stop_and_has_a_child_is_stopped_with_its_child() {
+    // That no process is left is what `run` of every command in these tests looks at.
+    explore_started(Kind::Stubborn).code(0);
+}
+
+#[test]
+fn a_database_that_somebody_has_locked() {
+    let sandbox = Sandbox::with_spec(store::SPEC);
+    let store = Store::start(&sandbox, JournalMode::Delete, false);
+    let before = store.dump();
+    let holder = Database::at(sandbox.path("store.db")).open();
+    holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let finished = sandbox
+        .venomqa(["explore", "--base-url", &store.url()])
+        .run()
+        .code(3)
+        .says(&["store.db", "locked"]);
+    holder.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(before, store.dump(), "after {finished}");
+}
+
+#[test]
+fn a_database_that_may_not_be_written() {
+    let sandbox = Sandbox::with_spec(store::SPEC);
+    let store = Store::start(&sandbox, JournalMode::Delete, false);
+    let before = store.dump();
+    let path = sandbox.path("store.db");
+    let change = |mode| {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    change(0o444);
+    if std::fs::File::options().append(true).open(&path).is_ok() {
+        // To root no file is read-only. Then an immutable database takes its place: one that is no database at all.
+        change(0o644);
+        std::fs::rename(&path, sandbox.path("moved.db")).unwrap();
+        std::fs::write(&path, "this is no database, whatever its name says").unwrap();
+        sandbox
+            .venomqa(["explore", "--base-url", &store.url()])
+            .run()
+            .code(3)
+            .says(&["store.db", "is not a SQLite database"]);
+        std::fs::rename(sandbox.path("moved.db"), &path).unwrap();
+    } else {
+        sandbox
+            .venomqa(["explore", "--base-url", &store.url()])
+            .run()
+            .code(3)
+            .says(&["store.db", "readonly"]);
+        change(0o644);
+    }
+    assert_eq!(before, store.dump());
+}
+
+#[test]
+fn a_database_that_is_not_there() {
+    let sandbox = Sandbox::with_spec(store::SPEC);
+    let server = Server::start(axum::Router::new());
+    sandbox
+        .venomqa(["explore", "--base-url", &server.url()])
+        .run()
+        .code(3)
+        .says(&["store.db"]);
+    assert!(
+        !sandbox.path("store.db").exists(),
+        "it was created by accident"
+    );
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_disk_that_is_full_does_not_keep_the_other_reports_from_being_written() {
+    let sandbox = Sandbox::with_spec(store::SPEC);
+    let store = Store::start(&sandbox, JournalMode::Delete, true);
+    let before = store.dump();
+    let finished = sandbox
+        .venomqa([
+            "explore",
+            "--strategy",
+            "bfs",
+            "--max-steps",
+            "60",
+            "--base-url",
+            &store.url(),
+            "--report",
+            "json=/dev/full",
+            "--report",
+            "console",
+        ])
+        .run()
+        .code(3)
+        .complains(&["/dev/full", "No space left on device"])
+        .says(&[store::BUG]);
+    assert_eq!(before, store.dump(), "after {finished}");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_known_before_anything_is_started() {
+    let sandbox = Sandbox::with_spec(store::SPEC);
+    sandbox.write("no", "a file where a folder would have to be");
+    let store = Store::start(&sandbox, JournalMode::Delete, true);
+    let before = store.dump();
+    let finished = sandbox
+        .venomqa([
+            "explore",
+            "--base-url",
+            &store.url(),
+            "--report",
+            "json=no/such/folder/report.json",
+        ])
+        .run()
+        .code(2)
+        .complains(&["the report cannot be written to `no/such/folder/report.json`"]);
+    assert!(!finished.stderr.contains("step "), "{finished}");
+    assert_eq!(before, store.dump(), "after {finished}");
+}
+
+#[test]
+fn a_setup_that_is_refused_ends_the_run_with_the_answer() {
+    let spec = store::SPEC.replace(
+        "setup:\n",
+        "setup:\n  - request: { method: POST, path: \"/orders/3/refunds\", json: { amount: 1000 } }\n",
+    );
+    let sandbox = Sandbox::with_spec(&spec);
+    let store = Store::start(&sandbox, JournalMode::Delete, false);
+    let before = store.dump();
+    sandbox
+        .venomqa(["explore", "--base-url", &store.url()])
+        .run()
+        .code(3)
+        .says(&[
+            "setup request 1: `POST /orders/3/refunds`: expected a 2xx answer, got 409",
+            r#"{"refused":1000}"#,
+        ]);
+    assert_eq!(before, store.dump());
+}
+
+#[test]
+fn a_table_that_is_created_during_the_run_ends_it() {
+    use axum::http::StatusCode;
+    use axum::routing::{get, post};
+
+    let sandbox = Sandbox::with_spec(
+        "
+venomqa: 1
+systems: { db: { sqlite: migrated.db } }
+actions:
+  - name: write
+    request: { method: POST, path: /write }
+  - name: migrate
+    request: { method: POST, path: /migrate }
+    preconditions: [write]
+",
+    );
+    let database = Database::at(sandbox.path("migrated.db"));
+    database.execute("CREATE TABLE items (id INTEGER PRIMARY KEY); INSERT INTO items VALUES (5)");
+    let execute = |sql: &'static str| {
+        let database = database.clone();
+        post(async move || {
+            database.execute(sql);
+            StatusCode::NO_CONTENT
+        })
+    };
+    let server = Server::start(
+        axum::Router::new()
+            .route("/", get(async || "ready"))
+            .route("/write", execute("INSERT INTO items DEFAULT VALUES"))
+            .route(
+                "/migrate",
+                execute("CREATE TABLE IF NOT EXISTS more (id INTEGER PRIMARY KEY)"),
+            ),
+    );
+    sandbox
+        .venomqa(["explore", "--base-url", &server.url()])
+        .run()
+        .code(3)
+        .says(&["schema", "the run failed"]);
+    assert_eq!(
+        database.number("SELECT group_concat(id) = '5' FROM items"),
+        1
+    );
+    assert_eq!(
+        database.number("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'venomqa%'"),
+        0
+    );
+}
