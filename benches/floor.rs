@@ -38,8 +38,7 @@ fn main() {
         return runtime.block_on(serve(port, Path::new(db)));
     }
     let steps = std::env::args()
-        .filter_map(|argument| argument.parse().ok())
-        .next()
+        .find_map(|argument| argument.parse().ok())
         .unwrap_or(500);
     // The floor's client is made before any of venomqa's.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -158,8 +157,8 @@ invariants:
   - {{ name: no_negative_count, sql: SELECT * FROM kinds WHERE hits < 0 }}
 actions:
 ",
-        program = std::env::current_exe().expect("a path"),
-        db = folder.join("notes.db"),
+        program = std::env::current_exe().expect("a path").to_string_lossy(),
+        db = folder.join("notes.db").to_string_lossy(),
     );
     for kind in 1..=30 {
         // Writing to a string cannot fail.

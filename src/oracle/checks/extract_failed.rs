@@ -7,7 +7,7 @@ use super::{Ask, Check, No};
 
 pub(super) const CHECK: Check = Check {
     name: "extract-failed",
-    severity: Severity::Medium,
+    severity: Some(Severity::Medium),
     unless: &[],
     ask: Ask::Step(judge),
 };

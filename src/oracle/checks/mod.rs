@@ -2,11 +2,13 @@
 
 mod extract_failed;
 mod probe_wrote;
+mod rejected_but_wrote;
+mod safe_method_wrote;
 mod server_error;
 mod unexpected_body;
 mod unexpected_status;
 
-use crate::model::{Action, Severity, StepRecord};
+use crate::model::{Action, Evidence, Severity, StepRecord};
 
 use super::No;
 
@@ -17,6 +19,8 @@ const REGISTRY: &[Check] = &[
     unexpected_body::CHECK,
     extract_failed::CHECK,
     probe_wrote::CHECK,
+    safe_method_wrote::CHECK,
+    rejected_but_wrote::CHECK,
 ];
 
 /// Names of all checks, in the order of the registry.
@@ -35,8 +39,8 @@ pub const NAMES: &[&str] = &{
 pub(super) struct Check {
     /// What the spec and reports call it.
     pub(super) name: &'static str,
-    /// How bad its violations are unless the spec says otherwise.
-    pub(super) severity: Severity,
+    /// How bad its violations are unless the spec says otherwise; `None` where it is off unless the spec names it.
+    pub(super) severity: Option<Severity>,
     /// Checks whose `no` about the same step says it all, so that this one keeps silent.
     pub(super) unless: &'static [&'static str],
     /// When it is asked, and what.
@@ -64,16 +68,39 @@ pub(super) struct Active {
     pub(super) severity: Severity,
 }
 
+/// The `no` of a check that looks at changed rows of observed tables, where there are any.
+fn wrote(record: &StepRecord, say: impl Fn(&str) -> String) -> Option<No> {
+    let rows: Vec<_> = record
+        .rows
+        .rows()
+        .filter(|change| change.table.observed)
+        .map(|change| {
+            let key: Vec<_> = change.key.iter().map(ToString::to_string).collect();
+            format!("{}[{}]", change.table.name, key.join(", "))
+        })
+        .collect();
+    let count = match rows.len() {
+        0 => return None,
+        1 => "1 row".to_owned(),
+        count => format!("{count} rows"),
+    };
+    Some(No {
+        message: say(&count),
+        evidence: Evidence::Values {
+            expected: "no changed row".to_owned(),
+            actual: rows.join(", "),
+        },
+    })
+}
+
 /// The checks that are not `off`, with the severities of the spec.
 pub(super) fn active(settings: &indexmap::IndexMap<String, Option<Severity>>) -> Vec<Active> {
     REGISTRY
         .iter()
         .enumerate()
         .filter_map(|(number, check)| {
-            let severity = match settings.get(check.name) {
-                Some(setting) => (*setting)?,
-                None => check.severity,
-            };
+            let setting = settings.get(check.name).copied();
+            let severity = setting.unwrap_or(check.severity)?;
             Some(Active {
                 number: number as u32,
                 check: *check,
@@ -95,7 +122,10 @@ mod tests {
                 .split_once(&format!("\n## {}\n", check.name))
                 .unwrap_or_else(|| panic!("docs/checks.md has no section `{}`", check.name));
             let section = section.split("\n## ").next().unwrap();
-            let severity = format!("Default severity: {}.", check.severity);
+            let severity = check.severity.map_or_else(
+                || "Off unless the spec names it.".to_owned(),
+                |severity| format!("Default severity: {severity}."),
+            );
             assert!(section.contains(&severity), "{}: {severity}", check.name);
         }
         let sections = page.matches("\n## ").count();

@@ -6,7 +6,7 @@ use super::{Ask, Check};
 
 pub(super) const CHECK: Check = Check {
     name: "probe-wrote",
-    severity: Severity::Medium,
+    severity: Some(Severity::Medium),
     unless: &[],
     ask: Ask::Probe,
 };

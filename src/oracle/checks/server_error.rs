@@ -7,7 +7,7 @@ use super::{Ask, Check, No};
 
 pub(super) const CHECK: Check = Check {
     name: "server-error",
-    severity: Severity::Critical,
+    severity: Some(Severity::Critical),
     unless: &[],
     ask: Ask::Step(judge),
 };

@@ -7,7 +7,7 @@ use super::{Ask, Check};
 
 pub(super) const CHECK: Check = Check {
     name: "unexpected-body",
-    severity: Severity::High,
+    severity: Some(Severity::High),
     unless: &["server-error", "unexpected-status"],
     ask: Ask::Body,
 };

@@ -7,7 +7,7 @@ use super::{Ask, Check, No};
 
 pub(super) const CHECK: Check = Check {
     name: "unexpected-status",
-    severity: Severity::High,
+    severity: Some(Severity::High),
     unless: &["server-error"],
     ask: Ask::Step(judge),
 };

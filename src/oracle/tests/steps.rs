@@ -86,6 +86,51 @@ fn checks_can_be_turned_off_or_take_another_severity() {
     assert_eq!(finding.severity, Severity::Low);
 }
 
+/// The answer of a step that inserted a row.
+fn wrote(status: u16, observed: bool) -> StepRecord {
+    let mut orders = Arc::into_inner(table(0, "orders")).unwrap();
+    orders.observed = observed;
+    StepRecord {
+        rows: RowDelta::new(vec![inserted(&Arc::new(orders))]),
+        ..answer(status, "")
+    }
+}
+
+#[test]
+fn a_safe_method_that_wrote_is_a_finding_where_the_spec_asks_for_it() {
+    let on: &[(&str, Option<Severity>)] = &[("safe-method-wrote", Some(Severity::High))];
+    let ask = |action, record| findings(action, record, on);
+    let found = ask(Action::named("list"), wrote(200, true));
+    assert_eq!(names(&found), ["safe-method-wrote"]);
+    assert_eq!(
+        found[0].message,
+        "`list` is a GET, which must not change anything, but it changed 1 row"
+    );
+    assert_eq!(found[0].severity, Severity::High);
+    assert!(ask(Action::named("list"), answer(200, "")).is_empty());
+    assert!(ask(Action::named("list"), wrote(200, false)).is_empty());
+    let mut post = Action::named("pay");
+    post.request.method = "POST".to_owned();
+    assert!(ask(post, wrote(200, true)).is_empty());
+    assert!(findings(Action::named("list"), wrote(200, true), &[]).is_empty());
+}
+
+#[test]
+fn a_refusal_that_wrote_is_a_finding_where_the_spec_asks_for_it() {
+    let on: &[(&str, Option<Severity>)] = &[("rejected-but-wrote", Some(Severity::Medium))];
+    let ask = |record| findings(Action::named("pay"), record, on);
+    let found = ask(wrote(409, true));
+    assert_eq!(
+        found[0].message,
+        "`pay` was refused with 409, but it changed 1 row"
+    );
+    assert_eq!(actual(&found[0]), "orders[1]");
+    assert!(ask(wrote(201, true)).is_empty());
+    assert!(ask(answer(409, "")).is_empty());
+    assert!(ask(wrote(409, false)).is_empty());
+    assert!(findings(Action::named("pay"), wrote(409, true), &[]).is_empty());
+}
+
 #[test]
 fn the_body_of_a_legal_answer_must_be_as_expected() {
     let action = || {

@@ -1,0 +1,25 @@
+//! `rejected-but-wrote`: a request was refused and changed rows all the same.
+
+use crate::model::{Action, StepRecord};
+
+use super::{Ask, Check, No, wrote};
+
+pub(super) const CHECK: Check = Check {
+    name: "rejected-but-wrote",
+    severity: None,
+    unless: &[],
+    ask: Ask::Step(judge),
+};
+
+fn judge(action: &Action, record: &StepRecord) -> Option<No> {
+    let status = record.response.status;
+    if status < 400 {
+        return None;
+    }
+    wrote(record, |rows| {
+        format!(
+            "`{}` was refused with {status}, but it changed {rows}",
+            action.name
+        )
+    })
+}

@@ -1,0 +1,24 @@
+//! `safe-method-wrote`: a request that promises to change nothing changed rows.
+
+use crate::model::{Action, StepRecord};
+
+use super::{Ask, Check, No, wrote};
+
+pub(super) const CHECK: Check = Check {
+    name: "safe-method-wrote",
+    severity: None,
+    unless: &[],
+    ask: Ask::Step(judge),
+};
+
+fn judge(action: &Action, record: &StepRecord) -> Option<No> {
+    if !action.request.is_safe() {
+        return None;
+    }
+    wrote(record, |rows| {
+        format!(
+            "`{}` is a {}, which must not change anything, but it changed {rows}",
+            action.name, action.request.method
+        )
+    })
+}
