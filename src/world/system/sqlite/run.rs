@@ -1,0 +1,412 @@
+//! A run under way: what the journal has told so far, and the ways from state to state.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::apply::{self, Scope, Write, fetch, fetch_before, number};
+use super::catalog::{Catalog, Watched};
+use super::failure::failed;
+use super::lock::RunLock;
+use super::query::Inspector;
+use super::schema::Schema;
+use super::{image, journal, sequence, verify};
+use crate::model::{NetDelta, Row, RowChange, RowKey, TableId};
+use crate::world::system::SystemState;
+use crate::world::{Warning, WorldError};
+
+/// Entries after which the journal is emptied when a restore writes anyway.
+const PRUNE_WITH_RESTORE: i64 = 256;
+
+/// What is known while the journal is installed.
+pub(super) struct Run {
+    pub(super) catalog: Catalog,
+    pub(super) schema: Schema,
+    /// Reads the new entries of the journal.
+    pub(super) entries: String,
+    /// The last entry that was read.
+    pub(super) last_entry: i64,
+    /// `PRAGMA data_version` at the last read or restore.
+    pub(super) data_version: i64,
+    /// How often the file had changed without an entry in the journal.
+    pub(super) silent_changes: u64,
+    /// Rows of the initial state, of keys touched during setup or since: `None` where there was none. Rows of other keys
+    /// are as they were before the run.
+    pub(super) initial: HashMap<TableId, HashMap<RowKey, Option<Row>>>,
+    pub(super) counters: sequence::Known,
+    pub(super) snapshot: verify::Snapshot,
+    /// Which tables the run has written to.
+    pub(super) touched: Vec<bool>,
+    /// What the last restore wrote.
+    pub(super) written: Vec<(TableId, RowKey)>,
+    /// Said at the next read.
+    pub(super) warnings: Vec<Warning>,
+    /// Where a table cannot be journalled.
+    pub(super) images: Option<image::Images>,
+    pub(super) inspector: Option<Inspector>,
+    pub(super) _lock: RunLock,
+}
+
+/// What a look at the journal found.
+pub(super) enum Look {
+    /// Nobody has written since the last read or restore.
+    Unchanged,
+    /// Rows changed, perhaps.
+    Changes(Vec<RowChange>),
+    /// The schema is no longer the one that is journalled.
+    OtherSchema(Vec<String>),
+    /// Rows changed, and the journal has no entry of it.
+    PastTheJournal(Vec<String>),
+}
+
+impl Run {
+    /// Reads the journal and looks the rows up, in one transaction. `known` is the state that the content was in.
+    pub(super) fn look(
+        &mut self,
+        connection: &Connection,
+        known: &NetDelta,
+    ) -> rusqlite::Result<Look> {
+        let scope = Scope::reading(connection)?;
+        let version = number(connection, "PRAGMA data_version")?;
+        if version == self.data_version {
+            scope.commit()?;
+            return Ok(Look::Unchanged);
+        }
+        if number(connection, "PRAGMA schema_version")? != self.schema.version {
+            let now = Schema::read(connection)?;
+            let differences = self.schema.differences(&now);
+            if !differences.is_empty() {
+                return Ok(Look::OtherSchema(differences));
+            }
+            // Statistics were gathered, or the file was vacuumed: both leave every row where it was.
+            self.schema = now;
+        }
+        let (last, keys) = self.new_keys(connection)?;
+        let mut changes = Vec::with_capacity(keys.len());
+        for (id, key) in keys {
+            let Some(watched) = self.catalog.tables.get(id.0 as usize) else {
+                continue;
+            };
+            let after = fetch(connection, watched, &key)?;
+            let before = match known.current(id, &key) {
+                Some(row) => row.clone(),
+                None => initial_row(&mut self.initial, connection, watched, &key)?,
+            };
+            self.touched[id.0 as usize] = true;
+            changes.push(RowChange {
+                table: watched.table.clone(),
+                key,
+                before,
+                after,
+            });
+        }
+        if let Some(sequence) = &self.catalog.sequence {
+            let counters = sequence::read(connection, sequence)?;
+            self.counters.moved_to(sequence, counters, &mut changes);
+        }
+        if let Some(images) = &mut self.images {
+            images.look(connection, &mut changes)?;
+        }
+        if changes.is_empty() {
+            // Somebody wrote, and no trigger told of it: to an ignored table, or a pragma, or past the journal. Every
+            // table is compared to find out, and less and less often, since it costs a look at each row.
+            self.silent_changes += 1;
+            if self.silent_changes.is_power_of_two() {
+                let every = vec![true; self.touched.len()];
+                let differences = self.differences(connection, known, &every)?;
+                if !differences.is_empty() {
+                    return Ok(Look::PastTheJournal(differences));
+                }
+            }
+        }
+        scope.commit()?;
+        self.last_entry = last;
+        self.data_version = version;
+        Ok(Look::Changes(changes))
+    }
+
+    /// Reads what the journal has got since the last time: each key once.
+    fn new_keys(&self, connection: &Connection) -> rusqlite::Result<(i64, Vec<(TableId, RowKey)>)> {
+        let mut statement = connection.prepare_cached(&self.entries)?;
+        statement.raw_bind_parameter(1, self.last_entry)?;
+        let mut rows = statement.raw_query();
+        let mut last = self.last_entry;
+        let mut keys = Vec::new();
+        while let Some(row) = rows.next()? {
+            last = row.get(0)?;
+            let id = TableId(row.get(1)?);
+            let width = self
+                .catalog
+                .watched(id)
+                .map_or(0, |watched| watched.key.width());
+            keys.push((id, apply::cells(row, 2, width)?));
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        Ok((last, keys))
+    }
+
+    /// The content as it is now is that of the initial state.
+    pub(super) fn mark_initial(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let scope = Scope::reading(connection)?;
+        self.initial.clear();
+        for watched in &self.catalog.tables {
+            let keys = journal::keys_before(connection, watched)?;
+            self.touched[watched.table.id.0 as usize] = !keys.is_empty();
+            let mut rows = HashMap::with_capacity(keys.len());
+            for key in keys {
+                // The row may be there under a key that is equal but not the same, and unknown to the journal.
+                if let Some(row) = apply::fetch_equal(connection, watched, &key)? {
+                    rows.insert(watched.key.of(&key, &row), Some(row));
+                }
+                rows.entry(key).or_insert(None);
+            }
+            self.initial.insert(watched.table.id, rows);
+        }
+        if let Some(sequence) = &self.catalog.sequence {
+            self.counters.begin(sequence::read(connection, sequence)?);
+        }
+        self.last_entry = self.new_keys(connection)?.0;
+        self.data_version = number(connection, "PRAGMA data_version")?;
+        self.snapshot = verify::Snapshot::take(connection, &self.catalog)?;
+        self.written.clear();
+        if let Some(images) = &mut self.images {
+            images.mark_initial(connection)?;
+        }
+        scope.commit()
+    }
+
+    /// Writes the rows in which two states differ, and what somebody wrote in between, in one transaction.
+    pub(super) fn restore(
+        &mut self,
+        connection: &Connection,
+        from: &NetDelta,
+        to: &NetDelta,
+    ) -> rusqlite::Result<()> {
+        let way = from.way_to(to);
+        let scope = Scope::writing(connection)?;
+        let version = number(connection, "PRAGMA data_version")?;
+        let mut last = self.last_entry;
+        let mut strays = Vec::new();
+        if version != self.data_version {
+            let keys;
+            (last, keys) = self.new_keys(connection)?;
+            strays = self.strays(connection, keys, from, to)?;
+        }
+        let mut writes = Vec::with_capacity(way.changes().len() + strays.len());
+        for change in way.changes() {
+            // Counters are written last, all together.
+            let Some(watched) = self.catalog.tables.get(change.table.id.0 as usize) else {
+                continue;
+            };
+            writes.push(Write {
+                watched,
+                key: &change.key,
+                // A row that somebody wrote in between may be there although `from` does not know it.
+                remove: change.before.is_some() || !strays.is_empty(),
+                insert: change.after.as_ref(),
+            });
+        }
+        for (id, key, row) in &strays {
+            let Some(watched) = self.catalog.tables.get(id.0 as usize) else {
+                continue;
+            };
+            if !way
+                .changes()
+                .iter()
+                .any(|change| change.table.id == *id && change.key == *key)
+            {
+                writes.push(Write {
+                    watched,
+                    key,
+                    remove: true,
+                    insert: row.as_ref(),
+                });
+            }
+        }
+        apply::write(connection, &writes)?;
+        self.written.clear();
+        self.written.extend(
+            writes
+                .iter()
+                .map(|write| (write.watched.table.id, write.key.clone())),
+        );
+        let mut counters = None;
+        if let Some(sequence) = &self.catalog.sequence {
+            let wanted = self.counters.at(sequence, to);
+            sequence::write(connection, sequence, &wanted)?;
+            counters = Some(wanted);
+        }
+        let prune = last >= PRUNE_WITH_RESTORE;
+        if prune {
+            apply::execute(connection, journal::EMPTY)?;
+        }
+        scope.commit()?;
+        // Only what is committed counts as seen.
+        self.last_entry = if prune { 0 } else { last };
+        self.data_version = version;
+        if let Some(counters) = counters {
+            self.counters.now = counters;
+        }
+        Ok(())
+    }
+
+    /// [`Run::restore`] where a state is a copy of the whole database. The copy holds the journal of its time.
+    pub(super) fn put_image(
+        &mut self,
+        connection: &mut Connection,
+        to: &SystemState,
+    ) -> rusqlite::Result<()> {
+        let Some(images) = &mut self.images else {
+            return Ok(());
+        };
+        let image = to.image.clone().unwrap_or_else(|| images.initial.clone());
+        image::put(connection, &image)?;
+        images.moved_to(image, &to.delta);
+        if let Some(sequence) = &self.catalog.sequence {
+            self.counters.now = self.counters.at(sequence, &to.delta);
+        }
+        self.written.clear();
+        let scope = Scope::reading(connection)?;
+        self.last_entry = number(connection, journal::LAST)?;
+        self.data_version = number(connection, "PRAGMA data_version")?;
+        self.schema.version = number(connection, "PRAGMA schema_version")?;
+        scope.commit()
+    }
+
+    /// Rows that somebody wrote since the last read, with what they have to be in `to`. They are put back like the
+    /// others, and reported.
+    fn strays(
+        &mut self,
+        connection: &Connection,
+        keys: Vec<(TableId, RowKey)>,
+        from: &NetDelta,
+        to: &NetDelta,
+    ) -> rusqlite::Result<Vec<(TableId, RowKey, Option<Row>)>> {
+        let mut strays = Vec::new();
+        for (id, key) in keys {
+            let Some(watched) = self.catalog.tables.get(id.0 as usize) else {
+                continue;
+            };
+            self.touched[id.0 as usize] = true;
+            let initial = initial_row(&mut self.initial, connection, watched, &key)?;
+            let expected = from.current(id, &key).unwrap_or(&initial);
+            if fetch(connection, watched, &key)? != *expected {
+                self.warnings.push(Warning {
+                    code: "background-write",
+                    message: format!(
+                        "rows of `{}` (system `{}`) changed while no request ran; they have been put back",
+                        watched.table.name, watched.table.system
+                    ),
+                    help: Some(
+                        "a job that writes by itself: name its tables under `ignore_tables`; a service that writes \
+                         after it has answered: give it time with `settle: 20ms`"
+                            .to_owned(),
+                    ),
+                    untrusted: false,
+                });
+            }
+            let row = to.current(id, &key).cloned().unwrap_or(initial);
+            strays.push((id, key, row));
+        }
+        Ok(strays)
+    }
+
+    /// How the content differs from that of a state; see [`verify`].
+    pub(super) fn verify(
+        &self,
+        connection: &Connection,
+        delta: &NetDelta,
+    ) -> rusqlite::Result<Vec<String>> {
+        let scope = Scope::reading(connection)?;
+        // Where somebody has written since the restore the next read will find it, and say so. Those tables prove
+        // nothing until then.
+        let unread = self.new_keys(connection)?.1;
+        let mut tables = self.touched.clone();
+        for (id, _) in &unread {
+            if let Some(table) = tables.get_mut(id.0 as usize) {
+                *table = false;
+            }
+        }
+        let mut differences = self.differences(connection, delta, &tables)?;
+        if let Some(sequence) = &self.catalog.sequence
+            && unread.is_empty()
+            && sequence::read(connection, sequence)? != self.counters.at(sequence, delta)
+        {
+            differences.push("the counters in `sqlite_sequence` differ".to_owned());
+        }
+        if let Some(images) = &self.images {
+            differences.extend(images.compare(connection, delta)?);
+        }
+        scope.commit()?;
+        Ok(differences)
+    }
+
+    /// How these tables differ from what a state says they hold. To be called within a transaction.
+    fn differences(
+        &self,
+        connection: &Connection,
+        delta: &NetDelta,
+        tables: &[bool],
+    ) -> rusqlite::Result<Vec<String>> {
+        let initial = |watched: &Watched, key: &RowKey| match self
+            .initial
+            .get(&watched.table.id)
+            .and_then(|rows| rows.get(key))
+        {
+            Some(row) => Ok(row.clone()),
+            None => fetch_before(connection, watched, key),
+        };
+        self.snapshot.compare(
+            connection,
+            &self.catalog,
+            tables,
+            &self.written,
+            delta,
+            &initial,
+        )
+    }
+
+    /// The connection that checks queries, opened when the first one comes.
+    pub(super) fn inspector(
+        &mut self,
+        path: &Path,
+    ) -> Result<(&mut Inspector, &Catalog), WorldError> {
+        let inspector = match self.inspector.take() {
+            Some(inspector) => inspector,
+            None => Inspector::open(path)
+                .map_err(|error| failed(path, "open it for queries", &error))?,
+        };
+        Ok((self.inspector.insert(inspector), &self.catalog))
+    }
+
+    /// Empties a journal that has grown long without a restore.
+    pub(super) fn prune(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let scope = Scope::writing(connection)?;
+        // Somebody may have written since the read: those entries are still needed.
+        if self.new_keys(connection)?.0 != self.last_entry {
+            return Ok(());
+        }
+        apply::execute(connection, journal::EMPTY)?;
+        scope.commit()?;
+        self.last_entry = 0;
+        Ok(())
+    }
+}
+
+/// The row under a key in the initial state. What the journal says is remembered.
+fn initial_row(
+    initial: &mut HashMap<TableId, HashMap<RowKey, Option<Row>>>,
+    connection: &Connection,
+    watched: &Watched,
+    key: &RowKey,
+) -> rusqlite::Result<Option<Row>> {
+    let rows = initial.entry(watched.table.id).or_default();
+    if let Some(row) = rows.get(key) {
+        return Ok(row.clone());
+    }
+    let row = fetch_before(connection, watched, key)?;
+    rows.insert(key.clone(), row.clone());
+    Ok(row)
+}
