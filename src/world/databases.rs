@@ -217,7 +217,13 @@ impl Databases {
     pub(super) async fn uninstall(&mut self) -> Vec<WorldError> {
         let mut errors = Vec::new();
         for system in self.systems.iter_mut().take(self.installed) {
-            if let Err(error) = system.uninstall().await {
+            if let Err(mut error) = system.uninstall().await {
+                let later =
+                    "once that is cured, `venomqa restore` puts the content before the run back";
+                error.help = Some(match error.help.take() {
+                    Some(now) => format!("{now}; {later}"),
+                    None => later.to_owned(),
+                });
                 errors.push(error);
             }
         }
