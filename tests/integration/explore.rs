@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use crate::support::Sandbox;
+use crate::support::{JournalMode, Sandbox, Store, store};
 
 #[test]
 fn explore_without_arguments_finds_the_specs_and_the_bugs_in_the_shop() {
@@ -86,6 +86,63 @@ fn the_progress_of_a_run_that_ends_between_two_lines_is_told_as_well() {
         .venomqa(["explore", "--max-steps", "25", "--progress-every", "10"])
         .run()
         .complains(&["step 10/25 |", "step 20/25 |", "step 25/25 |"]);
+}
+
+#[test]
+fn the_report_says_what_happened_how_to_repeat_it_and_how_the_run_went() {
+    let sandbox = Sandbox::with_spec(store::SPEC);
+    let store = Store::start(&sandbox, JournalMode::Delete, true);
+    let finished = sandbox
+        .venomqa(["explore", "--strategy", "bfs", "--max-steps", "60"])
+        .env("STORE_URL", store.url())
+        .run()
+        .code(1);
+    insta::assert_snapshot!(finished.report(), @r#"
+    ── violation 1 of 1 ────────────────────────────────────────────────────────────────────────────────
+
+     CRITICAL  no_refund_beyond_the_total
+     an order was refunded for more than it cost
+     confirmed: happened again when replayed from the initial state
+     seen once, at step 17
+
+      1 │ refund
+        │ POST /orders/6/refunds {"amount": 60}
+        │ → 201 {"refunded": 60}
+        │ ~ orders[6]  refunded 0 -> 60
+        │ + refunds[4]  id 4, order_id 6, amount 60
+      2 │ refund
+        │ POST /orders/6/refunds {"amount": 60}
+        │ → 201 {"refunded": 60}
+        │ ~ orders[6]  refunded 60 -> 120
+        │ + refunds[5]  id 5, order_id 6, amount 60
+
+     expected no row, found 1 row:
+
+       id  total  refunded
+        6    100       120
+
+    ── store ───────────────────────────────────────────────────────────────────────────────────────────
+
+      states       31, the deepest 2 steps from the initial one
+      transitions  60 in 60 steps; 10 left the state as it was
+      coverage     100%, 8 of 8 actions
+      ended        `--max-steps`: all 60 steps were taken; 166 enabled (state, action) pairs left to try
+      time         [TIME]
+      strategy     bfs, seed 1
+      repeat       venomqa explore venomqa.yaml --strategy bfs --seed 1 --max-steps 60
+
+      action                   runs  new states  answers
+      create_order                7           3  201 x 7
+      refund                      7           3  201 x 7
+      delete_order                7           2  204 x 7
+      set_colour(colour=red)      8           4  204 x 8
+      set_colour(colour=blue)     8           4  204 x 8
+      write_log                   8           7  204 x 8
+      rename_tag                  8           7  204 x 8
+      list_orders                 7           0  200 x 7
+
+    1 violation (1 critical) in 60 steps
+    "#);
 }
 
 #[test]

@@ -5,7 +5,8 @@
 use std::fs;
 
 use crate::support::{
-    Database, Finished, JournalMode, Running, Sandbox, Store, store, violations, warnings,
+    Database, Fault, Finished, JournalMode, Running, Sandbox, Store, Wire, eventually, store,
+    violations, warnings,
 };
 
 const MODES: [JournalMode; 2] = [JournalMode::Delete, JournalMode::Wal];
@@ -124,6 +125,30 @@ fn after_an_interruption() {
 }
 
 #[test]
+fn after_an_interruption_that_cannot_wait_for_an_answer() {
+    let Scene {
+        sandbox,
+        store,
+        before,
+    } = Scene::new(JournalMode::Wal, true);
+    let wire = Wire::to(store.port(), Fault::Silence);
+    let mut run = sandbox
+        .venomqa(["explore", "--strategy", "bfs", "--progress-every", "1"])
+        .args(["--base-url", &wire.url()])
+        .start();
+    // The next step is the refund, which is committed and then never answered.
+    run.wait_for_stderr("step 1/");
+    eventually("the refund is committed", || {
+        let refunded = "SELECT count(*) FROM orders WHERE refunded = 60";
+        (Database::at(sandbox.path("store.db")).number(refunded) > 0).then_some(())
+    });
+    run.signal("INT");
+    run.signal("INT");
+    let finished = run.wait().code(130);
+    assert_untouched(&sandbox, &before, &store.dump(), &finished.to_string());
+}
+
+#[test]
 fn after_a_service_that_was_killed_during_the_run() {
     for mode in MODES {
         let scene = Scene::new(mode, true);
@@ -203,6 +228,55 @@ fn after_runs_that_were_killed_at_any_moment() {
         }
         scene.assert_untouched(&after);
     }
+}
+
+#[test]
+fn with_a_full_text_index_that_no_trigger_can_watch() {
+    for mode in MODES {
+        let sandbox = Sandbox::with_spec(store::SPEC);
+        Store::database(&sandbox, mode).execute(
+            "CREATE VIRTUAL TABLE search USING fts5 (line);
+             INSERT INTO search SELECT line FROM log;
+             CREATE TRIGGER log_is_searched AFTER INSERT ON log BEGIN
+                 INSERT INTO search VALUES (new.line);
+             END;",
+        );
+        let store = Store::on(&sandbox, true);
+        let before = store.dump();
+        let scene = Scene {
+            sandbox,
+            store,
+            before,
+        };
+        let finished = scene
+            .explore(&["--strategy", "bfs", "--max-steps", "80"])
+            .wait()
+            .code(1);
+        assert_eq!(violations(&finished.only_run()), [store::BUG], "{finished}");
+        scene.assert_untouched(&finished.to_string());
+        let mut run = scene.under_way("bfs", 30);
+        run.kill();
+        let restored = restore(&scene, &[]).code(0);
+        scene.assert_untouched(&restored.to_string());
+    }
+}
+
+#[test]
+fn after_somebody_locked_the_database_for_good_once_it_is_free_again() {
+    let scene = Scene::new(JournalMode::Delete, true);
+    let run = scene.under_way("dfs", 20);
+    let holder = Database::at(scene.sandbox.path("store.db")).open();
+    holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let finished = run.wait().code(3);
+    holder.execute_batch("ROLLBACK").unwrap();
+    let told = finished.only_run();
+    assert!(told["cleanup"].to_string().contains("locked"), "{finished}");
+    assert!(
+        told["cleanup"].to_string().contains("venomqa restore"),
+        "{finished}"
+    );
+    let restored = restore(&scene, &[]).code(0);
+    scene.assert_untouched(&restored.to_string());
 }
 
 #[test]

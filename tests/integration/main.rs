@@ -8,6 +8,7 @@
     reason = "what cannot be unwrapped in a test is how the test fails"
 )]
 
+mod commands;
 mod explore;
 mod flags;
 mod honesty;
@@ -17,5 +18,7 @@ mod misbehaving;
 mod replay;
 mod sessions;
 mod shop;
+mod states;
 mod support;
 mod trust;
+mod validate;

@@ -4,7 +4,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::support::{
-    Database, Fault, Finished, JournalMode, Kind, Sandbox, Server, Store, Wire, service, store,
+    Database, Fault, Finished, JournalMode, Kind, Sandbox, Server, Store, Wire, eventually,
+    service, store,
 };
 
 /// Explores the clean store over a wire that has this fault, and proves that the database is as it was.
@@ -112,6 +113,29 @@ fn a_service_that_never_gets_ready() {
         .run()
         .code(3)
         .says(&["the service was not ready within 300ms", "service.ready"]);
+}
+
+#[test]
+fn an_interruption_stops_the_service_whether_it_is_ready_or_not() {
+    for kind in [Kind::Store, Kind::NeverReady] {
+        let sandbox = Sandbox::with_spec(&store::spec_with_service(&service(kind)));
+        let database = Store::database(&sandbox, JournalMode::Wal);
+        let before = database.dump();
+        let mut run = sandbox
+            .venomqa(["explore", "--max-steps", "1000000", "--progress-every", "1"])
+            .start();
+        if kind == Kind::Store {
+            run.wait_for_stderr("step 30/");
+        } else {
+            eventually("the service is started", || {
+                (sandbox.processes().len() > 1).then_some(())
+            });
+        }
+        run.signal("INT");
+        let finished = run.wait().code(130);
+        sandbox.assert_nothing_is_left(&finished.to_string());
+        assert_eq!(before, database.dump(), "after {finished}");
+    }
 }
 
 #[test]

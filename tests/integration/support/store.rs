@@ -126,7 +126,13 @@ pub(crate) fn spec_with_service(section: &str) -> String {
 impl Store {
     /// Starts it on a database with some content.
     pub(crate) fn start(sandbox: &Sandbox, mode: JournalMode, bug: bool) -> Self {
-        let database = Self::database(sandbox, mode);
+        Self::database(sandbox, mode);
+        Self::on(sandbox, bug)
+    }
+
+    /// Starts it on the database that is there.
+    pub(crate) fn on(sandbox: &Sandbox, bug: bool) -> Self {
+        let database = Database::at(sandbox.path("store.db"));
         let server = Server::start(router(database.path(), bug));
         Self { server, database }
     }
