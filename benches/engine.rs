@@ -8,9 +8,10 @@
 use std::time::{Duration, Instant};
 
 use venomqa::explorer::budget::Limits;
-use venomqa::explorer::{Options, Unjudged, explore, strategy};
+use venomqa::explorer::{Options, explore, strategy};
 use venomqa::interrupt::Interrupt;
 use venomqa::model::{Action, Model};
+use venomqa::oracle::Unjudged;
 use venomqa::world::toy::Toy;
 
 const ACTIONS: u32 = 30;

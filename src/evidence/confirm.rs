@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::explorer::{Judge, Judged};
 use crate::model::{Confirmation, Context, Model, OracleId, PathStep, StepRecord, Violation};
+use crate::oracle::{Judge, Judged};
 use crate::world::{World, WorldError};
 
 /// Where to begin, and what to compare with.

@@ -7,13 +7,13 @@ use rustc_hash::FxHashMap;
 
 use crate::interrupt::Interrupt;
 use crate::model::{ActionId, Context, Digest, Finding, Model, OracleId, StepRecord};
+use crate::oracle::{Judge, Judged};
 use crate::random::Random;
 use crate::world::{Warning, World, WorldError, WorldErrorKind};
 
 use super::budget::Limits;
 use super::event::{Event, Progress, RunInfo, StepInfo, StopReason, Summary, TimeSpent};
 use super::graph::{Graph, StateId, TransitionId};
-use super::judge::{Judge, Judged};
 use super::outcome::stop_reason;
 use super::retrace;
 use super::strategy::{self, Move, Strategy};

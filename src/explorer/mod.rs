@@ -1,6 +1,6 @@
 //! The walk: choose, restore, act, observe, judge, record.
 //!
-//! [`explore`] is the one loop. It walks any [`World`](crate::world::World), asks any [`Judge`], lets any [`strategy`] choose, and tells what
+//! [`explore`] is the one loop. It walks any [`World`](crate::world::World)(crate::world::World), asks any [`Judge`](crate::oracle::Judge), lets any [`strategy`] choose, and tells what
 //! happens through [`event`]s. It never prints and knows no strategy, oracle or database by name.
 
 pub mod budget;
@@ -8,7 +8,6 @@ mod engine;
 pub mod event;
 pub mod graph;
 mod guard;
-mod judge;
 mod outcome;
 mod retrace;
 mod situation;
@@ -16,4 +15,3 @@ pub mod strategy;
 mod violations;
 
 pub use engine::{Options, explore};
-pub use judge::{Judge, Judged, Judgement, Unjudged};

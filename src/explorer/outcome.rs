@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use crate::evidence;
 use crate::model::{ActionId, Confirmation, Violation};
+use crate::oracle::Judge;
 use crate::world::{World, WorldError, WorldErrorKind, WorldTime};
 
 use super::engine::Run;
 use super::event::{ActionSummary, Event, StopReason, Summary, TimeSpent};
 use super::graph::{Graph, StateId, TransitionId};
 use super::guard;
-use super::judge::Judge;
 use super::strategy::Move;
 
 /// The reason to stop that an error is; `at` is the step that failed, if it was one.

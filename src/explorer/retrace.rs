@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::model::{ActionId, Model, RowChange, StepRecord};
+use crate::oracle::Judge;
 use crate::world::{Warning, World, WorldError};
 
 use super::engine::Run;
 use super::graph::{Graph, StateId};
-use super::judge::Judge;
 
 /// Whether this restore is followed by a step taken again: the first ones, then one in 64, so that a long run pays
 /// little and a short one is still checked.

@@ -10,6 +10,7 @@
 pub mod checks;
 mod expectation;
 mod jsonpath;
+mod judge;
 mod response;
 mod sql;
 
@@ -17,12 +18,13 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use crate::explorer::{Judge, Judged, Judgement};
 use crate::model::{
     Action, Context, Evidence, Finding, Invariant, InvariantId, Model, OracleId, Severity,
     StepRecord, Subject,
 };
 use crate::world::{Observe, World, WorldError};
+
+pub use judge::{Judge, Judged, Judgement, Unjudged};
 
 use checks::{Active, Ask};
 use expectation::Failure;

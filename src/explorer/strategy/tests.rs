@@ -3,12 +3,13 @@
 use crate::explorer::budget::Limits;
 use crate::explorer::event::{Event, StopReason, Summary};
 use crate::explorer::strategy::NAMES;
-use crate::explorer::{Judge, Judged, Judgement, Options, Unjudged, explore};
+use crate::explorer::{Options, explore};
 use crate::interrupt::Interrupt;
 use crate::model::{
     Action, ActionId, Confirmation, Evidence, FactId, FactRule, Finding, InvariantId, Model,
     OracleId, Precondition, Severity,
 };
+use crate::oracle::{Judge, Judged, Judgement, Unjudged};
 use crate::world::toy::{Toy, ToyCall};
 use crate::world::{World, WorldError};
 

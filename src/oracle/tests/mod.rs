@@ -11,8 +11,8 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::Oracles;
-use crate::explorer::{Judge, Judged, Judgement};
+use super::{Judge, Judged, Judgement, Oracles};
+
 use crate::expr::JsonPath;
 use crate::model::{
     Action, ActionId, Body, Cell, Context, Digest, Evidence, Finding, Invariant, Model, OracleId,

@@ -1,4 +1,4 @@
-//! The seam to the oracles.
+//! The seam between the explorer and the oracles.
 
 use crate::model::{ActionId, Context, Finding, OracleId};
 use crate::world::{Arrival, World, WorldError};
