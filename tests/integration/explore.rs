@@ -35,6 +35,24 @@ fn a_spec_in_the_folder_itself_comes_before_the_folder_of_specs() {
 }
 
 #[test]
+fn paths_in_a_spec_start_at_the_folder_of_the_spec() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "apis/store/spec.yaml",
+        &store::SPEC.replace("sqlite: store.db", "sqlite: ../../store.db"),
+    );
+    let store = Store::start(&sandbox, JournalMode::Delete, true);
+    for named in ["apis/store/spec.yaml", "apis/store"] {
+        sandbox
+            .venomqa(["explore", named, "--strategy", "bfs", "--max-steps", "40"])
+            .env("STORE_URL", store.url())
+            .run()
+            .code(1)
+            .says(&[store::BUG]);
+    }
+}
+
+#[test]
 fn every_spec_of_a_folder_is_explored() {
     let sandbox = Sandbox::with_shop();
     sandbox.write(

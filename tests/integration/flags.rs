@@ -173,6 +173,17 @@ fn a_flag_beats_the_spec_which_beats_the_default() {
 }
 
 #[test]
+fn no_proxy_of_the_environment_stands_between_venomqa_and_the_service() {
+    let sandbox = Sandbox::with_spec(store::SPEC);
+    let store = Store::start(&sandbox, JournalMode::Delete, false);
+    let mut run = sandbox.venomqa(["explore", "--max-steps", "20", "--base-url", &store.url()]);
+    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        run = run.env(name, "http://127.0.0.1:9");
+    }
+    run.run().code(0);
+}
+
+#[test]
 fn base_url_beats_the_spec_and_the_environment_fills_the_spec() {
     let sandbox = Sandbox::with_spec(store::SPEC);
     let store = Store::start(&sandbox, JournalMode::Delete, true);

@@ -127,6 +127,29 @@ fn what_is_left_to_try_is_counted_when_a_limit_ends_the_run() {
 }
 
 #[test]
+fn a_state_that_is_broken_before_anything_is_done_is_a_violation_without_a_path() {
+    let sandbox = Sandbox::with_spec(&format!(
+        "{SPEC}invariants:\n  - name: lit\n    message: it is dark\n    sql: SELECT lit FROM lamp\n    expect: {{ equals: 1 }}\n"
+    ));
+    let server = lamp(&sandbox);
+    let run = sandbox
+        .venomqa(["explore", "--base-url", &server.url(), "--report", "json"])
+        .run()
+        .code(1)
+        .only_run();
+    let found = run["violations"].as_array().unwrap();
+    assert_eq!(found.len(), 1, "{run:#}");
+    assert_eq!(found[0]["name"], "lit");
+    assert_eq!(found[0]["path"], serde_json::json!([]));
+    assert_eq!(found[0]["action"], Value::Null);
+    sandbox
+        .venomqa(["explore", "--base-url", &server.url()])
+        .run()
+        .code(1)
+        .says(&["it is dark", "initial state"]);
+}
+
+#[test]
 fn a_500_is_a_violation_although_no_invariant_says_so() {
     let sandbox = Sandbox::with_spec(SPEC);
     let database = Database::at(sandbox.path("lamp.db"));

@@ -125,3 +125,65 @@ actions:
         assert_eq!(run["figures"]["coverage"], 1.0, "{strategy}");
     }
 }
+
+#[test]
+fn two_databases_go_back_together() {
+    let sandbox = Sandbox::with_spec(
+        "
+venomqa: 1
+systems:
+  left: { sqlite: left.db }
+  right: { sqlite: right.db }
+actions:
+  - name: move
+    request: { method: POST, path: /move }
+  - name: take
+    request: { method: POST, path: /take }
+    max_calls: 1
+invariants:
+  - name: nothing_is_lost_on_the_right
+    system: right
+    sql: SELECT number FROM balls WHERE number > 2
+",
+    );
+    let sides = ["left.db", "right.db"].map(|name| Database::at(sandbox.path(name)));
+    for (side, number) in sides.iter().zip([3, 0]) {
+        side.execute(&format!(
+            "CREATE TABLE balls (number INTEGER NOT NULL); INSERT INTO balls VALUES ({number})"
+        ));
+    }
+    let before = sides.clone().map(|side| side.dump());
+    let [left, right] = sides.clone();
+    let taken = sides[1].clone();
+    let server = Server::start(
+        Router::new()
+            .route("/", get(async || "ready"))
+            .route(
+                "/move",
+                post(async move || {
+                    if left.number("SELECT number FROM balls") > 0 {
+                        left.execute("UPDATE balls SET number = number - 1");
+                        right.execute("UPDATE balls SET number = number + 1");
+                    }
+                    StatusCode::NO_CONTENT
+                }),
+            )
+            .route(
+                "/take",
+                post(async move || {
+                    taken.execute("UPDATE balls SET number = max(number - 1, 0)");
+                    StatusCode::NO_CONTENT
+                }),
+            ),
+    );
+    let run = sandbox
+        .venomqa(["explore", "--strategy", "bfs", "--report", "json"])
+        .args(["--base-url", &server.url()])
+        .run()
+        .code(1)
+        .only_run();
+    assert_eq!(run["stop"]["reason"], "complete");
+    assert_eq!(run["violations"][0]["path"].as_array().unwrap().len(), 3);
+    assert_eq!(run["warnings"], Value::Array(Vec::new()));
+    assert_eq!(sides.map(|side| side.dump()), before);
+}

@@ -61,7 +61,7 @@ impl Scene {
                 "--strategy",
                 "dfs",
                 "--max-steps",
-                "60",
+                "300",
                 "--report",
                 "json",
             ])
@@ -73,31 +73,39 @@ impl Scene {
 }
 
 /// What is wrong with the service.
-#[derive(Clone, Copy, Default)]
-struct Flaws {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flaw {
+    Nothing,
     /// Lists come from memory until an item is added or dropped.
-    caches: bool,
+    Caches,
     /// Every item gets another token.
-    random: bool,
-    /// Its connection fires no triggers when items are dropped.
-    bypasses: bool,
+    Random,
+    /// The first item is refused with a 500.
+    FailsOnce,
+    /// Its connection fires no triggers.
+    Bypasses,
 }
 
 struct Items {
     connection: Mutex<Connection>,
     cache: Mutex<Option<Value>>,
-    flaws: Flaws,
+    has_failed: AtomicBool,
+    flaw: Flaw,
 }
 
-fn items(database: &Database, flaws: Flaws) -> Server {
+fn items(database: &Database, flaw: Flaw) -> Server {
     let connection = database.open();
     connection
-        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, !flaws.bypasses)
+        .set_db_config(
+            DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER,
+            flaw != Flaw::Bypasses,
+        )
         .unwrap();
     let items = Arc::new(Items {
         connection: Mutex::new(connection),
         cache: Mutex::new(None),
-        flaws,
+        has_failed: AtomicBool::new(flaw != Flaw::FailsOnce),
+        flaw,
     });
     let (added, dropped, listed, cleared) = (items.clone(), items.clone(), items.clone(), items);
     let router = Router::new()
@@ -120,7 +128,10 @@ fn items(database: &Database, flaws: Flaws) -> Server {
 
 impl Items {
     fn add(&self) -> StatusCode {
-        let token = if self.flaws.random {
+        if !self.has_failed.swap(true, Ordering::SeqCst) {
+            return StatusCode::INTERNAL_SERVER_ERROR;
+        }
+        let token = if self.flaw == Flaw::Random {
             "hex(randomblob(16))"
         } else {
             "'next'"
@@ -150,7 +161,7 @@ impl Items {
             .query_row("SELECT count(*) FROM items", [], |row| row.get(0))
             .unwrap();
         let list = json!({ "number": number });
-        if self.flaws.caches {
+        if self.flaw == Flaw::Caches {
             *cache = Some(list.clone());
         }
         Json(list)
@@ -170,7 +181,7 @@ fn warning<'r>(run: &'r Value, code: &str) -> &'r Value {
 #[test]
 fn an_honest_service_raises_no_suspicion() {
     let scene = Scene::new("");
-    let server = items(&scene.database, Flaws::default());
+    let server = items(&scene.database, Flaw::Nothing);
     let run = scene.explore(&server, 0);
     assert_eq!(warnings(&run), [""; 0]);
     assert_eq!(run["outcome"], "clean");
@@ -180,11 +191,7 @@ fn an_honest_service_raises_no_suspicion() {
 #[test]
 fn a_cache_in_the_service_makes_the_run_untrusted_and_names_the_action() {
     let scene = Scene::new("");
-    let caches = Flaws {
-        caches: true,
-        ..Flaws::default()
-    };
-    let server = items(&scene.database, caches);
+    let server = items(&scene.database, Flaw::Caches);
     let run = scene.explore(&server, 3);
     let said = warning(&run, "state-outside-systems");
     assert_eq!(said["untrusted"], true);
@@ -202,23 +209,15 @@ fn a_cache_in_the_service_makes_the_run_untrusted_and_names_the_action() {
 #[test]
 fn a_cache_that_is_emptied_after_every_restore_is_fine() {
     let scene = Scene::new("after_restore:\n  - request: { method: POST, path: /cache/clear }\n");
-    let caches = Flaws {
-        caches: true,
-        ..Flaws::default()
-    };
-    let server = items(&scene.database, caches);
+    let server = items(&scene.database, Flaw::Caches);
     let run = scene.explore(&server, 0);
     assert_eq!(warnings(&run), [""; 0]);
 }
 
 #[test]
 fn a_value_that_is_another_one_each_time_is_named_unless_it_is_ignored() {
-    let random = Flaws {
-        random: true,
-        ..Flaws::default()
-    };
     let scene = Scene::new("");
-    let server = items(&scene.database, random);
+    let server = items(&scene.database, Flaw::Random);
     let run = scene.explore(&server, 0);
     let said = warning(&run, "non-deterministic");
     let message = said["message"].as_str().unwrap();
@@ -233,7 +232,7 @@ fn a_value_that_is_another_one_each_time_is_named_unless_it_is_ignored() {
         "venomqa.yaml",
         &SPEC.replace("items.db }", "items.db, ignore_columns: [items.token] }"),
     );
-    let server = items(&scene.database, random);
+    let server = items(&scene.database, Flaw::Random);
     let run = scene.explore(&server, 0);
     assert_eq!(warnings(&run), [""; 0]);
     assert_eq!(run["stop"]["reason"], "complete");
@@ -243,11 +242,7 @@ fn a_value_that_is_another_one_each_time_is_named_unless_it_is_ignored() {
 #[test]
 fn writes_that_no_trigger_sees_end_the_run_and_name_the_table() {
     let scene = Scene::new("");
-    let bypasses = Flaws {
-        bypasses: true,
-        ..Flaws::default()
-    };
-    let server = items(&scene.database, bypasses);
+    let server = items(&scene.database, Flaw::Bypasses);
     let run = scene.explore(&server, 3);
     assert_eq!(run["stop"]["error"]["kind"], "restore", "{run:#}");
     let told = run["stop"]["error"]["details"].to_string();
@@ -260,6 +255,34 @@ fn writes_that_no_trigger_sees_end_the_run_and_name_the_table() {
             .number("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'venomqa%'"),
         0
     );
+}
+
+#[test]
+fn a_request_of_an_invariant_that_writes_is_a_violation_and_is_undone() {
+    let scene = Scene::new(
+        "invariants:\n  - name: adding_works\n    request: { method: POST, path: /items }\n    jsonpath: $.error\n    expect: empty\n",
+    );
+    let server = items(&scene.database, Flaw::Nothing);
+    let run = scene.explore(&server, 1);
+    assert!(violations(&run).contains(&"probe-wrote"), "{run:#}");
+    assert_eq!(run["stop"]["reason"], "complete", "{run:#}");
+    assert_eq!(scene.database.dump(), scene.before);
+}
+
+#[test]
+fn a_violation_that_does_not_happen_again_is_told_as_unconfirmed() {
+    let scene = Scene::new("");
+    let server = items(&scene.database, Flaw::FailsOnce);
+    let run = scene.explore(&server, 1);
+    assert_eq!(violations(&run), ["server-error"]);
+    let confirmation = &run["violations"][0]["confirmation"];
+    assert_eq!(confirmation["result"], "unconfirmed", "{run:#}");
+    let reason = confirmation["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("answered 500 the first time and 204 the second"),
+        "{reason}"
+    );
+    assert_eq!(scene.database.dump(), scene.before);
 }
 
 /// Writes all the time, whether there is a request or not.
@@ -278,7 +301,7 @@ impl Heart {
                 connection
                     .execute_batch("UPDATE beats SET number = number + 1")
                     .unwrap();
-                std::thread::sleep(std::time::Duration::from_millis(3));
+                std::thread::sleep(std::time::Duration::from_millis(10));
             }
         });
         Self {
@@ -300,7 +323,12 @@ impl Drop for Heart {
 #[test]
 fn a_job_in_the_background_is_reported_with_its_table() {
     let scene = Scene::new("");
-    let server = items(&scene.database, Flaws::default());
+    // Long enough for the job to write between two requests at least once.
+    scene.sandbox.write(
+        "venomqa.yaml",
+        &SPEC.replace("max_calls: 2", "max_calls: 30"),
+    );
+    let server = items(&scene.database, Flaw::Nothing);
     let heart = Heart::beating(&scene.database);
     let run = scene.explore(&server, 0);
     drop(heart);
@@ -322,7 +350,7 @@ fn a_table_that_is_ignored_is_neither_watched_nor_put_back() {
         "venomqa.yaml",
         &SPEC.replace("items.db }", "items.db, ignore_tables: [beats] }"),
     );
-    let server = items(&scene.database, Flaws::default());
+    let server = items(&scene.database, Flaw::Nothing);
     let heart = Heart::beating(&scene.database);
     let run = scene.explore(&server, 0);
     drop(heart);

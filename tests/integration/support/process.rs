@@ -10,7 +10,7 @@ use std::{env, fmt};
 use serde_json::json;
 
 use super::server::{runtime, serve};
-use super::{Sandbox, credits, eventually, store};
+use super::{Running, Sandbox, credits, store};
 
 const KIND: &str = "TEST_SERVICE_KIND";
 const PORT: &str = "TEST_SERVICE_PORT";
@@ -69,27 +69,21 @@ fn a_service_of_the_tests_answers_from_a_process_of_its_own() {
         return run(kind.unwrap(), env::var(PORT).unwrap().parse().unwrap());
     }
     let sandbox = Sandbox::new();
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .unwrap()
-        .port();
-    let mut child = sandbox
-        .command(env::current_exe().unwrap())
+    let mut command = sandbox.command(env::current_exe().unwrap());
+    command
         .args([TEST, "--exact", "--nocapture"])
         .env(KIND, Kind::Credits.to_string())
-        .env(PORT, port.to_string())
-        .spawn()
-        .unwrap();
-    let mut stream = eventually("the service listens", || {
-        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()
-    });
+        .env(PORT, "0");
+    let mut child = Running::spawn(&mut command, sandbox.dir());
+    let said = child.wait_for_stderr("\n");
+    let address = said.trim().strip_prefix("listening on ").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
     stream
         .write_all(b"GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")
         .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
+    child.kill();
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     assert!(
         answer.ends_with(r#"{"credits":0,"free":0,"spent":0}"#),
@@ -102,7 +96,11 @@ fn a_service_of_the_tests_answers_from_a_process_of_its_own() {
     reason = "these services write logs as services do"
 )]
 fn run(kind: Kind, port: u16) {
-    let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+    let listen = || {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        eprintln!("listening on {}", listener.local_addr().unwrap());
+        listener
+    };
     let store = || store::router(&env::current_dir().unwrap().join("store.db"), true);
     match kind {
         Kind::Credits => runtime().block_on(serve(listen(), credits::router(true))),

@@ -137,11 +137,11 @@ fn shown(command: &Command) -> String {
     words.join(" ")
 }
 
-/// Sends a signal by its name. The standard library knows SIGKILL only, and only for children.
+/// Sends a signal by its name. The standard library knows SIGKILL only, and only for children; every shell has `kill`.
 pub(super) fn signal(process: u32, name: &str) {
     // It may be over by now; who cares looks.
-    let _ = Command::new("kill")
-        .args([format!("-{name}"), process.to_string()])
+    let _ = Command::new("sh")
+        .args(["-c", &format!("kill -{name} {process}")])
         .stderr(Stdio::null())
         .status();
 }
