@@ -1,13 +1,16 @@
 //! The cookies that the service has set, as part of what a restore puts back.
 //!
-//! Matching follows RFC 6265 (domain, path, `Secure`, expiry). Cookies are no part of a state's *identity*: session ids are
-//! random, and two logins lead to the same state. They are part of its *checkpoint*: going back to a state also goes
-//! back to the session that the path had there.
+//! Matching follows RFC 6265 (domain, path, `Secure`, expiry). Of a state's *identity* only the names of the cookies are a
+//! part: session ids are random, so two logins lead to the same state, but a session is another state than none, also
+//! where it leaves no row behind. With their values they are part of its *checkpoint*: going back to a state also goes back to
+//! the session that the path had there.
 
 use std::sync::Arc;
 
 use cookie_store::{CookieStore, RawCookie};
 use url::Url;
+
+use crate::model::Digest;
 
 /// The cookies at one moment. A clone costs nothing; the store is copied only when an answer sets a cookie while a
 /// checkpoint still holds it.
@@ -47,6 +50,21 @@ impl Cookies {
         }
     }
 
+    /// What the identity of a state takes from them: which there are. `None` where there is none.
+    pub(super) fn identity(&self) -> Option<Digest> {
+        let store = self.0.as_ref()?;
+        let mut names: Vec<String> = store
+            .iter_unexpired()
+            .map(|cookie| {
+                let (domain, path) = (String::from(&cookie.domain), String::from(&cookie.path));
+                format!("{domain}\0{path}\0{}", cookie.name())
+            })
+            .collect();
+        names.sort_unstable();
+        let hash = blake3::hash(names.join("\n").as_bytes());
+        (!names.is_empty()).then(|| Digest::from_hash(&hash))
+    }
+
     /// Whether both are one and the same: nothing was set in between.
     pub(super) fn same(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
@@ -63,6 +81,22 @@ mod tests {
 
     fn url(text: &str) -> Url {
         Url::parse(text).unwrap()
+    }
+
+    #[test]
+    fn which_cookies_there_are_is_part_of_the_identity_and_what_they_hold_is_not() {
+        let mut cookies = Cookies::default();
+        let none = cookies.identity();
+        let mut set = |text: &str| {
+            cookies.store([text].into_iter(), &url("http://127.0.0.1:9/"));
+            cookies.identity()
+        };
+        let first = set("session=1");
+        assert_ne!(first, none);
+        assert_eq!(set("session=2"), first);
+        assert_ne!(set("admin=1"), first);
+        assert_eq!(set("admin=; Max-Age=0"), first);
+        assert_eq!(set("session=; Max-Age=0"), none);
     }
 
     #[test]

@@ -232,16 +232,24 @@ impl Databases {
     }
 }
 
-/// What the identity of a state takes from the world: observed rows, observation queries, and where no rows can be seen the
-/// [trail](super::replay::trail). A copy of a whole database
+/// What the identity of a state takes from the world: observed rows, observation queries, which cookies are set, and where no
+/// rows can be seen the [trail](super::replay::trail). A copy of a whole database
 /// is no part of it, since two copies with the same rows may differ in their pages.
-pub(super) fn identity(content: &[SystemState], observed: &[Digest], trail: Digest) -> Digest {
+pub(super) fn identity(
+    content: &[SystemState],
+    observed: &[Digest],
+    cookies: Option<Digest>,
+    trail: Digest,
+) -> Digest {
     let mut hasher = blake3::Hasher::new();
     for state in content {
         hasher.update(&state.delta.digest().0.to_le_bytes());
     }
     for digest in observed {
         hasher.update(&digest.0.to_le_bytes());
+    }
+    if let Some(cookies) = cookies {
+        hasher.update(&cookies.0.to_le_bytes());
     }
     hasher.update(&trail.0.to_le_bytes());
     Digest::from_hash(&hasher.finalize())

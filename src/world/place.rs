@@ -56,7 +56,7 @@ impl Place {
         path: Path,
     ) -> Self {
         Self {
-            identity: identity(&content, &observed, trail),
+            identity: identity(&content, &observed, cookies.identity(), trail),
             content,
             observed,
             trail,
