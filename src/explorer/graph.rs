@@ -128,7 +128,7 @@ impl Graph {
             words: model.actions.len().div_ceil(64),
             by_fingerprint: HashTable::new(),
             transitions: Vec::new(),
-            situations: Situations::default(),
+            situations: Situations::new(model),
             tallies: vec![Tally::default(); model.actions.len()],
             open: Vec::new(),
             open_position: Vec::new(),

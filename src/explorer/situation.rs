@@ -7,16 +7,28 @@ use std::hash::BuildHasher as _;
 
 use hashbrown::HashTable;
 
-use crate::model::{ActionId, Context, Digest, Facts, Model};
+use crate::model::{ActionId, Context, Digest, Facts, Model, Precondition, VariableId};
 
 use super::guard;
 
 /// The situations met so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Situations {
+    /// What each context variable tells, by its number.
+    told: Vec<Told>,
     all: Vec<Situation>,
     by_content: HashTable<SituationId>,
     condition_errors: Vec<(ActionId, String)>,
+}
+
+/// How much of a context variable is part of the identity of a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Told {
+    Nothing,
+    /// Whether it is defined: a request needs it.
+    Presence,
+    /// Its value: the spec says so, or a condition reads it.
+    Value,
 }
 
 /// Number of a situation, in the order met.
@@ -34,6 +46,16 @@ struct Situation {
 }
 
 impl Situations {
+    /// No situation has been met.
+    pub(super) fn new(model: &Model) -> Self {
+        Self {
+            told: told(model),
+            all: Vec::new(),
+            by_content: HashTable::new(),
+            condition_errors: Vec::new(),
+        }
+    }
+
     pub(super) fn context(&self, id: SituationId) -> &Context {
         &self.get(id).context
     }
@@ -134,7 +156,7 @@ impl Situations {
         self.all.push(Situation {
             context: context.clone(),
             facts: facts.clone(),
-            digest: digest(model, context, facts),
+            digest: digest(&self.told, context, facts),
             enabled: allowed.actions,
         });
         id
@@ -145,14 +167,49 @@ fn content_hash(context: &Context, facts: &Facts) -> u64 {
     rustc_hash::FxBuildHasher.hash_one((context, facts))
 }
 
-/// Values of the variables that are part of the identity, and the counts of all facts.
-fn digest(model: &Model, context: &Context, facts: &Facts) -> Digest {
+/// What the variables tell. A guard reads nothing that is not in the identity, whatever `state_from_context` says:
+/// otherwise two states would be taken for one that do not allow the same.
+fn told(model: &Model) -> Vec<Told> {
+    let mut told: Vec<Told> = model
+        .identity_variables
+        .iter()
+        .map(|counts| if *counts { Told::Value } else { Told::Nothing })
+        .collect();
+    let mut tells = |variable: VariableId, what: Told| {
+        if let Some(told) = told.get_mut(variable.0 as usize) {
+            *told = what.max(*told);
+        }
+    };
+    for action in &model.actions {
+        for variable in &action.requires {
+            tells(*variable, Told::Presence);
+        }
+        for precondition in &action.preconditions {
+            if let Precondition::Holds(condition) = precondition {
+                let read = condition.reads().iter();
+                for variable in read.filter_map(|name| model.names.variable(name)) {
+                    tells(variable, Told::Value);
+                }
+            }
+        }
+    }
+    told
+}
+
+/// What the variables tell, and the counts of all facts.
+fn digest(told: &[Told], context: &Context, facts: &Facts) -> Digest {
     let mut hasher = blake3::Hasher::new();
-    for (index, value) in context.values().iter().enumerate() {
-        let counts = model.identity_variables.get(index).copied();
-        if let (Some(value), Some(true)) = (value, counts) {
-            hasher.update(&(index as u32).to_le_bytes());
-            hash_json(value, &mut hasher);
+    for (index, (value, told)) in context.values().iter().zip(told).enumerate() {
+        let Some(value) = value else { continue };
+        match told {
+            Told::Nothing => {}
+            Told::Presence => {
+                hasher.update(&(index as u32).to_le_bytes());
+            }
+            Told::Value => {
+                hasher.update(&(index as u32).to_le_bytes());
+                hash_json(value, &mut hasher);
+            }
         }
     }
     hasher.update(&[0xff]);
@@ -193,5 +250,52 @@ fn hash_json(value: &serde_json::Value, hasher: &mut blake3::Hasher) {
                 .update(&(text.len() as u64).to_le_bytes())
                 .update(text.as_bytes());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expr::Condition;
+    use crate::model::{Action, Names};
+    use serde_json::json;
+
+    #[test]
+    fn what_a_guard_reads_tells_states_apart_whatever_the_spec_leaves_out() {
+        let model = Model {
+            actions: vec![
+                Action {
+                    requires: vec![VariableId(0)],
+                    ..Action::named("needs_a_tag")
+                },
+                Action {
+                    preconditions: vec![Precondition::Holds(
+                        Condition::parse("amount is defined and amount > 1").unwrap(),
+                    )],
+                    ..Action::named("needs_more_than_one")
+                },
+            ],
+            names: std::sync::Arc::new(Names {
+                variables: ["tag", "amount", "other"].map(str::to_owned).into(),
+                ..Names::default()
+            }),
+            identity_variables: vec![false; 3],
+            ..Model::default()
+        };
+        let mut situations = Situations::new(&model);
+        let mut with = |variable: u32, value: serde_json::Value| {
+            let context = Context::empty(3).with(VariableId(variable), Some(value));
+            let id = situations.intern(&model, &context, &Facts::none(0));
+            situations.get(id).digest
+        };
+        let tagged = with(0, json!("a"));
+        assert_eq!(with(0, json!("b")), tagged, "any tag will do");
+        assert_ne!(
+            with(2, json!(1)),
+            tagged,
+            "without a tag the action is not possible"
+        );
+        assert_ne!(with(1, json!(1)), with(1, json!(2)));
+        assert_eq!(with(2, json!(1)), with(2, json!(2)), "nobody reads it");
     }
 }
