@@ -275,7 +275,7 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
             record: arrival.record.as_deref(),
         }));
         let findings = match known {
-            Some(to) => self.broken_again(from, to, judgement.findings),
+            Some(to) => self.broken_again(from, to, judgement.findings, &judgement.asked_again),
             None => judgement.findings,
         };
         for finding in findings {
@@ -291,11 +291,18 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
     }
 
     /// Adds what state oracles have to say about a step that led from a healthy state to one that is known to be broken.
-    /// They are not asked again; the first finding stands in until the violation is confirmed on its own path.
-    fn broken_again(&self, from: StateId, to: StateId, mut findings: Vec<Finding>) -> Vec<Finding> {
+    /// Most are not asked again; the first finding stands in until the violation is confirmed on its own path.
+    fn broken_again(
+        &self,
+        from: StateId,
+        to: StateId,
+        mut findings: Vec<Finding>,
+        asked_again: &[OracleId],
+    ) -> Vec<Finding> {
         let before = self.broken.get(&from).map_or(&[][..], Vec::as_slice);
         let broken = self.broken.get(&to).into_iter().flatten();
-        let news = broken.filter(|oracle| !before.contains(oracle));
+        let news =
+            broken.filter(|oracle| !before.contains(oracle) && !asked_again.contains(oracle));
         findings.extend(news.filter_map(|oracle| self.violations.said_by(*oracle).cloned()));
         findings
     }

@@ -87,6 +87,25 @@ pub struct RowChange {
     pub after: Option<Row>,
 }
 
+impl RowChange {
+    /// Whether some of it is left out of the identity: the table is not observed, or the value of an ignored column is
+    /// another one.
+    pub fn has_unseen_part(&self) -> bool {
+        let table = &self.table;
+        let value = |row: &Option<Row>, column: usize| -> Option<Cell> {
+            row.as_ref().and_then(|row| row.get(column)).cloned()
+        };
+        !table.is_identity()
+            || table
+                .ignored_columns
+                .iter()
+                .enumerate()
+                .any(|(column, is_ignored)| {
+                    *is_ignored && value(&self.before, column) != value(&self.after, column)
+                })
+    }
+}
+
 /// An order-independent digest of a set of rows: hashes are added, so inserting and then deleting a row leaves no
 /// trace, and the digest of a state follows from its parent's by the rows of one step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

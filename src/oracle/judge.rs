@@ -27,7 +27,8 @@ pub struct Judged<'a, C> {
     pub context_before: &'a Context,
     /// Where it led.
     pub arrival: &'a Arrival<C>,
-    /// Whether nobody had been there before: only then state oracles are asked.
+    /// Whether nobody had been there before: then all state oracles are asked. In a known state only those are that look at
+    /// what the identity leaves out, for there the state may hold other rows than when it was judged.
     pub new_state: bool,
     /// State oracles that already said no in the state where the step began, ascending.
     pub broken_before: &'a [OracleId],
@@ -40,6 +41,8 @@ pub struct Judgement {
     pub findings: Vec<Finding>,
     /// For a new state: all state oracles that say no there, old and new, ascending.
     pub broken: Vec<OracleId>,
+    /// For a known state: the state oracles that were asked again, ascending. Of the others what they said first holds.
+    pub asked_again: Vec<OracleId>,
 }
 
 /// Finds nothing wrong with anything; for models that are explored for their states only.

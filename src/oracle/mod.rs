@@ -2,7 +2,8 @@
 //!
 //! *Response oracles* judge every step: the checks on answers, and invariants on answers. *State oracles* judge every
 //! new state: SQL invariants and probes. A state oracle reports a violation where the step broke it, not in each state
-//! that inherits the damage; and it is not even asked again where nothing that it looks at has changed.
+//! that inherits the damage; and it is not even asked again where nothing that it looks at has changed. In a known state
+//! SQL invariants are asked only where the step wrote something that they read and that tells no states apart.
 //!
 //! Oracles read the world through [`Observe`] and leave it as it was. Nothing is compared over time here, nothing
 //! printed, and no violation counted: grouping is the engine's work.
@@ -196,6 +197,41 @@ impl Oracles {
     }
 }
 
+impl Oracles {
+    /// Judges what a step to a known state wrote that the identity leaves out: tables that are not observed, ignored
+    /// columns, context values that tell no states apart. It need not be what was judged when the state was new.
+    async fn judge_left_out<W: World + Observe>(
+        &mut self,
+        world: &mut W,
+        step: &Judged<'_, W::Checkpoint>,
+        judgement: &mut Judgement,
+    ) -> Result<(), WorldError> {
+        let Some(record) = step.arrival.record.as_deref() else {
+            return Ok(());
+        };
+        let model = self.model.clone();
+        let contexts = (step.context_before, &step.arrival.context);
+        for (id, invariant) in numbered(&model) {
+            let Subject::Sql(query) = &invariant.subject else {
+                continue;
+            };
+            let reads = &self.invariants[id.0 as usize].1;
+            if !reads.changed_unseen(&model, invariant, query, &record.rows, contexts) {
+                continue;
+            }
+            let oracle = OracleId::Invariant(id);
+            judgement.asked_again.push(oracle);
+            let no = sql::judge(world, invariant, query, contexts.1).await?;
+            if let Some(no) = no
+                && step.broken_before.binary_search(&oracle).is_err()
+            {
+                judgement.findings.push(self.finding(id, no));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl<W: World + Observe> Judge<W> for Oracles {
     async fn judge(
         &mut self,
@@ -216,6 +252,8 @@ impl<W: World + Observe> Judge<W> for Oracles {
         }
         if step.new_state {
             self.judge_state(world, &step, &mut judgement).await?;
+        } else {
+            self.judge_left_out(world, &step, &mut judgement).await?;
         }
         Ok(judgement)
     }

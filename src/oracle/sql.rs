@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Assertion, Context, Evidence, Expectation, Invariant, RowDelta, SqlParameter, SqlQuery, Table,
+    Assertion, Context, Evidence, Expectation, Invariant, Model, RowChange, RowDelta, SqlParameter,
+    SqlQuery, Table, VariableId,
 };
 use crate::world::system::QueryRows;
 use crate::world::{Observe, WorldError, WorldErrorKind};
@@ -34,10 +35,9 @@ impl Reads {
         rows: Option<&RowDelta>,
         (before, after): (&Context, &Context),
     ) -> Result<bool, WorldError> {
-        let queries = || std::iter::once(query).chain(compared_with(&invariant.expectation));
         if matches!(self, Self::NotAsked) {
             let mut all = Some(Vec::new());
-            for query in queries() {
+            for query in queries(invariant, query) {
                 let tables = world
                     .tables_read(query)
                     .await
@@ -52,20 +52,65 @@ impl Reads {
         let (Self::Tables(tables), Some(rows)) = (&*self, rows) else {
             return Ok(true);
         };
-        let bound = |parameter: &SqlParameter| match parameter {
-            SqlParameter::Variable(variable) => before.get(*variable) != after.get(*variable),
-            SqlParameter::Constant(_) => false,
-        };
-        let rebound = !before.same_allocation(after)
-            && queries().any(|query| query.parameters.iter().any(|(_, value)| bound(value)));
-        Ok(rebound
-            || rows.changes().iter().any(|change| {
-                tables.iter().any(|table| {
-                    Arc::ptr_eq(table, &change.table)
-                        || (table.id == change.table.id && table.system == change.table.system)
-                })
-            }))
+        Ok(is_rebound(invariant, query, (before, after), |_| true)
+            || rows.changes().iter().any(|change| reads(tables, change)))
     }
+
+    /// The same, but only of what the identity of a state leaves out.
+    pub(super) fn changed_unseen(
+        &self,
+        model: &Model,
+        invariant: &Invariant,
+        query: &SqlQuery,
+        rows: &RowDelta,
+        contexts: (&Context, &Context),
+    ) -> bool {
+        let tells_nothing = |variable: VariableId| {
+            model.identity_variables.get(variable.0 as usize).copied() != Some(true)
+        };
+        is_rebound(invariant, query, contexts, tells_nothing)
+            || rows.rows().any(|change| {
+                change.has_unseen_part()
+                    && match self {
+                        Self::Tables(tables) => reads(tables, change),
+                        Self::NotAsked | Self::Unknown => true,
+                    }
+            })
+    }
+}
+
+/// The query of an invariant, and those it is compared with.
+fn queries<'i>(
+    invariant: &'i Invariant,
+    query: &'i SqlQuery,
+) -> impl Iterator<Item = &'i SqlQuery> {
+    std::iter::once(query).chain(compared_with(&invariant.expectation))
+}
+
+/// Whether a context value that is bound, and that counts, is another one than before.
+fn is_rebound(
+    invariant: &Invariant,
+    query: &SqlQuery,
+    (before, after): (&Context, &Context),
+    counts: impl Fn(VariableId) -> bool,
+) -> bool {
+    let is_other = |parameter: &SqlParameter| match parameter {
+        SqlParameter::Variable(variable) => {
+            counts(*variable) && before.get(*variable) != after.get(*variable)
+        }
+        SqlParameter::Constant(_) => false,
+    };
+    !before.same_allocation(after)
+        && queries(invariant, query)
+            .any(|query| query.parameters.iter().any(|(_, value)| is_other(value)))
+}
+
+/// Whether a change is in one of these tables.
+fn reads(tables: &[Arc<Table>], change: &RowChange) -> bool {
+    tables.iter().any(|table| {
+        Arc::ptr_eq(table, &change.table)
+            || (table.id == change.table.id && table.system == change.table.system)
+    })
 }
 
 /// Runs the query of an invariant and judges its rows. Where a context value that it needs is not defined, it holds.

@@ -113,7 +113,7 @@ fn table(id: u32, name: &str) -> Arc<Table> {
         name: name.to_owned(),
         columns: vec!["id".to_owned()],
         kind: TableKind::Rows,
-        observed: false,
+        observed: true,
         ignored_columns: vec![false],
     })
 }

@@ -160,6 +160,50 @@ fn the_initial_state_is_judged_and_known_states_are_not() {
     assert!(world.asked().is_empty());
 }
 
+/// How a step to a known state is judged.
+fn step_to_known(oracles: &mut Oracles, world: &mut Fake, table: &Arc<Table>) -> Judgement {
+    let arrival = changed(table);
+    now(oracles.judge(
+        world,
+        Judged {
+            action: Some(ActionId(0)),
+            context_before: &Context::empty(1),
+            arrival: &arrival,
+            new_state: false,
+            broken_before: &[],
+        },
+    ))
+    .unwrap()
+}
+
+#[test]
+fn a_known_state_is_judged_again_where_the_step_wrote_what_the_identity_leaves_out() {
+    let orders = || Arc::into_inner(table(1, "orders")).unwrap();
+    let unobserved = Arc::new(Table {
+        observed: false,
+        ..orders()
+    });
+    let with_ignored_column = Arc::new(Table {
+        ignored_columns: vec![true],
+        ..orders()
+    });
+    for table in [unobserved, with_ignored_column] {
+        let (_, mut oracles) = one_rule();
+        let mut world = Fake::default()
+            .with_rows(ROWS, &["id"], json!([]))
+            .reading(ROWS, &[&table]);
+        begin(&mut oracles, &mut world).unwrap();
+        let healthy = step_to_known(&mut oracles, &mut world, &table);
+        assert_eq!(
+            (names(&healthy.findings), &healthy.asked_again),
+            (vec![], &vec![RULE])
+        );
+        world = world.with_rows(ROWS, &["id"], json!([[7]]));
+        let broken = step_to_known(&mut oracles, &mut world, &table);
+        assert_eq!(names(&broken.findings), ["rule"]);
+    }
+}
+
 #[test]
 fn the_evidence_is_the_rows_and_the_message_is_the_users() {
     let mut rule = sql(ROWS, Assertion::Empty);
