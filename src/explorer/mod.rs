@@ -1,6 +1,6 @@
 //! The walk: choose, restore, act, observe, judge, record.
 //!
-//! [`explore`] is the one loop. It walks any [`World`](crate::world::World)(crate::world::World), asks any [`Judge`](crate::oracle::Judge), lets any [`strategy`] choose, and tells what
+//! [`explore`] is the one loop. It walks any [`World`](crate::world::World), asks any [`Judge`](crate::oracle::Judge), lets any [`strategy`] choose, and tells what
 //! happens through [`event`]s. It never prints and knows no strategy, oracle or database by name.
 
 pub mod budget;
