@@ -66,23 +66,6 @@ pub(super) fn fetch_equal(
     })
 }
 
-/// The row under a key as it was before the run. Keys that the journal does not know are as they were: `None`.
-pub(super) fn fetch_before(
-    connection: &Connection,
-    watched: &Watched,
-    key: &RowKey,
-) -> rusqlite::Result<Option<Row>> {
-    let mut statement = connection.prepare_cached(&watched.statements.before)?;
-    let row = one(&mut statement, key, |row| {
-        Ok(if row.get::<_, bool>(0)? {
-            Some(cells(row, 1, watched.table.columns.len())?)
-        } else {
-            None
-        })
-    })?;
-    Ok(row.flatten().filter(|row| has_key(watched, row, key)))
-}
-
 fn one<T>(
     statement: &mut rusqlite::Statement<'_>,
     key: &RowKey,

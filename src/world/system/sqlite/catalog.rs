@@ -77,8 +77,6 @@ pub(super) enum Term {
 pub(super) struct Statements {
     /// The row with a key.
     pub(super) fetch: String,
-    /// The row with a key as it was before the run; `existed` first.
-    pub(super) before: String,
     /// Every row, behind its rowid where it has one; at most as many as the parameter says.
     pub(super) scan: String,
     /// Removes the row with a key.
@@ -181,7 +179,7 @@ impl Catalog {
                         .collect(),
                 })
             };
-            match watch(connection, table, id, describe)? {
+            match watch(connection, table, describe)? {
                 Ok(watched) => catalog.tables.push(watched),
                 Err(reason) => catalog
                     .unwatchable
@@ -251,7 +249,6 @@ fn list(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Listed>> {
 fn watch(
     connection: &Connection,
     listed: &Listed,
-    id: TableId,
     describe: impl Fn(&[String]) -> Arc<Table>,
 ) -> rusqlite::Result<Result<Watched, String>> {
     let all = columns(connection, &listed.name)?;
@@ -285,7 +282,7 @@ fn watch(
             "its columns `rowid`, `_rowid_` and `oid` hide every name of the row number".to_owned(),
         ));
     };
-    let statements = Statements::new(&listed.name, id, &key, &names);
+    let statements = Statements::new(&listed.name, &key, &names);
     for statement in [&statements.fetch, &statements.delete, &statements.insert] {
         // A function or collation that only the application registers: its rows can be told, but not written, by us.
         if let Err(error) = connection.prepare(statement) {
@@ -370,7 +367,7 @@ fn unique_indexes(
 }
 
 impl Statements {
-    fn new(name: &str, id: TableId, key: &Key, columns: &[String]) -> Self {
+    fn new(name: &str, key: &Key, columns: &[String]) -> Self {
         let table = quoted(name);
         let keys = key.names(columns);
         let list = comma(columns.iter().map(|column| quoted(column)));
@@ -380,19 +377,10 @@ impl Statements {
             .map(|(position, key)| format!("{} = ?{}", quoted(key), position + 1))
             .collect::<Vec<_>>()
             .join(" AND ");
-        let was_key = (0..keys.len())
-            .map(|position| format!("k{position} = ?{}", position + 1))
-            .collect::<Vec<_>>()
-            .join(" AND ");
-        let before = comma((0..columns.len()).map(|position| format!("c{position}")));
         let written = key.written(columns);
         let parameters = comma((1..=written.len()).map(|position| format!("?{position}")));
         Self {
             fetch: format!("SELECT {list} FROM {table} WHERE {is_key}"),
-            before: format!(
-                "SELECT existed, {before} FROM {} WHERE {was_key}",
-                journal::before_table(id)
-            ),
             scan: format!(
                 "SELECT {}, {list} FROM {table} LIMIT ?1",
                 match key {

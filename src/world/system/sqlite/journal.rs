@@ -2,20 +2,27 @@
 //!
 //! - `venomqa_run`: the format of the journal. Its presence says that a run is under way, or was killed.
 //! - `venomqa_tables`: names and columns of the watched tables, for a recovery that knows nothing else.
-//! - `venomqa_journal`: the keys that were touched, in order. Only keys: the row as it is now is looked up when the
-//!   journal is read. Telling a key too often is harmless, so replacing inserts, recursive triggers and cascades need
-//!   no care beyond telling every key that they *may* have touched.
-//! - `venomqa_before_N`: for each row of table N that was touched, the row as it was before the run (`existed` is 0
-//!   where there was none). Its columns have no type, so every value keeps its storage class.
+//! - `venomqa_journal`: the keys that were touched, in order, each with the row as it was just before the touch
+//!   (`existed` is 0 where there was none). The row as it is now is looked up when the journal is read. Telling a key
+//!   too often is harmless, so replacing inserts, recursive triggers and cascades need no care beyond telling every
+//!   key that they *may* have touched. The first entry of a key says what the row was before the run.
+//! - `venomqa_before_N`: those first entries of table N, [folded](fold) in when the journal is emptied; they come
+//!   before all that is in the journal then. Columns here and there have no type, so every value keeps its storage
+//!   class.
 //! - `venomqa_sequence`: `sqlite_sequence` as it was before the run.
 //!
 //! What the triggers rely on: those created last fire first, so that an application's own trigger which changes the new
 //! row finds it journalled already; and a conflict clause of the application's statement (`INSERT OR REPLACE`) also holds
-//! for the statements inside the triggers, so that those never conflict (`NOT EXISTS` instead of `OR IGNORE`).
+//! for the statements inside the triggers, so that those must never conflict: they only append.
+//!
+//! What they cost is paid within the service's own requests. Appending to one table dirties one page more in each
+//! transaction, however many rows and tables it writes. Looking up in the triggers whether a key is known already would
+//! save the repeated rows, and cost a second page and a transient table for each statement: twice the time of a small
+//! transaction instead of a third more.
 
 use rusqlite::Connection;
 
-use super::apply::cells;
+use super::apply::{cells, execute};
 use super::catalog::{Catalog, Key, Term, Unique, Watched, comma};
 use super::sql::{literal, quoted};
 use crate::model::{RowKey, TableId};
@@ -24,7 +31,7 @@ use crate::model::{RowKey, TableId};
 const PREFIX: &str = "venomqa_";
 
 /// Changes when the journal's tables do.
-pub(super) const FORMAT: i64 = 1;
+pub(super) const FORMAT: i64 = 2;
 
 /// Whether a table, index or trigger of this name is the journal's.
 pub(super) fn is_ours(name: &str) -> bool {
@@ -39,12 +46,12 @@ pub(super) fn before_table(id: TableId) -> String {
 
 /// Creates the journal. To be called within a transaction.
 pub(super) fn create(connection: &Connection, catalog: &Catalog) -> rusqlite::Result<()> {
-    let widest = key_width(catalog);
     connection.execute_batch(&format!(
         "CREATE TABLE {PREFIX}run (format INTEGER, process INTEGER, version TEXT, started TEXT, whole INTEGER);
          CREATE TABLE {PREFIX}tables (id INTEGER PRIMARY KEY, name TEXT, key TEXT, columns TEXT);
-         CREATE TABLE {PREFIX}journal (seq INTEGER PRIMARY KEY, tbl, {});",
-        key_columns(widest)
+         CREATE TABLE {PREFIX}journal (seq INTEGER PRIMARY KEY, tbl, {}, existed, {});",
+        key_columns(key_width(catalog)),
+        row_columns(row_width(catalog))
     ))?;
     connection.execute(
         &format!("INSERT INTO {PREFIX}run VALUES (?1, ?2, ?3, datetime('now'), ?4)"),
@@ -102,25 +109,36 @@ pub(super) fn key_width(catalog: &Catalog) -> usize {
         .unwrap_or(1)
 }
 
-/// Reads the entries after a number: number, table, key.
+fn row_width(catalog: &Catalog) -> usize {
+    let widths = catalog.tables.iter();
+    widths
+        .map(|watched| watched.table.columns.len())
+        .max()
+        .unwrap_or(1)
+}
+
+/// Reads the entries after a number: number, table, key, whether there was a row, the row.
 pub(super) fn entries(catalog: &Catalog) -> String {
     format!(
-        "SELECT seq, tbl, {} FROM {PREFIX}journal WHERE seq > ?1 ORDER BY seq",
-        key_columns(key_width(catalog))
+        "SELECT seq, tbl, {}, existed, {} FROM {PREFIX}journal WHERE seq > ?1 ORDER BY seq",
+        key_columns(key_width(catalog)),
+        row_columns(row_width(catalog))
     )
 }
 
-/// The keys of every row of a table that was touched since the run began.
+/// The keys of every row of a table that was touched since the run began, some more than once.
 pub(super) fn keys_before(
     connection: &Connection,
     watched: &Watched,
 ) -> rusqlite::Result<Vec<RowKey>> {
     let width = watched.key.width();
+    let id = watched.table.id;
     connection
         .prepare(&format!(
-            "SELECT {} FROM {}",
-            key_columns(width),
-            before_table(watched.table.id)
+            "SELECT {keys} FROM {before} UNION ALL SELECT {keys} FROM {PREFIX}journal WHERE tbl = {}",
+            id.0,
+            keys = key_columns(width),
+            before = before_table(id),
         ))?
         .query_map([], |row| cells(row, 0, width))?
         .collect()
@@ -129,8 +147,44 @@ pub(super) fn keys_before(
 /// The number of the last entry, 0 where there is none.
 pub(super) const LAST: &str = "SELECT coalesce(max(seq), 0) FROM venomqa_journal";
 
-/// Empties the journal.
-pub(super) const EMPTY: &str = "DELETE FROM venomqa_journal";
+/// Keeps the rows of a table as they were before the run: the first entry of each key that is not kept yet. To be called
+/// before the journal is emptied or used to put the content before the run back, in the same transaction.
+pub(super) fn fold(
+    connection: &Connection,
+    id: TableId,
+    key_width: usize,
+    row_width: usize,
+) -> rusqlite::Result<()> {
+    let columns = format!(
+        "{}, existed, {}",
+        key_columns(key_width),
+        row_columns(row_width)
+    );
+    execute(
+        connection,
+        &format!(
+            "INSERT OR IGNORE INTO {} ({columns}) SELECT {columns} FROM {PREFIX}journal WHERE tbl = {} ORDER BY seq",
+            before_table(id),
+            id.0
+        ),
+    )
+}
+
+/// Empties the journal, but keeps what the rows of these tables were before the run. To be called within a transaction.
+pub(super) fn empty<'a>(
+    connection: &Connection,
+    touched: impl Iterator<Item = &'a Watched>,
+) -> rusqlite::Result<()> {
+    for watched in touched {
+        fold(
+            connection,
+            watched.table.id,
+            watched.key.width(),
+            watched.table.columns.len(),
+        )?;
+    }
+    execute(connection, "DELETE FROM venomqa_journal")
+}
 
 fn names_as_json(names: &[String]) -> String {
     serde_json::Value::from(names).to_string()
@@ -138,6 +192,10 @@ fn names_as_json(names: &[String]) -> String {
 
 fn key_columns(width: usize) -> String {
     comma((0..width).map(|position| format!("k{position}")))
+}
+
+fn row_columns(width: usize) -> String {
+    comma((0..width).map(|position| format!("c{position}")))
 }
 
 impl Key {
@@ -151,18 +209,16 @@ impl Key {
 }
 
 fn before_definition(watched: &Watched) -> String {
-    let columns = (0..watched.table.columns.len()).map(|position| format!("c{position}"));
+    let columns = row_columns(watched.table.columns.len());
     let name = before_table(watched.table.id);
     match &watched.key {
-        Key::Rowid { .. } => format!(
-            "CREATE TABLE {name} (k0 INTEGER PRIMARY KEY, existed, {})",
-            comma(columns)
-        ),
+        Key::Rowid { .. } => {
+            format!("CREATE TABLE {name} (k0 INTEGER PRIMARY KEY, existed, {columns})")
+        }
         Key::Primary(positions) => {
             let keys = key_columns(positions.len());
             format!(
-                "CREATE TABLE {name} ({keys}, existed, {}, PRIMARY KEY ({keys})) WITHOUT ROWID",
-                comma(columns)
+                "CREATE TABLE {name} ({keys}, existed, {columns}, PRIMARY KEY ({keys})) WITHOUT ROWID"
             )
         }
     }
@@ -193,7 +249,7 @@ fn triggers(watched: &Watched) -> String {
         )
         .map(|conflict| touch_rows(watched, &keys, &conflict))
         .collect::<String>();
-    let old = touch_one(watched, &keys, "OLD");
+    let old = touch_old(watched, &keys);
     let born = touch_absent(watched, &keys);
     // What SQLite calls equal is not always the same: a primary key may change from `a` to `A`, from 1 to 1.0.
     let moved = match &watched.key {
@@ -281,30 +337,31 @@ fn touch_rows(watched: &Watched, keys: &[String], condition: &str) -> String {
             .map(|column| format!("{ROW}.{}", quoted(column))),
     );
     format!(
-        "INSERT INTO {before} SELECT {key}, 1, {columns} FROM {table} AS {ROW} WHERE {condition} AND {unknown};
-         INSERT INTO {PREFIX}journal (tbl, {names}) SELECT {id}, {key} FROM {table} AS {ROW} WHERE {condition};\n",
-        before = before_table(watched.table.id),
-        unknown = unknown(watched, keys, ROW),
+        "INSERT INTO {PREFIX}journal (tbl, {names}, existed, {cells}) \
+         SELECT {id}, {key}, 1, {columns} FROM {table} AS {ROW} WHERE {condition};\n",
         id = watched.table.id.0,
         names = key_columns(keys.len()),
+        cells = row_columns(watched.table.columns.len()),
     )
 }
 
 /// Journals the old row.
-fn touch_one(watched: &Watched, keys: &[String], row: &str) -> String {
-    let key = comma(keys.iter().map(|key| format!("{row}.{}", quoted(key))));
-    let columns = comma(
-        watched
-            .table
-            .columns
-            .iter()
-            .map(|column| format!("{row}.{}", quoted(column))),
-    );
+fn touch_old(watched: &Watched, keys: &[String]) -> String {
+    let old = |columns: &[String]| {
+        comma(
+            columns
+                .iter()
+                .map(|column| format!("OLD.{}", quoted(column))),
+        )
+    };
+    let columns = &watched.table.columns;
     format!(
-        "INSERT INTO {before} SELECT {key}, 1, {columns} WHERE {unknown};\n{entry}",
-        before = before_table(watched.table.id),
-        unknown = unknown(watched, keys, row),
-        entry = entry(watched, keys, row),
+        "INSERT INTO {PREFIX}journal (tbl, {names}, existed, {cells}) VALUES ({id}, {key}, 1, {row});\n",
+        id = watched.table.id.0,
+        names = key_columns(keys.len()),
+        cells = row_columns(columns.len()),
+        key = old(keys),
+        row = old(columns),
     )
 }
 
@@ -313,34 +370,8 @@ fn touch_absent(watched: &Watched, keys: &[String]) -> String {
     let key = comma(keys.iter().map(|key| format!("NEW.{}", quoted(key))));
     let names = key_columns(keys.len());
     format!(
-        "INSERT INTO {before} ({names}, existed) SELECT {key}, 0 WHERE {unknown};\n{entry}",
-        before = before_table(watched.table.id),
-        unknown = unknown(watched, keys, "NEW"),
-        entry = entry(watched, keys, "NEW"),
-    )
-}
-
-fn entry(watched: &Watched, keys: &[String], row: &str) -> String {
-    let names = key_columns(keys.len());
-    let key = comma(keys.iter().map(|key| format!("{row}.{}", quoted(key))));
-    format!(
-        "INSERT INTO {PREFIX}journal (tbl, {names}) SELECT {}, {key};\n",
-        watched.table.id.0
-    )
-}
-
-/// That the row before the run is not known yet. The plus takes the column's affinity away, which `k0` has not either:
-/// with it SQLite could not use the index.
-fn unknown(watched: &Watched, keys: &[String], row: &str) -> String {
-    let same = keys
-        .iter()
-        .enumerate()
-        .map(|(position, key)| format!("venomqa_known.k{position} = +{row}.{}", quoted(key)))
-        .collect::<Vec<_>>()
-        .join(" AND ");
-    format!(
-        "NOT EXISTS (SELECT 1 FROM {} AS venomqa_known WHERE {same})",
-        before_table(watched.table.id)
+        "INSERT INTO {PREFIX}journal (tbl, {names}, existed) VALUES ({id}, {key}, 0);\n",
+        id = watched.table.id.0,
     )
 }
 

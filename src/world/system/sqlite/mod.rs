@@ -54,7 +54,7 @@ use run::{Look, Run};
 use schema::Schema;
 
 /// Entries after which a read empties the journal, where nothing is ever restored.
-const PRUNE_WITH_READ: i64 = 20_000;
+const PRUNE_WITH_READ: i64 = 1_000;
 
 /// A SQLite database that is watched and put back.
 pub struct SqliteSystem {

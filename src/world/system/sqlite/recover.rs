@@ -107,6 +107,9 @@ fn put_rows_back(connection: &Connection, path: &Path) -> Result<usize, WorldErr
         |error: rusqlite::Error| failed(path, "put the content before the run back", &error);
     let scope = Scope::writing(connection).map_err(broken)?;
     let tables = recorded(connection).map_err(broken)?;
+    for table in &tables {
+        table.fold(connection).map_err(broken)?;
+    }
     let altered = altered(connection, &tables).map_err(broken)?;
     if !altered.is_empty() {
         return Err(WorldError::new(
@@ -152,6 +155,15 @@ struct Recorded {
 impl Recorded {
     fn key_columns(&self) -> String {
         comma((0..self.keys.len()).map(|position| format!("k{position}")))
+    }
+
+    /// Brings what is still in the journal to the rows before the run.
+    fn fold(&self, connection: &Connection) -> rusqlite::Result<()> {
+        if self.keys.is_empty() || self.columns.is_empty() {
+            // Told apart as damaged where it matters.
+            return Ok(());
+        }
+        journal::fold(connection, self.id, self.keys.len(), self.columns.len())
     }
 
     /// Removes every row that was touched, and says how many there were, absent ones included.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::apply::{self, Scope, Write, fetch, fetch_before, number};
+use super::apply::{self, Scope, Write, fetch, number};
 use super::catalog::{Catalog, Watched};
 use super::failure::failed;
 use super::lock::RunLock;
@@ -16,8 +16,11 @@ use crate::model::{NetDelta, Row, RowChange, RowKey, TableId};
 use crate::world::system::SystemState;
 use crate::world::{Warning, WorldError};
 
-/// Entries after which the journal is emptied when a restore writes anyway.
+/// Entries after which the journal is emptied when a restore writes anyway. Every entry holds a row.
 const PRUNE_WITH_RESTORE: i64 = 256;
+
+/// Rows of the initial state.
+type Initial = HashMap<TableId, HashMap<RowKey, Option<Row>>>;
 
 /// What is known while the journal is installed.
 pub(super) struct Run {
@@ -33,7 +36,7 @@ pub(super) struct Run {
     pub(super) silent_changes: u64,
     /// Rows of the initial state, of keys touched during setup or since: `None` where there was none. Rows of other keys
     /// are as they were before the run.
-    pub(super) initial: HashMap<TableId, HashMap<RowKey, Option<Row>>>,
+    pub(super) initial: Initial,
     pub(super) counters: sequence::Known,
     pub(super) snapshot: verify::Snapshot,
     /// Which tables the run has written to.
@@ -82,7 +85,7 @@ impl Run {
             // Statistics were gathered, or the file was vacuumed: both leave every row where it was.
             self.schema = now;
         }
-        let (last, keys) = self.new_keys(connection)?;
+        let (last, keys) = self.learn_keys(connection)?;
         let mut changes = Vec::with_capacity(keys.len());
         for (id, key) in keys {
             let Some(watched) = self.catalog.tables.get(id.0 as usize) else {
@@ -91,7 +94,7 @@ impl Run {
             let after = fetch(connection, watched, &key)?;
             let before = match known.current(id, &key) {
                 Some(row) => row.clone(),
-                None => initial_row(&mut self.initial, connection, watched, &key)?,
+                None => initial_row(&self.initial, id, &key).cloned(),
             };
             self.touched[id.0 as usize] = true;
             changes.push(RowChange {
@@ -126,25 +129,45 @@ impl Run {
         Ok(Look::Changes(changes))
     }
 
-    /// Reads what the journal has got since the last time: each key once.
+    /// Reads what the journal has got since the last time: the number of the last entry, and each key once.
     fn new_keys(&self, connection: &Connection) -> rusqlite::Result<(i64, Vec<(TableId, RowKey)>)> {
-        let mut statement = connection.prepare_cached(&self.entries)?;
-        statement.raw_bind_parameter(1, self.last_entry)?;
-        let mut rows = statement.raw_query();
-        let mut last = self.last_entry;
-        let mut keys = Vec::new();
-        while let Some(row) = rows.next()? {
-            last = row.get(0)?;
-            let id = TableId(row.get(1)?);
-            let width = self
-                .catalog
-                .watched(id)
-                .map_or(0, |watched| watched.key.width());
-            keys.push((id, apply::cells(row, 2, width)?));
-        }
-        keys.sort_unstable();
-        keys.dedup();
-        Ok((last, keys))
+        let nothing_to_learn = |_: &Watched, _: &RowKey, _: &rusqlite::Row<'_>| Ok(());
+        new_keys(
+            connection,
+            &self.entries,
+            &self.catalog,
+            self.last_entry,
+            nothing_to_learn,
+        )
+    }
+
+    /// [`Run::new_keys`]; the first entry of a key since the initial state also tells what its row was there.
+    fn learn_keys(
+        &mut self,
+        connection: &Connection,
+    ) -> rusqlite::Result<(i64, Vec<(TableId, RowKey)>)> {
+        let initial = &mut self.initial;
+        let existed = 2 + journal::key_width(&self.catalog);
+        let learn = |watched: &Watched, key: &RowKey, entry: &rusqlite::Row<'_>| {
+            let rows = initial.entry(watched.table.id).or_default();
+            if !rows.contains_key(key) {
+                let row = if entry.get(existed)? {
+                    let width = watched.table.columns.len();
+                    Some(apply::cells(entry, existed + 1, width)?)
+                } else {
+                    None
+                };
+                rows.insert(key.clone(), row);
+            }
+            Ok(())
+        };
+        new_keys(
+            connection,
+            &self.entries,
+            &self.catalog,
+            self.last_entry,
+            learn,
+        )
     }
 
     /// The content as it is now is that of the initial state.
@@ -191,7 +214,7 @@ impl Run {
         let mut strays = Vec::new();
         if version != self.data_version {
             let keys;
-            (last, keys) = self.new_keys(connection)?;
+            (last, keys) = self.learn_keys(connection)?;
             strays = self.strays(connection, keys, from, to)?;
         }
         let mut writes = Vec::with_capacity(way.changes().len() + strays.len());
@@ -240,7 +263,7 @@ impl Run {
         }
         let prune = last >= PRUNE_WITH_RESTORE;
         if prune {
-            apply::execute(connection, journal::EMPTY)?;
+            journal::empty(connection, self.touched_tables())?;
         }
         scope.commit()?;
         // Only what is committed counts as seen.
@@ -290,7 +313,7 @@ impl Run {
                 continue;
             };
             self.touched[id.0 as usize] = true;
-            let initial = initial_row(&mut self.initial, connection, watched, &key)?;
+            let initial = initial_row(&self.initial, id, &key).cloned();
             let expected = from.current(id, &key).unwrap_or(&initial);
             if fetch(connection, watched, &key)? != *expected {
                 self.warnings.push(Warning {
@@ -350,14 +373,7 @@ impl Run {
         delta: &NetDelta,
         tables: &[bool],
     ) -> rusqlite::Result<Vec<String>> {
-        let initial = |watched: &Watched, key: &RowKey| match self
-            .initial
-            .get(&watched.table.id)
-            .and_then(|rows| rows.get(key))
-        {
-            Some(row) => Ok(row.clone()),
-            None => fetch_before(connection, watched, key),
-        };
+        let initial = |id: TableId, key: &RowKey| initial_row(&self.initial, id, key);
         self.snapshot.compare(
             connection,
             &self.catalog,
@@ -388,25 +404,48 @@ impl Run {
         if self.new_keys(connection)?.0 != self.last_entry {
             return Ok(());
         }
-        apply::execute(connection, journal::EMPTY)?;
+        journal::empty(connection, self.touched_tables())?;
         scope.commit()?;
         self.last_entry = 0;
         Ok(())
     }
+
+    /// The tables that entries which have been read may belong to.
+    fn touched_tables(&self) -> impl Iterator<Item = &Watched> {
+        let touched = self.catalog.tables.iter().zip(&self.touched);
+        touched.filter_map(|(watched, touched)| touched.then_some(watched))
+    }
 }
 
-/// The row under a key in the initial state. What the journal says is remembered.
-fn initial_row(
-    initial: &mut HashMap<TableId, HashMap<RowKey, Option<Row>>>,
+/// Reads the entries after a number: the number of the last one, and each key once. Every entry is handed to `see`.
+fn new_keys(
     connection: &Connection,
-    watched: &Watched,
-    key: &RowKey,
-) -> rusqlite::Result<Option<Row>> {
-    let rows = initial.entry(watched.table.id).or_default();
-    if let Some(row) = rows.get(key) {
-        return Ok(row.clone());
+    entries: &str,
+    catalog: &Catalog,
+    after: i64,
+    mut see: impl FnMut(&Watched, &RowKey, &rusqlite::Row<'_>) -> rusqlite::Result<()>,
+) -> rusqlite::Result<(i64, Vec<(TableId, RowKey)>)> {
+    let mut statement = connection.prepare_cached(entries)?;
+    statement.raw_bind_parameter(1, after)?;
+    let mut rows = statement.raw_query();
+    let mut last = after;
+    let mut keys = Vec::new();
+    while let Some(entry) = rows.next()? {
+        last = entry.get(0)?;
+        let id = TableId(entry.get(1)?);
+        let Some(watched) = catalog.watched(id) else {
+            continue;
+        };
+        let key = apply::cells(entry, 2, watched.key.width())?;
+        see(watched, &key, entry)?;
+        keys.push((id, key));
     }
-    let row = fetch_before(connection, watched, key)?;
-    rows.insert(key.clone(), row.clone());
-    Ok(row)
+    keys.sort_unstable();
+    keys.dedup();
+    Ok((last, keys))
+}
+
+/// The row under a key that was touched, in the initial state; `None` where there was none.
+fn initial_row<'a>(initial: &'a Initial, id: TableId, key: &RowKey) -> Option<&'a Row> {
+    initial.get(&id)?.get(key)?.as_ref()
 }

@@ -93,8 +93,8 @@ impl Snapshot {
     }
 }
 
-/// A row as it was in the initial state.
-pub(super) type InitialRow<'a> = &'a dyn Fn(&Watched, &RowKey) -> rusqlite::Result<Option<Row>>;
+/// A row that was touched, as it was in the initial state; `None` where there was none.
+pub(super) type InitialRow<'a> = &'a dyn Fn(TableId, &RowKey) -> Option<&'a Row>;
 
 /// What a row must be.
 #[derive(Clone, Copy)]
@@ -198,15 +198,10 @@ fn resurrected(
         if delta.current(*id, key).is_some() {
             continue;
         }
-        let before = initial(watched, key)?;
+        let before = initial(*id, key);
         let found = fetch(connection, watched, key)?;
-        if found != before {
-            differences.push(difference(
-                watched,
-                key,
-                found.as_ref(),
-                before.as_ref().into(),
-            ));
+        if found.as_ref() != before {
+            differences.push(difference(watched, key, found.as_ref(), before.into()));
         }
     }
     Ok(differences)
