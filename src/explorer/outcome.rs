@@ -14,6 +14,9 @@ use super::graph::{Graph, StateId, TransitionId};
 use super::guard;
 use super::strategy::Move;
 
+/// While states are left to try, an action that changed nothing in fewer runs than this may just have been tried too early.
+const TELLING_RUNS: u64 = 3;
+
 /// The reason to stop that an error is; `at` is the step that failed, if it was one.
 pub(super) fn stop_reason(error: &WorldError, at: Option<(&Graph, Move)>) -> StopReason {
     if error.kind == WorldErrorKind::Interrupted {
@@ -65,6 +68,7 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
         if self.steps == 0 || !self.steps.is_multiple_of(every) {
             (self.observer)(Event::Progress(progress));
         }
+        let complete = matches!(stop, StopReason::Complete { .. });
         let ids = || self.model.action_ids();
         let summary = Summary {
             progress,
@@ -73,7 +77,9 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
             untried: graph.untried_count(),
             deepest: graph.deepest(),
             unchanged_steps: ids().map(|id| graph.tally(id).unchanged).sum(),
-            actions: ids().map(|id| self.action_summary(graph, id)).collect(),
+            actions: ids()
+                .map(|id| self.action_summary(graph, id, complete))
+                .collect(),
             violations,
             warnings: std::mem::take(&mut self.warnings),
             time,
@@ -150,7 +156,7 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
         evidence::confirm(self.model, self.world, self.judge, &attempt, violation).await
     }
 
-    fn action_summary(&self, graph: &Graph, id: ActionId) -> ActionSummary {
+    fn action_summary(&self, graph: &Graph, id: ActionId, complete: bool) -> ActionSummary {
         let tally = graph.tally(id).clone();
         let action = self.model.action(id);
         let mut statuses = tally.statuses;
@@ -160,11 +166,14 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
                 "it was enabled, but the run ended before its turn came".to_owned()
             })
         });
-        let idle = tally.runs > 0 && tally.unchanged == tally.runs && !action.request.is_safe();
+        let told = if complete { 1 } else { TELLING_RUNS };
+        let idle = tally.runs >= told && tally.unchanged == tally.runs && !action.request.is_safe();
         let advice = idle.then(|| {
             format!(
-                "`{}` never changed any state in {} runs; a precondition could save those steps",
-                action.name, tally.runs
+                "`{}` never changed any state in {} {}; a precondition could save those steps",
+                action.name,
+                tally.runs,
+                if tally.runs == 1 { "run" } else { "runs" }
             )
         });
         ActionSummary {
