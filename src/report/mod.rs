@@ -110,6 +110,14 @@ impl Destination {
         }
     }
 
+    /// The same place, where escape codes do not arrive.
+    fn without_escape_codes(self) -> Self {
+        Self {
+            name: self.name,
+            writer: Box::new(anstream::StripStream::new(self.writer)),
+        }
+    }
+
     /// Writes all of it. A reader that has gone away is no error.
     fn write(&mut self, format: &'static str, text: &str) -> Result<(), ReportError> {
         let written = self

@@ -41,6 +41,25 @@ pub(super) fn percent(share: f64) -> u64 {
     }
 }
 
+/// The parts of a whole as whole percentages that add up to 100: rounded down, and what is missing then goes to those that
+/// lost most. All zero where there is nothing to divide.
+pub(super) fn percentages(parts: &[f64]) -> Vec<u64> {
+    let whole: f64 = parts.iter().sum();
+    if whole <= 0.0 {
+        return vec![0; parts.len()];
+    }
+    let exact: Vec<f64> = parts.iter().map(|part| part / whole * 100.0).collect();
+    let mut rounded: Vec<u64> = exact.iter().map(|share| share.floor() as u64).collect();
+    let lost = |part: usize| exact[part] - exact[part].floor();
+    let mut most_lost: Vec<usize> = (0..parts.len()).collect();
+    most_lost.sort_by(|one, other| lost(*other).total_cmp(&lost(*one)));
+    let missing = 100_u64.saturating_sub(rounded.iter().sum()) as usize;
+    for part in most_lost.into_iter().take(missing) {
+        rounded[part] += 1;
+    }
+    rounded
+}
+
 /// `850 ms`, `1.25 s`, `3 m 20 s`.
 pub(super) fn duration(time: Duration) -> String {
     let seconds = time.as_secs_f64();
@@ -266,6 +285,17 @@ mod tests {
         assert_eq!(percent(1.0), 100);
         assert_eq!(percent(0.001), 1);
         assert_eq!(percent(0.0), 0);
+    }
+
+    #[test]
+    fn percentages_of_a_whole_add_up_to_100() {
+        assert_eq!(percentages(&[1.0, 1.0, 1.0]), [34, 33, 33]);
+        assert_eq!(
+            percentages(&[98.0, 0.4, 0.4, 0.4, 0.4, 0.4]),
+            [98, 1, 1, 0, 0, 0]
+        );
+        assert_eq!(percentages(&[5.0]), [100]);
+        assert_eq!(percentages(&[0.0, 0.0]), [0, 0]);
     }
 
     #[test]

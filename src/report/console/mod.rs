@@ -41,7 +41,7 @@ impl Console {
     /// The same report, in a file and without colour.
     pub fn to_file(destination: Destination) -> Self {
         Self {
-            destination,
+            destination: destination.without_escape_codes(),
             width: Self::DEFAULT_WIDTH,
             failed: None,
         }

@@ -101,20 +101,20 @@ fn time(time: &TimeSpent) -> String {
     if whole.is_zero() {
         return "none".to_owned();
     }
-    let shares: Vec<String> = [
+    let parts = [
         ("HTTP", time.http),
         ("journal", time.journal),
         ("restore", time.restore),
         ("oracles", time.oracles),
         ("confirm", time.confirm),
         ("engine", time.engine()),
-    ]
-    .iter()
-    .map(|(name, spent)| {
-        let share = spent.as_secs_f64() / whole.as_secs_f64();
-        format!("{name} {}%", percent(share))
-    })
-    .collect();
+    ];
+    let percentages = text::percentages(&parts.map(|(_, spent)| spent.as_secs_f64()));
+    let shares: Vec<String> = parts
+        .iter()
+        .zip(percentages)
+        .map(|((name, _), percentage)| format!("{name} {percentage}%"))
+        .collect();
     format!("{}: {}", text::duration(whole), shares.join(", "))
 }
 

@@ -10,6 +10,21 @@ fn plain(run: &Run) -> String {
 }
 
 #[test]
+fn a_report_in_a_file_has_no_escape_codes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.txt");
+    let file = std::fs::File::create(&path).unwrap();
+    let mut run = run();
+    run.summary.violations.push(refunded_twice());
+    let mut console = Console::to_file(Destination::file(&path, file));
+    console.run(&run);
+    console.finish(1).unwrap();
+    let written = std::fs::read_to_string(&path).unwrap();
+    assert!(written.contains("no_over_refund"), "{written}");
+    assert!(!written.contains('\u{1b}'), "{written:?}");
+}
+
+#[test]
 fn a_violation_is_told_as_a_story_that_ends_with_the_rows_that_prove_it() {
     let mut run = run();
     run.summary.violations.push(refunded_twice());
