@@ -6,6 +6,7 @@ use super::args::SpecValues;
 use super::{ExitCode, Problem, Session};
 use crate::diagnostic;
 use crate::explorer::strategy;
+use crate::model::Severity;
 use crate::oracle::checks;
 use crate::spec::{self, Environment, Loaded, Spec, Vocabulary};
 
@@ -28,6 +29,12 @@ pub(super) fn find(named: &[PathBuf]) -> Result<Vec<PathBuf>, Problem> {
                     )));
                 }
                 found.extend(specs);
+            } else if let Some(severity) = severity(path) {
+                return Err(
+                    Problem::usage(format!("there is no file `{severity}`")).help(format!(
+                        "a severity stands behind a `=`: `--fail-fast={severity}`"
+                    )),
+                );
             } else {
                 found.push(path.clone());
             }
@@ -51,6 +58,13 @@ pub(super) fn find(named: &[PathBuf]) -> Result<Vec<PathBuf>, Problem> {
         .help("name a spec, or write a first one with `venomqa init`; `venomqa demo` needs none"));
     }
     Ok(found)
+}
+
+/// The severity that this is the name of, unless there is such a file.
+fn severity(path: &Path) -> Option<Severity> {
+    Severity::ALL
+        .into_iter()
+        .find(|severity| path == Path::new(severity.name()) && !path.exists())
 }
 
 /// The specs of a folder, by name.
@@ -172,6 +186,14 @@ mod tests {
             .map(|path| path.file_name().unwrap().to_str().unwrap())
             .collect();
         assert_eq!(names, ["a.yaml", "b.yml"]);
+    }
+
+    #[test]
+    fn a_severity_in_the_place_of_a_spec_is_what_fail_fast_was_meant_to_get() {
+        let problem = find(&["critical".into()]).unwrap_err();
+        assert_eq!(problem.code, ExitCode::Usage);
+        let help = problem.help.unwrap();
+        assert!(help.contains("--fail-fast=critical"), "{help}");
     }
 
     #[test]

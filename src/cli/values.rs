@@ -9,6 +9,7 @@ use clap::error::ErrorKind;
 
 use crate::explorer::strategy;
 use crate::model::Severity;
+use crate::spec;
 
 /// `--set NAME=VALUE`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,48 +143,20 @@ impl TypedValueParser for StrategyName {
 
 /// ` (did you mean ...?)`, or nothing where no name is near.
 fn did_you_mean(text: &str, names: &[&str]) -> String {
-    names
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(text, name), name))
-        .filter(|(distance, name)| *distance <= name.len().div_ceil(3))
-        .min_by_key(|(distance, _)| *distance)
-        .map_or_else(String::new, |(_, name)| {
-            format!(" (did you mean `{name}`?)")
-        })
+    crate::diagnostic::did_you_mean(text, names.iter().copied())
+        .map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
 }
 
 /// `500ms`, `30s`, `5m`, `1h30m`: more than nothing.
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let expected = || "expected a time above 0, like `30s`, `5m` or `1h30m`".to_owned();
-    let mut total = Duration::ZERO;
-    let mut rest = text.trim();
-    while !rest.is_empty() {
-        let digits = rest
-            .find(|character: char| !character.is_ascii_digit() && character != '.')
-            .ok_or_else(|| format!("`{rest}` has no unit; {}", expected()))?;
-        let (number, tail) = rest.split_at(digits);
-        let unit_end = tail
-            .find(|character: char| !character.is_ascii_alphabetic())
-            .unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(unit_end);
-        let seconds = match unit {
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return Err(expected()),
-        };
-        let number: f64 = number.parse().map_err(|_| expected())?;
-        total = Duration::try_from_secs_f64(number * seconds)
-            .ok()
-            .and_then(|part| total.checked_add(part))
-            .ok_or_else(expected)?;
-        rest = tail.trim_start();
+    const EXPECTED: &str = "expected a time above 0, like `30s`, `5m` or `1h30m`";
+    match spec::duration(text) {
+        Some(time) if !time.is_zero() => Ok(time),
+        _ if text.parse::<f64>().is_ok_and(|number| number > 0.0) => {
+            Err(format!("`{text}` has no unit; {EXPECTED}"))
+        }
+        _ => Err(EXPECTED.to_owned()),
     }
-    if total.is_zero() {
-        return Err(expected());
-    }
-    Ok(total)
 }
 
 #[cfg(test)]

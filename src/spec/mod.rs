@@ -33,6 +33,7 @@ use crate::diagnostic::{Diagnostic, Sources};
 use crate::model::{Model, Severity};
 use crate::world::config::WorldConfig;
 
+pub use document::duration;
 pub use load::{load, parse};
 pub use schema::schema;
 

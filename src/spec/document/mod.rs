@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 pub(super) use assertion::{Assertions, InvariantExpect, Written};
 pub(super) use request::{ActionExpect, Extract, Request};
+pub use words::duration;
 pub(super) use words::{
     CheckLevel, DurationText, FailFast, Json, Level, RestoreWord, ScalarText, SizeText,
 };

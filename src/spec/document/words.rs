@@ -76,8 +76,8 @@ pub(in crate::spec) struct DurationText(pub Duration);
 
 const DURATION: &str = "a duration such as `250ms`, `30s` or `1m30s`";
 
-/// The duration, or `None` where the text is none.
-fn duration(text: &str) -> Option<Duration> {
+/// A duration as specs and flags have it (`250ms`, `30s`, `1m30s`, `1.5h`), or `None` where the text is none.
+pub fn duration(text: &str) -> Option<Duration> {
     let mut total = 0.0;
     let mut rest = text.trim();
     if rest.is_empty() {
