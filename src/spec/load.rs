@@ -1,6 +1,6 @@
 //! From a file to a [`Loaded`]: the stages in their order.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path as FilePath;
 
 use serde_json::Value;
@@ -18,10 +18,33 @@ const VERSION: u64 = 1;
 /// Sections that are read item by item, so that every item says all that is wrong with it.
 const LISTS: [&str; 4] = ["actions", "invariants", "setup", "after_restore"];
 
+/// Larger files are taken for something else than a spec: a database, a device without end.
+const MAX_BYTES: u64 = 50_000_000;
+
+/// The content, or a little more than [`MAX_BYTES`] of it.
+fn read_file(path: &FilePath) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Reads a spec from a file.
 pub fn load(path: &FilePath, environment: &Environment<'_>) -> Loaded {
     let name = path.display();
-    let bytes = match std::fs::read(path) {
+    let bytes = match read_file(path) {
+        Ok(bytes) if bytes.len() as u64 > MAX_BYTES => {
+            let message = format!("`{name}` is larger than {} MB", MAX_BYTES / 1_000_000);
+            return Loaded {
+                spec: None,
+                diagnostics: vec![
+                    Diagnostic::error(Code::CannotRead, message)
+                        .help("no spec needs that; is this the right file?"),
+                ],
+                sources: Sources::default(),
+            };
+        }
         Ok(bytes) => bytes,
         Err(error) => {
             let (message, help) = match error.kind() {

@@ -29,10 +29,13 @@ pub(super) fn tree(
                 .location()
                 .map_or(0, |location| mark + location.index())
                 .min(text.len());
-            let mut diagnostic = Diagnostic::error(
-                Code::SyntaxError,
-                format!("not YAML: {}", without_place(&error)),
-            );
+            let message = without_place(&error);
+            let message = if message.ends_with(TOO_LARGE) {
+                message
+            } else {
+                format!("not YAML: {message}")
+            };
+            let mut diagnostic = Diagnostic::error(Code::SyntaxError, message);
             if text.get(..at).is_some_and(|before| before.ends_with('$')) {
                 diagnostic = diagnostic
                     .help("between `{ }` and `[ ]` a text with `${NAME}` needs quotes around it");
@@ -152,6 +155,15 @@ impl<'de> Deserialize<'de> for Loose {
                 Ok(Yaml::Number(value.into()))
             }
 
+            // Beyond 64 bits. As a floating point number it would silently be another one.
+            fn visit_u128<E: serde::de::Error>(self, value: u128) -> Result<Yaml, E> {
+                Err(too_large(value))
+            }
+
+            fn visit_i128<E: serde::de::Error>(self, value: i128) -> Result<Yaml, E> {
+                Err(too_large(value))
+            }
+
             fn visit_f64<E>(self, value: f64) -> Result<Yaml, E> {
                 Ok(Yaml::Number(value.into()))
             }
@@ -185,6 +197,12 @@ impl<'de> Deserialize<'de> for Loose {
         }
         deserializer.deserialize_any(Any).map(Self)
     }
+}
+
+const TOO_LARGE: &str = "has more than 64 bits; in quotes it would be text";
+
+fn too_large<E: serde::de::Error>(number: impl fmt::Display) -> E {
+    E::custom(format_args!("the number `{number}` {TOO_LARGE}"))
 }
 
 struct Converter<'c> {

@@ -45,6 +45,24 @@ fn a_missing_file_and_a_directory_are_named() {
 }
 
 #[test]
+fn a_file_that_is_too_large_for_a_spec_is_not_read_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.yaml");
+    // Sparse: it takes no room.
+    std::fs::File::create(&path)
+        .unwrap()
+        .set_len(1 << 40)
+        .unwrap();
+    let loaded = load_path(&path);
+    assert_eq!(loaded.diagnostics.len(), 1);
+    assert!(
+        loaded.diagnostics[0]
+            .message
+            .ends_with("is larger than 50 MB")
+    );
+}
+
+#[test]
 fn a_byte_that_is_not_utf_8_is_pointed_at() {
     let loaded = load_bytes("a.yaml", b"venomqa: 1\nname: caf\xe9\n");
     assert_eq!(loaded.diagnostics.len(), 1);

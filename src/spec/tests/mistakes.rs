@@ -17,6 +17,17 @@ fn an_unknown_key_says_what_was_probably_meant() {
 }
 
 #[test]
+fn a_number_that_no_column_could_hold_is_not_rounded() {
+    insta::assert_snapshot!(drawn(&sound("actions:\n  - name: a\n    request: { path: /, json: { id: 99999999999999999999999 } }")), @r"
+    error[syntax-error]: actions[0].request.json.id: the number `99999999999999999999999` has more than 64 bits; in quotes it would be text
+     --> specs/venomqa.yaml:6:37
+      |
+    6 |     request: { path: /, json: { id: 99999999999999999999999 } }
+      |                                     ^
+    ");
+}
+
+#[test]
 fn a_duplicate_key_shows_both_places() {
     insta::assert_snapshot!(drawn(&sound("actions:\n  - name: a\n    request: { path: / }\n    name: b")), @r"
     error[duplicate-key]: the key `name` is there twice
