@@ -14,7 +14,7 @@ use crate::model::Severity;
 /// Finds bugs that live in sequences of API calls.
 ///
 /// venomqa reads a spec (actions, invariants), starts or finds the service, and walks the graph of its reachable states.
-/// Between branches it puts the service's database back to the exact earlier state. Every violation comes with a short,
+/// Between branches it puts the service's database back to the exact earlier state. Every violation comes with a
 /// confirmed path and the rows that prove it.
 #[derive(Debug, Parser)]
 #[command(name = "venomqa", version, propagate_version = true, after_help = EXIT_CODES)]

@@ -12,7 +12,7 @@ fn help_shows_every_command_and_the_exit_codes() {
 
     venomqa reads a spec (actions, invariants), starts or finds the service, and walks the graph of its
     reachable states. Between branches it puts the service's database back to the exact earlier state.
-    Every violation comes with a short, confirmed path and the rows that prove it.
+    Every violation comes with a confirmed path and the rows that prove it.
 
     Usage: venomqa [OPTIONS] <COMMAND>
 
