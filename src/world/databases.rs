@@ -227,7 +227,10 @@ impl Databases {
                 errors.push(error);
             }
         }
-        self.installed = 0;
+        // What could not be put back can be tried again; systems that were put back take no notice.
+        if errors.is_empty() {
+            self.installed = 0;
+        }
         errors
     }
 }

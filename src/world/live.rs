@@ -63,6 +63,11 @@ impl Warnings {
             self.fresh.push(warning);
         }
     }
+
+    /// Whether a warning with this code has been said.
+    fn have_told_of(&self, code: &str) -> bool {
+        self.said.iter().any(|(said, _)| *said == code)
+    }
 }
 
 /// Opens a system at a location.
@@ -151,12 +156,17 @@ impl LiveWorld {
     /// Puts every database back to its content before the run, removes the journals, stops the service and removes its
     /// temporary folder. Goes on after an error; all of them are in the one that is returned.
     pub async fn finish(mut self) -> Result<(), WorldError> {
-        // A request that was given up may still commit; nothing may be written once the databases are as they were.
-        // Otherwise the service goes last, for a service may take its database down with it.
-        if self.unfinished {
+        // A request that was given up may still commit, and so may a job; nothing may be written once the databases are as
+        // they were. Otherwise the service goes last, for a service may take its database down with it.
+        if self.unfinished || self.warnings.have_told_of("background-write") {
             self.stop_service().await;
         }
         let mut errors = self.databases.uninstall().await;
+        if !errors.is_empty() && self.service.is_some() {
+            // A lock that the service never gives up goes with it.
+            self.stop_service().await;
+            errors = self.databases.uninstall().await;
+        }
         self.stop_service().await;
         errors.extend(self.late.remove_workdir().err());
         let Some(mut first) = errors.pop() else {

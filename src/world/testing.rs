@@ -192,8 +192,11 @@ struct Rows {
     /// Writes one row less than it should: what a restore must never do.
     sloppy: bool,
     restores: usize,
-    /// Refuses to be uninstalled.
-    stubborn: bool,
+    /// How often it will refuse to be uninstalled.
+    refusals: usize,
+    /// Where the service of the test listens, and whether it still did when this was uninstalled.
+    service: Option<(String, u16)>,
+    service_was_up: bool,
 }
 
 impl Store {
@@ -220,8 +223,18 @@ impl Store {
         self.0.lock().unwrap().sloppy = true;
     }
 
-    pub(super) fn get_stubborn(&self) {
-        self.0.lock().unwrap().stubborn = true;
+    /// Refuses to be uninstalled, so many times.
+    pub(super) fn refuse(&self, times: usize) {
+        self.0.lock().unwrap().refusals = times;
+    }
+
+    /// Looks for the service when it is uninstalled.
+    pub(super) fn look_for(&self, host: &str, port: u16) {
+        self.0.lock().unwrap().service = Some((host.to_owned(), port));
+    }
+
+    pub(super) fn service_was_up(&self) -> bool {
+        self.0.lock().unwrap().service_was_up
     }
 
     pub(super) fn has_journal(&self) -> bool {
@@ -360,11 +373,15 @@ impl System for FakeSystem {
 
     async fn uninstall(&mut self) -> Result<(), WorldError> {
         let mut store = self.store.0.lock().unwrap();
-        if store.stubborn {
+        if store.refusals > 0 {
+            store.refusals -= 1;
             return Err(WorldError::new(WorldErrorKind::System, "it is locked"));
         }
         if let Some(before) = store.before_run.take() {
             store.now = before;
+        }
+        if let Some(address) = store.service.clone() {
+            store.service_was_up = std::net::TcpStream::connect(address).is_ok();
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::config::{LateText, Reset, ServiceConfig};
 use super::super::testing::{
-    RawServer, action, answer, extraction, interrupt, model, world_config,
+    RawServer, Store, action, answer, extraction, interrupt, model, world_config,
 };
 use super::*;
 
@@ -139,6 +139,49 @@ async fn a_service_is_started_found_ready_and_stopped() {
     assert!(!std::path::Path::new(&workdir).exists());
     let address = (url.host_str().unwrap(), url.port().unwrap());
     assert!(std::net::TcpStream::connect(address).is_err());
+}
+
+/// A world with a real service and rows in memory.
+async fn played_with(store: &Store) -> (LiveWorld, Arrival<Checkpoint>) {
+    let config = WorldConfig {
+        systems: vec![Store::config()],
+        restore: RestoreMode::Database,
+        ..played(&[])
+    };
+    let opened = store.clone();
+    let mut world = LiveWorld::start_with(&config, played_model(), interrupt(), &move |_, _| {
+        Ok(opened.open())
+    })
+    .await
+    .unwrap();
+    let url = world.client.base_url().clone();
+    store.look_for(url.host_str().unwrap(), url.port().unwrap());
+    let root = world.begin().await.unwrap();
+    (world, root)
+}
+
+#[tokio::test]
+async fn a_database_that_the_service_keeps_locked_is_put_back_once_the_service_is_gone() {
+    let store = Store::default();
+    let (world, _) = played_with(&store).await;
+    store.refuse(1);
+    world.finish().await.unwrap();
+    assert!(!store.has_journal() && !store.service_was_up());
+}
+
+#[tokio::test]
+async fn a_service_that_writes_by_itself_is_stopped_before_the_database_is_put_back() {
+    for writes in [false, true] {
+        let store = Store::default();
+        let (mut world, root) = played_with(&store).await;
+        if writes {
+            store.put(1, Some(1));
+        }
+        world.act(LIST, &root.context).await.unwrap();
+        world.finish().await.unwrap();
+        assert_eq!(store.service_was_up(), !writes);
+        assert_eq!(store.rows(), []);
+    }
 }
 
 #[tokio::test]

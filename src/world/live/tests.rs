@@ -357,7 +357,7 @@ async fn the_end_puts_back_every_system_even_if_one_refuses() {
     .unwrap();
     let root = world.begin().await.unwrap();
     world.act(ADD, &root.context).await.unwrap();
-    first.get_stubborn();
+    first.refuse(usize::MAX);
     let error = world.finish().await.unwrap_err();
     assert_eq!(error.message, "it is locked");
     assert!(first.has_journal() && !second.has_journal());

@@ -186,14 +186,14 @@ impl SqliteSystem {
     }
 
     fn stop(&mut self) -> Result<(), WorldError> {
-        // The lock goes with the run, after the journal.
-        let Some(run) = self.run.take() else {
+        if self.run.is_none() {
             return Ok(());
-        };
+        }
         self.connection.flush_prepared_statement_cache();
-        let recovered = recover::recover(&mut self.connection, &self.path);
-        drop(run);
-        recovered.map(drop)
+        recover::recover(&mut self.connection, &self.path)?;
+        // The lock goes with the run, after the journal. Where it could not be removed, that can be tried again.
+        self.run = None;
+        Ok(())
     }
 
     fn run(&mut self) -> Result<(&mut Connection, &Path, &mut Run), WorldError> {
