@@ -2,7 +2,8 @@
 //! database nobody watches then. Both sides in turn, in the same minute; what counts is the ratio. The service writes
 //! with every request, so that an answer costs the same on both sides, whatever state it is given in.
 //!
-//! `cargo bench --bench floor`, or with another number of steps: `cargo bench --bench floor -- 2000`
+//! `cargo bench --bench floor`, or with another number of steps: `cargo bench --bench floor -- 2000`, or one strategy
+//! only, over and over: `cargo bench --bench floor -- dfs`. What the columns say is in `docs/performance.md`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark is a program that prints")]
 
@@ -22,7 +23,7 @@ use venomqa::oracle::{Oracles, checks};
 use venomqa::spec::{self, Environment, Spec, Vocabulary};
 use venomqa::world::LiveWorld;
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 9;
 const ROWS: [i64; 2] = [10, 1_000_000];
 
 fn main() {
@@ -46,6 +47,15 @@ fn main() {
         println!(
             "strategy   steps  run/floor   run ms  floor ms  http%  journal%  restore%  oracles%"
         );
+        if let Some(name) = strategy::NAMES
+            .iter()
+            .find(|name| arguments.iter().any(|word| word == *name))
+        {
+            for _ in 0..ROUNDS {
+                against_the_floor(name, steps).await;
+            }
+            return;
+        }
         for name in strategy::NAMES {
             against_the_floor(name, steps).await;
         }
@@ -64,10 +74,14 @@ async fn against_the_floor(strategy: &str, steps: u64) {
     let mut floors = Vec::new();
     let mut ratios = Vec::new();
     let mut last = None;
-    for _ in 0..ROUNDS {
+    // The first pair finds neither side in the machine's caches.
+    for round in 0..=ROUNDS {
         let folder = tempfile::tempdir().expect("a folder");
         let (summary, requests) = run(folder.path(), strategy, steps).await;
         let floor = floor(&requests).await;
+        if round == 0 {
+            continue;
+        }
         ratios.push(summary.time.total.as_secs_f64() / floor.as_secs_f64());
         runs.push(summary.time.total);
         floors.push(floor);

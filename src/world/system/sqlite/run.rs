@@ -70,12 +70,12 @@ impl Run {
         connection: &Connection,
         known: &NetDelta,
     ) -> rusqlite::Result<Look> {
-        let scope = Scope::reading(connection)?;
-        let version = number(connection, "PRAGMA data_version")?;
-        if version == self.data_version {
-            scope.commit()?;
+        // Most looks are asked whether anything happened at all. This statement is a transaction of its own.
+        if number(connection, "PRAGMA data_version")? == self.data_version {
             return Ok(Look::Unchanged);
         }
+        let scope = Scope::reading(connection)?;
+        let version = number(connection, "PRAGMA data_version")?;
         if number(connection, "PRAGMA schema_version")? != self.schema.version {
             let now = Schema::read(connection)?;
             let differences = self.schema.differences(&now);
