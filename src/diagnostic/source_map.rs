@@ -80,10 +80,14 @@ impl SourceMap {
                         .unwrap_or(text.len())
                         .min(text.len());
                     let end = text[at..].chars().next().map_or(at, |c| at + c.len_utf8());
-                    builder.problems.push(
-                        Diagnostic::error(Code::SyntaxError, format!("not YAML: {}", error.info()))
-                            .at(source, at..end, ""),
-                    );
+                    let message = format!("not YAML: {}", error.info());
+                    let mut diagnostic = Diagnostic::error(Code::SyntaxError, message);
+                    if text[..at].ends_with('$') && text[at..].starts_with('{') {
+                        diagnostic = diagnostic.help(
+                            "between `{ }` and `[ ]` a text with `${NAME}` needs quotes around it",
+                        );
+                    }
+                    builder.problems.push(diagnostic.at(source, at..end, ""));
                     break;
                 }
             }

@@ -35,11 +35,7 @@ pub(super) fn tree(
             } else {
                 format!("not YAML: {message}")
             };
-            let mut diagnostic = Diagnostic::error(Code::SyntaxError, message);
-            if text.get(..at).is_some_and(|before| before.ends_with('$')) {
-                diagnostic = diagnostic
-                    .help("between `{ }` and `[ ]` a text with `${NAME}` needs quotes around it");
-            }
+            let diagnostic = Diagnostic::error(Code::SyntaxError, message);
             problems.add(diagnostic.at(problems.map().source(), at..at + 1, ""));
             return None;
         }

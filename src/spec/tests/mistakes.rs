@@ -28,6 +28,16 @@ fn a_number_that_no_column_could_hold_is_not_rounded() {
 }
 
 #[test]
+fn a_reference_to_the_environment_in_a_flow_mapping_is_told_to_get_quotes() {
+    let text = drawn("venomqa: 1\nhttp: { base_url: http://127.0.0.1:${PORT} }\n");
+    assert!(text.contains("not YAML"), "{text}");
+    assert!(
+        text.contains("a text with `${NAME}` needs quotes around it"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_duplicate_key_shows_both_places() {
     insta::assert_snapshot!(drawn(&sound("actions:\n  - name: a\n    request: { path: / }\n    name: b")), @r"
     error[duplicate-key]: the key `name` is there twice
