@@ -3,10 +3,10 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::args::Restore;
-use super::{ExitCode, Problem, Session, specs};
+use super::{ExitCode, Problem, Session, runtime, specs};
 use crate::spec::Spec;
 use crate::world::config::EngineConfig;
-use crate::world::system;
+use crate::world::{WorldError, system};
 
 pub(super) fn run(session: &Session<'_>, restore: &Restore) -> Result<ExitCode, Problem> {
     let mut code = ExitCode::Success;
@@ -33,6 +33,11 @@ pub(super) fn run(session: &Session<'_>, restore: &Restore) -> Result<ExitCode, 
                 Place::File(file) if file.is_file() => {
                     code = code.max(recover(session, &file)?);
                 }
+                Place::Server(url) => {
+                    let name = format!("the database of the system `{}`", system.name);
+                    let recovered = runtime()?.block_on(system::postgres::recover(url, system.allow_remote));
+                    code = code.max(tell(session, &name, recovered)?);
+                }
                 Place::File(file) => {
                     session.result(&format!("`{}` does not exist: nothing to put back\n", file.display()))?;
                 }
@@ -48,14 +53,20 @@ pub(super) fn run(session: &Session<'_>, restore: &Restore) -> Result<ExitCode, 
 }
 
 /// Where a system lies.
-enum Place {
+enum Place<'spec> {
     File(PathBuf),
+    /// A database server, by URL.
+    Server(&'spec str),
     /// In a folder that each run makes anew.
     OfTheRun,
 }
 
-fn place(spec: &Spec, engine: &EngineConfig) -> Place {
-    let EngineConfig::Sqlite(text) = engine;
+fn place<'spec>(spec: &Spec, engine: &'spec EngineConfig) -> Place<'spec> {
+    let text = match engine {
+        EngineConfig::Sqlite(text) => text,
+        EngineConfig::Postgres(text) if !text.0.contains("${") => return Place::Server(&text.0),
+        EngineConfig::Postgres(_) => return Place::OfTheRun,
+    };
     if text.0.contains("${") {
         Place::OfTheRun
     } else {
@@ -70,11 +81,18 @@ fn place(spec: &Spec, engine: &EngineConfig) -> Place {
 }
 
 fn recover(session: &Session<'_>, file: &Path) -> Result<ExitCode, Problem> {
-    match system::recover(file) {
+    tell(session, &format!("`{}`", file.display()), system::recover(file))
+}
+
+fn tell(
+    session: &Session<'_>,
+    name: &str,
+    recovered: Result<Option<String>, WorldError>,
+) -> Result<ExitCode, Problem> {
+    match recovered {
         Ok(Some(done)) => session.result(&format!("{done}\n"))?,
         Ok(None) => session.result(&format!(
-            "`{}` holds no journal of a run: nothing to put back\n",
-            file.display()
+            "{name} holds no journal of a run: nothing to put back\n"
         ))?,
         Err(error) => {
             session.complain(&error.message, error.help.as_deref());

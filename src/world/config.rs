@@ -107,6 +107,8 @@ pub struct SystemConfig {
 pub enum EngineConfig {
     /// A SQLite file.
     Sqlite(LateText),
+    /// The URL of a PostgreSQL database.
+    Postgres(LateText),
 }
 
 /// `restore:`

@@ -84,6 +84,7 @@ impl Late {
                 .join(self.text(file))
                 .to_string_lossy()
                 .into_owned(),
+            EngineConfig::Postgres(url) => self.text(url),
         }
     }
 
@@ -126,7 +127,7 @@ fn texts(config: &WorldConfig) -> impl Iterator<Item = &LateText> {
             .chain(&service.cwd)
     });
     let systems = config.systems.iter().map(|system| match &system.engine {
-        EngineConfig::Sqlite(file) => file,
+        EngineConfig::Sqlite(text) | EngineConfig::Postgres(text) => text,
     });
     let reset = match &config.reset {
         Some(super::config::Reset::Command(command)) => command.as_slice(),

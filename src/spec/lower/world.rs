@@ -186,12 +186,6 @@ impl Lowering<'_> {
                     format!("the system `{name}` is `sqlite` or `postgres`, not both"),
                 ),
             ),
-            (None, Some(_)) => self.at_key(
-                &at.key("postgres"),
-                "",
-                Diagnostic::error(Code::Unsupported, "this build has no PostgreSQL system yet")
-                    .help("use a SQLite database, or `restore: replay` without a system"),
-            ),
             (None, None) if !self.compiler.problems.is_broken(&at) => self.at_key(
                 &at,
                 "",
@@ -200,7 +194,7 @@ impl Lowering<'_> {
                     format!("the system `{name}` does not say what it is"),
                 )
                 .help(format!(
-                    "add the file: `{name}: {{ sqlite: path/to/file.db }}`"
+                    "add the file, `{name}: {{ sqlite: path/to/file.db }}`, or the URL, `{name}: {{ postgres: postgres://user@127.0.0.1:5432/name }}`"
                 )),
             ),
             _ => {}
@@ -227,7 +221,10 @@ impl Lowering<'_> {
         }
         SystemConfig {
             name: name.to_owned(),
-            engine: EngineConfig::Sqlite(LateText(system.sqlite.clone().unwrap_or_default())),
+            engine: match &system.postgres {
+                Some(url) => EngineConfig::Postgres(LateText(url.clone())),
+                None => EngineConfig::Sqlite(LateText(system.sqlite.clone().unwrap_or_default())),
+            },
             observe_tables: system.observe_tables.clone(),
             ignore_columns: system.ignore_columns.clone(),
             ignore_tables: system.ignore_tables.clone(),

@@ -4,6 +4,7 @@
 //! triggers (the *journal*) tell which rows a step touched; a restore writes exactly the rows that differ.
 //! A new system is one new file here and one line in [`open`].
 
+pub mod postgres;
 pub mod sqlite;
 
 use std::path::Path;
@@ -24,6 +25,7 @@ pub fn open(config: &SystemConfig, location: &str) -> Result<Box<dyn System>, Wo
             config,
             Path::new(location),
         )?)),
+        EngineConfig::Postgres(_) => Ok(Box::new(postgres::PostgresSystem::open(config, location)?)),
     }
 }
 

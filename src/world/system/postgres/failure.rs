@@ -1,0 +1,95 @@
+//! PostgreSQL's errors in words that say what to do.
+
+use std::error::Error as _;
+
+use tokio_postgres::Error;
+use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
+
+use super::address::Address;
+use crate::world::{WorldError, WorldErrorKind};
+
+/// An error of the database while venomqa wanted to do something (`doing`: "read the journal").
+pub(super) fn failed(address: &Address, doing: &str, error: &Error) -> WorldError {
+    let system = |message: String| WorldError::new(WorldErrorKind::System, message);
+    let Some(db) = error.as_db_error() else {
+        if error.is_closed() {
+            return lost(address, doing);
+        }
+        return system(format!("cannot {doing} in `{address}`: {}", cause(error)));
+    };
+    match *db.code() {
+        SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN | SqlState::CANNOT_CONNECT_NOW => {
+            lost(address, doing).with_details([db.message().to_owned()])
+        }
+        SqlState::LOCK_NOT_AVAILABLE => system(format!(
+            "cannot {doing} in `{address}`: another session keeps a lock"
+        )),
+        SqlState::OUT_OF_MEMORY if db.message().contains("shared memory") => system(format!(
+            "cannot {doing} in `{address}`: {}",
+            db.message()
+        ))
+        .with_help("raise `max_locks_per_transaction` in the server's configuration and restart it"),
+        _ => system(format!("cannot {doing} in `{address}`: {}", db.message()))
+            .with_details(lines(db)),
+    }
+}
+
+/// The connection is gone.
+pub(super) fn lost(address: &Address, doing: &str) -> WorldError {
+    WorldError::new(
+        WorldErrorKind::System,
+        format!("cannot {doing}: the connection to `{address}` is lost"),
+    )
+    .with_help(
+        "the content before the run is kept in the schema `venomqa` of the database; the next run, or `venomqa restore`, \
+         puts it back",
+    )
+}
+
+/// What a connection attempt failed with.
+pub(super) fn no_connection(address: &Address, error: &Error) -> WorldError {
+    let why = error
+        .as_db_error()
+        .map_or_else(|| cause(error), |db| db.message().to_owned());
+    WorldError::new(
+        WorldErrorKind::System,
+        format!("cannot connect to `{address}`: {why}"),
+    )
+    .with_help(
+        "check that the server is running and that host, port, user, password and database in the URL are right",
+    )
+}
+
+/// Detail, hint and place, each a line.
+pub(super) fn lines(db: &DbError) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(detail) = db.detail() {
+        lines.push(format!("detail: {detail}"));
+    }
+    if let Some(hint) = db.hint() {
+        lines.push(format!("hint: {hint}"));
+    }
+    if let Some(place) = db.where_() {
+        lines.push(format!("where: {}", place.replace('\n', "; ")));
+    }
+    lines
+}
+
+/// The position of an error in the text that was sent, in characters from 0.
+pub(super) fn position(db: &DbError) -> Option<usize> {
+    match db.position()? {
+        ErrorPosition::Original(position) => (*position as usize).checked_sub(1),
+        ErrorPosition::Internal { .. } => None,
+    }
+}
+
+/// The innermost reason of an error: `Display` of the outer one is only "error connecting to server".
+pub(super) fn cause(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text = inner.to_string();
+        source = inner.source();
+    }
+    text
+}

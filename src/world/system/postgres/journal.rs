@@ -1,0 +1,234 @@
+//! The journal: the schema `venomqa` in the database itself, so that an entry commits with the change that it tells of.
+//!
+//! - `venomqa.run`: the format of the journal. Its presence says that a run is under way, or was killed.
+//! - `venomqa.journal`: what triggers noted and nobody has read yet: table, row before, row after, as text.
+//! - `venomqa.past`: what has been read, and what restores wrote. Together with the journal it is everything that
+//!   happened since the run began.
+//! - `venomqa.sequences`: the sequences as they were before the run.
+//!
+//! Entries have no order, and need none. They are a bag of rows that went (`old`) and came (`new`); equal rows cancel, and
+//! what is left is the difference between two moments, whatever happened in between and in whichever order triggers
+//! fired. So the triggers need neither a sequence (it would change the application's `lastval()`) nor a clock.
+//!
+//! The tables are logged: they must survive what the rows of the application survive.
+
+use futures_util::TryStreamExt as _;
+use tokio_postgres::{Client, Error};
+
+use super::bag::Bag;
+use super::catalog::{Catalog, Watched};
+use super::session::{Sessions, TEXT_FORM};
+use super::sql::literal;
+
+/// Changes when the journal's tables do.
+pub(super) const FORMAT: i32 = 1;
+
+/// Number that stands for a change of the schema among the tables of the journal.
+pub(super) const SCHEMA_CHANGE: u32 = 0;
+
+/// Key of the advisory lock that a run holds. Locks belong to one database, so it can be the same everywhere.
+pub(super) const RUN_LOCK: &str = "8243107338930713204";
+
+/// Statements that change what the journal has to know. An index, a comment or a grant does not.
+const TAGS: &str = "'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'DROP TABLE', 'CREATE SEQUENCE', \
+     'DROP SEQUENCE', 'ALTER TYPE', 'DROP TYPE', 'CREATE SCHEMA', 'ALTER SCHEMA', 'DROP SCHEMA', 'CREATE EXTENSION', \
+     'DROP EXTENSION', 'DROP OWNED', 'ALTER DOMAIN', 'DROP DOMAIN', 'IMPORT FOREIGN SCHEMA'";
+
+/// Creates the journal, in one transaction.
+pub(super) async fn create(sessions: &Sessions, catalog: &Catalog) -> Result<(), Error> {
+    let mut text = String::from("BEGIN;");
+    text.push_str(&tables());
+    text.push_str(&functions());
+    for watched in &catalog.tables {
+        text.push_str(&triggers(watched));
+    }
+    if sessions.is_superuser {
+        text.push_str(&schema_triggers());
+    }
+    for sequence in &catalog.sequences {
+        text.push_str(&format!(
+            "INSERT INTO venomqa.sequences SELECT {}, {}, last_value, is_called FROM {};",
+            sequence.oid,
+            literal(&sequence.quoted),
+            sequence.quoted
+        ));
+    }
+    text.push_str("COMMIT");
+    let created = sessions.writer.batch_execute(&text).await;
+    if created.is_err() {
+        // The error is what counts; a connection that is gone has rolled back by itself.
+        let _ = sessions.writer.batch_execute("ROLLBACK").await;
+    }
+    created
+}
+
+/// The format of the journal that is there, and when its run began; `None` where there is none.
+pub(super) async fn found(client: &Client) -> Result<Option<(i32, String)>, Error> {
+    let present = client
+        .query_one("SELECT to_regclass('venomqa.run') IS NOT NULL", &[])
+        .await?
+        .get::<_, bool>(0);
+    if !present {
+        return Ok(None);
+    }
+    let row = client
+        .query_one(
+            "SELECT format, to_char(started, 'YYYY-MM-DD HH24:MI:SS \"UTC\"') FROM venomqa.run",
+            &[],
+        )
+        .await?;
+    Ok(Some((row.get(0), row.get(1))))
+}
+
+/// Empties the journal's file now and then: entries that were read leave their place behind until then. Does nothing
+/// where a transaction of the service has the journal in use.
+pub(super) const SHRINK: &str = "DO $$ BEGIN
+  LOCK TABLE venomqa.journal IN ACCESS EXCLUSIVE MODE NOWAIT;
+  IF NOT EXISTS (SELECT FROM venomqa.journal) THEN TRUNCATE venomqa.journal; END IF;
+EXCEPTION WHEN lock_not_available THEN NULL;
+END $$";
+
+/// Replaces the past by what is left of it when equal rows have cancelled. Returns how many entries that is.
+pub(super) async fn sum_up(client: &Client, catalog: &Catalog) -> Result<u64, Error> {
+    let mut bag = Bag::default();
+    let rows = client
+        .query_raw::<_, &i32, _>("SELECT tbl, old, new FROM venomqa.past", [])
+        .await?;
+    let mut rows = std::pin::pin!(rows);
+    while let Some(row) = rows.try_next().await? {
+        let Some(watched) = catalog.by_number(row.get(0)) else {
+            continue;
+        };
+        // A text that is no row any more is left to the recovery to complain about.
+        let [old, new] = [1, 2].map(|column| row.get::<_, Option<&str>>(column));
+        for (text, came) in [(old, false), (new, true)] {
+            match text.map(|text| watched.row(text)) {
+                None => {}
+                Some(None) => return Ok(u64::MAX / 8),
+                Some(Some(row)) if came => bag.came(watched.table.id, row),
+                Some(Some(row)) => bag.went(watched.table.id, row),
+            }
+        }
+    }
+    let (mut tables, mut went, mut texts) = (Vec::new(), Vec::new(), Vec::new());
+    for (id, row, count) in bag.rows() {
+        if let Some(watched) = catalog.watched(id) {
+            for _ in 0..count.unsigned_abs() {
+                tables.push(watched.oid);
+                went.push(count < 0);
+                texts.push(watched.text(row));
+            }
+        }
+    }
+    let insert = client
+        .prepare(
+            "INSERT INTO venomqa.past SELECT t, CASE WHEN w THEN r END, CASE WHEN NOT w THEN r END \
+             FROM unnest($1::oid[], $2::bool[], $3::text[]) AS u(t, w, r)",
+        )
+        .await?;
+    client.batch_execute("BEGIN; TRUNCATE venomqa.past").await?;
+    match client.execute(&insert, &[&tables, &went, &texts]).await {
+        Ok(_) => client.batch_execute("COMMIT").await?,
+        Err(error) => {
+            client.batch_execute("ROLLBACK").await?;
+            return Err(error);
+        }
+    }
+    Ok(texts.len() as u64)
+}
+
+fn tables() -> String {
+    format!(
+        "CREATE SCHEMA venomqa;
+         COMMENT ON SCHEMA venomqa IS 'journal of a venomqa run; `venomqa restore` puts the database back and removes it';
+         CREATE TABLE venomqa.run (format int, version text, started timestamptz);
+         INSERT INTO venomqa.run VALUES ({FORMAT}, {}, now());
+         CREATE TABLE venomqa.journal (tbl oid NOT NULL, old text, new text);
+         CREATE TABLE venomqa.past (tbl oid NOT NULL, old text, new text);
+         CREATE TABLE venomqa.sequences (oid oid, name text, last_value bigint, is_called boolean);",
+        literal(env!("CARGO_PKG_VERSION")),
+    )
+}
+
+/// The functions run with venomqa's rights, whoever writes, and write values in the text form of the writer session.
+fn functions() -> String {
+    let form: String = TEXT_FORM
+        .iter()
+        .map(|(name, value)| {
+            // `DateStyle` is a list; quoted as a whole it would be one odd word.
+            let value = value
+                .split(", ")
+                .map(literal)
+                .collect::<Vec<_>>()
+                .join(", ");
+            format!(" SET {name} = {value}")
+        })
+        .collect();
+    let head = format!(
+        "RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp{form} AS"
+    );
+    format!(
+        "CREATE FUNCTION venomqa.note_row() {head} $$ BEGIN
+           INSERT INTO venomqa.journal VALUES (TG_RELID, OLD::text, NEW::text);
+           RETURN NULL;
+         END $$;
+         CREATE FUNCTION venomqa.note_truncate() {head} $$ BEGIN
+           EXECUTE format('INSERT INTO venomqa.journal SELECT $1, venomqa_row::text, NULL FROM ONLY %s AS venomqa_row', TG_RELID::regclass)
+             USING TG_RELID;
+           RETURN NULL;
+         END $$;"
+    )
+}
+
+/// The triggers of one table. They do not answer to venomqa's own sessions.
+fn triggers(watched: &Watched) -> String {
+    let table = &watched.quoted;
+    let others = "WHEN (pg_catalog.current_setting('venomqa.writer', true) IS DISTINCT FROM 'on')";
+    let mut text = format!(
+        "CREATE TRIGGER venomqa_row AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW {others} \
+           EXECUTE FUNCTION venomqa.note_row();
+         CREATE TRIGGER venomqa_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {others} \
+           EXECUTE FUNCTION venomqa.note_truncate();"
+    );
+    if watched.is_owned {
+        // So that rows which the service loads as a replica are noted as well.
+        for trigger in ["venomqa_row", "venomqa_truncate"] {
+            text.push_str(&format!(
+                "ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger};"
+            ));
+        }
+    }
+    text
+}
+
+/// Notes every change of the schema as an entry. Only a superuser may create these; without them the schema is compared
+/// now and then.
+fn schema_triggers() -> String {
+    let head = "RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS";
+    let mine = "IF current_setting('venomqa.writer', true) = 'on' THEN RETURN; END IF;";
+    format!(
+        "CREATE FUNCTION venomqa.note_ddl() {head} $$ BEGIN {mine}
+           INSERT INTO venomqa.journal
+           SELECT DISTINCT {SCHEMA_CHANGE}::oid, command_tag, object_identity FROM pg_event_trigger_ddl_commands()
+           WHERE schema_name IS DISTINCT FROM 'pg_temp' AND object_type NOT IN ('index', 'function', 'view');
+         END $$;
+         CREATE FUNCTION venomqa.note_drop() {head} $$ BEGIN {mine}
+           INSERT INTO venomqa.journal
+           SELECT DISTINCT {SCHEMA_CHANGE}::oid, tg_tag, object_identity FROM pg_event_trigger_dropped_objects()
+           WHERE NOT is_temporary AND original AND object_type NOT IN ('index', 'function', 'view');
+         END $$;
+         CREATE EVENT TRIGGER venomqa_ddl ON ddl_command_end WHEN TAG IN ({TAGS}) EXECUTE FUNCTION venomqa.note_ddl();
+         CREATE EVENT TRIGGER venomqa_drop ON sql_drop WHEN TAG IN ({TAGS}) EXECUTE FUNCTION venomqa.note_drop();
+         ALTER EVENT TRIGGER venomqa_ddl ENABLE ALWAYS;
+         ALTER EVENT TRIGGER venomqa_drop ENABLE ALWAYS;"
+    )
+}
+
+/// Tells one schema from another, for roles that may not create event triggers.
+pub(super) const SIGNATURE: &str = "
+SELECT md5(coalesce(string_agg(format('%s %s %s %s %s %s %s', c.oid, c.relnamespace, c.relname, c.relkind, a.attname,
+       a.atttypid, a.atttypmod), E'\\n' ORDER BY c.oid, a.attnum), ''))
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p', 'S') AND c.relpersistence <> 't'
+  AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'venomqa')";

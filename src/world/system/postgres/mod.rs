@@ -1,0 +1,226 @@
+//! A PostgreSQL database under the service.
+//!
+//! Row triggers write what changes into the schema `venomqa` ([`journal`]); a step's delta is what is left of those
+//! entries when equal rows have cancelled ([`bag`]). A restore writes the rows that differ ([`apply`]). What a step costs
+//! depends on the rows it touched, and on nothing else.
+//!
+//! In reading order: [`address`] and [`session`] connect, [`catalog`] reads the schema, [`journal`] installs the triggers,
+//! [`reading`] reads what a step did, [`counters`] looks after sequences, [`apply`] writes rows, [`verify`] proves
+//! restores, [`bind`] and [`query`] run the queries of the spec, [`recover`] undoes a run, [`blocked`] names who is in the
+//! way.
+
+mod address;
+mod apply;
+mod bag;
+mod bind;
+mod blocked;
+mod catalog;
+mod counters;
+mod failure;
+mod journal;
+mod query;
+mod reading;
+mod recover;
+mod session;
+mod sql;
+mod tls;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::{QueryRows, Reading, System, SystemState};
+use crate::model::{SqlQuery, Table};
+use crate::world::config::SystemConfig;
+use crate::world::{WorldError, WorldErrorKind};
+
+use address::Address;
+use catalog::Missing;
+use failure::failed;
+use reading::Run;
+use session::Sessions;
+
+/// One PostgreSQL database. Connects when the journal is installed.
+#[derive(Debug)]
+pub struct PostgresSystem {
+    config: SystemConfig,
+    address: Address,
+    run: Option<Run>,
+    is_installed: bool,
+}
+
+impl PostgresSystem {
+    /// The database at a URL. Nothing is connected to yet. An error where the URL is none, or where the database is on
+    /// another machine and the spec does not allow that.
+    pub fn open(config: &SystemConfig, url: &str) -> Result<Self, WorldError> {
+        let address = Address::parse(url)?;
+        if !config.allow_remote && !address.is_local() {
+            return Err(address.refuse_remote());
+        }
+        Ok(Self {
+            config: config.clone(),
+            address,
+            run: None,
+            is_installed: false,
+        })
+    }
+
+    fn run(&mut self) -> Result<&mut Run, WorldError> {
+        self.run.as_mut().ok_or_else(|| {
+            WorldError::new(
+                WorldErrorKind::System,
+                format!("the journal is not installed in `{}`", self.address),
+            )
+        })
+    }
+}
+
+/// Puts the database at a URL back to its content before a run that was killed, and removes the journal. The text says
+/// what was done; `None` where no run has left anything. An error where a run is still using it.
+pub async fn recover(url: &str, allow_remote: bool) -> Result<Option<String>, WorldError> {
+    let address = Address::parse(url)?;
+    if !allow_remote && !address.is_local() {
+        return Err(address.refuse_remote());
+    }
+    let sessions = Sessions::open(&address).await?;
+    sessions.lock(&address).await?;
+    if !sessions.is_replica {
+        return Err(refuse(&sessions, &address, Missing::default()));
+    }
+    let recovered = recover::recover(&sessions, &address).await?;
+    Ok(recovered.map(|recovered| recovered.describe(&address)))
+}
+
+#[async_trait(?Send)]
+impl System for PostgresSystem {
+    fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    async fn install(&mut self) -> Result<Option<String>, WorldError> {
+        let sessions = Sessions::open(&self.address).await?;
+        sessions.lock(&self.address).await?;
+        if !sessions.is_replica {
+            // Nothing can be put back without that right, so a journal that is there has to wait as well.
+            let missing = catalog::Catalog::read(&sessions, Some(&self.config))
+                .await
+                .map_or_else(|_| Missing::default(), |(_, missing)| missing);
+            return Err(refuse(&sessions, &self.address, missing));
+        }
+        let recovered = recover::recover(&sessions, &self.address)
+            .await?
+            .map(|recovered| recovered.describe(&self.address));
+        let (catalog, missing) = catalog::Catalog::read(&sessions, Some(&self.config))
+            .await
+            .map_err(|error| failed(&self.address, "read the schema", &error))?;
+        let may_create: bool = sessions
+            .writer
+            .query_one("SELECT has_database_privilege(current_database(), 'CREATE')", &[])
+            .await
+            .map_err(|error| failed(&self.address, "read the schema", &error))?
+            .get(0);
+        if !missing.is_empty() || !may_create {
+            let mut missing = missing;
+            if !may_create {
+                missing.create(&sessions);
+            }
+            return Err(refuse(&sessions, &self.address, missing));
+        }
+        if let Err(error) = journal::create(&sessions, &catalog).await {
+            return Err(blocked::explain(&sessions, &self.address, "install the journal", &error).await);
+        }
+        self.is_installed = true;
+        self.run = Some(Run::new(self.address.clone(), sessions, catalog).await?);
+        Ok(recovered)
+    }
+
+    async fn mark_initial(&mut self) -> Result<(), WorldError> {
+        self.run()?.mark_initial().await
+    }
+
+    async fn read(&mut self, known: &SystemState) -> Result<Reading, WorldError> {
+        self.run()?.read(&known.delta).await
+    }
+
+    async fn restore(&mut self, from: &SystemState, to: &SystemState) -> Result<(), WorldError> {
+        self.run()?.restore(&from.delta, &to.delta).await
+    }
+
+    async fn verify(&mut self, state: &SystemState) -> Result<(), WorldError> {
+        self.run()?.verify(&state.delta).await
+    }
+
+    async fn prepare(&mut self, query: &SqlQuery) -> Result<Option<Vec<Arc<Table>>>, WorldError> {
+        self.run()?.tables(query).await
+    }
+
+    async fn query(
+        &mut self,
+        query: &SqlQuery,
+        parameters: &[Value],
+    ) -> Result<QueryRows, WorldError> {
+        self.run()?.query(query, parameters).await
+    }
+
+    async fn uninstall(&mut self) -> Result<(), WorldError> {
+        if !self.is_installed {
+            return Ok(());
+        }
+        let address = &self.address;
+        let alive = self.run.take().filter(Run::is_connected);
+        let sessions = match alive {
+            Some(run) => run.sessions,
+            // The server was restarted, perhaps; what was in it is in it still.
+            None => {
+                let sessions = Sessions::open(address).await?;
+                sessions.lock(address).await?;
+                sessions
+            }
+        };
+        recover::recover(&sessions, address).await?;
+        self.is_installed = false;
+        Ok(())
+    }
+}
+
+/// Says what the role may not do, and what would allow it.
+fn refuse(sessions: &Sessions, address: &Address, mut missing: Missing) -> WorldError {
+    if !sessions.is_replica {
+        let role = sql::quoted(&sessions.role);
+        missing.grants.insert(
+            0,
+            if sessions.server_version >= 150_000 {
+                format!("GRANT SET ON PARAMETER session_replication_role TO {role};")
+            } else {
+                format!("ALTER ROLE {role} SUPERUSER;")
+            },
+        );
+    }
+    missing.grants.sort();
+    missing.grants.dedup();
+    if missing.grants.is_empty() {
+        return WorldError::new(
+            WorldErrorKind::System,
+            format!("`{address}` cannot be put back exactly"),
+        )
+        .with_details(missing.obstacles)
+        .with_help("change it in the database under test, or leave the table to `ignore_tables`");
+    }
+    WorldError::new(
+        WorldErrorKind::System,
+        format!(
+            "the role `{}` may not do what a restore in `{address}` needs",
+            sessions.role
+        ),
+    )
+    .with_details(missing.grants.into_iter().chain(missing.obstacles))
+    .with_help(
+        "have a superuser run these statements in that database: rows are put back as a replica would \
+         (`session_replication_role`), so that neither triggers nor foreign keys answer to it",
+    )
+}

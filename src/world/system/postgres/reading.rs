@@ -1,0 +1,452 @@
+//! A run with its journal in place: reads what a step did, and goes from one state to another.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error, Statement};
+
+use super::address::Address;
+use super::apply::{Changes, Refusal, Writer};
+use super::bag::Bag;
+use super::blocked;
+use super::catalog::{Catalog, Watched};
+use super::counters::{self, Counters};
+use super::failure::{failed, lost};
+use super::journal;
+use super::query::Queries;
+use super::session::Sessions;
+use super::verify::Proof;
+use crate::model::{NetDelta, RowDelta, SqlQuery, Table, TableKind};
+use crate::world::system::{QueryRows, Reading};
+use crate::world::{Warning, WorldError, WorldErrorKind};
+
+/// How long a transaction that is still open after the answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Entries after which the journal's file is emptied.
+const SHRINK_AFTER: u64 = 2_000;
+
+/// Entries of the past after which it is summed up, at the least.
+const SUM_UP_AFTER: u64 = 20_000;
+
+/// How often the schema is compared where no event trigger tells of a change.
+const SCHEMA_INTERVAL: Duration = Duration::from_millis(200);
+
+/// A run on a database.
+pub(super) struct Run {
+    pub(super) sessions: Sessions,
+    address: Address,
+    catalog: Catalog,
+    counters: Counters,
+    proof: Proof,
+    writer: Writer,
+    queries: Queries,
+    /// Yields open transactions and the sequences that moved.
+    look: Statement,
+    /// Moves the entries of the journal to the past, and yields them.
+    take: Statement,
+    /// Taken, and not yet told: a reading that fails half-way loses nothing.
+    bag: Bag,
+    /// Open transactions that were waited for in vain: session and transaction.
+    given_up: HashSet<(i32, String)>,
+    warnings: Vec<Warning>,
+    since_shrink: u64,
+    past: u64,
+    sum_up_at: u64,
+    schema: Option<(String, Instant)>,
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Run")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A session that has written and not ended its transaction.
+struct Open {
+    pid: i32,
+    transaction: String,
+    state: Option<String>,
+    query: Option<String>,
+    seconds: Option<f64>,
+}
+
+impl Run {
+    /// Takes over sessions whose database holds the journal.
+    pub(super) async fn new(
+        address: Address,
+        sessions: Sessions,
+        catalog: Catalog,
+    ) -> Result<Self, WorldError> {
+        let cannot = |error: Error| failed(&address, "prepare the reading of the journal", &error);
+        let counters = Counters::read(&sessions.writer, &catalog)
+            .await
+            .map_err(cannot)?;
+        let look = sessions
+            .writer
+            .prepare_typed(&look_sql(&counters, &catalog), &[Type::OID])
+            .await
+            .map_err(cannot)?;
+        let take = sessions
+            .writer
+            .prepare(
+                "WITH taken AS (DELETE FROM venomqa.journal RETURNING tbl, old, new), \
+                 kept AS (INSERT INTO venomqa.past SELECT tbl, old, new FROM taken) \
+                 SELECT tbl, old, new FROM taken",
+            )
+            .await
+            .map_err(cannot)?;
+        let schema = if sessions.is_superuser {
+            None
+        } else {
+            let signature = sessions
+                .writer
+                .query_one(journal::SIGNATURE, &[])
+                .await
+                .map_err(cannot)?;
+            Some((signature.get(0), Instant::now()))
+        };
+        let warnings = catalog
+            .notes
+            .iter()
+            .map(|note| Warning {
+                code: "not-restored",
+                message: note.clone(),
+                help: None,
+                untrusted: false,
+            })
+            .collect();
+        Ok(Self {
+            sessions,
+            address,
+            catalog,
+            counters,
+            proof: Proof::default(),
+            writer: Writer::default(),
+            queries: Queries::default(),
+            look,
+            take,
+            bag: Bag::default(),
+            given_up: HashSet::new(),
+            warnings,
+            since_shrink: 0,
+            past: 0,
+            sum_up_at: SUM_UP_AFTER,
+            schema,
+        })
+    }
+
+    /// Whether both sessions still answer.
+    pub(super) fn is_connected(&self) -> bool {
+        !self.sessions.writer.is_closed() && !self.sessions.reader.is_closed()
+    }
+
+    /// What is there now is the initial state.
+    pub(super) async fn mark_initial(&mut self) -> Result<(), WorldError> {
+        self.settle().await?;
+        self.bag = Bag::default();
+        self.counters = Counters::read(&self.sessions.writer, &self.catalog)
+            .await
+            .map_err(|error| failed(&self.address, "read the sequences", &error))?;
+        self.proof = Proof::of_now(&self.sessions, &self.catalog)
+            .await
+            .map_err(|error| failed(&self.address, "read the initial state", &error))?;
+        Ok(())
+    }
+
+    /// What changed relative to `known`.
+    pub(super) async fn read(&mut self, known: &NetDelta) -> Result<Reading, WorldError> {
+        self.settle().await?;
+        let mut changes = self
+            .bag
+            .changes(&self.catalog, known)
+            .map_err(|contradiction| self.disagrees(&contradiction.table, &contradiction.key))?;
+        for change in &changes {
+            // The way between two states is only right if the journal and the states agree.
+            let believed = known.current(change.table.id, &change.key);
+            if believed.is_some_and(|believed| *believed != change.before) {
+                return Err(self.disagrees(&change.table.name, &change.key));
+            }
+        }
+        changes.extend(self.counters.changes(&self.catalog, known));
+        self.bag = Bag::default();
+        Ok(Reading {
+            delta: RowDelta::new(changes),
+            image: None,
+            warnings: std::mem::take(&mut self.warnings),
+        })
+    }
+
+    /// Writes the rows in which two states differ.
+    pub(super) async fn restore(
+        &mut self,
+        from: &NetDelta,
+        to: &NetDelta,
+    ) -> Result<(), WorldError> {
+        let way = from.way_to(to);
+        if way.is_empty() {
+            return Ok(());
+        }
+        let mut changes = Changes::default();
+        for change in way.changes() {
+            if change.table.kind == TableKind::Sequence {
+                let target = change
+                    .after
+                    .as_ref()
+                    .and_then(|row| counters::of_row(&self.catalog, row));
+                if let Some((place, counter)) = target {
+                    let sequence = &self.catalog.sequences[place];
+                    let restart = sequence.caches.then_some(sequence.quoted.as_str());
+                    changes.put(sequence.oid, counter, restart);
+                    self.counters.put(place, counter);
+                }
+            } else if let Some(watched) = self.catalog.watched(change.table.id) {
+                if let Some(row) = &change.before {
+                    changes.remove(change.table.id, watched.text(row));
+                }
+                if let Some(row) = &change.after {
+                    changes.add(change.table.id, watched.text(row));
+                }
+            }
+        }
+        let written = self
+            .writer
+            .write(&self.sessions.writer, &self.catalog, &changes, None)
+            .await;
+        self.past += changes.rows() as u64;
+        match written {
+            Ok(()) => Ok(()),
+            Err(Refusal::Missing(what)) => Err(WorldError::new(
+                WorldErrorKind::Restore,
+                format!("cannot restore a state in `{}`: {what}", self.address),
+            )
+            .with_help(
+                "rows were written past the journal: by a session that switches triggers off, or by a job at this very moment",
+            )),
+            Err(Refusal::Database(error)) => {
+                Err(blocked::explain(&self.sessions, &self.address, "restore a state", &error).await)
+            }
+        }
+    }
+
+    /// Compares the database with what a state says it must hold.
+    pub(super) async fn verify(&mut self, state: &NetDelta) -> Result<(), WorldError> {
+        self.proof
+            .check(
+                &self.sessions,
+                &self.address,
+                &self.catalog,
+                &mut self.counters,
+                state,
+            )
+            .await
+    }
+
+    /// The tables that a query reads; `None` when that cannot be known.
+    pub(super) async fn tables(
+        &mut self,
+        query: &SqlQuery,
+    ) -> Result<Option<Vec<Arc<Table>>>, WorldError> {
+        self.queries
+            .tables(&self.sessions, &self.catalog, &self.address, query)
+            .await
+    }
+
+    /// Runs a query of the spec.
+    pub(super) async fn query(
+        &mut self,
+        query: &SqlQuery,
+        values: &[Value],
+    ) -> Result<QueryRows, WorldError> {
+        self.queries
+            .run(&self.sessions, &self.address, query, values)
+            .await
+    }
+
+    /// Takes what is in the journal, until no transaction is open that has written. One round trip where none is.
+    async fn settle(&mut self) -> Result<(), WorldError> {
+        let began = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        let open = loop {
+            let open = self.take_entries().await?;
+            if open.is_empty() || began.elapsed() >= PATIENCE {
+                break open;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(20));
+        };
+        for session in open {
+            let said = blocked::session(
+                session.pid,
+                session.state,
+                session.query,
+                session.seconds,
+            );
+            self.warnings.push(Warning {
+                code: "open-transaction",
+                message: format!(
+                    "a transaction in `{}` is still open after the answer: {said}",
+                    self.address
+                ),
+                help: Some(
+                    "its rows are not part of the state that was judged, and its locks may stop the next request; find the \
+                     path on which the request handler neither commits nor rolls back"
+                        .to_owned(),
+                ),
+                untrusted: false,
+            });
+            self.given_up.insert((session.pid, session.transaction));
+        }
+        self.tidy().await
+    }
+
+    /// One look: what is in the journal goes into the bag. Returns the sessions to wait for.
+    async fn take_entries(&mut self) -> Result<Vec<Open>, WorldError> {
+        let client = &self.sessions.writer;
+        let counted = self.counters.parameters();
+        let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&self.sessions.database];
+        parameters.extend(counted.iter().map(|value| &**value as &(dyn ToSql + Sync)));
+        // Whoever is not seen open in the first statement has ended before the second one looks.
+        let (seen, taken) = futures_util::future::join(
+            client.query(&self.look, &parameters),
+            client.query(&self.take, &[]),
+        )
+        .await;
+        let cannot = |error: &Error| failed(&self.address, "read the journal", error);
+        if client.is_closed() {
+            return Err(lost(&self.address, "read the journal"));
+        }
+        let seen = seen.map_err(|error| cannot(&error))?;
+        let taken = taken.map_err(|error| cannot(&error))?;
+        let mut open = Vec::new();
+        let mut unclear = Vec::new();
+        for row in &seen {
+            if row.get::<_, bool>(0) {
+                unclear.extend(self.counters.moved(row, 1));
+            } else {
+                let session = Open {
+                    pid: row.get::<_, i64>(1) as i32,
+                    transaction: row.get(5),
+                    state: row.get(6),
+                    query: row.get(7),
+                    seconds: row.get(8),
+                };
+                if !self.given_up.contains(&(session.pid, session.transaction.clone())) {
+                    open.push(session);
+                }
+            }
+        }
+        self.since_shrink += taken.len() as u64;
+        self.past += taken.len() as u64;
+        for row in &taken {
+            self.enter(row)?;
+        }
+        for place in unclear {
+            self.counters
+                .read_one(&self.sessions.writer, &self.catalog.sequences[place], place)
+                .await
+                .map_err(|error| failed(&self.address, "read a sequence", &error))?;
+        }
+        Ok(open)
+    }
+
+    fn enter(&mut self, entry: &tokio_postgres::Row) -> Result<(), WorldError> {
+        let number: u32 = entry.get(0);
+        let (old, new): (Option<&str>, Option<&str>) = (entry.get(1), entry.get(2));
+        if number == journal::SCHEMA_CHANGE {
+            return Err(self.schema_changed(&format!(
+                "`{}` of `{}`",
+                old.unwrap_or_default(),
+                new.unwrap_or_default()
+            )));
+        }
+        let Some(watched) = self.catalog.by_number(number) else {
+            return Err(self.schema_changed("a table that was not there before has written"));
+        };
+        let id = watched.table.id;
+        let rows = [old, new].map(|text| text.map(|text| watched.row(text).ok_or(watched)));
+        let [old, new] = rows;
+        let unreadable = |watched: &Watched| {
+            self.schema_changed(&format!("the columns of `{}`", watched.table.name))
+        };
+        let old = old.transpose().map_err(unreadable)?;
+        let new = new.transpose().map_err(unreadable)?;
+        if let Some(row) = old {
+            self.bag.went(id, row);
+        }
+        if let Some(row) = new {
+            self.bag.came(id, row);
+        }
+        Ok(())
+    }
+
+    /// Keeps the journal small, and the schema under watch.
+    async fn tidy(&mut self) -> Result<(), WorldError> {
+        let client = &self.sessions.writer;
+        let cannot = |error: Error| failed(&self.address, "tidy the journal", &error);
+        if self.since_shrink >= SHRINK_AFTER {
+            client.batch_execute(journal::SHRINK).await.map_err(cannot)?;
+            self.since_shrink = 0;
+        }
+        if self.past >= self.sum_up_at {
+            self.past = journal::sum_up(client, &self.catalog).await.map_err(cannot)?;
+            self.sum_up_at = SUM_UP_AFTER.max(self.past * 4);
+        }
+        if let Some((signature, looked)) = &mut self.schema
+            && looked.elapsed() >= SCHEMA_INTERVAL
+        {
+            let row = client.query_one(journal::SIGNATURE, &[]).await.map_err(cannot)?;
+            *looked = Instant::now();
+            if row.get::<_, &str>(0) != signature {
+                return Err(self.schema_changed("tables, columns or sequences"));
+            }
+        }
+        Ok(())
+    }
+
+    fn schema_changed(&self, what: &str) -> WorldError {
+        WorldError::new(
+            WorldErrorKind::System,
+            format!("the schema of `{}` has changed during the run: {what}", self.address),
+        )
+        .with_help(
+            "venomqa watches the tables that are there when the run begins; let migrations, and tables or partitions that \
+             are made on demand, come before it",
+        )
+    }
+
+    fn disagrees(&self, table: &str, key: &[crate::model::Cell]) -> WorldError {
+        let key: Vec<String> = key.iter().map(ToString::to_string).collect();
+        WorldError::new(
+            WorldErrorKind::Restore,
+            format!(
+                "the journal of `{}` tells of a row of `{table}` ({}) that cannot have been there",
+                self.address,
+                key.join(", ")
+            ),
+        )
+        .with_help("rows were written past the journal, by a session that switches triggers off perhaps")
+    }
+}
+
+/// Open transactions that have written, and sequences that moved: flag, place or session, value, flag, file, transaction,
+/// state, query, age.
+fn look_sql(counters: &Counters, catalog: &Catalog) -> String {
+    let open = "SELECT false, a.pid::int8, NULL::int8, NULL::bool, NULL::int8, a.backend_xid::text, a.state, a.query, \
+                extract(epoch FROM clock_timestamp() - a.xact_start)::float8 FROM pg_stat_get_activity(NULL) AS a \
+                WHERE a.datid = $1 AND a.backend_xid IS NOT NULL AND a.pid <> pg_backend_pid() \
+                AND a.backend_type NOT LIKE 'autovacuum%'";
+    match counters.moved_sql(catalog, 2) {
+        None => open.to_owned(),
+        Some(moved) => format!(
+            "{open} UNION ALL SELECT true, m.i, m.v, m.c, m.f, NULL, NULL, NULL, NULL FROM ({moved}) AS m(i, v, c, f)"
+        ),
+    }
+}

@@ -1,0 +1,261 @@
+//! The way back to the content before the run: for its end, and for what a killed run left behind. Everything that is
+//! needed stands in the journal, so both are the same.
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use tokio_postgres::{Client, Error};
+
+use super::address::Address;
+use super::apply::{Changes, Refusal, Writer};
+use super::bag::Bag;
+use super::blocked;
+use super::catalog::Catalog;
+use super::counters::Counter;
+use super::failure::failed;
+use super::journal;
+use super::session::Sessions;
+use crate::world::{WorldError, WorldErrorKind};
+
+/// How often the removal is tried while another session is in the way; each attempt waits for locks.
+const ATTEMPTS: u32 = 2;
+
+/// What was put back.
+#[derive(Debug)]
+pub(super) struct Recovered {
+    /// When the run began.
+    started: String,
+    rows: usize,
+    sequences: usize,
+}
+
+impl Recovered {
+    /// For people.
+    pub(super) fn describe(&self, address: &Address) -> String {
+        format!(
+            "`{address}` was put back to its content before a run that began {} and did not end ({} rows, {} sequences)",
+            self.started, self.rows, self.sequences
+        )
+    }
+}
+
+/// Puts the content before the run back and removes the journal; `None` where there is none. The caller holds the lock
+/// of the run.
+pub(super) async fn recover(
+    sessions: &Sessions,
+    address: &Address,
+) -> Result<Option<Recovered>, WorldError> {
+    let client = &sessions.writer;
+    let cannot = |error: &Error| failed(address, "put the content before the run back", error);
+    // An earlier statement may have left its transaction open.
+    client
+        .batch_execute("ROLLBACK")
+        .await
+        .map_err(|error| cannot(&error))?;
+    let Some((format, started)) = journal::found(client).await.map_err(|error| cannot(&error))?
+    else {
+        return Ok(None);
+    };
+    if format != journal::FORMAT {
+        return Err(WorldError::new(
+            WorldErrorKind::System,
+            format!("`{address}` holds the journal of another version of venomqa (format {format})"),
+        )
+        .with_help("run `venomqa restore` with the version that wrote it"));
+    }
+    let (catalog, _) = Catalog::read(sessions, None)
+        .await
+        .map_err(|error| cannot(&error))?;
+    // First the content, which needs the rows only; then the triggers, which need the tables for a moment.
+    let (rows, sequences) = put_back(sessions, address, &catalog, None).await?;
+    let watched = client
+        .query("SELECT tgrelid FROM pg_trigger WHERE tgname = 'venomqa_row'", &[])
+        .await
+        .map_err(|error| cannot(&error))?;
+    let tables: Vec<&str> = watched
+        .iter()
+        .filter_map(|row| Some(catalog.by_number(row.get(0))?.quoted.as_str()))
+        .collect();
+    let lock = if tables.is_empty() {
+        String::new()
+    } else {
+        format!("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE", tables.join(", ONLY "))
+    };
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        match remove(sessions, address, &catalog, &lock).await {
+            Ok((more, moved)) => {
+                return Ok(Some(Recovered {
+                    started,
+                    rows: rows + more,
+                    sequences: sequences + moved,
+                }));
+            }
+            Err(error) if attempt >= ATTEMPTS => return Err(error),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Removes the journal. What was written since the content was put back is put back as well: with every table locked,
+/// nothing can come after it.
+async fn remove(
+    sessions: &Sessions,
+    address: &Address,
+    catalog: &Catalog,
+    lock: &str,
+) -> Result<(usize, usize), WorldError> {
+    let doing = "remove the journal";
+    let client = &sessions.writer;
+    let locked = client.batch_execute(&format!("BEGIN; {lock}")).await;
+    let done = match locked {
+        Ok(()) => {
+            put_back(
+                sessions,
+                address,
+                catalog,
+                Some("DROP SCHEMA venomqa CASCADE"),
+            )
+            .await
+        }
+        Err(error) => Err(blocked::explain(sessions, address, doing, &error).await),
+    };
+    if done.is_err() {
+        // The error above is what counts; a lost connection has rolled back by itself.
+        let _ = client.batch_execute("ROLLBACK").await;
+    }
+    done.map_err(|error| {
+        let help = "the content before the run is back, only the journal (schema `venomqa`) is still there: end the session \
+                    or stop the service, then run `venomqa restore`";
+        if error.help.is_none() {
+            error.with_help(help)
+        } else {
+            error
+        }
+    })
+}
+
+/// Undoes everything in the journal, in one transaction that ends with `last`.
+async fn put_back(
+    sessions: &Sessions,
+    address: &Address,
+    catalog: &Catalog,
+    last: Option<&str>,
+) -> Result<(usize, usize), WorldError> {
+    let doing = "put the content before the run back";
+    let client = &sessions.writer;
+    let mut changes = Changes::default();
+    let bag = everything(client, catalog)
+        .await
+        .map_err(|error| failed(address, doing, &error))?
+        .map_err(|what| {
+            WorldError::new(WorldErrorKind::System, format!("cannot {doing} in `{address}`: {what}"))
+                .with_help(
+                    "the schema has changed since the run began; change it back and run `venomqa restore`, \
+                     or give the earlier content up with `DROP SCHEMA venomqa CASCADE`",
+                )
+        })?;
+    for (id, row, count) in bag.reversed().rows() {
+        if let Some(watched) = catalog.watched(id) {
+            for _ in 0..count.unsigned_abs() {
+                if count < 0 {
+                    changes.remove(id, watched.text(row));
+                } else {
+                    changes.add(id, watched.text(row));
+                }
+            }
+        }
+    }
+    let moved = sequences(client, catalog, &mut changes)
+        .await
+        .map_err(|error| failed(address, doing, &error))?;
+    let rows = changes.rows();
+    // A transaction that already runs takes a second BEGIN with a warning, which nobody hears.
+    let last = last.unwrap_or("TRUNCATE venomqa.past; DELETE FROM venomqa.journal");
+    match Writer::default()
+        .write(client, catalog, &changes, Some(last))
+        .await
+    {
+        Ok(()) => Ok((rows, moved)),
+        Err(Refusal::Missing(what)) => Err(WorldError::new(
+            WorldErrorKind::Restore,
+            format!("cannot {doing} in `{address}`: {what}"),
+        )
+        .with_help(
+            "rows were written past the journal, by a session that switches triggers off perhaps; \
+             the journal is left in place (schema `venomqa`)",
+        )),
+        Err(Refusal::Database(error)) => {
+            Err(blocked::explain(sessions, address, doing, &error).await)
+        }
+    }
+}
+
+/// Everything that happened since the run began, or why it cannot be read.
+async fn everything(client: &Client, catalog: &Catalog) -> Result<Result<Bag, String>, Error> {
+    let mut bag = Bag::default();
+    let rows = client
+        .query_raw::<_, &i32, _>(
+            "SELECT tbl, old, new FROM venomqa.past UNION ALL SELECT tbl, old, new FROM venomqa.journal",
+            [],
+        )
+        .await?;
+    let mut rows = std::pin::pin!(rows.map(|row| row));
+    while let Some(row) = rows.try_next().await? {
+        let number: u32 = row.get(0);
+        if number == journal::SCHEMA_CHANGE {
+            continue;
+        }
+        let Some(watched) = catalog.by_number(number) else {
+            return Ok(Err(format!("the table number {number} is no longer there")));
+        };
+        for (column, came) in [(1, false), (2, true)] {
+            let Some(text) = row.get::<_, Option<&str>>(column) else {
+                continue;
+            };
+            let Some(row) = watched.row(text) else {
+                return Ok(Err(format!(
+                    "the table `{}` no longer has the columns that it had",
+                    watched.full_name
+                )));
+            };
+            if came {
+                bag.came(watched.table.id, row);
+            } else {
+                bag.went(watched.table.id, row);
+            }
+        }
+    }
+    Ok(Ok(bag))
+}
+
+async fn sequences(
+    client: &Client,
+    catalog: &Catalog,
+    changes: &mut Changes,
+) -> Result<usize, Error> {
+    let kept = client
+        .query("SELECT oid, last_value, is_called FROM venomqa.sequences", &[])
+        .await?;
+    let counters = super::counters::Counters::read(client, catalog).await?;
+    let mut moved = 0;
+    for row in kept {
+        let oid: u32 = row.get(0);
+        let before = Counter {
+            last_value: row.get(1),
+            is_called: row.get(2),
+        };
+        let place = catalog
+            .sequences
+            .iter()
+            .position(|sequence| sequence.oid == oid);
+        if let Some(place) = place
+            && counters.at(place) != before
+        {
+            let sequence = &catalog.sequences[place];
+            let restart = sequence.caches.then_some(sequence.quoted.as_str());
+            changes.put(oid, before, restart);
+            moved += 1;
+        }
+    }
+    Ok(moved)
+}

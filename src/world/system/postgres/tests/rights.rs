@@ -1,0 +1,126 @@
+//! Roles that are no superuser.
+
+use super::fixture::{Walk, config, connect, dump, leftovers, rows, run};
+use super::support;
+use crate::world::WorldError;
+use crate::world::system::postgres::PostgresSystem;
+use crate::world::system::{System, SystemState};
+
+const SCHEMA: &str = "CREATE SCHEMA billing; CREATE TABLE orders (id serial PRIMARY KEY, n int); \
+                      CREATE TABLE billing.invoices (id int PRIMARY KEY); INSERT INTO orders (n) VALUES (1)";
+
+/// A role of this name, gone before it is made: roles belong to the server, not to the database.
+fn role(database: &support::Database, name: &str) {
+    database.psql(&format!(
+        "DO $$ BEGIN CREATE ROLE {name} LOGIN PASSWORD '{name}'; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
+    ));
+}
+
+async fn refused(url: &str) -> WorldError {
+    let mut system = PostgresSystem::open(&config(url), url).unwrap();
+    let error = system.install().await.unwrap_err();
+    system.uninstall().await.unwrap();
+    error
+}
+
+#[test]
+fn a_role_without_rights_is_told_every_statement_that_gives_them_and_can_run_then() {
+    run(async {
+        let database = support::cluster().database();
+        role(&database, "lowly");
+        database.psql("REVOKE SET ON PARAMETER session_replication_role FROM lowly");
+        database.psql(SCHEMA);
+        let service = connect(&database.url()).await;
+        let before = dump(&service).await;
+        let url = database.url_as("lowly");
+        let error = refused(&url).await;
+        assert!(error.message.contains("the role `lowly` may not"), "{error:?}");
+        assert!(
+            error.details.contains(&"GRANT SET ON PARAMETER session_replication_role TO \"lowly\";".to_owned()),
+            "{error:?}"
+        );
+        assert_eq!(leftovers(&service).await, 0);
+        // The statements are enough, run as they are; schemas first, for what is in them is only seen then.
+        for _ in 0..3 {
+            let mut system = PostgresSystem::open(&config(&url), &url).unwrap();
+            let Err(error) = system.install().await else {
+                system.uninstall().await.unwrap();
+                break;
+            };
+            database.psql(&error.details.join("\n"));
+        }
+        // The service itself connects as the owner of the tables.
+        let mut system = PostgresSystem::open(&config(&url), &url).unwrap();
+        system.install().await.unwrap();
+        system.mark_initial().await.unwrap();
+        let start = SystemState::default();
+        service
+            .batch_execute("INSERT INTO orders (n) VALUES (2); INSERT INTO billing.invoices VALUES (1)")
+            .await
+            .unwrap();
+        let reading = system.read(&start).await.unwrap();
+        assert_eq!(rows(&reading), ["billing.invoices: - -> 1", "orders: - -> 2|2"]);
+        let state = SystemState {
+            delta: start.delta.after(&reading.delta),
+            image: None,
+        };
+        system.restore(&state, &start).await.unwrap();
+        system.verify(&start).await.unwrap();
+        assert_eq!(dump(&service).await, before);
+        // Without event triggers the schema is compared now and then.
+        service.batch_execute("ALTER TABLE orders RENAME COLUMN n TO m").await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+        let error = system.read(&start).await.unwrap_err();
+        assert!(error.message.contains("has changed during the run"), "{error:?}");
+        service.batch_execute("ALTER TABLE orders RENAME COLUMN m TO n").await.unwrap();
+        system.uninstall().await.unwrap();
+        assert_eq!(dump(&service).await, before);
+        assert_eq!(leftovers(&service).await, 0);
+        database.psql("DROP OWNED BY lowly; REVOKE SET ON PARAMETER session_replication_role FROM lowly");
+    });
+}
+
+#[test]
+fn a_service_with_few_rights_is_journalled_without_a_grant() {
+    run(async {
+        let mut walk = Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int)").await;
+        role(&walk.database, "clerk");
+        walk.database.psql("GRANT SELECT, INSERT ON t TO clerk");
+        let clerk = connect(&walk.database.url_as("clerk")).await;
+        clerk.batch_execute("SET ROLE clerk; INSERT INTO t VALUES (1, 1)").await.unwrap();
+        assert!(clerk.batch_execute("SELECT * FROM venomqa.journal").await.is_err());
+        assert_eq!(rows(&walk.read().await), ["t: - -> 1|1"]);
+        walk.database.psql("REVOKE ALL ON t FROM clerk");
+        walk.finish().await;
+    });
+}
+
+#[test]
+fn row_level_security_must_not_hide_rows_from_a_restore() {
+    run(async {
+        let database = support::cluster().database();
+        role(&database, "veiled");
+        database.psql(
+            "CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t ENABLE ROW LEVEL SECURITY; GRANT ALL ON t TO veiled;
+             GRANT CREATE ON DATABASE \"\" TO veiled".replace("\"\"", &database.name).as_str(),
+        );
+        database.psql("GRANT SET ON PARAMETER session_replication_role TO veiled");
+        let error = refused(&database.url_as("veiled")).await;
+        assert_eq!(error.details, ["ALTER ROLE \"veiled\" BYPASSRLS;"]);
+        database.psql("DROP OWNED BY veiled; REVOKE SET ON PARAMETER session_replication_role FROM veiled");
+    });
+}
+
+#[test]
+fn triggers_that_would_fire_during_a_restore_are_refused_with_their_cure() {
+    run(async {
+        let database = support::cluster().database();
+        database.psql(
+            "CREATE TABLE t (id int PRIMARY KEY); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+             CREATE TRIGGER always BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f(); ALTER TABLE t ENABLE ALWAYS TRIGGER always",
+        );
+        let error = refused(&database.url()).await;
+        assert!(error.details[0].contains("the trigger always"), "{error:?}");
+        assert!(error.details[0].contains("ENABLE TRIGGER always"), "{error:?}");
+    });
+}

@@ -1,0 +1,156 @@
+//! Names, schemas, and changes of them.
+
+use super::fixture::{Walk, rows, run};
+use crate::world::system::System;
+
+#[test]
+fn several_schemas_and_odd_names_are_watched() {
+    run(async {
+        let mut walk = Walk::new(
+            r#"CREATE SCHEMA billing; CREATE SCHEMA "Select From"; CREATE TABLE "order" ("group" int PRIMARY KEY, "Naïve ""col""" text, t int, "new" int);
+               CREATE TABLE billing."order" (id serial PRIMARY KEY, n int); CREATE TABLE "Select From"."we're; --" (id int PRIMARY KEY, "row" text);
+               CREATE TABLE "Mixed" (venom int, "TG_RELID" int, "old" int)"#,
+        )
+        .await;
+        let reading = walk
+            .step(r#"INSERT INTO "order" VALUES (1, 'x', 2, 3); INSERT INTO billing."order" (n) VALUES (2); INSERT INTO "Select From"."we're; --" VALUES (1, 'y')"#)
+            .await;
+        assert_eq!(
+            rows(&reading),
+            ["Select From.we're; --: - -> 1|y", "billing.order: - -> 1|2", "order: - -> 1|x|2|3"]
+        );
+        walk.jump_about(&[
+            r#"UPDATE "order" SET "Naïve ""col""" = 'é"\\'"#,
+            r#"INSERT INTO "Mixed" VALUES (1, 2, 3), (1, 2, 3); TRUNCATE "Select From"."we're; --""#,
+            r#"DELETE FROM "Mixed"; DELETE FROM billing."order""#,
+        ])
+        .await;
+        walk.finish().await;
+    });
+}
+
+#[test]
+fn observed_and_ignored_tables_and_columns_are_told_apart() {
+    run(async {
+        let mut walk = Walk::configured(
+            "CREATE SCHEMA audit; CREATE TABLE orders (id int PRIMARY KEY, etag text, at int); CREATE TABLE other (id int PRIMARY KEY);
+             CREATE TABLE audit.log (id serial PRIMARY KEY); CREATE TABLE jobs (id serial PRIMARY KEY);
+             CREATE TABLE p (id int, at int) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10)",
+            |config| {
+                config.observe_tables = Some(vec!["orders".to_owned(), "public.p".to_owned()]);
+                config.ignore_columns = vec!["*.at".to_owned(), "orders.etag".to_owned()];
+                config.ignore_tables = vec!["audit.*".to_owned(), "jobs".to_owned()];
+            },
+        )
+        .await;
+        let before = walk.state.delta.digest();
+        walk.step("INSERT INTO other VALUES (1)").await;
+        assert_eq!(walk.state.delta.digest(), before);
+        walk.step("INSERT INTO orders VALUES (1, 'a', 1); INSERT INTO p VALUES (1, 1)").await;
+        let there = walk.state.delta.digest();
+        assert_ne!(there, before);
+        walk.step("UPDATE orders SET etag = 'b', at = 2; UPDATE p SET at = 5").await;
+        assert_eq!(walk.state.delta.digest(), there);
+        let reading = walk.step("INSERT INTO audit.log DEFAULT VALUES; INSERT INTO jobs DEFAULT VALUES").await;
+        assert!(reading.delta.is_empty(), "{:?}", reading.delta);
+        walk.restore(&Default::default()).await;
+        walk.system.uninstall().await.unwrap();
+        let left = walk.database.psql("SELECT (SELECT count(*) FROM jobs), (SELECT count(*) FROM orders), (SELECT count(*) FROM audit.log)");
+        assert_eq!(left, "1|0|1", "ignored tables are left alone");
+    });
+}
+
+#[test]
+fn a_change_of_the_schema_ends_the_run_with_a_clear_error() {
+    run(async {
+        for (change, named) in [
+            ("ALTER TABLE t ADD COLUMN extra int", "ALTER TABLE"),
+            ("ALTER TABLE t DROP COLUMN n", "ALTER TABLE"),
+            ("ALTER TABLE t RENAME COLUMN n TO m", "ALTER TABLE"),
+            ("ALTER TABLE t ALTER COLUMN n TYPE bigint", "ALTER TABLE"),
+            ("ALTER TABLE t DISABLE TRIGGER ALL", "ALTER TABLE"),
+            ("CREATE TABLE fresh (id int)", "CREATE TABLE"),
+            ("CREATE TABLE fresh AS SELECT 1 AS n", "CREATE TABLE AS"),
+            ("DROP TABLE t", "DROP TABLE"),
+            ("CREATE SEQUENCE q", "CREATE SEQUENCE"),
+            ("ALTER TYPE mood ADD VALUE 'angry'", "ALTER TYPE"),
+        ] {
+            let mut walk = Walk::new("CREATE TYPE mood AS ENUM ('fine'); CREATE TABLE t (id int PRIMARY KEY, n int)").await;
+            walk.sql(change).await;
+            let error = walk.try_read().await.unwrap_err();
+            assert!(error.message.contains("has changed during the run") && error.message.contains(named), "{change}: {error:?}");
+            assert!(error.help.is_some());
+            walk.system.uninstall().await.unwrap();
+            assert_eq!(super::fixture::leftovers(&walk.service).await, 0, "{change}");
+        }
+    });
+}
+
+#[test]
+fn what_does_not_concern_the_journal_may_change() {
+    run(async {
+        let mut walk = Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int)").await;
+        walk.sql(
+            "CREATE TEMPORARY TABLE scratch (n int); INSERT INTO scratch VALUES (1); ALTER TABLE scratch ADD COLUMN m int; DROP TABLE scratch;
+             CREATE INDEX ON t (n); CREATE TABLE IF NOT EXISTS t (id int); CREATE VIEW v AS SELECT * FROM t; DROP VIEW v; ANALYZE t;
+             COMMENT ON TABLE t IS 'x'; GRANT SELECT ON t TO PUBLIC; REINDEX TABLE t",
+        )
+        .await;
+        walk.sql("VACUUM FULL t").await;
+        let reading = walk.step("INSERT INTO t VALUES (1, 1)").await;
+        assert_eq!(rows(&reading), ["t: - -> 1|1"]);
+        walk.jump_about(&["UPDATE t SET n = 2"]).await;
+        walk.finish().await;
+    });
+}
+
+#[test]
+fn views_show_what_is_put_back_and_what_cannot_be_is_said() {
+    run(async {
+        let mut walk = Walk::new(
+            "CREATE TABLE t (id int PRIMARY KEY); CREATE VIEW v AS SELECT * FROM t; CREATE MATERIALIZED VIEW m AS SELECT * FROM t;
+             CREATE EXTENSION IF NOT EXISTS file_fdw; CREATE SERVER s FOREIGN DATA WRAPPER file_fdw;
+             CREATE FOREIGN TABLE f (a text) SERVER s OPTIONS (filename '/dev/null'); CREATE SEQUENCE c CACHE 10",
+        )
+        .await;
+        // The fixture's first reading took the warnings; a second system says them again.
+        walk.step("INSERT INTO v VALUES (1)").await;
+        let one = walk.state.clone();
+        walk.step("DELETE FROM v").await;
+        walk.restore(&one).await;
+        walk.system.uninstall().await.unwrap();
+        walk.system.install().await.unwrap();
+        let reading = walk.system.read(&Default::default()).await.unwrap();
+        let said: Vec<&str> = reading.warnings.iter().map(|warning| warning.message.as_str()).collect();
+        for word in ["materialized view `m`", "foreign table `f`", "sequence `c` has a `CACHE`"] {
+            assert!(said.iter().any(|text| text.contains(word)), "{word}: {said:?}");
+        }
+        walk.finish().await;
+    });
+}
+
+#[test]
+fn numbers_that_a_session_took_in_advance_are_given_up_at_a_restore() {
+    run(async {
+        let mut walk = Walk::new("CREATE SEQUENCE c CACHE 10; CREATE TABLE t (id int DEFAULT nextval('c') PRIMARY KEY)").await;
+        let start = walk.state.clone();
+        let first = walk.step("INSERT INTO t DEFAULT VALUES").await;
+        walk.restore(&start).await;
+        let again = walk.step("INSERT INTO t DEFAULT VALUES").await;
+        assert_eq!(rows(&first), rows(&again));
+        walk.finish().await;
+    });
+}
+
+#[test]
+fn five_hundred_tables_are_installed_watched_and_left() {
+    run(async {
+        let mut walk = Walk::new(
+            "DO $$ BEGIN FOR i IN 1..500 LOOP EXECUTE format('CREATE TABLE t%s (id serial PRIMARY KEY, a text, at timestamptz DEFAULT now())', i); END LOOP; END $$",
+        )
+        .await;
+        walk.jump_about(&["INSERT INTO t1 (a) VALUES ('x'); INSERT INTO t500 (a) VALUES ('y')", "UPDATE t500 SET a = 'z'"])
+            .await;
+        walk.finish().await;
+    });
+}
