@@ -26,13 +26,16 @@ pub(super) const FORMAT: i32 = 1;
 /// Number that stands for a change of the schema among the tables of the journal.
 pub(super) const SCHEMA_CHANGE: u32 = 0;
 
+/// Number that stands for a change of a view, which only concerns the queries of the spec.
+pub(super) const VIEW_CHANGE: u32 = 1;
+
 /// Key of the advisory lock that a run holds. Locks belong to one database, so it can be the same everywhere.
 pub(super) const RUN_LOCK: &str = "8243107338930713204";
 
 /// Statements that change what the journal has to know. An index, a comment or a grant does not.
 const TAGS: &str = "'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'DROP TABLE', 'CREATE SEQUENCE', \
      'DROP SEQUENCE', 'ALTER TYPE', 'DROP TYPE', 'CREATE SCHEMA', 'ALTER SCHEMA', 'DROP SCHEMA', 'CREATE EXTENSION', \
-     'DROP EXTENSION', 'DROP OWNED', 'ALTER DOMAIN', 'DROP DOMAIN', 'IMPORT FOREIGN SCHEMA'";
+     'DROP EXTENSION', 'DROP OWNED', 'ALTER DOMAIN', 'DROP DOMAIN', 'IMPORT FOREIGN SCHEMA', 'CREATE VIEW', 'ALTER VIEW', 'DROP VIEW'";
 
 /// Creates the journal, in one transaction.
 pub(super) async fn create(sessions: &Sessions, catalog: &Catalog) -> Result<(), Error> {
@@ -205,17 +208,18 @@ fn triggers(watched: &Watched) -> String {
 /// now and then.
 fn schema_triggers() -> String {
     let head = "RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS";
+    let number = format!("CASE object_type WHEN 'view' THEN {VIEW_CHANGE} ELSE {SCHEMA_CHANGE} END::oid");
     let mine = "IF current_setting('venomqa.writer', true) = 'on' THEN RETURN; END IF;";
     format!(
         "CREATE FUNCTION venomqa.note_ddl() {head} $$ BEGIN {mine}
            INSERT INTO venomqa.journal
-           SELECT DISTINCT {SCHEMA_CHANGE}::oid, command_tag, object_identity FROM pg_event_trigger_ddl_commands()
-           WHERE schema_name IS DISTINCT FROM 'pg_temp' AND object_type NOT IN ('index', 'function', 'view');
+           SELECT DISTINCT {number}, command_tag, object_identity FROM pg_event_trigger_ddl_commands()
+           WHERE schema_name IS DISTINCT FROM 'pg_temp' AND object_type NOT IN ('index', 'function');
          END $$;
          CREATE FUNCTION venomqa.note_drop() {head} $$ BEGIN {mine}
            INSERT INTO venomqa.journal
-           SELECT DISTINCT {SCHEMA_CHANGE}::oid, tg_tag, object_identity FROM pg_event_trigger_dropped_objects()
-           WHERE NOT is_temporary AND original AND object_type NOT IN ('index', 'function', 'view');
+           SELECT DISTINCT {number}, tg_tag, object_identity FROM pg_event_trigger_dropped_objects()
+           WHERE NOT is_temporary AND original AND object_type NOT IN ('index', 'function');
          END $$;
          CREATE EVENT TRIGGER venomqa_ddl ON ddl_command_end WHEN TAG IN ({TAGS}) EXECUTE FUNCTION venomqa.note_ddl();
          CREATE EVENT TRIGGER venomqa_drop ON sql_drop WHEN TAG IN ({TAGS}) EXECUTE FUNCTION venomqa.note_drop();

@@ -29,6 +29,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -46,12 +47,22 @@ use reading::Run;
 use session::Sessions;
 
 /// One PostgreSQL database. Connects when the journal is installed.
-#[derive(Debug)]
 pub struct PostgresSystem {
     config: SystemConfig,
     address: Address,
     run: Option<Run>,
     is_installed: bool,
+}
+
+impl fmt::Debug for PostgresSystem {
+    // By hand: the configuration holds the URL, and with it a password.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("PostgresSystem")
+            .field("name", &self.config.name)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
 }
 
 impl PostgresSystem {

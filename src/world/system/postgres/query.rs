@@ -290,7 +290,9 @@ fn wrong(
     details.extend(failure::lines(db));
     let wrong = WorldError::new(WorldErrorKind::System, db.message()).with_details(details);
     match *db.code() {
-        SqlState::INDETERMINATE_DATATYPE | SqlState::AMBIGUOUS_PARAMETER => {
+        SqlState::INDETERMINATE_DATATYPE
+        | SqlState::AMBIGUOUS_PARAMETER
+        | SqlState::AMBIGUOUS_FUNCTION => {
             wrong.with_help("say the type of the value, for example `:name::int`")
         }
         SqlState::READ_ONLY_SQL_TRANSACTION => {

@@ -1,7 +1,6 @@
 //! A run with its journal in place: reads what a step did, and goes from one state to another.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -58,15 +57,6 @@ pub(super) struct Run {
     past: u64,
     sum_up_at: u64,
     schema: Option<(String, Instant)>,
-}
-
-impl fmt::Debug for Run {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Run")
-            .field("address", &self.address)
-            .finish_non_exhaustive()
-    }
 }
 
 /// A session that has written and not ended its transaction.
@@ -366,6 +356,10 @@ impl Run {
                 old.unwrap_or_default(),
                 new.unwrap_or_default()
             )));
+        }
+        if number == journal::VIEW_CHANGE {
+            self.queries = Queries::default();
+            return Ok(());
         }
         let Some(watched) = self.catalog.by_number(number) else {
             return Err(self.schema_changed("a table that was not there before has written"));

@@ -202,7 +202,7 @@ async fn everything(client: &Client, catalog: &Catalog) -> Result<Result<Bag, St
     let mut rows = std::pin::pin!(rows.map(|row| row));
     while let Some(row) = rows.try_next().await? {
         let number: u32 = row.get(0);
-        if number == journal::SCHEMA_CHANGE {
+        if matches!(number, journal::SCHEMA_CHANGE | journal::VIEW_CHANGE) {
             continue;
         }
         let Some(watched) = catalog.by_number(number) else {

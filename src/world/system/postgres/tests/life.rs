@@ -9,7 +9,7 @@ const SCHEMA: &str = "
 CREATE TABLE orders (id serial PRIMARY KEY, total numeric, double numeric GENERATED ALWAYS AS (total * 2) STORED);
 CREATE TABLE loose (what text, at timestamptz DEFAULT now());
 CREATE SEQUENCE untouched START 7;
-CREATE TABLE items (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, order_id int REFERENCES orders ON DELETE CASCADE);
+CREATE TABLE items (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, order_id int REFERENCES orders ON DELETE CASCADE ON UPDATE CASCADE);
 INSERT INTO orders (total) VALUES (10), (20.50);
 INSERT INTO loose VALUES ('a', '2024-01-01'), ('a', '2024-01-01'), (NULL, NULL);
 INSERT INTO items (order_id) VALUES (1), (1), (2)";

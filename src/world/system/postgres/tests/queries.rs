@@ -170,6 +170,9 @@ fn a_prepared_query_survives_a_change_of_what_it_reads() {
         let text = query("SELECT * FROM v", &[]);
         assert_eq!(walk.system.query(&text, &[]).await.unwrap().rows, [[json!(1)]]);
         walk.sql("DROP VIEW v; CREATE VIEW v AS SELECT id::text, 5 AS five FROM t").await;
+        walk.read().await;
         assert_eq!(walk.system.query(&text, &[]).await.unwrap().rows, [[json!("1"), json!(5)]]);
+        walk.sql("DROP VIEW v").await;
+        walk.finish().await;
     });
 }
