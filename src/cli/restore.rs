@@ -81,7 +81,11 @@ fn place<'spec>(spec: &Spec, engine: &'spec EngineConfig) -> Place<'spec> {
 }
 
 fn recover(session: &Session<'_>, file: &Path) -> Result<ExitCode, Problem> {
-    tell(session, &format!("`{}`", file.display()), system::recover(file))
+    tell(
+        session,
+        &format!("`{}`", file.display()),
+        system::recover(file),
+    )
 }
 
 fn tell(

@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use std::{env, fs};
@@ -22,6 +22,8 @@ pub struct Cluster {
     host: Host,
     // Its input closes when this process ends: that is what the guard waits for.
     guard: Mutex<Option<Child>>,
+    // The socket's name ends with it.
+    port: AtomicU16,
 }
 
 enum Host {
@@ -44,6 +46,7 @@ pub fn cluster() -> &'static Cluster {
         Ok(url) => Cluster {
             host: Host::Given(url),
             guard: Mutex::new(None),
+            port: AtomicU16::new(0),
         },
         Err(_) => Cluster::start(),
     })
@@ -61,7 +64,17 @@ impl Cluster {
         let port = 5432;
         let data = folder.join("data");
         let made = as_server_user(&bin.join("initdb"))
-            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "-D"])
+            .args([
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--no-locale",
+                "--no-sync",
+                "-D",
+            ])
             .arg(&data)
             .output()
             .expect("initdb runs");
@@ -84,6 +97,7 @@ impl Cluster {
         let cluster = Self {
             host: Host::Own { folder, port },
             guard: Mutex::new(Some(guard)),
+            port: AtomicU16::new(port),
         };
         cluster.up();
         cluster
@@ -91,20 +105,28 @@ impl Cluster {
 
     /// Starts the server of a cluster that was stopped.
     pub fn up(&self) {
+        self.up_on(None);
+    }
+
+    /// Starts it with a TCP port of this machine.
+    pub fn up_on(&self, tcp: Option<u16>) {
         let Host::Own { folder, port } = &self.host else {
             return;
         };
+        let listen = if tcp.is_some() { "127.0.0.1" } else { "" };
+        let port = tcp.unwrap_or(*port);
         let mut config = fs::OpenOptions::new()
             .append(true)
             .open(folder.join("data/postgresql.auto.conf"))
             .expect("the server's configuration");
         writeln!(
             config,
-            "listen_addresses = ''\nunix_socket_directories = '{}'\nport = {port}\nfsync = off\nmax_connections = 200\n\
+            "listen_addresses = '{listen}'\nunix_socket_directories = '{}'\nport = {port}\nfsync = off\nmax_connections = 200\n\
              max_locks_per_transaction = 256\nautovacuum_naptime = 2s",
             folder.display()
         )
         .expect("the server's configuration");
+        self.port.store(port, Ordering::Relaxed);
         let log = fs::File::create(folder.join("log")).expect("a log file");
         as_server_user(&binaries().join("postgres"))
             .arg("-D")
@@ -123,6 +145,54 @@ impl Cluster {
             );
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Makes a stopped server speak TLS over TCP as well, with a certificate for `localhost` that it issues itself, and
+    /// ask for a password there. Returns the port and the certificate; `None` where there is no `openssl`.
+    pub fn speak_tls(&self) -> Option<(u16, PathBuf)> {
+        let Host::Own { folder, .. } = &self.host else {
+            return None;
+        };
+        let data = folder.join("data");
+        let made = as_server_user(Path::new("openssl"))
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=localhost",
+            ])
+            .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+            .arg("-keyout")
+            .arg(data.join("server.key"))
+            .arg("-out")
+            .arg(data.join("server.crt"))
+            .output()
+            .ok()
+            .filter(|output| output.status.success());
+        made?;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("its number").port();
+        drop(listener);
+        // The server reads the last of several settings of one name.
+        let mut config = fs::OpenOptions::new()
+            .append(true)
+            .open(data.join("postgresql.conf"))
+            .expect("the server's configuration");
+        writeln!(config, "ssl = on").expect("the server's configuration");
+        fs::write(
+            data.join("pg_hba.conf"),
+            "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n",
+        )
+        .expect("the server's rules");
+        let certificate = folder.join("server.crt");
+        fs::copy(data.join("server.crt"), &certificate).expect("a copy of the certificate");
+        Some((port, certificate))
     }
 
     /// Stops the server at once, as a power cut would.
@@ -155,9 +225,10 @@ impl Cluster {
     /// The URL of a database, as a role without password.
     pub fn url(&self, role: &str, database: &str) -> String {
         match &self.host {
-            Host::Own { folder, port } => format!(
-                "postgres://{role}@{}:{port}/{database}",
-                folder.display().to_string().replace('/', "%2F")
+            Host::Own { folder, .. } => format!(
+                "postgres://{role}@{}:{}/{database}",
+                folder.display().to_string().replace('/', "%2F"),
+                self.port.load(Ordering::Relaxed)
             ),
             Host::Given(url) => {
                 let (base, options) = url.split_once('?').unwrap_or((url, ""));
@@ -212,7 +283,13 @@ impl Cluster {
 
     fn try_psql(&self, database: &str, script: &str) -> Result<String, String> {
         let mut child = Command::new(binaries().join("psql"))
-            .args(["-XqtA", "-v", "ON_ERROR_STOP=1", "-d", &self.url("postgres", database)])
+            .args([
+                "-XqtA",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-d",
+                &self.url("postgres", database),
+            ])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -227,7 +304,9 @@ impl Cluster {
         let output = child.wait_with_output().expect("psql ends");
         writer.join().expect("its input is written");
         if output.status.success() {
-            Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+            Ok(String::from_utf8_lossy(&output.stdout)
+                .trim_end()
+                .to_owned())
         } else {
             Err(String::from_utf8_lossy(&output.stderr).into_owned())
         }

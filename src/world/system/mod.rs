@@ -25,7 +25,9 @@ pub fn open(config: &SystemConfig, location: &str) -> Result<Box<dyn System>, Wo
             config,
             Path::new(location),
         )?)),
-        EngineConfig::Postgres(_) => Ok(Box::new(postgres::PostgresSystem::open(config, location)?)),
+        EngineConfig::Postgres(_) => {
+            Ok(Box::new(postgres::PostgresSystem::open(config, location)?))
+        }
     }
 }
 

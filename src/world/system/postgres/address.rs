@@ -199,9 +199,10 @@ mod tests {
 
     #[test]
     fn a_password_is_never_shown() {
-        let address =
-            Address::parse("postgres://qa:s3cret@127.0.0.1:5433/shop?password=s3cret&sslmode=require")
-                .unwrap();
+        let address = Address::parse(
+            "postgres://qa:s3cret@127.0.0.1:5433/shop?password=s3cret&sslmode=require",
+        )
+        .unwrap();
         assert_eq!(address.to_string(), "postgres://qa@127.0.0.1:5433/shop");
         assert!(!format!("{address:?}").contains("s3cret"));
         for url in [
@@ -214,7 +215,10 @@ mod tests {
         ] {
             let error = Address::parse(url).unwrap_err();
             let text = format!("{error:?}");
-            assert!(!text.contains("s3cret") && !text.contains("s3@cret"), "{text}");
+            assert!(
+                !text.contains("s3cret") && !text.contains("s3@cret"),
+                "{text}"
+            );
         }
     }
 

@@ -119,7 +119,9 @@ impl Writer {
                     for (went, rows) in [(true, remove), (false, add)] {
                         for part in rows.chunks(AT_ONCE) {
                             sent.push(Box::pin(async move {
-                                client.execute(statement, &[&watched.oid, &went, &part]).await?;
+                                client
+                                    .execute(statement, &[&watched.oid, &went, &part])
+                                    .await?;
                                 Ok(())
                             }));
                         }

@@ -30,7 +30,9 @@ impl Bound {
         let (mut written, mut read) = (0, 0);
         while at < text.len() {
             let rest = &text[at..];
-            let named = rest.strip_prefix(':').filter(|_| !text[..at].ends_with(':'));
+            let named = rest
+                .strip_prefix(':')
+                .filter(|_| !text[..at].ends_with(':'));
             let length = named.map_or(0, |rest| {
                 rest.find(|character: char| !is_word(character))
                     .unwrap_or(rest.len())
@@ -211,9 +213,7 @@ fn text(value: &Value, wanted: &Type) -> Option<String> {
                     .map(|item| match (item, text(item, element)) {
                         (_, None) => "NULL".to_owned(),
                         // A nested list is a further dimension of the same array.
-                        (Value::Array(_), _)
-                            if !matches!(*element, Type::JSON | Type::JSONB) =>
-                        {
+                        (Value::Array(_), _) if !matches!(*element, Type::JSON | Type::JSONB) => {
                             text(item, wanted).unwrap_or_default()
                         }
                         (_, Some(text)) => {
@@ -243,9 +243,9 @@ pub(super) fn json(text: Option<&str>, found: &Type) -> Value {
     }
     match *found {
         Type::BOOL => Value::Bool(text == "t"),
-        Type::INT2 | Type::INT4 | Type::INT8 | Type::OID => {
-            text.parse::<i64>().map_or_else(|_| text.into(), Value::from)
-        }
+        Type::INT2 | Type::INT4 | Type::INT8 | Type::OID => text
+            .parse::<i64>()
+            .map_or_else(|_| text.into(), Value::from),
         Type::FLOAT4 | Type::FLOAT8 | Type::NUMERIC => number(text),
         Type::JSON | Type::JSONB => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
         _ => text.into(),
@@ -338,7 +338,11 @@ mod tests {
             "SELECT ':a', \":a\", a::text, $$ :a $$, $x$ :a $x$, E'\\':a', arr[1:n] -- :a\n /* /* :a */ :a */ WHERE a = :a AND b=:b OR c = :a",
             &["a", "b"],
         );
-        assert!(bound.text.ends_with("WHERE a = $1 AND b=$2 OR c = $3"), "{}", bound.text);
+        assert!(
+            bound.text.ends_with("WHERE a = $1 AND b=$2 OR c = $3"),
+            "{}",
+            bound.text
+        );
         assert!(bound.text.contains("arr[1:n] -- :a\n"));
         assert_eq!(bound.order, [0, 1, 0]);
     }
@@ -384,14 +388,20 @@ mod tests {
         let long = "12345678901234567890.123456789";
         assert_eq!(json(Some(long), &Type::NUMERIC), j!(long));
         assert_eq!(json(Some("NaN"), &Type::FLOAT8), j!("NaN"));
-        assert_eq!(json(Some("0.30000000000000004"), &Type::FLOAT8), j!(0.1 + 0.2));
+        assert_eq!(
+            json(Some("0.30000000000000004"), &Type::FLOAT8),
+            j!(0.1 + 0.2)
+        );
         assert_eq!(json(Some("{\"a\": [1]}"), &Type::JSONB), j!({"a": [1]}));
         assert_eq!(
             json(Some(r#"{{a,NULL},{"b \" c","{}"}}"#), &Type::TEXT_ARRAY),
             j!([["a", null], ["b \" c", "{}"]])
         );
         assert_eq!(json(Some("{}"), &Type::INT4_ARRAY), j!([]));
-        assert_eq!(json(Some("[2:3]={1,2}"), &Type::INT4_ARRAY), j!("[2:3]={1,2}"));
+        assert_eq!(
+            json(Some("[2:3]={1,2}"), &Type::INT4_ARRAY),
+            j!("[2:3]={1,2}")
+        );
         assert_eq!(json(None, &Type::TEXT), Value::Null);
     }
 }

@@ -176,7 +176,12 @@ impl Catalog {
         };
         listed.retain(|table| {
             let is_ignored = config.is_some_and(|config| {
-                names.any(&config.ignore_tables, &table.schema, &table.name, table.root.as_ref())
+                names.any(
+                    &config.ignore_tables,
+                    &table.schema,
+                    &table.name,
+                    table.root.as_ref(),
+                )
             });
             if is_ignored {
                 ignored.insert(table.oid);
@@ -271,7 +276,9 @@ impl Catalog {
                 id: TableId(catalog.tables.len() as u32),
                 system: names.system(),
                 name: "sequences".to_owned(),
-                columns: ["sequence", "last_value", "is_called"].map(str::to_owned).into(),
+                columns: ["sequence", "last_value", "is_called"]
+                    .map(str::to_owned)
+                    .into(),
                 kind: TableKind::Sequence,
                 observed: false,
                 ignored_columns: vec![false; 3],
@@ -325,7 +332,9 @@ impl Watched {
     /// What identifies the row; `None` in a table without a key.
     pub(super) fn key_of(&self, row: &Row) -> Option<RowKey> {
         let key = self.key.as_ref()?;
-        Some(row_key(key.iter().map(|column| row[column.position].clone())))
+        Some(row_key(
+            key.iter().map(|column| row[column.position].clone()),
+        ))
     }
 
     /// Names of the columns that can be written, quoted.
@@ -404,9 +413,7 @@ impl Names<'_> {
     }
 
     fn system(&self) -> Arc<str> {
-        self.config
-            .map_or("", |config| config.name.as_str())
-            .into()
+        self.config.map_or("", |config| config.name.as_str()).into()
     }
 
     /// Whether a pattern names the table, with or without its schema, or the partitioned table that it is a part of.
@@ -503,10 +510,7 @@ async fn columns(
     Ok(columns)
 }
 
-async fn keys(
-    client: &Client,
-    numbers: &[u32],
-) -> Result<HashMap<u32, Vec<(i16, String)>>, Error> {
+async fn keys(client: &Client, numbers: &[u32]) -> Result<HashMap<u32, Vec<(i16, String)>>, Error> {
     let rows = client.query(KEYS, &[&numbers]).await?;
     Ok(rows
         .iter()

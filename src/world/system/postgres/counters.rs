@@ -40,7 +40,11 @@ impl Counters {
     /// Reads all of them.
     pub(super) async fn read(client: &Client, catalog: &Catalog) -> Result<Self, Error> {
         let mut counters = Self {
-            numbers: catalog.sequences.iter().map(|sequence| sequence.oid).collect(),
+            numbers: catalog
+                .sequences
+                .iter()
+                .map(|sequence| sequence.oid)
+                .collect(),
             is_direct: catalog.sequences.len() <= FEW,
             ..Self::default()
         };
@@ -195,10 +199,14 @@ impl Counters {
         state: &NetDelta,
     ) -> Option<(&'a Sequence, Counter, Counter)> {
         let table = catalog.sequence_table.as_ref()?;
-        catalog.sequences.iter().enumerate().find_map(|(place, sequence)| {
-            let expected = self.expected(table, sequence, place, state);
-            (expected != self.now[place]).then_some((sequence, expected, self.now[place]))
-        })
+        catalog
+            .sequences
+            .iter()
+            .enumerate()
+            .find_map(|(place, sequence)| {
+                let expected = self.expected(table, sequence, place, state);
+                (expected != self.now[place]).then_some((sequence, expected, self.now[place]))
+            })
     }
 
     /// The sequence at this place is being put to a value.
@@ -216,7 +224,6 @@ impl Counters {
             .collect();
         Ok(again)
     }
-
 }
 
 /// The statement that puts a sequence to a value: its number, the value, whether it was handed out.

@@ -24,11 +24,11 @@ pub(super) fn failed(address: &Address, doing: &str, error: &Error) -> WorldErro
         SqlState::LOCK_NOT_AVAILABLE => system(format!(
             "cannot {doing} in `{address}`: another session keeps a lock"
         )),
-        SqlState::OUT_OF_MEMORY if db.message().contains("shared memory") => system(format!(
-            "cannot {doing} in `{address}`: {}",
-            db.message()
-        ))
-        .with_help("raise `max_locks_per_transaction` in the server's configuration and restart it"),
+        SqlState::OUT_OF_MEMORY if db.message().contains("shared memory") => {
+            system(format!("cannot {doing} in `{address}`: {}", db.message())).with_help(
+                "raise `max_locks_per_transaction` in the server's configuration and restart it",
+            )
+        }
         _ => system(format!("cannot {doing} in `{address}`: {}", db.message()))
             .with_details(lines(db)),
     }

@@ -208,7 +208,8 @@ fn triggers(watched: &Watched) -> String {
 /// now and then.
 fn schema_triggers() -> String {
     let head = "RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS";
-    let number = format!("CASE object_type WHEN 'view' THEN {VIEW_CHANGE} ELSE {SCHEMA_CHANGE} END::oid");
+    let number =
+        format!("CASE object_type WHEN 'view' THEN {VIEW_CHANGE} ELSE {SCHEMA_CHANGE} END::oid");
     let mine = "IF current_setting('venomqa.writer', true) = 'on' THEN RETURN; END IF;";
     format!(
         "CREATE FUNCTION venomqa.note_ddl() {head} $$ BEGIN {mine}

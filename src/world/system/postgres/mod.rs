@@ -131,7 +131,10 @@ impl System for PostgresSystem {
             .map_err(|error| failed(&self.address, "read the schema", &error))?;
         let may_create: bool = sessions
             .writer
-            .query_one("SELECT has_database_privilege(current_database(), 'CREATE')", &[])
+            .query_one(
+                "SELECT has_database_privilege(current_database(), 'CREATE')",
+                &[],
+            )
             .await
             .map_err(|error| failed(&self.address, "read the schema", &error))?
             .get(0);
@@ -143,7 +146,9 @@ impl System for PostgresSystem {
             return Err(refuse(&sessions, &self.address, missing));
         }
         if let Err(error) = journal::create(&sessions, &catalog).await {
-            return Err(blocked::explain(&sessions, &self.address, "install the journal", &error).await);
+            return Err(
+                blocked::explain(&sessions, &self.address, "install the journal", &error).await,
+            );
         }
         self.is_installed = true;
         self.run = Some(Run::new(self.address.clone(), sessions, catalog).await?);

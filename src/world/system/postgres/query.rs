@@ -117,7 +117,11 @@ impl Queries {
         }
         let rows = rows.map_err(|error| {
             wrong(address, query, &error, |position| {
-                Some(prepared.bound.original(position.checked_sub(prepared.offset)?))
+                Some(
+                    prepared
+                        .bound
+                        .original(position.checked_sub(prepared.offset)?),
+                )
             })
         })?;
         Ok(QueryRows {
@@ -154,17 +158,25 @@ impl Queries {
 impl Prepared {
     async fn new(client: &Client, address: &Address, query: &SqlQuery) -> Result<Self, WorldError> {
         let text = query.text.trim_end().trim_end_matches(';').trim_end();
-        let names: Vec<&str> = query.parameters.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = query
+            .parameters
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
         let bound = Bound::new(text, &names);
         // The text as it is comes first: it tells the types, and its errors are about the spec's own words.
         let plain = client.prepare(&bound.text).await.map_err(|error| {
-            wrong(address, query, &error, |position| Some(bound.original(position)))
+            wrong(address, query, &error, |position| {
+                Some(bound.original(position))
+            })
         })?;
         if plain.columns().is_empty() {
             return Err(refused(query));
         }
         // PostgreSQL writes every value as text by itself, exactly, types of extensions too.
-        let names: Vec<String> = (0..plain.columns().len()).map(|place| format!("v{place}")).collect();
+        let names: Vec<String> = (0..plain.columns().len())
+            .map(|place| format!("v{place}"))
+            .collect();
         let values: Vec<String> = names
             .iter()
             .map(|name| {
@@ -172,7 +184,11 @@ impl Prepared {
             })
             .collect();
         let head = format!("SELECT {} FROM (\n", values.join(", "));
-        let whole = format!("{head}{}\n) AS venomqa_query({})", bound.text, names.join(", "));
+        let whole = format!(
+            "{head}{}\n) AS venomqa_query({})",
+            bound.text,
+            names.join(", ")
+        );
         let types: Vec<Type> = plain.params().to_vec();
         let statement = client
             .prepare_typed(&whole, &types)
@@ -183,8 +199,16 @@ impl Prepared {
             })?;
         Ok(Self {
             offset: head.chars().count(),
-            columns: plain.columns().iter().map(|column| column.name().to_owned()).collect(),
-            types: plain.columns().iter().map(|column| column.type_().clone()).collect(),
+            columns: plain
+                .columns()
+                .iter()
+                .map(|column| column.name().to_owned())
+                .collect(),
+            types: plain
+                .columns()
+                .iter()
+                .map(|column| column.type_().clone())
+                .collect(),
             statement,
             bound,
         })
@@ -201,8 +225,10 @@ impl Prepared {
             .iter()
             .map(|place| Parameter(values.get(*place).unwrap_or(&Value::Null)))
             .collect();
-        let values: Vec<&(dyn ToSql + Sync)> =
-            values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+        let values: Vec<&(dyn ToSql + Sync)> = values
+            .iter()
+            .map(|value| value as &(dyn ToSql + Sync))
+            .collect();
         client.query(&self.statement, &values).await
     }
 }
@@ -227,7 +253,9 @@ async fn reads(sessions: &Sessions, prepared: &Prepared) -> Result<Option<Vec<u3
             text = text.replace(&format!("${}", place + 1), &format!("(NULL::{name})"));
         }
     }
-    let columns: Vec<String> = (0..prepared.columns.len()).map(|place| format!("v{place}")).collect();
+    let columns: Vec<String> = (0..prepared.columns.len())
+        .map(|place| format!("v{place}"))
+        .collect();
     client
         .batch_execute(&format!(
             "BEGIN; SELECT set_config('search_path', {}, true)",

@@ -273,12 +273,7 @@ impl Run {
             pause = (pause * 2).min(Duration::from_millis(20));
         };
         for session in open {
-            let said = blocked::session(
-                session.pid,
-                session.state,
-                session.query,
-                session.seconds,
-            );
+            let said = blocked::session(session.pid, session.state, session.query, session.seconds);
             self.warnings.push(Warning {
                 code: "open-transaction",
                 message: format!(
@@ -328,7 +323,10 @@ impl Run {
                     query: row.get(7),
                     seconds: row.get(8),
                 };
-                if !self.given_up.contains(&(session.pid, session.transaction.clone())) {
+                if !self
+                    .given_up
+                    .contains(&(session.pid, session.transaction.clone()))
+                {
                     open.push(session);
                 }
             }
@@ -386,17 +384,25 @@ impl Run {
         let client = &self.sessions.writer;
         let cannot = |error: Error| failed(&self.address, "tidy the journal", &error);
         if self.since_shrink >= SHRINK_AFTER {
-            client.batch_execute(journal::SHRINK).await.map_err(cannot)?;
+            client
+                .batch_execute(journal::SHRINK)
+                .await
+                .map_err(cannot)?;
             self.since_shrink = 0;
         }
         if self.past >= self.sum_up_at {
-            self.past = journal::sum_up(client, &self.catalog).await.map_err(cannot)?;
+            self.past = journal::sum_up(client, &self.catalog)
+                .await
+                .map_err(cannot)?;
             self.sum_up_at = SUM_UP_AFTER.max(self.past * 4);
         }
         if let Some((signature, looked)) = &mut self.schema
             && looked.elapsed() >= SCHEMA_INTERVAL
         {
-            let row = client.query_one(journal::SIGNATURE, &[]).await.map_err(cannot)?;
+            let row = client
+                .query_one(journal::SIGNATURE, &[])
+                .await
+                .map_err(cannot)?;
             *looked = Instant::now();
             if row.get::<_, &str>(0) != signature {
                 return Err(self.schema_changed("tables, columns or sequences"));
@@ -426,7 +432,9 @@ impl Run {
                 key.join(", ")
             ),
         )
-        .with_help("rows were written past the journal, by a session that switches triggers off perhaps")
+        .with_help(
+            "rows were written past the journal, by a session that switches triggers off perhaps",
+        )
     }
 }
 

@@ -50,14 +50,18 @@ pub(super) async fn recover(
         .batch_execute("ROLLBACK")
         .await
         .map_err(|error| cannot(&error))?;
-    let Some((format, started)) = journal::found(client).await.map_err(|error| cannot(&error))?
+    let Some((format, started)) = journal::found(client)
+        .await
+        .map_err(|error| cannot(&error))?
     else {
         return Ok(None);
     };
     if format != journal::FORMAT {
         return Err(WorldError::new(
             WorldErrorKind::System,
-            format!("`{address}` holds the journal of another version of venomqa (format {format})"),
+            format!(
+                "`{address}` holds the journal of another version of venomqa (format {format})"
+            ),
         )
         .with_help("run `venomqa restore` with the version that wrote it"));
     }
@@ -67,7 +71,10 @@ pub(super) async fn recover(
     // First the content, which needs the rows only; then the triggers, which need the tables for a moment.
     let (rows, sequences) = put_back(sessions, address, &catalog, None).await?;
     let watched = client
-        .query("SELECT tgrelid FROM pg_trigger WHERE tgname = 'venomqa_row'", &[])
+        .query(
+            "SELECT tgrelid FROM pg_trigger WHERE tgname = 'venomqa_row'",
+            &[],
+        )
         .await
         .map_err(|error| cannot(&error))?;
     let tables: Vec<&str> = watched
@@ -77,7 +84,10 @@ pub(super) async fn recover(
     let lock = if tables.is_empty() {
         String::new()
     } else {
-        format!("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE", tables.join(", ONLY "))
+        format!(
+            "LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE",
+            tables.join(", ONLY ")
+        )
     };
     let mut attempt = 0;
     loop {
@@ -234,7 +244,10 @@ async fn sequences(
     changes: &mut Changes,
 ) -> Result<usize, Error> {
     let kept = client
-        .query("SELECT oid, last_value, is_called FROM venomqa.sequences", &[])
+        .query(
+            "SELECT oid, last_value, is_called FROM venomqa.sequences",
+            &[],
+        )
         .await?;
     let counters = super::counters::Counters::read(client, catalog).await?;
     let mut moved = 0;

@@ -157,7 +157,8 @@ impl Sessions {
     /// Takes the lock that says a run is using this database. It is given back by the server when the writer's session
     /// ends, however it ends.
     pub(super) async fn lock(&self, address: &Address) -> Result<(), WorldError> {
-        let cannot = |error: tokio_postgres::Error| failed(address, "take the lock of the run", &error);
+        let cannot =
+            |error: tokio_postgres::Error| failed(address, "take the lock of the run", &error);
         // The server may take a moment to notice that the process of an earlier run is gone.
         for attempt in 0..LOCK_ATTEMPTS {
             let row = self

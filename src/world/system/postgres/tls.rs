@@ -35,8 +35,7 @@ pub(super) fn connector(address: &Address) -> Result<MakeRustlsConnect, WorldErr
             ))
             .with_no_client_auth(),
         Trust::Verified(Some(file)) => {
-            let unreadable =
-                |why: String| bad(format!("the file `{}` ({why})", file.display()));
+            let unreadable = |why: String| bad(format!("the file `{}` ({why})", file.display()));
             let mut roots = RootCertStore::empty();
             for certificate in CertificateDer::pem_file_iter(file)
                 .map_err(|error| unreadable(error.to_string()))?

@@ -44,9 +44,10 @@ impl Proof {
         let contents = join_all(small.iter().map(|watched| content(sessions, watched))).await;
         let mut digests = HashMap::new();
         for (watched, content) in small.iter().zip(contents) {
-            let sum = content?.iter().flatten().fold(0, |sum: u128, row| {
-                sum.wrapping_add(hash(watched, row))
-            });
+            let sum = content?
+                .iter()
+                .flatten()
+                .fold(0, |sum: u128, row| sum.wrapping_add(hash(watched, row)));
             digests.insert(watched.table.id, Digest(sum));
         }
         Ok(Self(digests))
@@ -139,7 +140,10 @@ fn hash(watched: &Watched, row: &Row) -> u128 {
 
 /// Every row of a table.
 async fn content(sessions: &Sessions, watched: &Watched) -> Result<Vec<Option<Row>>, Error> {
-    let text = format!("SELECT venomqa_row::text FROM ONLY {} AS venomqa_row", watched.quoted);
+    let text = format!(
+        "SELECT venomqa_row::text FROM ONLY {} AS venomqa_row",
+        watched.quoted
+    );
     let rows = sessions.writer.query(&text, &[]).await?;
     Ok(rows.iter().map(|row| watched.row(row.get(0))).collect())
 }

@@ -152,9 +152,18 @@ impl Walk {
             for from in 0..states.len() {
                 let (state, content) = &states[(from + gap) % states.len()];
                 self.restore(&state.clone()).await;
-                assert_eq!(self.dump().await, *content, "state {}", (from + gap) % states.len());
+                assert_eq!(
+                    self.dump().await,
+                    *content,
+                    "state {}",
+                    (from + gap) % states.len()
+                );
                 let stray = self.read().await;
-                assert!(stray.delta.is_empty(), "a restore is no change: {:?}", stray.delta);
+                assert!(
+                    stray.delta.is_empty(),
+                    "a restore is no change: {:?}",
+                    stray.delta
+                );
             }
         }
     }
@@ -171,13 +180,22 @@ impl Walk {
 pub(super) fn rows(reading: &Reading) -> Vec<String> {
     let shown = |row: &Option<crate::model::Row>| match row {
         None => "-".to_owned(),
-        Some(row) => row.iter().map(Cell::to_string).collect::<Vec<_>>().join("|"),
+        Some(row) => row
+            .iter()
+            .map(Cell::to_string)
+            .collect::<Vec<_>>()
+            .join("|"),
     };
     reading
         .delta
         .rows()
         .map(|change| {
-            format!("{}: {} -> {}", change.table.name, shown(&change.before), shown(&change.after))
+            format!(
+                "{}: {} -> {}",
+                change.table.name,
+                shown(&change.before),
+                shown(&change.after)
+            )
         })
         .collect()
 }
@@ -212,7 +230,9 @@ pub(super) async fn dump(client: &Client) -> String {
         let query = if table.get(1) {
             format!("SELECT last_value || ' ' || is_called FROM {name}")
         } else {
-            format!("SELECT whole_row::text FROM ONLY {name} AS whole_row ORDER BY whole_row::text COLLATE \"C\"")
+            format!(
+                "SELECT whole_row::text FROM ONLY {name} AS whole_row ORDER BY whole_row::text COLLATE \"C\""
+            )
         };
         text.push_str(&format!("{name}\n"));
         for row in client.query(&query, &[]).await.unwrap() {

@@ -1,9 +1,12 @@
 //! From the installation to the end, and what a killed run leaves behind.
 
+use std::time::Duration;
+
 use super::fixture::{Walk, config, connect, dump, leftovers, run};
 use super::support::{self, Cluster};
-use crate::world::system::System;
+use crate::random::Random;
 use crate::world::system::postgres::{PostgresSystem, recover};
+use crate::world::system::{System, SystemState};
 
 const SCHEMA: &str = "
 CREATE TABLE orders (id serial PRIMARY KEY, total numeric, double numeric GENERATED ALWAYS AS (total * 2) STORED);
@@ -76,6 +79,73 @@ fn a_killed_run_is_undone_by_a_recovery() {
     });
 }
 
+/// A run as it would be in a process that is killed: its runtime, and with it every socket, is gone at some moment, in the
+/// middle of whatever was under way. The time counts from the start, or from when the walk begins.
+fn killed(url: &str, after: Duration, from_start: bool, seed: u64) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let begun = tokio::sync::Notify::new();
+    if from_start {
+        begun.notify_one();
+    }
+    let walking = async {
+        let mut random = Random::new(seed);
+        let mut system = PostgresSystem::open(&config(url), url).unwrap();
+        let mut state = SystemState::default();
+        let service = connect(url).await;
+        system.install().await.unwrap();
+        system.mark_initial().await.unwrap();
+        let mut states = vec![state.clone()];
+        if !from_start {
+            begun.notify_one();
+        }
+        loop {
+            // What the database refuses is no step; the walk goes on.
+            let _ = service
+                .batch_execute(STEPS[random.below(STEPS.len())])
+                .await;
+            let reading = system.read(&state).await.unwrap();
+            state.delta = state.delta.after(&reading.delta);
+            states.push(state.clone());
+            let to = states[random.below(states.len())].clone();
+            system.restore(&state, &to).await.unwrap();
+            state = to;
+        }
+    };
+    runtime.block_on(async {
+        tokio::select! {
+            () = async { begun.notified().await; tokio::time::sleep(after).await } => {}
+            () = walking => {}
+        }
+    });
+    runtime.shutdown_background();
+}
+
+#[test]
+fn a_run_that_is_killed_at_any_moment_is_undone() {
+    let database = support::cluster().database();
+    database.psql(SCHEMA);
+    let before = run(async { dump(&connect(&database.url()).await).await });
+    let mut random = Random::new(3);
+    let mut recovered = 0;
+    for round in 0..50 {
+        let after = Duration::from_micros(random.below(80_000) as u64);
+        killed(&database.url(), after, round % 3 == 0, round);
+        run(async {
+            recovered += u32::from(recover(&database.url(), false).await.unwrap().is_some());
+            let service = connect(&database.url()).await;
+            assert_eq!(dump(&service).await, before, "round {round}");
+            assert_eq!(leftovers(&service).await, 0, "round {round}");
+        });
+    }
+    assert!(
+        recovered >= 33,
+        "{recovered} of 50 runs got far enough to be undone"
+    );
+}
+
 #[test]
 fn the_next_run_recovers_before_it_begins() {
     run(async {
@@ -128,9 +198,15 @@ fn a_long_run_is_undone_from_a_past_that_was_summed_up() {
     run(async {
         let mut walk = Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int); CREATE TABLE k (n int); INSERT INTO t SELECT i, 0 FROM generate_series(1, 3000) i; INSERT INTO k SELECT n FROM t").await;
         for _ in 0..6 {
-            walk.step("UPDATE t SET n = n + 1; UPDATE k SET n = n + 1").await;
+            walk.step("UPDATE t SET n = n + 1; UPDATE k SET n = n + 1")
+                .await;
         }
-        let past: i64 = walk.service.query_one("SELECT count(*) FROM venomqa.past", &[]).await.unwrap().get(0);
+        let past: i64 = walk
+            .service
+            .query_one("SELECT count(*) FROM venomqa.past", &[])
+            .await
+            .unwrap()
+            .get(0);
         assert!(past < 36_000, "{past}");
         walk.finish().await;
     });
@@ -139,9 +215,16 @@ fn a_long_run_is_undone_from_a_past_that_was_summed_up() {
 #[test]
 fn a_database_on_another_machine_is_refused_without_leave() {
     let mut config = config("postgres://db.example.org/shop");
-    let error = PostgresSystem::open(&config, "postgres://qa:s3cret@db.example.org/shop").unwrap_err();
+    let error =
+        PostgresSystem::open(&config, "postgres://qa:s3cret@db.example.org/shop").unwrap_err();
     assert!(error.message.contains("not on this machine"), "{error:?}");
-    assert!(error.help.as_deref().unwrap().contains("allow_remote: true"));
+    assert!(
+        error
+            .help
+            .as_deref()
+            .unwrap()
+            .contains("allow_remote: true")
+    );
     assert!(!format!("{error:?}").contains("s3cret"));
     config.allow_remote = true;
     assert!(PostgresSystem::open(&config, "postgres://db.example.org/shop").is_ok());
@@ -153,7 +236,12 @@ fn a_server_that_does_not_answer_is_said_so_without_the_password() {
         let url = "postgres://qa:s3cret@127.0.0.1:1/shop";
         let mut system = PostgresSystem::open(&config(url), url).unwrap();
         let error = system.install().await.unwrap_err();
-        assert!(error.message.contains("cannot connect to `postgres://qa@127.0.0.1:1/shop`"), "{error:?}");
+        assert!(
+            error
+                .message
+                .contains("cannot connect to `postgres://qa@127.0.0.1:1/shop`"),
+            "{error:?}"
+        );
         assert!(!format!("{error:?}").contains("s3cret"));
         assert!(!format!("{system:?}").contains("s3cret"));
         // Nothing was installed, so there is nothing to remove.

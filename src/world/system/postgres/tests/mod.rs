@@ -14,3 +14,4 @@ mod rows;
 mod schema;
 mod sessions;
 mod soundness;
+mod tls;

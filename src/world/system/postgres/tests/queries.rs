@@ -30,13 +30,27 @@ fn values_come_back_as_json_that_keeps_them() {
             .unwrap();
         assert_eq!(
             found.columns,
-            ["id", "total", "note", "tags", "data", "at", "mood", "paid", "c", "n", "r", "nothing", "n"]
+            [
+                "id", "total", "note", "tags", "data", "at", "mood", "paid", "c", "n", "r",
+                "nothing", "n"
+            ]
         );
         assert_eq!(
             found.rows[0],
             [
-                json!(1), json!(19.99), json!("a"), json!(["x", null]), json!({"k": [1, 2.5]}), json!("2024-01-01 12:00:00+00"),
-                json!("fine"), json!(true), json!("ab  "), json!(2), json!(1.5), Value::Null, json!("x"),
+                json!(1),
+                json!(19.99),
+                json!("a"),
+                json!(["x", null]),
+                json!({"k": [1, 2.5]}),
+                json!("2024-01-01 12:00:00+00"),
+                json!("fine"),
+                json!(true),
+                json!("ab  "),
+                json!(2),
+                json!(1.5),
+                Value::Null,
+                json!("x"),
             ]
         );
         assert_eq!(found.rows[1][1..9], vec![Value::Null; 8]);
@@ -54,21 +68,36 @@ fn values_of_the_context_are_bound_and_take_the_type_that_is_asked_for() {
             ("SELECT id FROM orders WHERE id = :v", json!(1.0)),
             ("SELECT id FROM orders WHERE total = :v", json!(19.99)),
             ("SELECT id FROM orders WHERE note = :v", json!("a")),
-            ("SELECT id FROM orders WHERE mood = :v AND mood = :v", json!("fine")),
+            (
+                "SELECT id FROM orders WHERE mood = :v AND mood = :v",
+                json!("fine"),
+            ),
             ("SELECT id FROM orders WHERE paid = :v", json!(true)),
             ("SELECT id FROM orders WHERE data @> :v", json!({"k": [1]})),
             ("SELECT id FROM orders WHERE tags = :v", json!(["x", null])),
             ("SELECT id FROM orders WHERE id = ANY (:v)", json!([1, 7])),
-            ("SELECT id FROM orders WHERE at = :v", json!("2024-01-01T13:00:00+01:00")),
+            (
+                "SELECT id FROM orders WHERE at = :v",
+                json!("2024-01-01T13:00:00+01:00"),
+            ),
             ("SELECT 1 AS id WHERE :v::text IS NULL", Value::Null),
-            ("SELECT id FROM orders WHERE note = :v::text OR id::text = :v -- :v", json!("1")),
+            (
+                "SELECT id FROM orders WHERE note = :v::text OR id::text = :v -- :v",
+                json!("1"),
+            ),
         ] {
-            let found = walk.system.query(&query(text, &["v"]), &[value.clone()]).await;
+            let found = walk
+                .system
+                .query(&query(text, &["v"]), &[value.clone()])
+                .await;
             assert_eq!(found.unwrap().rows, [[json!(1)]], "{text} with {value}");
         }
         let quoted = walk
             .system
-            .query(&query("SELECT :v::text AS v", &["v"]), &[json!("'; DROP TABLE orders --")])
+            .query(
+                &query("SELECT :v::text AS v", &["v"]),
+                &[json!("'; DROP TABLE orders --")],
+            )
             .await
             .unwrap();
         assert_eq!(quoted.rows, [[json!("'; DROP TABLE orders --")]]);
@@ -83,21 +112,38 @@ fn the_tables_behind_a_query_are_known_or_it_is_said_that_they_are_not() {
         let mut tables = async |text: &str, names: &[&str]| {
             let found = walk.system.prepare(&query(text, names)).await.unwrap();
             found.map(|tables| {
-                let mut names: Vec<String> = tables.iter().map(|table| table.name.clone()).collect();
+                let mut names: Vec<String> =
+                    tables.iter().map(|table| table.name.clone()).collect();
                 names.sort();
                 names.join(" ")
             })
         };
         for (text, expected) in [
-            ("SELECT count(*) FROM orders WHERE total > 5 AND note = :v", "orders"),
-            ("SELECT 1 FROM refunds WHERE order_id IN (SELECT id FROM orders)", "orders refunds"),
-            ("WITH r AS (SELECT * FROM refunds) SELECT count(*), count(*) FROM r", "refunds"),
-            ("SELECT id, total::text, sum(total) OVER () FROM richer", "orders refunds"),
+            (
+                "SELECT count(*) FROM orders WHERE total > 5 AND note = :v",
+                "orders",
+            ),
+            (
+                "SELECT 1 FROM refunds WHERE order_id IN (SELECT id FROM orders)",
+                "orders refunds",
+            ),
+            (
+                "WITH r AS (SELECT * FROM refunds) SELECT count(*), count(*) FROM r",
+                "refunds",
+            ),
+            (
+                "SELECT id, total::text, sum(total) OVER () FROM richer",
+                "orders refunds",
+            ),
             ("SELECT * FROM p", "p1 p2"),
             ("SELECT 1", ""),
             ("SELECT * FROM orders WHERE false;", "orders"),
         ] {
-            assert_eq!(tables(text, &["v"]).await.as_deref(), Some(expected), "{text}");
+            assert_eq!(
+                tables(text, &["v"]).await.as_deref(),
+                Some(expected),
+                "{text}"
+            );
         }
         for text in [
             "SELECT * FROM orders WHERE at < now()",
@@ -133,7 +179,11 @@ fn a_query_that_writes_is_refused() {
             let found = walk.system.query(&query(text, &[]), &[]).await;
             assert!(found.is_err(), "{text}");
         }
-        let error = walk.system.prepare(&query("UPDATE orders SET id = 1", &[])).await.unwrap_err();
+        let error = walk
+            .system
+            .prepare(&query("UPDATE orders SET id = 1", &[]))
+            .await
+            .unwrap_err();
         assert!(error.message.contains("`UPDATE` does not"), "{error:?}");
         assert!(walk.read().await.delta.is_empty());
         walk.finish().await;
@@ -149,15 +199,48 @@ fn an_error_shows_message_detail_hint_and_the_place_in_the_spec() {
         assert_eq!(error.message, "column \"totl\" does not exist");
         assert_eq!(error.details[0], " WHERE totl > :v");
         assert_eq!(error.details[1], "       ^");
-        assert!(error.details[2].contains("hint: Perhaps you meant"), "{error:?}");
-        let error = walk.system.query(&query("SELECT 1 / (id - :v) FROM orders", &["v"]), &[json!(1)]).await.unwrap_err();
+        assert!(
+            error.details[2].contains("hint: Perhaps you meant"),
+            "{error:?}"
+        );
+        let error = walk
+            .system
+            .query(
+                &query("SELECT 1 / (id - :v) FROM orders", &["v"]),
+                &[json!(1)],
+            )
+            .await
+            .unwrap_err();
         assert_eq!(error.message, "division by zero");
-        let error = walk.system.query(&query("SELECT id FROM orders WHERE id = :v", &["v"]), &[json!("abc")]).await.unwrap_err();
-        assert!(error.message.contains("invalid input syntax for type integer: \"abc\""), "{error:?}");
-        let error = walk.system.query(&query("SELECT :v + :v", &["v"]), &[json!(1)]).await.unwrap_err();
+        let error = walk
+            .system
+            .query(
+                &query("SELECT id FROM orders WHERE id = :v", &["v"]),
+                &[json!("abc")],
+            )
+            .await
+            .unwrap_err();
+        assert!(
+            error
+                .message
+                .contains("invalid input syntax for type integer: \"abc\""),
+            "{error:?}"
+        );
+        let error = walk
+            .system
+            .query(&query("SELECT :v + :v", &["v"]), &[json!(1)])
+            .await
+            .unwrap_err();
         assert!(error.help.is_some(), "{error:?}");
         // A query that failed leaves the session as it was.
-        assert_eq!(walk.system.query(&query("SELECT 1 AS n", &[]), &[]).await.unwrap().rows, [[json!(1)]]);
+        assert_eq!(
+            walk.system
+                .query(&query("SELECT 1 AS n", &[]), &[])
+                .await
+                .unwrap()
+                .rows,
+            [[json!(1)]]
+        );
         walk.finish().await;
     });
 }
@@ -165,13 +248,21 @@ fn an_error_shows_message_detail_hint_and_the_place_in_the_spec() {
 #[test]
 fn a_prepared_query_survives_a_change_of_what_it_reads() {
     run(async {
-        let mut walk = Walk::new("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)").await;
+        let mut walk =
+            Walk::new("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)").await;
         walk.sql("CREATE VIEW v AS SELECT id FROM t").await;
         let text = query("SELECT * FROM v", &[]);
-        assert_eq!(walk.system.query(&text, &[]).await.unwrap().rows, [[json!(1)]]);
-        walk.sql("DROP VIEW v; CREATE VIEW v AS SELECT id::text, 5 AS five FROM t").await;
+        assert_eq!(
+            walk.system.query(&text, &[]).await.unwrap().rows,
+            [[json!(1)]]
+        );
+        walk.sql("DROP VIEW v; CREATE VIEW v AS SELECT id::text, 5 AS five FROM t")
+            .await;
         walk.read().await;
-        assert_eq!(walk.system.query(&text, &[]).await.unwrap().rows, [[json!("1"), json!(5)]]);
+        assert_eq!(
+            walk.system.query(&text, &[]).await.unwrap().rows,
+            [[json!("1"), json!(5)]]
+        );
         walk.sql("DROP VIEW v").await;
         walk.finish().await;
     });

@@ -34,9 +34,14 @@ fn a_role_without_rights_is_told_every_statement_that_gives_them_and_can_run_the
         let before = dump(&service).await;
         let url = database.url_as("lowly");
         let error = refused(&url).await;
-        assert!(error.message.contains("the role `lowly` may not"), "{error:?}");
         assert!(
-            error.details.contains(&"GRANT SET ON PARAMETER session_replication_role TO \"lowly\";".to_owned()),
+            error.message.contains("the role `lowly` may not"),
+            "{error:?}"
+        );
+        assert!(
+            error.details.contains(
+                &"GRANT SET ON PARAMETER session_replication_role TO \"lowly\";".to_owned()
+            ),
             "{error:?}"
         );
         assert_eq!(leftovers(&service).await, 0);
@@ -55,11 +60,16 @@ fn a_role_without_rights_is_told_every_statement_that_gives_them_and_can_run_the
         system.mark_initial().await.unwrap();
         let start = SystemState::default();
         service
-            .batch_execute("INSERT INTO orders (n) VALUES (2); INSERT INTO billing.invoices VALUES (1)")
+            .batch_execute(
+                "INSERT INTO orders (n) VALUES (2); INSERT INTO billing.invoices VALUES (1)",
+            )
             .await
             .unwrap();
         let reading = system.read(&start).await.unwrap();
-        assert_eq!(rows(&reading), ["billing.invoices: - -> 1", "orders: - -> 2|2"]);
+        assert_eq!(
+            rows(&reading),
+            ["billing.invoices: - -> 1", "orders: - -> 2|2"]
+        );
         let state = SystemState {
             delta: start.delta.after(&reading.delta),
             image: None,
@@ -68,15 +78,26 @@ fn a_role_without_rights_is_told_every_statement_that_gives_them_and_can_run_the
         system.verify(&start).await.unwrap();
         assert_eq!(dump(&service).await, before);
         // Without event triggers the schema is compared now and then.
-        service.batch_execute("ALTER TABLE orders RENAME COLUMN n TO m").await.unwrap();
+        service
+            .batch_execute("ALTER TABLE orders RENAME COLUMN n TO m")
+            .await
+            .unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(250)).await;
         let error = system.read(&start).await.unwrap_err();
-        assert!(error.message.contains("has changed during the run"), "{error:?}");
-        service.batch_execute("ALTER TABLE orders RENAME COLUMN m TO n").await.unwrap();
+        assert!(
+            error.message.contains("has changed during the run"),
+            "{error:?}"
+        );
+        service
+            .batch_execute("ALTER TABLE orders RENAME COLUMN m TO n")
+            .await
+            .unwrap();
         system.uninstall().await.unwrap();
         assert_eq!(dump(&service).await, before);
         assert_eq!(leftovers(&service).await, 0);
-        database.psql("DROP OWNED BY lowly; REVOKE SET ON PARAMETER session_replication_role FROM lowly");
+        database.psql(
+            "DROP OWNED BY lowly; REVOKE SET ON PARAMETER session_replication_role FROM lowly",
+        );
     });
 }
 
@@ -87,8 +108,16 @@ fn a_service_with_few_rights_is_journalled_without_a_grant() {
         role(&walk.database, "clerk");
         walk.database.psql("GRANT SELECT, INSERT ON t TO clerk");
         let clerk = connect(&walk.database.url_as("clerk")).await;
-        clerk.batch_execute("SET ROLE clerk; INSERT INTO t VALUES (1, 1)").await.unwrap();
-        assert!(clerk.batch_execute("SELECT * FROM venomqa.journal").await.is_err());
+        clerk
+            .batch_execute("SET ROLE clerk; INSERT INTO t VALUES (1, 1)")
+            .await
+            .unwrap();
+        assert!(
+            clerk
+                .batch_execute("SELECT * FROM venomqa.journal")
+                .await
+                .is_err()
+        );
         assert_eq!(rows(&walk.read().await), ["t: - -> 1|1"]);
         walk.database.psql("REVOKE ALL ON t FROM clerk");
         walk.finish().await;
@@ -107,7 +136,9 @@ fn row_level_security_must_not_hide_rows_from_a_restore() {
         database.psql("GRANT SET ON PARAMETER session_replication_role TO veiled");
         let error = refused(&database.url_as("veiled")).await;
         assert_eq!(error.details, ["ALTER ROLE \"veiled\" BYPASSRLS;"]);
-        database.psql("DROP OWNED BY veiled; REVOKE SET ON PARAMETER session_replication_role FROM veiled");
+        database.psql(
+            "DROP OWNED BY veiled; REVOKE SET ON PARAMETER session_replication_role FROM veiled",
+        );
     });
 }
 
@@ -121,6 +152,9 @@ fn triggers_that_would_fire_during_a_restore_are_refused_with_their_cure() {
         );
         let error = refused(&database.url()).await;
         assert!(error.details[0].contains("the trigger always"), "{error:?}");
-        assert!(error.details[0].contains("ENABLE TRIGGER always"), "{error:?}");
+        assert!(
+            error.details[0].contains("ENABLE TRIGGER always"),
+            "{error:?}"
+        );
     });
 }

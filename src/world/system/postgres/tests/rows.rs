@@ -30,7 +30,9 @@ fn an_insert_an_update_and_a_delete_are_told_and_undone() {
 #[test]
 fn only_what_is_left_of_several_changes_to_a_row_is_told() {
     run(async {
-        let mut walk = Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)").await;
+        let mut walk =
+            Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)")
+                .await;
         let reading = walk
             .step("UPDATE t SET n = 2; UPDATE t SET n = 3; INSERT INTO t VALUES (2, 0); DELETE FROM t WHERE id = 2")
             .await;
@@ -95,8 +97,10 @@ fn the_text_of_values_does_not_depend_on_the_settings_of_the_service() {
             .await;
         assert_eq!(
             rows(&reading),
-            ["t: 1|0.1|2024-07-01 12:00:00+00|1 day 02:00:00|\\x616263|2024-02-01|public.t -> \
-              1|0.30000000000000004|2024-07-01 13:00:00+00|1 day 02:00:00|\\x61626300|2024-02-01|public.t"]
+            [
+                "t: 1|0.1|2024-07-01 12:00:00+00|1 day 02:00:00|\\x616263|2024-02-01|public.t -> \
+              1|0.30000000000000004|2024-07-01 13:00:00+00|1 day 02:00:00|\\x61626300|2024-02-01|public.t"
+            ]
         );
         walk.sql("RESET ALL").await;
         walk.jump_about(&["DELETE FROM t"]).await;
@@ -125,7 +129,12 @@ fn sequences_and_identity_columns_go_back_also_when_never_called() {
         ])
         .await;
         // A refused insert takes a number nevertheless.
-        assert!(walk.service.batch_execute("INSERT INTO s (n) VALUES (100)").await.is_err());
+        assert!(
+            walk.service
+                .batch_execute("INSERT INTO s (n) VALUES (100)")
+                .await
+                .is_err()
+        );
         let reading = walk.read().await;
         assert!(rows(&reading).is_empty());
         assert_eq!(sequences(&reading).len(), 1);
@@ -177,7 +186,11 @@ fn the_journal_does_not_disturb_what_the_application_sees() {
         )
         .await;
         let number = |text: &'static str| async {
-            walk.service.query_one(text, &[]).await.unwrap().get::<_, i64>(0)
+            walk.service
+                .query_one(text, &[])
+                .await
+                .unwrap()
+                .get::<_, i64>(0)
         };
         let row = walk
             .service
@@ -187,8 +200,20 @@ fn the_journal_does_not_disturb_what_the_application_sees() {
         assert_eq!((row.get::<_, i32>(0), row.get::<_, i32>(1)), (1, 2));
         assert_eq!(number("SELECT lastval()").await, 1);
         assert_eq!(number("SELECT nextval('mine')").await, 1);
-        assert_eq!(walk.service.execute("UPDATE t SET n = 5", &[]).await.unwrap(), 1);
-        assert_eq!(walk.service.execute("DELETE FROM t WHERE n = 6", &[]).await.unwrap(), 0);
+        assert_eq!(
+            walk.service
+                .execute("UPDATE t SET n = 5", &[])
+                .await
+                .unwrap(),
+            1
+        );
+        assert_eq!(
+            walk.service
+                .execute("DELETE FROM t WHERE n = 6", &[])
+                .await
+                .unwrap(),
+            0
+        );
         assert_eq!(number("SELECT lastval()").await, 1);
         walk.finish().await;
     });
@@ -201,10 +226,16 @@ fn generated_columns_follow_from_the_others() {
             "CREATE TABLE g (a int, double int GENERATED ALWAYS AS (a * 2) STORED, b text, id int PRIMARY KEY)",
         )
         .await;
-        let reading = walk.step("INSERT INTO g (a, b, id) VALUES (4, 'x', 1)").await;
-        assert_eq!(rows(&reading), ["g: - -> 4|x|1"]);
-        walk.jump_about(&["UPDATE g SET a = 5", "INSERT INTO g (a, b, id) VALUES (1, NULL, 2)", "DELETE FROM g"])
+        let reading = walk
+            .step("INSERT INTO g (a, b, id) VALUES (4, 'x', 1)")
             .await;
+        assert_eq!(rows(&reading), ["g: - -> 4|x|1"]);
+        walk.jump_about(&[
+            "UPDATE g SET a = 5",
+            "INSERT INTO g (a, b, id) VALUES (1, NULL, 2)",
+            "DELETE FROM g",
+        ])
+        .await;
         walk.finish().await;
     });
 }
@@ -219,8 +250,11 @@ fn a_truncate_is_told_row_by_row_also_where_it_cascades() {
         .await;
         let reading = walk.step("TRUNCATE a RESTART IDENTITY CASCADE").await;
         assert_eq!(rows(&reading).len(), 5);
-        walk.jump_about(&["INSERT INTO a (n) VALUES (7)", "BEGIN; INSERT INTO b VALUES (1, 3); TRUNCATE b; COMMIT"])
-            .await;
+        walk.jump_about(&[
+            "INSERT INTO a (n) VALUES (7)",
+            "BEGIN; INSERT INTO b VALUES (1, 3); TRUNCATE b; COMMIT",
+        ])
+        .await;
         walk.finish().await;
     });
 }
@@ -299,8 +333,13 @@ fn rows_of_partitions_go_back_into_their_partition() {
         .await;
         let reading = walk.step("UPDATE p SET kind = 'c' WHERE id = 1").await;
         assert_eq!(rows(&reading), ["p_a1: 1|a|1 -> -", "p_rest: - -> 1|c|1"]);
-        walk.jump_about(&["INSERT INTO p VALUES (150, 'a', 3), (3, 'a', 3)", "TRUNCATE p_a", "DELETE FROM p", "INSERT INTO p_rest VALUES (1, 'z', 1)"])
-            .await;
+        walk.jump_about(&[
+            "INSERT INTO p VALUES (150, 'a', 3), (3, 'a', 3)",
+            "TRUNCATE p_a",
+            "DELETE FROM p",
+            "INSERT INTO p_rest VALUES (1, 'z', 1)",
+        ])
+        .await;
         walk.finish().await;
     });
 }
@@ -314,8 +353,15 @@ fn an_inheriting_table_keeps_its_own_rows() {
         )
         .await;
         let reading = walk.step("UPDATE parent SET n = n + 1").await;
-        assert_eq!(rows(&reading), ["child: 1|2|x -> 1|3|x", "parent: 1|1 -> 1|2"]);
-        walk.jump_about(&["DELETE FROM parent", "INSERT INTO child VALUES (5, 5, NULL)"]).await;
+        assert_eq!(
+            rows(&reading),
+            ["child: 1|2|x -> 1|3|x", "parent: 1|1 -> 1|2"]
+        );
+        walk.jump_about(&[
+            "DELETE FROM parent",
+            "INSERT INTO child VALUES (5, 5, NULL)",
+        ])
+        .await;
         walk.finish().await;
     });
 }
@@ -332,7 +378,10 @@ fn foreign_keys_cascade_for_the_service_and_stay_silent_for_a_restore() {
         )
         .await;
         let reading = walk.step("DELETE FROM a WHERE id = 1").await;
-        assert_eq!(rows(&reading), ["a: 1 -> -", "b: 1|1 -> -", "c: 1|1 -> 1|NULL"]);
+        assert_eq!(
+            rows(&reading),
+            ["a: 1 -> -", "b: 1|1 -> -", "c: 1|1 -> 1|NULL"]
+        );
         walk.jump_about(&[
             "UPDATE a SET id = 20 WHERE id = 2",
             "BEGIN; INSERT INTO d VALUES (1, 2); INSERT INTO d VALUES (2, 1); COMMIT",
@@ -361,8 +410,13 @@ fn triggers_and_rules_of_the_application_do_their_work_once() {
         .await;
         let reading = walk.step("DELETE FROM kept").await;
         assert_eq!(rows(&reading), ["kept: 1|f -> 1|t"]);
-        walk.jump_about(&["UPDATE t SET n = n + 1", "INSERT INTO t VALUES (2, 2), (3, 3)", "DELETE FROM t", "INSERT INTO kept VALUES (2)"])
-            .await;
+        walk.jump_about(&[
+            "UPDATE t SET n = n + 1",
+            "INSERT INTO t VALUES (2, 2), (3, 3)",
+            "DELETE FROM t",
+            "INSERT INTO kept VALUES (2)",
+        ])
+        .await;
         walk.finish().await;
     });
 }
@@ -382,18 +436,25 @@ fn rows_that_the_service_writes_as_a_replica_are_told_as_well() {
 #[test]
 fn copy_merge_and_upserts_are_told() {
     run(async {
-        let mut walk = Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)").await;
+        let mut walk =
+            Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)")
+                .await;
         let reading = walk
-            .step("INSERT INTO t VALUES (1, 5), (2, 2) ON CONFLICT (id) DO UPDATE SET n = EXCLUDED.n")
+            .step(
+                "INSERT INTO t VALUES (1, 5), (2, 2) ON CONFLICT (id) DO UPDATE SET n = EXCLUDED.n",
+            )
             .await;
         assert_eq!(rows(&reading), ["t: 1|1 -> 1|5", "t: - -> 2|2"]);
-        let reading = walk.step("INSERT INTO t VALUES (1, 6) ON CONFLICT DO NOTHING").await;
+        let reading = walk
+            .step("INSERT INTO t VALUES (1, 6) ON CONFLICT DO NOTHING")
+            .await;
         assert!(reading.delta.is_empty());
         let reading = walk
             .step("WITH moved AS (DELETE FROM t WHERE id = 2 RETURNING *) INSERT INTO t SELECT id + 1, n FROM moved")
             .await;
         assert_eq!(rows(&reading), ["t: 2|2 -> -", "t: - -> 3|2"]);
-        walk.database.psql("COPY t FROM stdin;\n8\t8\n9\t\\N\n\\.\n");
+        walk.database
+            .psql("COPY t FROM stdin;\n8\t8\n9\t\\N\n\\.\n");
         assert_eq!(rows(&walk.read().await), ["t: - -> 8|8", "t: - -> 9|NULL"]);
         walk.finish().await;
     });
@@ -403,7 +464,8 @@ fn copy_merge_and_upserts_are_told() {
 fn a_large_change_goes_back_in_one_piece() {
     run(async {
         let mut walk = Walk::new("CREATE TABLE t (id int PRIMARY KEY, n text); INSERT INTO t SELECT i, repeat('x', i % 50) FROM generate_series(1, 12000) i").await;
-        walk.jump_about(&["UPDATE t SET n = n || 'y'", "TRUNCATE t"]).await;
+        walk.jump_about(&["UPDATE t SET n = n || 'y'", "TRUNCATE t"])
+            .await;
         walk.finish().await;
     });
 }

@@ -17,7 +17,11 @@ fn several_schemas_and_odd_names_are_watched() {
             .await;
         assert_eq!(
             rows(&reading),
-            ["Select From.we're; --: - -> 1|y", "billing.order: - -> 1|2", "order: - -> 1|x|2|3"]
+            [
+                "Select From.we're; --: - -> 1|y",
+                "billing.order: - -> 1|2",
+                "order: - -> 1|x|2|3"
+            ]
         );
         walk.jump_about(&[
             r#"UPDATE "order" SET "Naïve ""col""" = 'é"\\'"#,
@@ -46,12 +50,16 @@ fn observed_and_ignored_tables_and_columns_are_told_apart() {
         let before = walk.state.delta.digest();
         walk.step("INSERT INTO other VALUES (1)").await;
         assert_eq!(walk.state.delta.digest(), before);
-        walk.step("INSERT INTO orders VALUES (1, 'a', 1); INSERT INTO p VALUES (1, 1)").await;
+        walk.step("INSERT INTO orders VALUES (1, 'a', 1); INSERT INTO p VALUES (1, 1)")
+            .await;
         let there = walk.state.delta.digest();
         assert_ne!(there, before);
-        walk.step("UPDATE orders SET etag = 'b', at = 2; UPDATE p SET at = 5").await;
+        walk.step("UPDATE orders SET etag = 'b', at = 2; UPDATE p SET at = 5")
+            .await;
         assert_eq!(walk.state.delta.digest(), there);
-        let reading = walk.step("INSERT INTO audit.log DEFAULT VALUES; INSERT INTO jobs DEFAULT VALUES").await;
+        let reading = walk
+            .step("INSERT INTO audit.log DEFAULT VALUES; INSERT INTO jobs DEFAULT VALUES")
+            .await;
         assert!(reading.delta.is_empty(), "{:?}", reading.delta);
         walk.restore(&Default::default()).await;
         walk.system.uninstall().await.unwrap();
@@ -75,13 +83,24 @@ fn a_change_of_the_schema_ends_the_run_with_a_clear_error() {
             ("CREATE SEQUENCE q", "CREATE SEQUENCE"),
             ("ALTER TYPE mood ADD VALUE 'angry'", "ALTER TYPE"),
         ] {
-            let mut walk = Walk::new("CREATE TYPE mood AS ENUM ('fine'); CREATE TABLE t (id int PRIMARY KEY, n int)").await;
+            let mut walk = Walk::new(
+                "CREATE TYPE mood AS ENUM ('fine'); CREATE TABLE t (id int PRIMARY KEY, n int)",
+            )
+            .await;
             walk.sql(change).await;
             let error = walk.try_read().await.unwrap_err();
-            assert!(error.message.contains("has changed during the run") && error.message.contains(named), "{change}: {error:?}");
+            assert!(
+                error.message.contains("has changed during the run")
+                    && error.message.contains(named),
+                "{change}: {error:?}"
+            );
             assert!(error.help.is_some());
             walk.system.uninstall().await.unwrap();
-            assert_eq!(super::fixture::leftovers(&walk.service).await, 0, "{change}");
+            assert_eq!(
+                super::fixture::leftovers(&walk.service).await,
+                0,
+                "{change}"
+            );
         }
     });
 }
@@ -121,9 +140,20 @@ fn views_show_what_is_put_back_and_what_cannot_be_is_said() {
         walk.system.uninstall().await.unwrap();
         walk.system.install().await.unwrap();
         let reading = walk.system.read(&Default::default()).await.unwrap();
-        let said: Vec<&str> = reading.warnings.iter().map(|warning| warning.message.as_str()).collect();
-        for word in ["materialized view `m`", "foreign table `f`", "sequence `c` has a `CACHE`"] {
-            assert!(said.iter().any(|text| text.contains(word)), "{word}: {said:?}");
+        let said: Vec<&str> = reading
+            .warnings
+            .iter()
+            .map(|warning| warning.message.as_str())
+            .collect();
+        for word in [
+            "materialized view `m`",
+            "foreign table `f`",
+            "sequence `c` has a `CACHE`",
+        ] {
+            assert!(
+                said.iter().any(|text| text.contains(word)),
+                "{word}: {said:?}"
+            );
         }
         walk.finish().await;
     });
@@ -132,7 +162,10 @@ fn views_show_what_is_put_back_and_what_cannot_be_is_said() {
 #[test]
 fn numbers_that_a_session_took_in_advance_are_given_up_at_a_restore() {
     run(async {
-        let mut walk = Walk::new("CREATE SEQUENCE c CACHE 10; CREATE TABLE t (id int DEFAULT nextval('c') PRIMARY KEY)").await;
+        let mut walk = Walk::new(
+            "CREATE SEQUENCE c CACHE 10; CREATE TABLE t (id int DEFAULT nextval('c') PRIMARY KEY)",
+        )
+        .await;
         let start = walk.state.clone();
         let first = walk.step("INSERT INTO t DEFAULT VALUES").await;
         walk.restore(&start).await;
@@ -149,8 +182,11 @@ fn five_hundred_tables_are_installed_watched_and_left() {
             "DO $$ BEGIN FOR i IN 1..500 LOOP EXECUTE format('CREATE TABLE t%s (id serial PRIMARY KEY, a text, at timestamptz DEFAULT now())', i); END LOOP; END $$",
         )
         .await;
-        walk.jump_about(&["INSERT INTO t1 (a) VALUES ('x'); INSERT INTO t500 (a) VALUES ('y')", "UPDATE t500 SET a = 'z'"])
-            .await;
+        walk.jump_about(&[
+            "INSERT INTO t1 (a) VALUES ('x'); INSERT INTO t500 (a) VALUES ('y')",
+            "UPDATE t500 SET a = 'z'",
+        ])
+        .await;
         walk.finish().await;
     });
 }

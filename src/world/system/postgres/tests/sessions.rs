@@ -27,7 +27,9 @@ fn a_transaction_that_ends_a_little_later_is_waited_for() {
 #[test]
 fn a_transaction_that_stays_open_is_reported_once_with_its_query() {
     run(async {
-        let mut walk = Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)").await;
+        let mut walk =
+            Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)")
+                .await;
         walk.sql("BEGIN").await;
         walk.sql("UPDATE t SET n = 2 /* of the handler */").await;
         let reading = walk.read().await;
@@ -36,8 +38,16 @@ fn a_transaction_that_stays_open_is_reported_once_with_its_query() {
             panic!("{:?}", reading.warnings);
         };
         assert_eq!(warning.code, "open-transaction");
-        assert!(warning.message.contains("idle in transaction"), "{}", warning.message);
-        assert!(warning.message.contains("of the handler"), "{}", warning.message);
+        assert!(
+            warning.message.contains("idle in transaction"),
+            "{}",
+            warning.message
+        );
+        assert!(
+            warning.message.contains("of the handler"),
+            "{}",
+            warning.message
+        );
         assert!(walk.read().await.warnings.is_empty());
         walk.sql("ROLLBACK").await;
         walk.finish().await;
@@ -47,15 +57,24 @@ fn a_transaction_that_stays_open_is_reported_once_with_its_query() {
 #[test]
 fn a_restore_that_meets_a_lock_gives_up_and_names_who_holds_it() {
     run(async {
-        let mut walk = Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)").await;
+        let mut walk =
+            Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)")
+                .await;
         let start = walk.state.clone();
         walk.step("UPDATE t SET n = 2").await;
         let there = walk.dump().await;
         walk.sql("BEGIN").await;
-        walk.sql("SELECT * FROM t FOR UPDATE /* by a forgotten handler */").await;
+        walk.sql("SELECT * FROM t FOR UPDATE /* by a forgotten handler */")
+            .await;
         let error = walk.system.restore(&walk.state, &start).await.unwrap_err();
         assert!(error.message.contains("keeps a lock"), "{error:?}");
-        assert!(error.details.iter().any(|line| line.contains("forgotten handler") && line.contains("locks: t")), "{error:?}");
+        assert!(
+            error
+                .details
+                .iter()
+                .any(|line| line.contains("forgotten handler") && line.contains("locks: t")),
+            "{error:?}"
+        );
         walk.sql("COMMIT").await;
         assert_eq!(walk.dump().await, there, "nothing was written by half");
         walk.restore(&start).await;
@@ -66,12 +85,20 @@ fn a_restore_that_meets_a_lock_gives_up_and_names_who_holds_it() {
 #[test]
 fn a_session_in_the_way_of_the_end_is_named_and_the_content_is_back_nevertheless() {
     run(async {
-        let mut walk = Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)").await;
+        let mut walk =
+            Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)")
+                .await;
         walk.step("UPDATE t SET n = 2").await;
         let reader = connect(&walk.database.url()).await;
-        reader.batch_execute("BEGIN; SELECT * FROM t /* idle */").await.unwrap();
+        reader
+            .batch_execute("BEGIN; SELECT * FROM t /* idle */")
+            .await
+            .unwrap();
         let error = walk.system.uninstall().await.unwrap_err();
-        assert!(error.details.iter().any(|line| line.contains("/* idle */")), "{error:?}");
+        assert!(
+            error.details.iter().any(|line| line.contains("/* idle */")),
+            "{error:?}"
+        );
         assert_eq!(walk.dump().await, walk.before);
         reader.batch_execute("COMMIT").await.unwrap();
         walk.finish().await;
@@ -81,7 +108,8 @@ fn a_session_in_the_way_of_the_end_is_named_and_the_content_is_back_nevertheless
 #[test]
 fn a_lost_connection_ends_the_run_with_a_clear_error_and_the_end_repairs_it() {
     run(async {
-        let mut walk = Walk::new("CREATE TABLE t (id serial PRIMARY KEY); INSERT INTO t DEFAULT VALUES").await;
+        let mut walk =
+            Walk::new("CREATE TABLE t (id serial PRIMARY KEY); INSERT INTO t DEFAULT VALUES").await;
         walk.step("INSERT INTO t DEFAULT VALUES").await;
         let state = walk.state.clone();
         walk.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'venomqa' AND datname = current_database()").await;
@@ -116,7 +144,12 @@ fn what_the_service_writes_between_two_reads_is_neither_lost_nor_told_twice() {
         let writer = connect(&walk.database.url()).await;
         let writing = async {
             for _ in 0..300 {
-                writer.batch_execute("INSERT INTO t (n) VALUES (1); UPDATE t SET n = n + 1 WHERE id % 7 = 0").await.unwrap();
+                writer
+                    .batch_execute(
+                        "INSERT INTO t (n) VALUES (1); UPDATE t SET n = n + 1 WHERE id % 7 = 0",
+                    )
+                    .await
+                    .unwrap();
             }
         };
         let mut state = walk.state.clone();

@@ -98,7 +98,9 @@ fn random_jumps_between_states_are_exact() {
         let mut seen = 0;
         for jump in 0..jumps {
             let (state, content) = states[random.below(states.len())].clone();
-            walk.try_restore(&state).await.unwrap_or_else(|error| panic!("jump {jump}: {error:?}"));
+            walk.try_restore(&state)
+                .await
+                .unwrap_or_else(|error| panic!("jump {jump}: {error:?}"));
             assert_eq!(walk.dump().await, content, "jump {jump}");
             if jump % 10 == 0 {
                 walk.system.verify(&state).await.unwrap();
@@ -111,7 +113,10 @@ fn random_jumps_between_states_are_exact() {
                 if walk.service.batch_execute(&step).await.is_err() {
                     walk.sql("ROLLBACK; RESET session_replication_role").await;
                 }
-                let reading = walk.try_read().await.unwrap_or_else(|error| panic!("jump {jump}, {step}: {error:?}"));
+                let reading = walk
+                    .try_read()
+                    .await
+                    .unwrap_or_else(|error| panic!("jump {jump}, {step}: {error:?}"));
                 assert!(reading.warnings.is_empty(), "{:?}", reading.warnings);
                 seen += reading.delta.changes().len();
                 let reached = (walk.state.clone(), walk.dump().await);
