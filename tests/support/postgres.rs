@@ -6,8 +6,6 @@
 //!
 //! The server does not run as root: started by root, it switches to the user `postgres`, or else `nobody`.
 
-#![allow(dead_code, reason = "each test crate uses a part of it")]
-
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -22,6 +20,7 @@ pub struct Cluster {
     host: Host,
     // Its input closes when this process ends: that is what the guard waits for.
     guard: Mutex<Option<Child>>,
+    server: Mutex<Option<Child>>,
     // The socket's name ends with it.
     port: AtomicU16,
 }
@@ -46,6 +45,7 @@ pub fn cluster() -> &'static Cluster {
         Ok(url) => Cluster {
             host: Host::Given(url),
             guard: Mutex::new(None),
+            server: Mutex::new(None),
             port: AtomicU16::new(0),
         },
         Err(_) => Cluster::start(),
@@ -97,6 +97,7 @@ impl Cluster {
         let cluster = Self {
             host: Host::Own { folder, port },
             guard: Mutex::new(Some(guard)),
+            server: Mutex::new(None),
             port: AtomicU16::new(port),
         };
         cluster.up();
@@ -128,7 +129,7 @@ impl Cluster {
         .expect("the server's configuration");
         self.port.store(port, Ordering::Relaxed);
         let log = fs::File::create(folder.join("log")).expect("a log file");
-        as_server_user(&binaries().join("postgres"))
+        let server = as_server_user(&binaries().join("postgres"))
             .arg("-D")
             .arg(folder.join("data"))
             .stdin(Stdio::null())
@@ -136,6 +137,7 @@ impl Cluster {
             .stderr(log)
             .spawn()
             .expect("the server starts");
+        *self.server.lock().expect("nobody panics here") = Some(server);
         let until = Instant::now() + Duration::from_secs(30);
         while self.try_psql("postgres", "SELECT 1").is_err() {
             assert!(
@@ -207,10 +209,8 @@ impl Cluster {
             .args(["-QUIT", &process])
             .status()
             .expect("kill runs");
-        let until = Instant::now() + Duration::from_secs(30);
-        while file.exists() {
-            assert!(Instant::now() < until, "the server does not stop");
-            std::thread::sleep(Duration::from_millis(10));
+        if let Some(mut server) = self.server.lock().expect("nobody panics here").take() {
+            server.wait().expect("the server ends");
         }
     }
 

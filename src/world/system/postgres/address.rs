@@ -162,7 +162,8 @@ fn shown(config: &Config) -> String {
         (None, None) => {}
     }
     if let Some(port) = config.get_ports().first() {
-        text.push_str(&format!(":{port}"));
+        text.push(':');
+        text.push_str(&port.to_string());
     }
     if let Some(database) = config.get_dbname() {
         text.push('/');

@@ -191,7 +191,7 @@ async fn remove_rows(
     watched: &Watched,
     rows: &[String],
 ) -> Result<(), Refusal> {
-    let expected = rows.len() as i64;
+    let expected = i64::try_from(rows.len()).unwrap_or(i64::MAX);
     match client.query(statement, &[&rows, &expected]).await {
         Ok(_) => Ok(()),
         Err(error) => {

@@ -205,7 +205,6 @@ fn text(value: &Value, wanted: &Type) -> Option<String> {
             }
             _ => number.to_string(),
         }),
-        Value::Bool(_) => Some(value.to_string()),
         Value::Array(items) => match wanted.kind() {
             Kind::Array(element) => {
                 let items: Vec<String> = items
@@ -225,7 +224,7 @@ fn text(value: &Value, wanted: &Type) -> Option<String> {
             }
             _ => Some(value.to_string()),
         },
-        Value::Object(_) => Some(value.to_string()),
+        Value::Bool(_) | Value::Object(_) => Some(value.to_string()),
     }
 }
 

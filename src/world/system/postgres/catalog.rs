@@ -166,125 +166,40 @@ impl Catalog {
         config: Option<&SystemConfig>,
     ) -> Result<(Self, Missing), Error> {
         let client = &sessions.writer;
-        let mut listed = list(client).await?;
-        let mut catalog = Self::default();
-        let mut missing = Missing::default();
-        let mut ignored = HashSet::new();
         let names = Names {
             default_schema: sessions.default_schema.as_deref(),
             config,
         };
-        listed.retain(|table| {
-            let is_ignored = config.is_some_and(|config| {
-                names.any(
-                    &config.ignore_tables,
-                    &table.schema,
-                    &table.name,
-                    table.root.as_ref(),
-                )
-            });
-            if is_ignored {
-                ignored.insert(table.oid);
-            }
-            !is_ignored
-        });
+        let (ignored, listed): (Vec<Listed>, Vec<Listed>) = list(client)
+            .await?
+            .into_iter()
+            .partition(|table| names.is_ignored(table));
         let numbers: Vec<u32> = listed.iter().map(|table| table.oid).collect();
-        let mut columns = columns(client, &numbers).await?;
-        let mut keys = keys(client, &numbers).await?;
-        missing.always(client, &numbers).await?;
-        let sequences = sequences(client, &numbers).await?;
-        for table in listed {
-            let full_name = format!("{}.{}", table.schema, table.name);
-            let shown = names.shown(&table.schema, &table.name);
+        let mut reader = Reader {
+            sessions,
+            names,
+            ignored: ignored.iter().map(|table| table.oid).collect(),
+            columns: columns(client, &numbers).await?,
+            keys: keys(client, &numbers).await?,
+            sequences: sequences(client, &numbers).await?,
+            catalog: Self::default(),
+            missing: Missing::default(),
+        };
+        reader.missing.always(client, &numbers).await?;
+        for table in &listed {
+            let shown = reader.names.shown(&table.schema, &table.name);
             match table.kind as u8 {
-                b'm' => catalog.notes.push(format!(
+                b'm' => reader.note(format!(
                     "the materialized view `{shown}` is not put back: it shows what it showed at its last refresh"
                 )),
-                b'f' => catalog.notes.push(format!(
+                b'f' => reader.note(format!(
                     "the foreign table `{shown}` lives in another database: its rows are neither watched nor put back"
                 )),
-                b'S' => {
-                    let Some((caches, owner)) = sequences.get(&table.oid) else {
-                        continue;
-                    };
-                    if owner.is_some_and(|owner| ignored.contains(&owner)) {
-                        continue;
-                    }
-                    if !missing.check(sessions, &table) {
-                        continue;
-                    }
-                    if *caches {
-                        catalog.notes.push(format!(
-                            "the sequence `{shown}` has a `CACHE`: numbers that a session has taken in advance are lost at a \
-                             restore, so ids may differ from one visit of a state to the next"
-                        ));
-                    }
-                    catalog.sequences.push(Sequence {
-                        oid: table.oid,
-                        quoted: qualified(&table.schema, &table.name),
-                        name: shown,
-                        caches: *caches,
-                    });
-                }
-                _ => {
-                    let columns = columns.remove(&table.oid).unwrap_or_default();
-                    if columns.iter().all(|(_, column)| column.is_generated) {
-                        catalog.notes.push(format!(
-                            "the table `{shown}` has no column that can be written: it is not watched"
-                        ));
-                        continue;
-                    }
-                    if table.from_extension && !table.rights.all() && !sessions.is_superuser {
-                        catalog.notes.push(format!(
-                            "the table `{shown}` belongs to an extension and the role `{}` may not watch it",
-                            sessions.role
-                        ));
-                        continue;
-                    }
-                    if !missing.check(sessions, &table) {
-                        continue;
-                    }
-                    let id = TableId(catalog.tables.len() as u32);
-                    let key = keys.remove(&table.oid);
-                    catalog.by_number.insert(table.oid, id);
-                    let written: Vec<&(i16, Column)> =
-                        columns.iter().filter(|(_, column)| !column.is_generated).collect();
-                    let key = key.map(|key| {
-                        key.into_iter()
-                            .filter_map(|(attribute, equals)| {
-                                let position =
-                                    written.iter().position(|(number, _)| *number == attribute)?;
-                                Some(KeyColumn { position, equals })
-                            })
-                            .collect()
-                    });
-                    let written = written.iter().map(|(_, column)| column.name.clone()).collect();
-                    catalog.tables.push(Watched {
-                        table: Arc::new(names.describe(id, &table, shown, written)),
-                        oid: table.oid,
-                        quoted: qualified(&table.schema, &table.name),
-                        full_name,
-                        key,
-                        is_owned: table.is_owned,
-                        columns: columns.into_iter().map(|(_, column)| column).collect(),
-                    });
-                }
+                b'S' => reader.sequence(table, shown),
+                _ => reader.table(table, shown),
             }
         }
-        if !catalog.sequences.is_empty() {
-            catalog.sequence_table = Some(Arc::new(Table {
-                id: TableId(catalog.tables.len() as u32),
-                system: names.system(),
-                name: "sequences".to_owned(),
-                columns: ["sequence", "last_value", "is_called"]
-                    .map(str::to_owned)
-                    .into(),
-                kind: TableKind::Sequence,
-                observed: false,
-                ignored_columns: vec![false; 3],
-            }));
-        }
-        Ok((catalog, missing))
+        Ok(reader.finish())
     }
 
     /// The watched table with this number.
@@ -295,6 +210,115 @@ impl Catalog {
     /// The watched table that the server knows under this number.
     pub(super) fn by_number(&self, oid: u32) -> Option<&Watched> {
         self.watched(*self.by_number.get(&oid)?)
+    }
+}
+
+/// A catalog in the making.
+struct Reader<'a> {
+    sessions: &'a Sessions,
+    names: Names<'a>,
+    ignored: HashSet<u32>,
+    columns: BTreeMap<u32, Vec<(i16, Column)>>,
+    keys: HashMap<u32, Vec<(i16, String)>>,
+    sequences: HashMap<u32, (bool, Option<u32>)>,
+    catalog: Catalog,
+    missing: Missing,
+}
+
+impl Reader<'_> {
+    fn note(&mut self, note: String) {
+        self.catalog.notes.push(note);
+    }
+
+    fn sequence(&mut self, table: &Listed, shown: String) {
+        let Some(&(caches, owner)) = self.sequences.get(&table.oid) else {
+            return;
+        };
+        // The numbers of a table that is left alone are left alone as well.
+        if owner.is_some_and(|owner| self.ignored.contains(&owner))
+            || !self.missing.check(self.sessions, table)
+        {
+            return;
+        }
+        if caches {
+            self.note(format!(
+                "the sequence `{shown}` has a `CACHE`: numbers that a session has taken in advance are lost at a restore, \
+                 so ids may differ from one visit of a state to the next"
+            ));
+        }
+        self.catalog.sequences.push(Sequence {
+            oid: table.oid,
+            quoted: qualified(&table.schema, &table.name),
+            name: shown,
+            caches,
+        });
+    }
+
+    fn table(&mut self, table: &Listed, shown: String) {
+        let columns = self.columns.remove(&table.oid).unwrap_or_default();
+        if columns.iter().all(|(_, column)| column.is_generated) {
+            self.note(format!(
+                "the table `{shown}` has no column that can be written: it is not watched"
+            ));
+            return;
+        }
+        if table.from_extension && !table.rights.all() && !self.sessions.is_superuser {
+            self.note(format!(
+                "the table `{shown}` belongs to an extension and the role `{}` may not watch it",
+                self.sessions.role
+            ));
+            return;
+        }
+        if !self.missing.check(self.sessions, table) {
+            return;
+        }
+        let written: Vec<&(i16, Column)> = columns
+            .iter()
+            .filter(|(_, column)| !column.is_generated)
+            .collect();
+        let key = self.keys.remove(&table.oid).map(|key| {
+            key.into_iter()
+                .filter_map(|(attribute, equals)| {
+                    let position = written
+                        .iter()
+                        .position(|(number, _)| *number == attribute)?;
+                    Some(KeyColumn { position, equals })
+                })
+                .collect()
+        });
+        let id = TableId(self.catalog.tables.len() as u32);
+        let written = written
+            .iter()
+            .map(|(_, column)| column.name.clone())
+            .collect();
+        self.catalog.by_number.insert(table.oid, id);
+        self.catalog.tables.push(Watched {
+            table: Arc::new(self.names.describe(id, table, shown, written)),
+            oid: table.oid,
+            quoted: qualified(&table.schema, &table.name),
+            full_name: format!("{}.{}", table.schema, table.name),
+            key,
+            is_owned: table.is_owned,
+            columns: columns.into_iter().map(|(_, column)| column).collect(),
+        });
+    }
+
+    fn finish(self) -> (Catalog, Missing) {
+        let mut catalog = self.catalog;
+        if !catalog.sequences.is_empty() {
+            catalog.sequence_table = Some(Arc::new(Table {
+                id: TableId(catalog.tables.len() as u32),
+                system: self.names.system(),
+                name: "sequences".to_owned(),
+                columns: ["sequence", "last_value", "is_called"]
+                    .map(str::to_owned)
+                    .into(),
+                kind: TableKind::Sequence,
+                observed: false,
+                ignored_columns: vec![false; 3],
+            }));
+        }
+        (catalog, self.missing)
     }
 }
 
@@ -404,6 +428,13 @@ struct Names<'a> {
 }
 
 impl Names<'_> {
+    fn is_ignored(&self, table: &Listed) -> bool {
+        self.config.is_some_and(|config| {
+            let root = table.root.as_ref();
+            self.any(&config.ignore_tables, &table.schema, &table.name, root)
+        })
+    }
+
     fn shown(&self, schema: &str, name: &str) -> String {
         if self.default_schema == Some(schema) {
             name.to_owned()

@@ -14,7 +14,10 @@ use super::catalog::{Catalog, Sequence};
 use crate::model::{Cell, NetDelta, Row, RowChange, RowKey, Table, row_key};
 
 /// Up to this many are read one by one.
-const FEW: usize = 100;
+const FEW: usize = 32;
+
+/// Sequences in one statement that reads them one by one.
+const AT_ONCE: usize = 100;
 
 /// The sequences of a database, as last seen.
 #[derive(Debug, Default)]
@@ -48,7 +51,7 @@ impl Counters {
             is_direct: catalog.sequences.len() <= FEW,
             ..Self::default()
         };
-        for part in catalog.sequences.chunks(FEW) {
+        for part in catalog.sequences.chunks(AT_ONCE) {
             for row in client.query(&one_by_one(part, 0), &[]).await? {
                 counters.now.push(Counter {
                     last_value: row.get(1),
@@ -82,16 +85,15 @@ impl Counters {
         Some(if self.is_direct {
             format!(
                 "SELECT i, last_value, is_called, NULL::int8 FROM ({}) AS s(i, last_value, is_called) \
-                 WHERE last_value IS DISTINCT FROM (${first}::int8[])[i] OR is_called IS DISTINCT FROM (${second}::bool[])[i]",
+                 WHERE last_value <> (${first}::int8[])[i] OR is_called <> (${second}::bool[])[i]",
                 one_by_one(&catalog.sequences, 1)
             )
         } else {
             format!(
                 "SELECT i, last_value, last_value IS NOT NULL, file FROM (\
-                   SELECT i, pg_sequence_last_value(s) AS last_value, pg_relation_filenode(s)::int8 AS file \
-                   FROM unnest(${second}::oid[]) WITH ORDINALITY AS u(s, i) OFFSET 0) AS s \
-                 WHERE last_value IS DISTINCT FROM (${first}::int8[])[i] \
-                    OR (last_value IS NULL AND file IS DISTINCT FROM (${third}::int8[])[i])"
+                   SELECT i, v, f, pg_sequence_last_value(s) AS last_value, pg_relation_filenode(s)::int8 AS file \
+                   FROM unnest(${first}::oid[], ${second}::int8[], ${third}::int8[]) WITH ORDINALITY AS u(s, v, f, i) OFFSET 0) AS s \
+                 WHERE last_value IS DISTINCT FROM v OR (last_value IS NULL AND file IS DISTINCT FROM f)"
             )
         })
     }
@@ -112,8 +114,8 @@ impl Counters {
             let known = values.zip(flags).map(|(value, flag)| flag.then_some(value));
             let files = self.files.iter().map(|file| file.map(i64::from));
             vec![
-                Box::new(known.collect::<Vec<_>>()),
                 Box::new(self.numbers.clone()),
+                Box::new(known.collect::<Vec<_>>()),
                 Box::new(files.collect::<Vec<_>>()),
             ]
         }

@@ -12,6 +12,8 @@
 //!
 //! The tables are logged: they must survive what the rows of the application survive.
 
+use std::fmt::Write as _;
+
 use futures_util::TryStreamExt as _;
 use tokio_postgres::{Client, Error};
 
@@ -49,12 +51,14 @@ pub(super) async fn create(sessions: &Sessions, catalog: &Catalog) -> Result<(),
         text.push_str(&schema_triggers());
     }
     for sequence in &catalog.sequences {
-        text.push_str(&format!(
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
             "INSERT INTO venomqa.sequences SELECT {}, {}, last_value, is_called FROM {};",
             sequence.oid,
             literal(&sequence.quoted),
             sequence.quoted
-        ));
+        );
     }
     text.push_str("COMMIT");
     let created = sessions.writer.batch_execute(&text).await;
@@ -155,18 +159,12 @@ fn tables() -> String {
 
 /// The functions run with venomqa's rights, whoever writes, and write values in the text form of the writer session.
 fn functions() -> String {
-    let form: String = TEXT_FORM
-        .iter()
-        .map(|(name, value)| {
-            // `DateStyle` is a list; quoted as a whole it would be one odd word.
-            let value = value
-                .split(", ")
-                .map(literal)
-                .collect::<Vec<_>>()
-                .join(", ");
-            format!(" SET {name} = {value}")
-        })
-        .collect();
+    let mut form = String::new();
+    for (name, value) in TEXT_FORM {
+        // `DateStyle` is a list; quoted as a whole it would be one odd word.
+        let values: Vec<String> = value.split(", ").map(literal).collect();
+        let _ = write!(form, " SET {name} = {}", values.join(", "));
+    }
     let head = format!(
         "RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp{form} AS"
     );
@@ -196,9 +194,7 @@ fn triggers(watched: &Watched) -> String {
     if watched.is_owned {
         // So that rows which the service loads as a replica are noted as well.
         for trigger in ["venomqa_row", "venomqa_truncate"] {
-            text.push_str(&format!(
-                "ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger};"
-            ));
+            let _ = write!(text, "ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger};");
         }
     }
     text

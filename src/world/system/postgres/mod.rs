@@ -189,14 +189,13 @@ impl System for PostgresSystem {
         }
         let address = &self.address;
         let alive = self.run.take().filter(Run::is_connected);
-        let sessions = match alive {
-            Some(run) => run.sessions,
+        let sessions = if let Some(run) = alive {
+            run.sessions
+        } else {
             // The server was restarted, perhaps; what was in it is in it still.
-            None => {
-                let sessions = Sessions::open(address).await?;
-                sessions.lock(address).await?;
-                sessions
-            }
+            let sessions = Sessions::open(address).await?;
+            sessions.lock(address).await?;
+            sessions
         };
         recover::recover(&sessions, address).await?;
         self.is_installed = false;

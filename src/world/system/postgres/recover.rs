@@ -134,13 +134,9 @@ async fn remove(
         let _ = client.batch_execute("ROLLBACK").await;
     }
     done.map_err(|error| {
-        let help = "the content before the run is back, only the journal (schema `venomqa`) is still there: end the session \
-                    or stop the service, then run `venomqa restore`";
-        if error.help.is_none() {
-            error.with_help(help)
-        } else {
-            error
-        }
+        let help = "the content before the run is back, only the journal (schema `venomqa`) is still there: \
+                    end that session, or stop the service";
+        error.with_help(help)
     })
 }
 
@@ -154,6 +150,15 @@ async fn put_back(
     let doing = "put the content before the run back";
     let client = &sessions.writer;
     let mut changes = Changes::default();
+    // What comes into the journal from here on is the next attempt's; it must not be thrown away with this one's past.
+    client
+        .execute(
+            "WITH taken AS (DELETE FROM venomqa.journal RETURNING tbl, old, new) \
+             INSERT INTO venomqa.past SELECT tbl, old, new FROM taken",
+            &[],
+        )
+        .await
+        .map_err(|error| failed(address, doing, &error))?;
     let bag = everything(client, catalog)
         .await
         .map_err(|error| failed(address, doing, &error))?
@@ -180,7 +185,7 @@ async fn put_back(
         .map_err(|error| failed(address, doing, &error))?;
     let rows = changes.rows();
     // A transaction that already runs takes a second BEGIN with a warning, which nobody hears.
-    let last = last.unwrap_or("TRUNCATE venomqa.past; DELETE FROM venomqa.journal");
+    let last = last.unwrap_or("TRUNCATE venomqa.past");
     match Writer::default()
         .write(client, catalog, &changes, Some(last))
         .await
@@ -204,10 +209,7 @@ async fn put_back(
 async fn everything(client: &Client, catalog: &Catalog) -> Result<Result<Bag, String>, Error> {
     let mut bag = Bag::default();
     let rows = client
-        .query_raw::<_, &i32, _>(
-            "SELECT tbl, old, new FROM venomqa.past UNION ALL SELECT tbl, old, new FROM venomqa.journal",
-            [],
-        )
+        .query_raw::<_, &i32, _>("SELECT tbl, old, new FROM venomqa.past", [])
         .await?;
     let mut rows = std::pin::pin!(rows.map(|row| row));
     while let Some(row) = rows.try_next().await? {

@@ -30,9 +30,9 @@ pub(super) fn connector(address: &Address) -> Result<MakeRustlsConnect, WorldErr
             .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
             .with_no_client_auth(),
         Trust::Verified(None) => builder
-            .with_root_certificates(RootCertStore::from_iter(
-                webpki_roots::TLS_SERVER_ROOTS.iter().cloned(),
-            ))
+            .with_root_certificates(RootCertStore {
+                roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+            })
             .with_no_client_auth(),
         Trust::Verified(Some(file)) => {
             let unreadable = |why: String| bad(format!("the file `{}` ({why})", file.display()));

@@ -234,9 +234,9 @@ pub(super) async fn dump(client: &Client) -> String {
                 "SELECT whole_row::text FROM ONLY {name} AS whole_row ORDER BY whole_row::text COLLATE \"C\""
             )
         };
-        text.push_str(&format!("{name}\n"));
+        text.extend([&*name, "\n"]);
         for row in client.query(&query, &[]).await.unwrap() {
-            text.push_str(&format!("  {}\n", row.get::<_, String>(0)));
+            text.extend(["  ", row.get::<_, &str>(0), "\n"]);
         }
     }
     text

@@ -158,7 +158,7 @@ fn the_next_run_recovers_before_it_begins() {
         assert!(text.contains("was put back"), "{text}");
         assert_eq!(dump(&walk.service).await, walk.before);
         walk.system.mark_initial().await.unwrap();
-        walk.state = Default::default();
+        walk.state = SystemState::default();
         walk.step(STEPS[1]).await;
         walk.finish().await;
     });

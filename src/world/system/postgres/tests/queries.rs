@@ -88,7 +88,7 @@ fn values_of_the_context_are_bound_and_take_the_type_that_is_asked_for() {
         ] {
             let found = walk
                 .system
-                .query(&query(text, &["v"]), &[value.clone()])
+                .query(&query(text, &["v"]), std::slice::from_ref(&value))
                 .await;
             assert_eq!(found.unwrap().rows, [[json!(1)]], "{text} with {value}");
         }

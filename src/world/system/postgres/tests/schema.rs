@@ -1,7 +1,7 @@
 //! Names, schemas, and changes of them.
 
 use super::fixture::{Walk, rows, run};
-use crate::world::system::System;
+use crate::world::system::{System, SystemState};
 
 #[test]
 fn several_schemas_and_odd_names_are_watched() {
@@ -61,7 +61,7 @@ fn observed_and_ignored_tables_and_columns_are_told_apart() {
             .step("INSERT INTO audit.log DEFAULT VALUES; INSERT INTO jobs DEFAULT VALUES")
             .await;
         assert!(reading.delta.is_empty(), "{:?}", reading.delta);
-        walk.restore(&Default::default()).await;
+        walk.restore(&SystemState::default()).await;
         walk.system.uninstall().await.unwrap();
         let left = walk.database.psql("SELECT (SELECT count(*) FROM jobs), (SELECT count(*) FROM orders), (SELECT count(*) FROM audit.log)");
         assert_eq!(left, "1|0|1", "ignored tables are left alone");
@@ -139,7 +139,7 @@ fn views_show_what_is_put_back_and_what_cannot_be_is_said() {
         walk.restore(&one).await;
         walk.system.uninstall().await.unwrap();
         walk.system.install().await.unwrap();
-        let reading = walk.system.read(&Default::default()).await.unwrap();
+        let reading = walk.system.read(&SystemState::default()).await.unwrap();
         let said: Vec<&str> = reading
             .warnings
             .iter()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::fixture::{Walk, connect, dump, leftovers, rows, run};
 use crate::world::WorldErrorKind;
-use crate::world::system::System;
+use crate::world::system::{System, SystemState};
 
 #[test]
 fn a_transaction_that_ends_a_little_later_is_waited_for() {
@@ -132,7 +132,7 @@ fn a_second_run_on_the_same_database_is_refused() {
         let error = super::recover(&url, false).await.unwrap_err();
         assert!(error.message.contains("another venomqa run"), "{error:?}");
         second.uninstall().await.unwrap();
-        assert_eq!(leftovers(&walk.service).await > 0, true);
+        assert!(leftovers(&walk.service).await > 0);
         walk.finish().await;
     });
 }
@@ -163,7 +163,7 @@ fn what_the_service_writes_between_two_reads_is_neither_lost_nor_told_twice() {
         walk.state = state;
         walk.read().await;
         let there = (walk.state.clone(), dump(&walk.service).await);
-        walk.restore(&Default::default()).await;
+        walk.restore(&SystemState::default()).await;
         assert_eq!(dump(&walk.service).await, walk.before);
         walk.restore(&there.0).await;
         assert_eq!(dump(&walk.service).await, there.1);
