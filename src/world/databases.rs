@@ -62,12 +62,14 @@ impl Databases {
     pub(super) async fn mark_initial(
         &mut self,
         configs: &[SystemConfig],
-    ) -> Result<Arc<[SystemState]>, WorldError> {
+    ) -> Result<(Arc<[SystemState]>, Vec<Warning>), WorldError> {
         let mut content = Vec::with_capacity(self.systems.len());
+        let mut warnings = Vec::new();
         for system in &mut self.systems {
             system.mark_initial().await?;
             let mut state = SystemState::default();
             let reading = system.read(&state).await?;
+            warnings.extend(reading.warnings);
             state.delta = state.delta.after(&reading.delta);
             state.image = reading.image;
             content.push(state);
@@ -83,7 +85,7 @@ impl Databases {
                 tables,
             });
         }
-        Ok(content.into())
+        Ok((content.into(), warnings))
     }
 
     /// What changed relative to `known`, the content when it was last looked at.

@@ -264,7 +264,10 @@ impl World for LiveWorld {
 
     async fn begin(&mut self) -> Result<Arrival<Checkpoint>, WorldError> {
         let (context, cookies) = self.run_setup().await?;
-        let content = self.databases.mark_initial(&self.config.systems).await?;
+        let (content, warnings) = self.databases.mark_initial(&self.config.systems).await?;
+        for warning in warnings {
+            self.warnings.say(warning);
+        }
         let rows = RowDelta::default();
         let observed = self.databases.observe(&context, &rows, None).await?;
         let place = Arc::new(Place::new(

@@ -256,16 +256,12 @@ async fn reads(sessions: &Sessions, prepared: &Prepared) -> Result<Option<Vec<u3
     let columns: Vec<String> = (0..prepared.columns.len())
         .map(|place| format!("v{place}"))
         .collect();
-    client
-        .batch_execute(&format!(
-            "BEGIN; SELECT set_config('search_path', {}, true)",
-            literal(&sessions.search_path)
-        ))
-        .await?;
     let found = async {
         client
             .batch_execute(&format!(
-                "CREATE TEMPORARY VIEW venomqa_query ({}) AS {text}\n; SET LOCAL search_path = pg_catalog, pg_temp",
+                "BEGIN; SELECT set_config('search_path', {}, true); \
+                 CREATE TEMPORARY VIEW venomqa_query ({}) AS {text}\n; SET LOCAL search_path = pg_catalog, pg_temp",
+                literal(&sessions.search_path),
                 columns.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", "),
             ))
             .await?;

@@ -308,8 +308,14 @@ impl Run {
         if client.is_closed() {
             return Err(lost(&self.address, "read the journal"));
         }
-        let seen = seen.map_err(|error| cannot(&error))?;
         let taken = taken.map_err(|error| cannot(&error))?;
+        self.since_shrink += taken.len() as u64;
+        self.past += taken.len() as u64;
+        // First what was noted: a table or sequence that is gone explains why the other statement failed.
+        for row in &taken {
+            self.enter(row)?;
+        }
+        let seen = seen.map_err(|error| failed(&self.address, "read the journal", &error))?;
         let mut open = Vec::new();
         let mut unclear = Vec::new();
         for row in &seen {
@@ -330,11 +336,6 @@ impl Run {
                     open.push(session);
                 }
             }
-        }
-        self.since_shrink += taken.len() as u64;
-        self.past += taken.len() as u64;
-        for row in &taken {
-            self.enter(row)?;
         }
         for place in unclear {
             self.counters

@@ -80,11 +80,12 @@ fn a_change_of_the_schema_ends_the_run_with_a_clear_error() {
             ("CREATE TABLE fresh (id int)", "CREATE TABLE"),
             ("CREATE TABLE fresh AS SELECT 1 AS n", "CREATE TABLE AS"),
             ("DROP TABLE t", "DROP TABLE"),
+            ("DROP TABLE counted", "DROP TABLE"),
             ("CREATE SEQUENCE q", "CREATE SEQUENCE"),
             ("ALTER TYPE mood ADD VALUE 'angry'", "ALTER TYPE"),
         ] {
             let mut walk = Walk::new(
-                "CREATE TYPE mood AS ENUM ('fine'); CREATE TABLE t (id int PRIMARY KEY, n int)",
+                "CREATE TYPE mood AS ENUM ('fine'); CREATE TABLE t (id int PRIMARY KEY, n int); CREATE TABLE counted (id serial)",
             )
             .await;
             walk.sql(change).await;
