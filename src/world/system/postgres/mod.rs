@@ -6,7 +6,7 @@
 //!
 //! In reading order: [`address`] and [`session`] connect, [`catalog`] reads the schema, [`journal`] installs the triggers,
 //! [`reading`] reads what a step did, [`counters`] looks after sequences, [`apply`] writes rows, [`verify`] proves
-//! restores, [`bind`] and [`query`] run the queries of the spec, [`recover`] undoes a run, [`blocked`] names who is in the
+//! restores, [`bind`] and [`query`] run the queries of the spec, [`mod@recover`] undoes a run, [`blocked`] names who is in the
 //! way.
 
 mod address;
