@@ -47,8 +47,6 @@ codes! {
     WrongVersion = "wrong-version",
     /// Keys that cannot stand together.
     Contradiction = "contradiction",
-    /// Something this build cannot do.
-    Unsupported = "unsupported",
     /// `${NAME}` that cannot be filled in.
     Environment = "environment",
     /// `--set` that cannot be applied.

@@ -347,12 +347,14 @@ impl Converter<'_> {
 }
 
 /// Where late names are filled in, for messages; [`is_late`] decides.
-const LATE_PLACES: [&str; 6] = [
+const LATE_PLACES: [&str; 8] = [
     "`service.command`",
     "`service.env`",
     "`service.cwd`",
     "`http.base_url`",
     "`systems.*.sqlite`",
+    "`systems.*.postgres`",
+    "`systems.*.url`",
     "`reset.command`",
 ];
 
@@ -370,7 +372,7 @@ fn is_late(path: &Path) -> bool {
         ["service", "command" | "cwd"]
             | ["service", "env", _]
             | ["http", "base_url"]
-            | ["systems", _, "sqlite"]
+            | ["systems", _, "sqlite" | "postgres" | "url"]
             | ["reset", "command"]
     )
 }

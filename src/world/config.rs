@@ -103,7 +103,7 @@ pub struct SystemConfig {
 }
 
 /// The engine of a system.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EngineConfig {
     /// A SQLite file.
     Sqlite(LateText),

@@ -112,8 +112,10 @@ pub(super) struct Http {
 pub(super) struct System {
     /// Path of a SQLite database file; relative to the folder of the spec.
     pub sqlite: Option<String>,
-    /// URL of a PostgreSQL database.
+    /// URL of a PostgreSQL database: `postgres://user@127.0.0.1:5432/shop`.
     pub postgres: Option<String>,
+    /// Either of the two, told by its scheme: `sqlite:path/to/file.db` or `postgres://...`. For a spec that runs on both.
+    pub url: Option<String>,
     /// Tables whose rows tell states apart, `*` matches anything. Default: all. Every table is restored either way.
     pub observe_tables: Option<Vec<String>>,
     /// Columns that do not tell states apart: `orders.etag`, `*.created_at`.

@@ -175,30 +175,70 @@ impl Lowering<'_> {
         }
     }
 
-    fn system_config(&mut self, position: usize, name: &str, system: &System) -> SystemConfig {
-        let at = Path::root().key("systems").key(name);
-        match (&system.sqlite, &system.postgres) {
-            (Some(_), Some(_)) => self.at_key(
-                &at.key("postgres"),
+    /// What a system is, and where: exactly one of the keys `sqlite`, `postgres` and `url`.
+    fn engine(&mut self, at: &Path, name: &str, system: &System) -> EngineConfig {
+        let mut text = |key: &'static str, text: &Option<String>| {
+            let text = text.as_ref()?;
+            Some((key, self.compiler.constant_text(&at.key(key), text)))
+        };
+        let mut declared = [
+            text("sqlite", &system.sqlite),
+            text("postgres", &system.postgres),
+            text("url", &system.url),
+        ]
+        .into_iter()
+        .flatten();
+        let nowhere = EngineConfig::Sqlite(LateText(String::new()));
+        let Some((key, text)) = declared.next() else {
+            if !self.compiler.problems.is_broken(at) {
+                self.at_key(
+                    at,
+                    "",
+                    Diagnostic::error(
+                        Code::MissingKey,
+                        format!("the system `{name}` does not say what it is"),
+                    )
+                    .help(format!(
+                        "add the file, `{name}: {{ sqlite: path/to/file.db }}`, or the URL, `{name}: {{ postgres: postgres://user@127.0.0.1:5432/name }}`"
+                    )),
+                );
+            }
+            return nowhere;
+        };
+        if let Some((other, _)) = declared.next() {
+            self.at_key(
+                &at.key(other),
                 "",
                 Diagnostic::error(
                     Code::Contradiction,
-                    format!("the system `{name}` is `sqlite` or `postgres`, not both"),
+                    format!("the system `{name}` is `{key}` or `{other}`, not both"),
                 ),
-            ),
-            (None, None) if !self.compiler.problems.is_broken(&at) => self.at_key(
-                &at,
-                "",
-                Diagnostic::error(
-                    Code::MissingKey,
-                    format!("the system `{name}` does not say what it is"),
-                )
-                .help(format!(
-                    "add the file, `{name}: {{ sqlite: path/to/file.db }}`, or the URL, `{name}: {{ postgres: postgres://user@127.0.0.1:5432/name }}`"
-                )),
-            ),
-            _ => {}
+            );
         }
+        match key {
+            "sqlite" => EngineConfig::Sqlite(LateText(text)),
+            "postgres" => EngineConfig::Postgres(LateText(text)),
+            _ => match text.split_once(':') {
+                Some(("sqlite", path)) => EngineConfig::Sqlite(LateText(path.to_owned())),
+                Some(("postgres" | "postgresql", _)) => EngineConfig::Postgres(LateText(text)),
+                _ => {
+                    self.at_value(
+                        &at.key("url"),
+                        "expected `sqlite:path/to/file.db` or `postgres://user@host:port/name`",
+                        Diagnostic::error(
+                            Code::BadValue,
+                            "the scheme of the URL tells no kind of database",
+                        ),
+                    );
+                    nowhere
+                }
+            },
+        }
+    }
+
+    fn system_config(&mut self, position: usize, name: &str, system: &System) -> SystemConfig {
+        let at = Path::root().key("systems").key(name);
+        let engine = self.engine(&at, name, system);
         let queries_at = at.key("observation_queries");
         let observation_queries = system
             .observation_queries
@@ -221,10 +261,7 @@ impl Lowering<'_> {
         }
         SystemConfig {
             name: name.to_owned(),
-            engine: match &system.postgres {
-                Some(url) => EngineConfig::Postgres(LateText(url.clone())),
-                None => EngineConfig::Sqlite(LateText(system.sqlite.clone().unwrap_or_default())),
-            },
+            engine,
             observe_tables: system.observe_tables.clone(),
             ignore_columns: system.ignore_columns.clone(),
             ignore_tables: system.ignore_tables.clone(),

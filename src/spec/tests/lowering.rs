@@ -87,6 +87,38 @@ fn guards_become_facts_that_count_no_further_than_needed() {
 }
 
 #[test]
+fn a_system_is_what_its_key_or_the_scheme_of_its_url_says() {
+    let engine = |system: &str| {
+        let text = format!(
+            "venomqa: 1
+name: t
+variables: {{ db: '' }}
+http: {{ base_url: http://127.0.0.1:1 }}
+systems: {{ db: {{ {system} }} }}
+actions: [{{ name: a, request: {{ path: / }} }}]
+"
+        );
+        spec(&text).world.systems.remove(0).engine
+    };
+    let (sqlite, postgres) = (
+        |path: &str| EngineConfig::Sqlite(LateText(path.to_owned())),
+        |url: &str| EngineConfig::Postgres(LateText(url.to_owned())),
+    );
+    for (system, expected) in [
+        ("sqlite: shop.db", sqlite("shop.db")),
+        ("postgres: 'postgres://qa@localhost/shop'", postgres("postgres://qa@localhost/shop")),
+        ("url: 'sqlite:shop.db'", sqlite("shop.db")),
+        ("url: 'postgresql://qa@localhost/shop'", postgres("postgresql://qa@localhost/shop")),
+        (
+            "url: \"{{ db or 'sqlite:${workdir}/shop.db' }}\"",
+            sqlite("${workdir}/shop.db"),
+        ),
+    ] {
+        assert_eq!(engine(system), expected, "{system}");
+    }
+}
+
+#[test]
 fn the_world_has_its_defaults_and_keeps_late_names_open() {
     let world = spec(ORDERS).world;
     assert_eq!(world.base_dir, Path::new("specs"));
