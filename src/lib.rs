@@ -44,3 +44,9 @@ pub mod random;
 pub mod report;
 pub mod spec;
 pub mod world;
+
+// One server for all tests of this crate: two copies of this module would start theirs in the same folder.
+#[cfg(test)]
+#[path = "../tests/support/postgres.rs"]
+#[expect(unreachable_pub, reason = "shared with the integration tests")]
+mod postgres_for_tests;

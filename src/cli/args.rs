@@ -1,5 +1,6 @@
 //! What was typed: the command line as clap reads it. Checked and completed in [`options`](super::options).
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -173,9 +174,9 @@ pub(super) enum DemoCommand {
         #[arg(long, default_value_t = 0)]
         port: u16,
 
-        /// The SQLite file; created where it does not exist
-        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-        db: PathBuf,
+        /// A SQLite file, created where it does not exist, or `postgres://USER@HOST/DATABASE`
+        #[arg(long, value_name = "FILE|URL", value_hint = ValueHint::FilePath)]
+        db: OsString,
 
         /// Which of the planted bugs are in
         #[arg(long, value_enum, default_value_t)]

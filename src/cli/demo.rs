@@ -21,7 +21,7 @@ pub(super) fn run(session: &Session<'_>, demo: &Demo) -> Result<ExitCode, Proble
         }
         Some(DemoCommand::Serve { port, db, bugs }) => serve(demo::Options {
             port: *port,
-            db: db.clone(),
+            db: demo::Database::parse(db).map_err(|error| Problem::failed(format!("{error:#}")))?,
             bugs: *bugs == Bugs::All,
         }),
     }

@@ -6,15 +6,15 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use rusqlite::{Connection, OptionalExtension as _};
 use serde::{Deserialize, Serialize};
 
 use super::bugs::Bug;
 use super::errors::Refusal;
-use super::input::{Body, Id, NewLine, check_lines};
+use super::input::{Body, Id, NewLine, check_lines, check_text};
 use super::orders::{self, Line, Order, Status};
 use super::payments::{self, Payment};
 use super::shop::Shop;
+use super::store::{Transaction, Value};
 use super::{coupons, customers, products};
 
 #[derive(Serialize)]
@@ -72,24 +72,39 @@ async fn open(
     Body(new): Body<NewCart>,
 ) -> Result<(StatusCode, Json<Cart>), Refusal> {
     check_lines(&new.lines)?;
-    shop.write(|tx| {
-        customers::check_exists(tx, new.customer_id)?;
-        tx.prepare_cached("INSERT INTO carts (customer_id) VALUES (?1)")?
-            .execute([new.customer_id])?;
-        let id = tx.last_insert_rowid();
-        for line in &new.lines {
-            let product = products::find(tx, line.product_id)?;
-            tx.prepare_cached(
-                "INSERT INTO cart_lines (cart_id, product_id, quantity, price) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute([id, product.id, line.quantity, product.price])?;
+    shop.write(async |tx: &mut Transaction| {
+        customers::check_exists(tx, new.customer_id).await?;
+        let mut lines = Vec::with_capacity(new.lines.len());
+        for line in new.lines {
+            let product = products::find(tx, line.product_id).await?;
+            lines.push(Line {
+                product_id: product.id,
+                quantity: line.quantity,
+                price: product.price,
+            });
         }
-        Ok((StatusCode::CREATED, Json(find(tx, id)?)))
+        let row = tx
+            .query_one(
+                "INSERT INTO carts (customer_id) VALUES (?1) RETURNING id",
+                &[new.customer_id.into()],
+            )
+            .await?;
+        let id: i64 = row.get(0)?;
+        for line in &lines {
+            tx.execute(
+                "INSERT INTO cart_lines (cart_id, product_id, quantity, price) VALUES (?1, ?2, ?3, ?4)",
+                &[id, line.product_id, line.quantity, line.price].map(Value::from),
+            )
+            .await?;
+        }
+        Ok((StatusCode::CREATED, Json(find(tx, id).await?)))
     })
+    .await
 }
 
 async fn show(State(shop): State<Arc<Shop>>, Id(id): Id) -> Result<Json<Cart>, Refusal> {
-    shop.read(|tx| Ok(Json(find(tx, id)?)))
+    shop.read(async |tx: &mut Transaction| Ok(Json(find(tx, id).await?)))
+        .await
 }
 
 async fn apply_coupon(
@@ -97,19 +112,24 @@ async fn apply_coupon(
     Id(id): Id,
     Body(wanted): Body<ApplyCoupon>,
 ) -> Result<Json<Cart>, Refusal> {
-    shop.write(|tx| {
-        let cart = find_open(tx, id)?;
+    check_text("code", &wanted.code)?;
+    shop.write(async |tx: &mut Transaction| {
+        let cart = find_open(tx, id).await?;
         if let Some(coupon) = cart.coupon {
             return Err(Refusal::conflict(
                 "coupon_applied",
                 format!("cart {id} has the coupon `{coupon}` already"),
             ));
         }
-        let coupon = coupons::find_usable(tx, &wanted.code)?;
-        tx.prepare_cached("UPDATE carts SET coupon = ?2 WHERE id = ?1")?
-            .execute((id, &coupon.code))?;
-        Ok(Json(find(tx, id)?))
+        let coupon = coupons::find_usable(tx, &wanted.code).await?;
+        tx.execute(
+            "UPDATE carts SET coupon = ?2 WHERE id = ?1",
+            &[id.into(), (&coupon.code).into()],
+        )
+        .await?;
+        Ok(Json(find(tx, id).await?))
     })
+    .await
 }
 
 /// Charges the card, takes the stock, and makes the order.
@@ -120,27 +140,28 @@ async fn checkout(
 ) -> Result<(StatusCode, Json<CheckedOut>), Refusal> {
     let count_coupon_first = shop.bugs.has(Bug::CouponCountedTwice);
     if count_coupon_first {
-        shop.write(|tx| match find_open(tx, id)?.coupon {
-            Some(code) => Ok(coupons::count_use(
-                tx,
-                &coupons::find_usable(tx, &code)?.code,
-            )?),
-            None => Ok(()),
-        })?;
+        shop.write(async |tx: &mut Transaction| {
+            if let Some(code) = find_open(tx, id).await?.coupon {
+                let coupon = coupons::find_usable(tx, &code).await?;
+                coupons::count_use(tx, &coupon.code).await?;
+            }
+            Ok(())
+        })
+        .await?;
     }
 
-    shop.write(|tx| {
-        let cart = find_open(tx, id)?;
+    shop.write(async |tx: &mut Transaction| {
+        let cart = find_open(tx, id).await?;
         let mut total: i64 = cart
             .lines
             .iter()
             .map(|line| line.quantity * line.price)
             .sum();
         if let Some(code) = &cart.coupon {
-            total -= total * discount(tx, code, count_coupon_first)? / 100;
+            total -= total * discount(tx, code, count_coupon_first).await? / 100;
         }
         for line in &cart.lines {
-            match products::look_up(tx, line.product_id)? {
+            match products::look_up(tx, line.product_id).await? {
                 Some(product) => products::check_stock(&product, line.quantity)?,
                 None if shop.bugs.has(Bug::DeletedProductOrdered) => {}
                 None => {
@@ -154,50 +175,51 @@ async fn checkout(
         if card == Card::Declined {
             return Err(Refusal::declined());
         }
-        let order = orders::place(tx, cart.customer_id, Status::Paid, total, cart.lines)?;
-        let payment = payments::record(tx, &order)?;
-        tx.prepare_cached("UPDATE carts SET ordered = 1 WHERE id = ?1")?
-            .execute([id])?;
+        let order = orders::place(tx, cart.customer_id, Status::Paid, total, cart.lines).await?;
+        let payment = payments::record(tx, &order).await?;
+        tx.execute("UPDATE carts SET ordered = 1 WHERE id = ?1", &[id.into()])
+            .await?;
         Ok((StatusCode::CREATED, Json(CheckedOut { order, payment })))
     })
+    .await
 }
 
 /// The percentage that a coupon takes off. Counts its use, unless that has been done.
-fn discount(connection: &Connection, code: &str, counted: bool) -> Result<i64, Refusal> {
+async fn discount(tx: &mut Transaction, code: &str, counted: bool) -> Result<i64, Refusal> {
     if counted {
-        return coupons::percent(connection, code);
+        return coupons::percent(tx, code).await;
     }
-    let coupon = coupons::find_usable(connection, code)?;
-    coupons::count_use(connection, &coupon.code)?;
+    let coupon = coupons::find_usable(tx, code).await?;
+    coupons::count_use(tx, &coupon.code).await?;
     Ok(coupon.percent)
 }
 
-fn find(connection: &Connection, id: i64) -> Result<Cart, Refusal> {
-    let mut cart = connection
-        .prepare_cached("SELECT id, customer_id, coupon, ordered FROM carts WHERE id = ?1")?
-        .query_row([id], |row| {
-            Ok(Cart {
-                id: row.get(0)?,
-                customer_id: row.get(1)?,
-                coupon: row.get(2)?,
-                ordered: row.get(3)?,
-                lines: Vec::new(),
-            })
-        })
-        .optional()?
+async fn find(tx: &mut Transaction, id: i64) -> Result<Cart, Refusal> {
+    let cart = tx
+        .query_opt(
+            "SELECT id, customer_id, coupon, ordered FROM carts WHERE id = ?1",
+            &[id.into()],
+        )
+        .await?
         .ok_or_else(|| Refusal::not_found("no_such_cart", format!("there is no cart {id}")))?;
-    cart.lines = connection
-        .prepare_cached(
+    let lines = tx
+        .query_all(
             "SELECT product_id, quantity, price FROM cart_lines WHERE cart_id = ?1 ORDER BY product_id",
-        )?
-        .query_map([id], Line::from_row)?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(cart)
+            &[id.into()],
+        )
+        .await?;
+    Ok(Cart {
+        id: cart.get(0)?,
+        customer_id: cart.get(1)?,
+        coupon: cart.get(2)?,
+        ordered: cart.get(3)?,
+        lines: lines.iter().map(Line::from_row).collect::<Result<_, _>>()?,
+    })
 }
 
 /// The cart; refuses one that has become an order.
-fn find_open(connection: &Connection, id: i64) -> Result<Cart, Refusal> {
-    let cart = find(connection, id)?;
+async fn find_open(tx: &mut Transaction, id: i64) -> Result<Cart, Refusal> {
+    let cart = find(tx, id).await?;
     if cart.ordered {
         return Err(Refusal::conflict(
             "cart_ordered",

@@ -6,12 +6,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
-use rusqlite::{Connection, OptionalExtension as _};
 use serde::{Deserialize, Serialize};
 
 use super::errors::Refusal;
 use super::input::{Body, check_not_empty, check_within};
 use super::shop::Shop;
+use super::store::{Failure, Transaction};
 
 #[derive(Serialize)]
 pub(super) struct Coupon {
@@ -40,15 +40,18 @@ async fn create(
     check_not_empty("code", &new.code)?;
     check_within("percent", new.percent, 1..=100)?;
     check_within("max_uses", new.max_uses, 1..=1_000_000)?;
-    shop.write(|tx| {
-        if look_up(tx, &new.code)?.is_some() {
+    shop.write(async |tx: &mut Transaction| {
+        if look_up(tx, &new.code).await?.is_some() {
             return Err(Refusal::conflict(
                 "coupon_exists",
                 format!("there is a coupon `{}` already", new.code),
             ));
         }
-        tx.prepare_cached("INSERT INTO coupons (code, percent, max_uses) VALUES (?1, ?2, ?3)")?
-            .execute((&new.code, new.percent, new.max_uses))?;
+        tx.execute(
+            "INSERT INTO coupons (code, percent, max_uses) VALUES (?1, ?2, ?3)",
+            &[(&new.code).into(), new.percent.into(), new.max_uses.into()],
+        )
+        .await?;
         let coupon = Coupon {
             code: new.code,
             percent: new.percent,
@@ -57,25 +60,30 @@ async fn create(
         };
         Ok((StatusCode::CREATED, Json(coupon)))
     })
+    .await
 }
 
-fn look_up(connection: &Connection, code: &str) -> rusqlite::Result<Option<Coupon>> {
-    connection
-        .prepare_cached("SELECT code, percent, max_uses, used FROM coupons WHERE code = ?1")?
-        .query_row([code], |row| {
-            Ok(Coupon {
-                code: row.get(0)?,
-                percent: row.get(1)?,
-                max_uses: row.get(2)?,
-                used: row.get(3)?,
-            })
+async fn look_up(tx: &mut Transaction, code: &str) -> Result<Option<Coupon>, Failure> {
+    let row = tx
+        .query_opt(
+            "SELECT code, percent, max_uses, used FROM coupons WHERE code = ?1",
+            &[code.into()],
+        )
+        .await?;
+    row.map(|row| {
+        Ok(Coupon {
+            code: row.get(0)?,
+            percent: row.get(1)?,
+            max_uses: row.get(2)?,
+            used: row.get(3)?,
         })
-        .optional()
+    })
+    .transpose()
 }
 
 /// The coupon; refuses one that does not exist or has been used up.
-pub(super) fn find_usable(connection: &Connection, code: &str) -> Result<Coupon, Refusal> {
-    let coupon = look_up(connection, code)?.ok_or_else(|| {
+pub(super) async fn find_usable(tx: &mut Transaction, code: &str) -> Result<Coupon, Refusal> {
+    let coupon = look_up(tx, code).await?.ok_or_else(|| {
         Refusal::not_found("no_such_coupon", format!("there is no coupon `{code}`"))
     })?;
     if coupon.used >= coupon.max_uses {
@@ -88,16 +96,17 @@ pub(super) fn find_usable(connection: &Connection, code: &str) -> Result<Coupon,
 }
 
 /// Counts one use of a coupon.
-pub(super) fn count_use(connection: &Connection, code: &str) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("UPDATE coupons SET used = used + 1 WHERE code = ?1")?
-        .execute([code])?;
-    Ok(())
+pub(super) async fn count_use(tx: &mut Transaction, code: &str) -> Result<(), Failure> {
+    tx.execute(
+        "UPDATE coupons SET used = used + 1 WHERE code = ?1",
+        &[code.into()],
+    )
+    .await
 }
 
 /// The percentage that a coupon takes off, whether or not it has been used up.
-pub(super) fn percent(connection: &Connection, code: &str) -> Result<i64, Refusal> {
-    let coupon = look_up(connection, code)?;
+pub(super) async fn percent(tx: &mut Transaction, code: &str) -> Result<i64, Refusal> {
+    let coupon = look_up(tx, code).await?;
     coupon
         .map(|coupon| coupon.percent)
         .ok_or_else(|| Refusal::not_found("no_such_coupon", format!("there is no coupon `{code}`")))

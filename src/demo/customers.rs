@@ -6,12 +6,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use rusqlite::{Connection, OptionalExtension as _};
 use serde::{Deserialize, Serialize};
 
 use super::errors::Refusal;
 use super::input::{Body, Id, check_not_empty};
 use super::shop::Shop;
+use super::store::{Failure, Transaction};
 
 /// What a reward costs.
 const REWARD_POINTS: i64 = 5;
@@ -48,20 +48,26 @@ async fn create(
     Body(new): Body<NewCustomer>,
 ) -> Result<(StatusCode, Json<Customer>), Refusal> {
     check_not_empty("name", &new.name)?;
-    shop.write(|tx| {
-        tx.prepare_cached("INSERT INTO customers (name) VALUES (?1)")?
-            .execute([&new.name])?;
+    shop.write(async |tx: &mut Transaction| {
+        let row = tx
+            .query_one(
+                "INSERT INTO customers (name) VALUES (?1) RETURNING id",
+                &[(&new.name).into()],
+            )
+            .await?;
         let customer = Customer {
-            id: tx.last_insert_rowid(),
+            id: row.get(0)?,
             name: new.name,
             points: 0,
         };
         Ok((StatusCode::CREATED, Json(customer)))
     })
+    .await
 }
 
 async fn show(State(shop): State<Arc<Shop>>, Id(id): Id) -> Result<Json<Customer>, Refusal> {
-    shop.read(|tx| Ok(Json(find(tx, id)?)))
+    shop.read(async |tx: &mut Transaction| Ok(Json(find(tx, id).await?)))
+        .await
 }
 
 /// Spends points on a reward.
@@ -69,8 +75,8 @@ async fn redeem(
     State(shop): State<Arc<Shop>>,
     Id(id): Id,
 ) -> Result<(StatusCode, Json<Reward>), Refusal> {
-    shop.write(|tx| {
-        let customer = find(tx, id)?;
+    shop.write(async |tx: &mut Transaction| {
+        let customer = find(tx, id).await?;
         if customer.points < REWARD_POINTS {
             return Err(Refusal::conflict(
                 "too_few_points",
@@ -80,46 +86,55 @@ async fn redeem(
                 ),
             ));
         }
-        add_points(tx, id, -REWARD_POINTS)?;
-        tx.prepare_cached("INSERT INTO rewards (customer_id, points) VALUES (?1, ?2)")?
-            .execute([id, REWARD_POINTS])?;
+        add_points(tx, id, -REWARD_POINTS).await?;
+        let row = tx
+            .query_one(
+                "INSERT INTO rewards (customer_id, points) VALUES (?1, ?2) RETURNING id",
+                &[id.into(), REWARD_POINTS.into()],
+            )
+            .await?;
         let reward = Reward {
-            id: tx.last_insert_rowid(),
+            id: row.get(0)?,
             customer_id: id,
             points: REWARD_POINTS,
         };
         Ok((StatusCode::CREATED, Json(reward)))
     })
+    .await
 }
 
-fn find(connection: &Connection, id: i64) -> Result<Customer, Refusal> {
-    connection
-        .prepare_cached("SELECT id, name, points FROM customers WHERE id = ?1")?
-        .query_row([id], |row| {
-            Ok(Customer {
-                id: row.get(0)?,
-                name: row.get(1)?,
-                points: row.get(2)?,
-            })
-        })
-        .optional()?
-        .ok_or_else(|| Refusal::not_found("no_such_customer", format!("there is no customer {id}")))
+async fn find(tx: &mut Transaction, id: i64) -> Result<Customer, Refusal> {
+    let row = tx
+        .query_opt(
+            "SELECT id, name, points FROM customers WHERE id = ?1",
+            &[id.into()],
+        )
+        .await?
+        .ok_or_else(|| {
+            Refusal::not_found("no_such_customer", format!("there is no customer {id}"))
+        })?;
+    Ok(Customer {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        points: row.get(2)?,
+    })
 }
 
 /// Refuses a customer that does not exist.
-pub(super) fn check_exists(connection: &Connection, id: i64) -> Result<(), Refusal> {
-    find(connection, id).map(drop)
+pub(super) async fn check_exists(tx: &mut Transaction, id: i64) -> Result<(), Refusal> {
+    find(tx, id).await.map(drop)
 }
 
 /// The customer's points.
-pub(super) fn points(connection: &Connection, id: i64) -> Result<i64, Refusal> {
-    Ok(find(connection, id)?.points)
+pub(super) async fn points(tx: &mut Transaction, id: i64) -> Result<i64, Refusal> {
+    Ok(find(tx, id).await?.points)
 }
 
 /// Adds to, or with a negative number takes from, the customer's points.
-pub(super) fn add_points(connection: &Connection, id: i64, points: i64) -> Result<(), Refusal> {
-    connection
-        .prepare_cached("UPDATE customers SET points = points + ?2 WHERE id = ?1")?
-        .execute([id, points])?;
-    Ok(())
+pub(super) async fn add_points(tx: &mut Transaction, id: i64, points: i64) -> Result<(), Failure> {
+    tx.execute(
+        "UPDATE customers SET points = points + ?2 WHERE id = ?1",
+        &[id.into(), points.into()],
+    )
+    .await
 }

@@ -5,6 +5,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::store::Failure;
+
 /// An answer that is not a success.
 #[derive(Debug)]
 pub(super) struct Refusal {
@@ -64,8 +66,8 @@ impl Refusal {
     }
 }
 
-impl From<rusqlite::Error> for Refusal {
-    fn from(error: rusqlite::Error) -> Self {
+impl From<Failure> for Refusal {
+    fn from(error: Failure) -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "database",

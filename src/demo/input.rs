@@ -86,5 +86,15 @@ pub(super) fn check_not_empty(name: &str, value: &str) -> Result<(), Refusal> {
     if value.trim().is_empty() {
         return Err(Refusal::invalid(format!("`{name}` must not be empty")));
     }
+    check_text(name, value)
+}
+
+/// Refuses a text that not every database can keep.
+pub(super) fn check_text(name: &str, value: &str) -> Result<(), Refusal> {
+    if value.contains('\0') {
+        return Err(Refusal::invalid(format!(
+            "`{name}` must not contain the character U+0000"
+        )));
+    }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The built-in shop: a small, ordinary HTTP service over a SQLite file, for trying venomqa out and for testing it.
+//! The built-in shop: a small, ordinary HTTP service over a SQLite file or a PostgreSQL database, for trying venomqa out and for
+//! testing it.
 //!
 //! It sells products to customers: directly or through a cart with a coupon, then payment, shipment, delivery, loyalty
 //! points, returns and refunds. It runs in its own process (`venomqa demo serve`) and knows nothing of the rest of this
@@ -7,7 +8,7 @@
 //! - Everything it knows is in the database. Each request is one transaction; a refused request leaves nothing behind.
 //! - What is wrong with it is wrong on purpose: every defect is listed in [`Bug`] and can be switched off.
 //!
-//! Code map: `schema` (tables), `shop` (the connection and its transactions), `errors` and `input` (refusals, bodies and
+//! Code map: `store` (the two databases and the tables), `shop` (the transactions of requests), `errors` and `input` (refusals, bodies and
 //! ids), then one file for each resource with its routes.
 
 mod bugs;
@@ -20,15 +21,14 @@ mod orders;
 mod payments;
 mod products;
 mod returns;
-mod schema;
 mod shipments;
 mod shop;
+mod store;
 #[cfg(test)]
 mod tests;
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -40,25 +40,27 @@ use tokio::net::TcpListener;
 pub use bugs::{Bug, Bugs};
 use errors::Refusal;
 use shop::Shop;
+pub use store::Database;
 
 /// How the shop is run.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Port on 127.0.0.1; 0 takes a free one, which is then printed.
     pub port: u16,
-    /// The SQLite file; created, with its tables, where it does not exist.
-    pub db: PathBuf,
+    /// Where it keeps what it knows.
+    pub db: Database,
     /// Whether the planted bugs are in: all of them, or none.
     pub bugs: bool,
 }
 
 /// Serves the shop until SIGTERM or ctrl-c. Says `listening on http://127.0.0.1:PORT` on stderr once it is ready.
 ///
-/// Errors where the file cannot be opened as a database or the port cannot be had.
+/// Errors where the database cannot be opened or the port cannot be had.
 pub async fn serve(options: Options) -> anyhow::Result<()> {
     let bugs = if options.bugs { Bugs::ALL } else { Bugs::NONE };
     let shop = Shop::open(&options.db, bugs)
-        .with_context(|| format!("cannot open the database `{}`", options.db.display()))?;
+        .await
+        .with_context(|| format!("cannot open the database `{}`", options.db))?;
     let server = Server::bind(options.port, shop)
         .await
         .with_context(|| format!("cannot listen on port {} of 127.0.0.1", options.port))?;

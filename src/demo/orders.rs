@@ -6,14 +6,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::{Deserialize, Serialize};
 
 use super::bugs::Bug;
 use super::errors::Refusal;
 use super::input::{Body, Id, NewLine, check_lines};
 use super::shop::Shop;
+use super::store::{Failure, FromValue, Row, Transaction, Value};
 use super::{customers, products};
 
 #[derive(Serialize)]
@@ -62,14 +61,17 @@ pub(super) fn routes() -> Router<Arc<Shop>> {
 }
 
 async fn list(State(shop): State<Arc<Shop>>) -> Result<Json<Vec<Order>>, Refusal> {
-    shop.read(|tx| {
-        let ids: Vec<i64> = tx
-            .prepare_cached("SELECT id FROM orders ORDER BY id")?
-            .query_map([], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
-        let orders: Result<_, Refusal> = ids.into_iter().map(|id| find(tx, id)).collect();
-        Ok(Json(orders?))
+    shop.read(async |tx: &mut Transaction| {
+        let rows = tx
+            .query_all("SELECT id FROM orders ORDER BY id", &[])
+            .await?;
+        let mut orders = Vec::with_capacity(rows.len());
+        for row in rows {
+            orders.push(find(tx, row.get(0)?).await?);
+        }
+        Ok(Json(orders))
     })
+    .await
 }
 
 /// Orders on invoice, at today's price, to be paid later.
@@ -78,11 +80,11 @@ async fn create(
     Body(new): Body<NewOrder>,
 ) -> Result<(StatusCode, Json<Order>), Refusal> {
     check_lines(&new.lines)?;
-    shop.write(|tx| {
-        customers::check_exists(tx, new.customer_id)?;
+    shop.write(async |tx: &mut Transaction| {
+        customers::check_exists(tx, new.customer_id).await?;
         let mut lines = Vec::with_capacity(new.lines.len());
         for line in new.lines {
-            let product = products::find(tx, line.product_id)?;
+            let product = products::find(tx, line.product_id).await?;
             products::check_stock(&product, line.quantity)?;
             lines.push(Line {
                 product_id: product.id,
@@ -91,25 +93,28 @@ async fn create(
             });
         }
         let total = lines.iter().map(|line| line.quantity * line.price).sum();
-        let order = place(tx, new.customer_id, Status::Open, total, lines)?;
+        let order = place(tx, new.customer_id, Status::Open, total, lines).await?;
         Ok((StatusCode::CREATED, Json(order)))
     })
+    .await
 }
 
 async fn show(State(shop): State<Arc<Shop>>, Id(id): Id) -> Result<Json<Order>, Refusal> {
-    shop.read(|tx| Ok(Json(find(tx, id)?)))
+    shop.read(async |tx: &mut Transaction| Ok(Json(find(tx, id).await?)))
+        .await
 }
 
 /// Calls an order off and puts its goods back. Money that was paid for it is a matter of refunds.
 async fn cancel(State(shop): State<Arc<Shop>>, Id(id): Id) -> Result<Json<Order>, Refusal> {
-    shop.write(|tx| {
-        let order = find(tx, id)?;
+    shop.write(async |tx: &mut Transaction| {
+        let order = find(tx, id).await?;
         order.check_status(&[Status::Open, Status::Paid], "cancelled")?;
         for line in &order.lines {
-            products::put_back(tx, line.product_id, line.quantity)?;
+            products::put_back(tx, line.product_id, line.quantity).await?;
         }
-        Ok(Json(order.advance(tx, Status::Cancelled)?))
+        Ok(Json(order.advance(tx, Status::Cancelled).await?))
     })
+    .await
 }
 
 /// Orders the same again as in a cancelled order, at the price of then.
@@ -117,12 +122,12 @@ async fn reorder(
     State(shop): State<Arc<Shop>>,
     Id(id): Id,
 ) -> Result<(StatusCode, Json<Order>), Refusal> {
-    shop.write(|tx| {
-        let cancelled = find(tx, id)?;
+    shop.write(async |tx: &mut Transaction| {
+        let cancelled = find(tx, id).await?;
         cancelled.check_status(&[Status::Cancelled], "ordered again")?;
         if !shop.bugs.has(Bug::NegativeStock) {
             for line in &cancelled.lines {
-                products::check_stock(&products::find(tx, line.product_id)?, line.quantity)?;
+                products::check_stock(&products::find(tx, line.product_id).await?, line.quantity)?;
             }
         }
         let total = cancelled
@@ -136,30 +141,35 @@ async fn reorder(
             Status::Open,
             total,
             cancelled.lines,
-        )?;
+        )
+        .await?;
         Ok((StatusCode::CREATED, Json(order)))
     })
+    .await
 }
 
 /// Records an order and takes its goods from the stock, which the caller has looked at.
-pub(super) fn place(
-    connection: &Connection,
+pub(super) async fn place(
+    tx: &mut Transaction,
     customer_id: i64,
     status: Status,
     total: i64,
     lines: Vec<Line>,
 ) -> Result<Order, Refusal> {
-    connection
-        .prepare_cached("INSERT INTO orders (customer_id, status, total) VALUES (?1, ?2, ?3)")?
-        .execute((customer_id, status, total))?;
-    let id = connection.last_insert_rowid();
+    let row = tx
+        .query_one(
+            "INSERT INTO orders (customer_id, status, total) VALUES (?1, ?2, ?3) RETURNING id",
+            &[customer_id.into(), status.name().into(), total.into()],
+        )
+        .await?;
+    let id: i64 = row.get(0)?;
     for line in &lines {
-        products::take(connection, line.product_id, line.quantity)?;
-        connection
-            .prepare_cached(
-                "INSERT INTO order_lines (order_id, product_id, quantity, price) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute([id, line.product_id, line.quantity, line.price])?;
+        products::take(tx, line.product_id, line.quantity).await?;
+        tx.execute(
+            "INSERT INTO order_lines (order_id, product_id, quantity, price) VALUES (?1, ?2, ?3, ?4)",
+            &[id, line.product_id, line.quantity, line.price].map(Value::from),
+        )
+        .await?;
     }
     Ok(Order {
         id,
@@ -171,27 +181,27 @@ pub(super) fn place(
 }
 
 /// The order; refuses where there is none.
-pub(super) fn find(connection: &Connection, id: i64) -> Result<Order, Refusal> {
-    let mut order = connection
-        .prepare_cached("SELECT id, customer_id, status, total FROM orders WHERE id = ?1")?
-        .query_row([id], |row| {
-            Ok(Order {
-                id: row.get(0)?,
-                customer_id: row.get(1)?,
-                status: row.get(2)?,
-                total: row.get(3)?,
-                lines: Vec::new(),
-            })
-        })
-        .optional()?
+pub(super) async fn find(tx: &mut Transaction, id: i64) -> Result<Order, Refusal> {
+    let order = tx
+        .query_opt(
+            "SELECT id, customer_id, status, total FROM orders WHERE id = ?1",
+            &[id.into()],
+        )
+        .await?
         .ok_or_else(|| Refusal::not_found("no_such_order", format!("there is no order {id}")))?;
-    order.lines = connection
-        .prepare_cached(
+    let lines = tx
+        .query_all(
             "SELECT product_id, quantity, price FROM order_lines WHERE order_id = ?1 ORDER BY product_id",
-        )?
-        .query_map([id], Line::from_row)?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(order)
+            &[id.into()],
+        )
+        .await?;
+    Ok(Order {
+        id: order.get(0)?,
+        customer_id: order.get(1)?,
+        status: order.get(2)?,
+        total: order.get(3)?,
+        lines: lines.iter().map(Line::from_row).collect::<Result<_, _>>()?,
+    })
 }
 
 impl Order {
@@ -211,14 +221,16 @@ impl Order {
     }
 
     /// The order, one status further.
-    pub(super) fn advance(
+    pub(super) async fn advance(
         mut self,
-        connection: &Connection,
+        tx: &mut Transaction,
         status: Status,
     ) -> Result<Self, Refusal> {
-        connection
-            .prepare_cached("UPDATE orders SET status = ?2 WHERE id = ?1")?
-            .execute((self.id, status))?;
+        tx.execute(
+            "UPDATE orders SET status = ?2 WHERE id = ?1",
+            &[self.id.into(), status.name().into()],
+        )
+        .await?;
         self.status = status;
         Ok(self)
     }
@@ -231,7 +243,7 @@ impl Order {
 
 impl Line {
     /// From `product_id, quantity, price`.
-    pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(super) fn from_row(row: &Row) -> Result<Self, Failure> {
         Ok(Self {
             product_id: row.get(0)?,
             quantity: row.get(1)?,
@@ -265,18 +277,11 @@ impl Status {
     }
 }
 
-impl ToSql for Status {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(self.name().into())
-    }
-}
-
-impl FromSql for Status {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let name = value.as_str()?;
-        Self::ALL
-            .into_iter()
-            .find(|status| status.name() == name)
-            .ok_or(FromSqlError::InvalidType)
+impl FromValue for Status {
+    fn from_value(value: &Value<'_>) -> Option<Self> {
+        let Value::Text(name) = value else {
+            return None;
+        };
+        Self::ALL.into_iter().find(|status| status.name() == name)
     }
 }

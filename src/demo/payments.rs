@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
-use rusqlite::{Connection, OptionalExtension as _};
 use serde::{Deserialize, Serialize};
 
 use super::bugs::Bug;
@@ -14,6 +13,7 @@ use super::errors::Refusal;
 use super::input::{Body, Id, check_within};
 use super::orders::{self, Order, Status};
 use super::shop::Shop;
+use super::store::{Failure, Transaction};
 
 #[derive(Serialize)]
 pub(super) struct Payment {
@@ -46,12 +46,13 @@ async fn pay(
     State(shop): State<Arc<Shop>>,
     Id(order_id): Id,
 ) -> Result<(StatusCode, Json<Payment>), Refusal> {
-    shop.write(|tx| {
-        let order = orders::find(tx, order_id)?;
+    shop.write(async |tx: &mut Transaction| {
+        let order = orders::find(tx, order_id).await?;
         order.check_status(&[Status::Open], "paid")?;
-        let order = order.advance(tx, Status::Paid)?;
-        Ok((StatusCode::CREATED, Json(record(tx, &order)?)))
+        let order = order.advance(tx, Status::Paid).await?;
+        Ok((StatusCode::CREATED, Json(record(tx, &order).await?)))
     })
+    .await
 }
 
 /// Pays back a part of a payment.
@@ -61,12 +62,12 @@ async fn refund(
     Body(NewRefund { amount }): Body<NewRefund>,
 ) -> Result<(StatusCode, Json<Refund>), Refusal> {
     check_within("amount", amount, 1..=1_000_000_000)?;
-    shop.write(|tx| {
-        let paid = amount_of(tx, payment_id)?;
+    shop.write(async |tx: &mut Transaction| {
+        let paid = amount_of(tx, payment_id).await?;
         let refunded = if shop.bugs.has(Bug::RefundBeyondPayment) {
             0
         } else {
-            refunded(tx, payment_id)?
+            refunded(tx, payment_id).await?
         };
         if refunded + amount > paid {
             return Err(Refusal::conflict(
@@ -74,44 +75,60 @@ async fn refund(
                 format!("{paid} was paid and {refunded} refunded, {amount} more is too much"),
             ));
         }
-        tx.prepare_cached("INSERT INTO refunds (payment_id, amount) VALUES (?1, ?2)")?
-            .execute([payment_id, amount])?;
+        let row = tx
+            .query_one(
+                "INSERT INTO refunds (payment_id, amount) VALUES (?1, ?2) RETURNING id",
+                &[payment_id.into(), amount.into()],
+            )
+            .await?;
         let refund = Refund {
-            id: tx.last_insert_rowid(),
+            id: row.get(0)?,
             payment_id,
             amount,
         };
         Ok((StatusCode::CREATED, Json(refund)))
     })
+    .await
 }
 
 /// Records that an order was paid in full.
-pub(super) fn record(connection: &Connection, order: &Order) -> Result<Payment, Refusal> {
-    connection
-        .prepare_cached("INSERT INTO payments (order_id, amount) VALUES (?1, ?2)")?
-        .execute([order.id, order.total])?;
+pub(super) async fn record(tx: &mut Transaction, order: &Order) -> Result<Payment, Refusal> {
+    let row = tx
+        .query_one(
+            "INSERT INTO payments (order_id, amount) VALUES (?1, ?2) RETURNING id",
+            &[order.id.into(), order.total.into()],
+        )
+        .await?;
     Ok(Payment {
-        id: connection.last_insert_rowid(),
+        id: row.get(0)?,
         order_id: order.id,
         amount: order.total,
     })
 }
 
-fn amount_of(connection: &Connection, payment_id: i64) -> Result<i64, Refusal> {
-    connection
-        .prepare_cached("SELECT amount FROM payments WHERE id = ?1")?
-        .query_row([payment_id], |row| row.get(0))
-        .optional()?
+async fn amount_of(tx: &mut Transaction, payment_id: i64) -> Result<i64, Refusal> {
+    let row = tx
+        .query_opt(
+            "SELECT amount FROM payments WHERE id = ?1",
+            &[payment_id.into()],
+        )
+        .await?
         .ok_or_else(|| {
             Refusal::not_found(
                 "no_such_payment",
                 format!("there is no payment {payment_id}"),
             )
-        })
+        })?;
+    Ok(row.get(0)?)
 }
 
-fn refunded(connection: &Connection, payment_id: i64) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached("SELECT coalesce(sum(amount), 0) FROM refunds WHERE payment_id = ?1")?
-        .query_row([payment_id], |row| row.get(0))
+async fn refunded(tx: &mut Transaction, payment_id: i64) -> Result<i64, Failure> {
+    // PostgreSQL's sums of whole numbers have a wider type.
+    let row = tx
+        .query_one(
+            "SELECT CAST(coalesce(sum(amount), 0) AS BIGINT) FROM refunds WHERE payment_id = ?1",
+            &[payment_id.into()],
+        )
+        .await?;
+    row.get(0)
 }

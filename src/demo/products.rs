@@ -6,12 +6,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::{Deserialize, Serialize};
 
 use super::errors::Refusal;
 use super::input::{Body, Id, check_not_empty, check_within};
 use super::shop::Shop;
+use super::store::{Failure, Row, Transaction};
 
 #[derive(Serialize)]
 pub(super) struct Product {
@@ -43,13 +43,17 @@ pub(super) fn routes() -> Router<Arc<Shop>> {
 }
 
 async fn list(State(shop): State<Arc<Shop>>) -> Result<Json<Vec<Product>>, Refusal> {
-    shop.read(|tx| {
-        let products = tx
-            .prepare_cached("SELECT id, name, price, stock FROM products ORDER BY id")?
-            .query_map([], from_row)?
-            .collect::<rusqlite::Result<_>>()?;
-        Ok(Json(products))
+    shop.read(async |tx: &mut Transaction| {
+        let rows = tx
+            .query_all(
+                "SELECT id, name, price, stock FROM products ORDER BY id",
+                &[],
+            )
+            .await?;
+        let products: Result<_, Failure> = rows.iter().map(Product::from_row).collect();
+        Ok(Json(products?))
     })
+    .await
 }
 
 async fn create(
@@ -59,40 +63,50 @@ async fn create(
     check_not_empty("name", &new.name)?;
     check_within("price", new.price, 1..=1_000_000)?;
     check_within("stock", new.stock, 0..=1_000_000)?;
-    shop.write(|tx| {
-        tx.prepare_cached("INSERT INTO products (name, price, stock) VALUES (?1, ?2, ?3)")?
-            .execute((&new.name, new.price, new.stock))?;
+    shop.write(async |tx: &mut Transaction| {
+        let row = tx
+            .query_one(
+                "INSERT INTO products (name, price, stock) VALUES (?1, ?2, ?3) RETURNING id",
+                &[(&new.name).into(), new.price.into(), new.stock.into()],
+            )
+            .await?;
         let product = Product {
-            id: tx.last_insert_rowid(),
+            id: row.get(0)?,
             name: new.name,
             price: new.price,
             stock: new.stock,
         };
         Ok((StatusCode::CREATED, Json(product)))
     })
+    .await
 }
 
 async fn show(State(shop): State<Arc<Shop>>, Id(id): Id) -> Result<Json<Product>, Refusal> {
-    shop.read(|tx| Ok(Json(find(tx, id)?)))
+    shop.read(async |tx: &mut Transaction| Ok(Json(find(tx, id).await?)))
+        .await
 }
 
 /// Takes a product off the shelves. One that was ever ordered stays: its orders need it.
 async fn remove(State(shop): State<Arc<Shop>>, Id(id): Id) -> Result<StatusCode, Refusal> {
-    shop.write(|tx| {
-        find(tx, id)?;
-        if tx
-            .prepare_cached("SELECT 1 FROM order_lines WHERE product_id = ?1 LIMIT 1")?
-            .exists([id])?
-        {
+    shop.write(async |tx: &mut Transaction| {
+        find(tx, id).await?;
+        let ordered = tx
+            .query_opt(
+                "SELECT order_id FROM order_lines WHERE product_id = ?1 LIMIT 1",
+                &[id.into()],
+            )
+            .await?;
+        if ordered.is_some() {
             return Err(Refusal::conflict(
                 "product_ordered",
                 format!("product {id} was ordered and cannot be deleted"),
             ));
         }
-        tx.prepare_cached("DELETE FROM products WHERE id = ?1")?
-            .execute([id])?;
+        tx.execute("DELETE FROM products WHERE id = ?1", &[id.into()])
+            .await?;
         Ok(StatusCode::NO_CONTENT)
     })
+    .await
 }
 
 async fn restock(
@@ -101,33 +115,41 @@ async fn restock(
     Body(delivery): Body<Delivery>,
 ) -> Result<Json<Product>, Refusal> {
     check_within("quantity", delivery.quantity, 1..=1_000_000)?;
-    shop.write(|tx| {
-        find(tx, id)?;
-        put_back(tx, id, delivery.quantity)?;
-        Ok(Json(find(tx, id)?))
+    shop.write(async |tx: &mut Transaction| {
+        find(tx, id).await?;
+        put_back(tx, id, delivery.quantity).await?;
+        Ok(Json(find(tx, id).await?))
     })
+    .await
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Product> {
-    Ok(Product {
-        id: row.get(0)?,
-        name: row.get(1)?,
-        price: row.get(2)?,
-        stock: row.get(3)?,
-    })
+impl Product {
+    /// From `id, name, price, stock`.
+    fn from_row(row: &Row) -> Result<Self, Failure> {
+        Ok(Self {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            price: row.get(2)?,
+            stock: row.get(3)?,
+        })
+    }
 }
 
 /// The product, if it has not been deleted.
-pub(super) fn look_up(connection: &Connection, id: i64) -> rusqlite::Result<Option<Product>> {
-    connection
-        .prepare_cached("SELECT id, name, price, stock FROM products WHERE id = ?1")?
-        .query_row([id], from_row)
-        .optional()
+pub(super) async fn look_up(tx: &mut Transaction, id: i64) -> Result<Option<Product>, Failure> {
+    let row = tx
+        .query_opt(
+            "SELECT id, name, price, stock FROM products WHERE id = ?1",
+            &[id.into()],
+        )
+        .await?;
+    row.as_ref().map(Product::from_row).transpose()
 }
 
 /// The product; refuses where there is none.
-pub(super) fn find(connection: &Connection, id: i64) -> Result<Product, Refusal> {
-    look_up(connection, id)?
+pub(super) async fn find(tx: &mut Transaction, id: i64) -> Result<Product, Refusal> {
+    look_up(tx, id)
+        .await?
         .ok_or_else(|| Refusal::not_found("no_such_product", format!("there is no product {id}")))
 }
 
@@ -146,14 +168,15 @@ pub(super) fn check_stock(product: &Product, quantity: i64) -> Result<(), Refusa
 }
 
 /// Takes from the stock, without looking how much there is.
-pub(super) fn take(connection: &Connection, id: i64, quantity: i64) -> rusqlite::Result<()> {
-    put_back(connection, id, -quantity)
+pub(super) async fn take(tx: &mut Transaction, id: i64, quantity: i64) -> Result<(), Failure> {
+    put_back(tx, id, -quantity).await
 }
 
 /// Adds to the stock. Nothing happens where the product is gone.
-pub(super) fn put_back(connection: &Connection, id: i64, quantity: i64) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("UPDATE products SET stock = stock + ?2 WHERE id = ?1")?
-        .execute([id, quantity])?;
-    Ok(())
+pub(super) async fn put_back(tx: &mut Transaction, id: i64, quantity: i64) -> Result<(), Failure> {
+    tx.execute(
+        "UPDATE products SET stock = stock + ?2 WHERE id = ?1",
+        &[id.into(), quantity.into()],
+    )
+    .await
 }

@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
-use rusqlite::{Connection, OptionalExtension as _};
 use serde::Serialize;
 
 use super::bugs::Bug;
@@ -14,6 +13,7 @@ use super::errors::Refusal;
 use super::input::Id;
 use super::orders::{self, Status};
 use super::shop::Shop;
+use super::store::Transaction;
 use super::{customers, products};
 
 #[derive(Serialize)]
@@ -34,62 +34,75 @@ async fn request(
     State(shop): State<Arc<Shop>>,
     Id(order_id): Id,
 ) -> Result<(StatusCode, Json<Return>), Refusal> {
-    shop.write(|tx| {
-        let order = orders::find(tx, order_id)?;
+    shop.write(async |tx: &mut Transaction| {
+        let order = orders::find(tx, order_id).await?;
         order.check_status(&[Status::Delivered], "returned")?;
-        order.advance(tx, Status::Returning)?;
-        tx.prepare_cached("INSERT INTO returns (order_id) VALUES (?1)")?
-            .execute([order_id])?;
+        order.advance(tx, Status::Returning).await?;
+        let row = tx
+            .query_one(
+                "INSERT INTO returns (order_id) VALUES (?1) RETURNING id",
+                &[order_id.into()],
+            )
+            .await?;
         let announced = Return {
-            id: tx.last_insert_rowid(),
+            id: row.get(0)?,
             order_id,
             received: false,
         };
         Ok((StatusCode::CREATED, Json(announced)))
     })
+    .await
 }
 
 /// Takes the goods back in, and the points that they earned: as many of them as the customer still has.
 async fn receive(State(shop): State<Arc<Shop>>, Id(id): Id) -> Result<Json<Return>, Refusal> {
-    shop.write(|tx| {
-        let announced = find(tx, id)?;
+    shop.write(async |tx: &mut Transaction| {
+        let announced = find(tx, id).await?;
         if announced.received {
             return Err(Refusal::conflict(
                 "return_received",
                 format!("return {id} has been received"),
             ));
         }
-        tx.prepare_cached("UPDATE returns SET received = 1 WHERE id = ?1")?
-            .execute([id])?;
-        let order = orders::find(tx, announced.order_id)?.advance(tx, Status::Returned)?;
+        tx.execute(
+            "UPDATE returns SET received = 1 WHERE id = ?1",
+            &[id.into()],
+        )
+        .await?;
+        let order = orders::find(tx, announced.order_id)
+            .await?
+            .advance(tx, Status::Returned)
+            .await?;
         for line in &order.lines {
-            products::put_back(tx, line.product_id, line.quantity)?;
+            products::put_back(tx, line.product_id, line.quantity).await?;
         }
         let taken_back = if shop.bugs.has(Bug::NegativePoints) {
             order.points()
         } else {
             order
                 .points()
-                .min(customers::points(tx, order.customer_id)?)
+                .min(customers::points(tx, order.customer_id).await?)
         };
-        customers::add_points(tx, order.customer_id, -taken_back)?;
+        customers::add_points(tx, order.customer_id, -taken_back).await?;
         Ok(Json(Return {
             received: true,
             ..announced
         }))
     })
+    .await
 }
 
-fn find(connection: &Connection, id: i64) -> Result<Return, Refusal> {
-    connection
-        .prepare_cached("SELECT id, order_id, received FROM returns WHERE id = ?1")?
-        .query_row([id], |row| {
-            Ok(Return {
-                id: row.get(0)?,
-                order_id: row.get(1)?,
-                received: row.get(2)?,
-            })
-        })
-        .optional()?
-        .ok_or_else(|| Refusal::not_found("no_such_return", format!("there is no return {id}")))
+async fn find(tx: &mut Transaction, id: i64) -> Result<Return, Refusal> {
+    let row = tx
+        .query_opt(
+            "SELECT id, order_id, received FROM returns WHERE id = ?1",
+            &[id.into()],
+        )
+        .await?
+        .ok_or_else(|| Refusal::not_found("no_such_return", format!("there is no return {id}")))?;
+    Ok(Return {
+        id: row.get(0)?,
+        order_id: row.get(1)?,
+        received: row.get(2)?,
+    })
 }

@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
-use rusqlite::{Connection, OptionalExtension as _};
 use serde::Serialize;
 
 use super::customers;
@@ -14,6 +13,7 @@ use super::errors::Refusal;
 use super::input::Id;
 use super::orders::{self, Status};
 use super::shop::Shop;
+use super::store::Transaction;
 
 #[derive(Serialize)]
 struct Shipment {
@@ -33,52 +33,67 @@ async fn ship(
     State(shop): State<Arc<Shop>>,
     Id(order_id): Id,
 ) -> Result<(StatusCode, Json<Shipment>), Refusal> {
-    shop.write(|tx| {
-        let order = orders::find(tx, order_id)?;
+    shop.write(async |tx: &mut Transaction| {
+        let order = orders::find(tx, order_id).await?;
         order.check_status(&[Status::Paid], "shipped")?;
-        order.advance(tx, Status::Shipped)?;
-        tx.prepare_cached("INSERT INTO shipments (order_id) VALUES (?1)")?
-            .execute([order_id])?;
+        order.advance(tx, Status::Shipped).await?;
+        let row = tx
+            .query_one(
+                "INSERT INTO shipments (order_id) VALUES (?1) RETURNING id",
+                &[order_id.into()],
+            )
+            .await?;
         let shipment = Shipment {
-            id: tx.last_insert_rowid(),
+            id: row.get(0)?,
             order_id,
             delivered: false,
         };
         Ok((StatusCode::CREATED, Json(shipment)))
     })
+    .await
 }
 
 /// Records that a shipment has arrived, and credits the points of its order.
 async fn deliver(State(shop): State<Arc<Shop>>, Id(id): Id) -> Result<Json<Shipment>, Refusal> {
-    shop.write(|tx| {
-        let shipment = find(tx, id)?;
+    shop.write(async |tx: &mut Transaction| {
+        let shipment = find(tx, id).await?;
         if shipment.delivered {
             return Err(Refusal::conflict(
                 "shipment_delivered",
                 format!("shipment {id} has been delivered"),
             ));
         }
-        tx.prepare_cached("UPDATE shipments SET delivered = 1 WHERE id = ?1")?
-            .execute([id])?;
-        let order = orders::find(tx, shipment.order_id)?.advance(tx, Status::Delivered)?;
-        customers::add_points(tx, order.customer_id, order.points())?;
+        tx.execute(
+            "UPDATE shipments SET delivered = 1 WHERE id = ?1",
+            &[id.into()],
+        )
+        .await?;
+        let order = orders::find(tx, shipment.order_id)
+            .await?
+            .advance(tx, Status::Delivered)
+            .await?;
+        customers::add_points(tx, order.customer_id, order.points()).await?;
         Ok(Json(Shipment {
             delivered: true,
             ..shipment
         }))
     })
+    .await
 }
 
-fn find(connection: &Connection, id: i64) -> Result<Shipment, Refusal> {
-    connection
-        .prepare_cached("SELECT id, order_id, delivered FROM shipments WHERE id = ?1")?
-        .query_row([id], |row| {
-            Ok(Shipment {
-                id: row.get(0)?,
-                order_id: row.get(1)?,
-                delivered: row.get(2)?,
-            })
-        })
-        .optional()?
-        .ok_or_else(|| Refusal::not_found("no_such_shipment", format!("there is no shipment {id}")))
+async fn find(tx: &mut Transaction, id: i64) -> Result<Shipment, Refusal> {
+    let row = tx
+        .query_opt(
+            "SELECT id, order_id, delivered FROM shipments WHERE id = ?1",
+            &[id.into()],
+        )
+        .await?
+        .ok_or_else(|| {
+            Refusal::not_found("no_such_shipment", format!("there is no shipment {id}"))
+        })?;
+    Ok(Shipment {
+        id: row.get(0)?,
+        order_id: row.get(1)?,
+        delivered: row.get(2)?,
+    })
 }

@@ -1,5 +1,7 @@
-//! The shop over real HTTP on a real file: its bugs, and its clean twin.
+//! The shop over real HTTP on real databases: its bugs, and its clean twin.
 
+mod alike;
+mod engine;
 mod walker;
 
 use std::collections::BTreeMap;
@@ -9,8 +11,35 @@ use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
 use reqwest::Method;
 
+use self::engine::Engine;
 use self::walker::{Walker, spec};
-use super::{Bug, Bugs, Options, serve};
+use super::{Bug, Bugs, Database, Options, serve};
+
+/// Makes tests of functions that take the database.
+macro_rules! on_both_databases {
+    ($($name:ident)*) => {
+        mod on_sqlite {
+            $(#[tokio::test] async fn $name() { super::$name(super::Engine::Sqlite).await; })*
+        }
+        mod on_postgres {
+            $(#[tokio::test] async fn $name() { super::$name(super::Engine::Postgres).await; })*
+        }
+    };
+}
+
+on_both_databases! {
+    each_bug_alone_breaks_its_own_invariant_at_the_end_of_its_path
+    all_bugs_together_do_not_hide_one_another
+    the_clean_twin_walks_the_same_paths_unharmed
+    the_clean_twin_keeps_every_invariant_on_random_walks
+    the_same_path_answers_the_same_on_every_shop
+    a_refusal_is_json_with_the_right_status_and_writes_nothing
+    the_last_one_is_sold_once_however_many_ask_at_the_same_time
+}
+
+fn json(body: &str) -> serde_json::Value {
+    serde_json::from_str(body).unwrap()
+}
 
 /// The path in the documentation of the bug.
 fn shortest_path(bug: Bug) -> &'static [&'static str] {
@@ -41,46 +70,42 @@ fn shortest_path(bug: Bug) -> &'static [&'static str] {
     }
 }
 
-#[tokio::test]
-async fn each_bug_alone_breaks_its_own_invariant_at_the_end_of_its_path() {
+async fn each_bug_alone_breaks_its_own_invariant_at_the_end_of_its_path(engine: Engine) {
     for bug in Bug::ALL {
-        let mut walker = Walker::start(Bugs::only(bug)).await;
+        let mut walker = Walker::start(engine, Bugs::only(bug)).await;
         for action in shortest_path(bug) {
-            assert_eq!(walker.broken(), [""; 0], "{bug:?} before {action}");
+            assert_eq!(walker.broken().await, [""; 0], "{bug:?} before {action}");
             walker.run(action).await;
         }
-        assert_eq!(walker.broken(), [bug.invariant()], "{bug:?}");
+        assert_eq!(walker.broken().await, [bug.invariant()], "{bug:?}");
     }
 }
 
-#[tokio::test]
-async fn all_bugs_together_do_not_hide_one_another() {
+async fn all_bugs_together_do_not_hide_one_another(engine: Engine) {
     for bug in Bug::ALL {
-        let mut walker = Walker::start(Bugs::ALL).await;
+        let mut walker = Walker::start(engine, Bugs::ALL).await;
         for action in shortest_path(bug) {
             walker.run(action).await;
         }
-        assert_eq!(walker.broken(), [bug.invariant()], "{bug:?}");
+        assert_eq!(walker.broken().await, [bug.invariant()], "{bug:?}");
     }
 }
 
-#[tokio::test]
-async fn the_clean_twin_walks_the_same_paths_unharmed() {
+async fn the_clean_twin_walks_the_same_paths_unharmed(engine: Engine) {
     for bug in Bug::ALL {
-        let mut walker = Walker::start(Bugs::NONE).await;
+        let mut walker = Walker::start(engine, Bugs::NONE).await;
         for action in shortest_path(bug) {
             walker.run(action).await;
-            assert_eq!(walker.broken(), [""; 0], "{bug:?} after {action}");
+            assert_eq!(walker.broken().await, [""; 0], "{bug:?} after {action}");
         }
     }
 }
 
-#[tokio::test]
-async fn the_clean_twin_keeps_every_invariant_on_random_walks() {
+async fn the_clean_twin_keeps_every_invariant_on_random_walks(engine: Engine) {
     let mut generator = ChaCha8Rng::seed_from_u64(1);
     let mut succeeded: BTreeMap<String, usize> = BTreeMap::new();
     for _ in 0..20 {
-        let mut walker = Walker::start(Bugs::NONE).await;
+        let mut walker = Walker::start(engine, Bugs::NONE).await;
         let mut path = Vec::new();
         for _ in 0..25 {
             // Of two drawn, the one that has worked less often: a plain draw hardly ever gets as far as a return.
@@ -92,17 +117,18 @@ async fn the_clean_twin_keeps_every_invariant_on_random_walks() {
                 .unwrap();
             path.push(action.clone());
             let status = walker.run(action).await;
-            assert_eq!(walker.broken(), [""; 0], "after {path:?}");
+            assert_eq!(walker.broken().await, [""; 0], "after {path:?}");
             *succeeded.entry(action.clone()).or_default() += usize::from(status < 300);
 
             let (_, orders) = walker.send(Method::GET, "/orders", None).await;
-            let listed: Vec<i64> = orders
+            let listed: Vec<String> = json(&orders)
                 .as_array()
                 .unwrap()
                 .iter()
-                .map(|order| order["id"].as_i64().unwrap())
+                .map(|order| order["id"].to_string())
                 .collect();
-            assert_eq!(listed, walker.ids("SELECT id FROM orders ORDER BY id"));
+            let stored = walker.home.rows("SELECT id FROM orders ORDER BY id").await;
+            assert_eq!(listed, stored.concat());
         }
     }
     // A walk that never got anywhere would prove nothing: every action has worked, but for the one that never can.
@@ -115,28 +141,30 @@ async fn the_clean_twin_keeps_every_invariant_on_random_walks() {
     assert_eq!(succeeded.len(), 17);
 }
 
-#[tokio::test]
-async fn the_same_path_answers_the_same_on_every_shop() {
+async fn the_same_path_answers_the_same_on_every_shop(engine: Engine) {
     let mut generator = ChaCha8Rng::seed_from_u64(7);
-    let mut first = Walker::start(Bugs::ALL).await;
-    let mut second = Walker::start(Bugs::ALL).await;
+    let mut first = Walker::start(engine, Bugs::ALL).await;
+    let mut second = Walker::start(engine, Bugs::ALL).await;
     for _ in 0..60 {
         let enabled = first.enabled();
         assert_eq!(enabled, second.enabled());
         let action = enabled.choose(&mut generator).unwrap();
         assert_eq!(first.run(action).await, second.run(action).await);
         assert_eq!(first.context(), second.context(), "after {action}");
-        assert_eq!(first.broken(), second.broken(), "after {action}");
+        assert_eq!(
+            first.broken().await,
+            second.broken().await,
+            "after {action}"
+        );
     }
 }
 
-#[tokio::test]
-async fn a_refusal_is_json_with_the_right_status_and_writes_nothing() {
-    let mut walker = Walker::start(Bugs::NONE).await;
+async fn a_refusal_is_json_with_the_right_status_and_writes_nothing(engine: Engine) {
+    let mut walker = Walker::start(engine, Bugs::NONE).await;
     for action in ["create_order", "open_cart", "apply_coupon", "restock"] {
         assert!(walker.run(action).await < 300);
     }
-    let before = walker.data_version();
+    let before = walker.home.trace().await;
     let cases: [(Method, &str, Option<&str>, u16, &str); 14] = [
         (Method::GET, "/nowhere", None, 404, "no_such_route"),
         (Method::PUT, "/orders", None, 405, "method_not_allowed"),
@@ -204,14 +232,33 @@ async fn a_refusal_is_json_with_the_right_status_and_writes_nothing() {
     for (method, path, body, status, error) in cases {
         let case = format!("{method} {path} {body:?}");
         let (answered, answer) = walker.send(method, path, body).await;
+        let answer = json(&answer);
         assert_eq!(
             (answered, answer["error"].as_str()),
             (status, Some(error)),
             "{case}"
         );
         assert!(answer["message"].is_string(), "{case}");
-        assert_eq!(walker.data_version(), before, "{case} wrote");
+        assert_eq!(walker.home.trace().await, before, "{case} wrote");
     }
+}
+
+async fn the_last_one_is_sold_once_however_many_ask_at_the_same_time(engine: Engine) {
+    let walker = Walker::start(engine, Bugs::NONE).await;
+    let order = r#"{"customer_id": 1, "lines": [{"product_id": 1, "quantity": 1}]}"#;
+    let ask = || walker.send(Method::POST, "/orders", Some(order));
+    let answers = tokio::join!(ask(), ask(), ask(), ask(), ask());
+    let mut statuses = [
+        answers.0.0,
+        answers.1.0,
+        answers.2.0,
+        answers.3.0,
+        answers.4.0,
+    ];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 409, 409, 409, 409]);
+    let stock = walker.home.rows("SELECT stock FROM products").await;
+    assert_eq!(stock.concat(), ["0"]);
 }
 
 #[test]
@@ -231,7 +278,7 @@ async fn a_database_that_cannot_be_opened_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
         port: 0,
-        db: folder.path().to_owned(),
+        db: Database::Sqlite(folder.path().to_owned()),
         bugs: false,
     };
     let error = serve(options).await.unwrap_err().to_string();
@@ -248,9 +295,26 @@ async fn a_port_that_is_taken_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
         port,
-        db: folder.path().join("shop.db"),
+        db: Database::Sqlite(folder.path().join("shop.db")),
         bugs: true,
     };
     let error = serve(options).await.unwrap_err().to_string();
     assert_eq!(error, format!("cannot listen on port {port} of 127.0.0.1"));
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_is_named_without_the_password() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let url = format!("postgres://qa:s3cret@127.0.0.1:{port}/shop");
+    let options = Options {
+        port: 0,
+        db: Database::parse(url.as_ref()).unwrap(),
+        bugs: true,
+    };
+    let error = format!("{:#}", serve(options).await.unwrap_err());
+    let opened = format!("cannot open the database `postgres://qa@127.0.0.1:{port}/shop`: ");
+    assert!(error.starts_with(&opened), "{error}");
+    assert!(!error.contains("s3cret"), "{error}");
 }

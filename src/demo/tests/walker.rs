@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reqwest::Method;
-use rusqlite::Connection;
 use serde_json::Value;
-use tempfile::TempDir;
+use tokio::sync::oneshot;
 
+use super::engine::{Engine, Home};
 use crate::demo::Server;
 use crate::demo::bugs::Bugs;
 use crate::demo::shop::Shop;
@@ -25,11 +25,12 @@ pub(super) struct Walker {
     spec: Value,
     base_url: String,
     client: reqwest::Client,
-    /// A second connection to the shop's file, as an explorer has one.
-    database: Connection,
     context: BTreeMap<String, Value>,
     calls: BTreeMap<String, u64>,
-    _folder: TempDir,
+    /// The shop's database.
+    pub(super) home: Home,
+    /// The shop ends when it is dropped.
+    _stop: oneshot::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -42,27 +43,26 @@ impl Lookup for Values {
 }
 
 impl Walker {
-    /// Starts a shop on a file of its own and runs the spec's setup.
-    pub(super) async fn start(bugs: Bugs) -> Self {
+    /// Starts a shop on a database of its own and runs the spec's setup.
+    pub(super) async fn start(engine: Engine, bugs: Bugs) -> Self {
         // Another test may have been first; the provider is the same.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("shop.db");
-        let server = Server::bind(0, Shop::open(&file, bugs).unwrap())
-            .await
-            .unwrap();
+        let home = Home::new(engine).await;
+        let shop = Shop::open(home.database(), bugs).await.unwrap();
+        let server = Server::bind(0, shop).await.unwrap();
         let base_url = format!("http://{}", server.address);
-        tokio::spawn(server.run(std::future::pending()));
+        let (stop, stopped) = oneshot::channel();
+        tokio::spawn(server.run(async move { drop(stopped.await) }));
 
         let spec = spec();
         let context = spec["variables"].as_object().unwrap().clone();
         let mut walker = Self {
             base_url,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
-            database: Connection::open(&file).unwrap(),
             context: context.into_iter().collect(),
             calls: BTreeMap::new(),
-            _folder: folder,
+            home,
+            _stop: stop,
             spec,
         };
         for step in walker.spec["setup"].as_array().unwrap().clone() {
@@ -105,17 +105,16 @@ impl Walker {
     }
 
     /// Names of the SQL invariants that do not hold now.
-    pub(super) fn broken(&self) -> Vec<String> {
-        let invariants = self.spec["invariants"].as_array().unwrap();
-        let broken = invariants.iter().filter(|invariant| {
-            invariant["sql"].as_str().is_some_and(|sql| {
-                let mut query = self.database.prepare(sql).unwrap();
-                query.exists([]).unwrap()
-            })
-        });
+    pub(super) async fn broken(&self) -> Vec<String> {
+        let mut broken = Vec::new();
+        for invariant in self.spec["invariants"].as_array().unwrap() {
+            if let Some(sql) = invariant["sql"].as_str()
+                && !self.home.rows(sql).await.is_empty()
+            {
+                broken.push(invariant["name"].as_str().unwrap().to_owned());
+            }
+        }
         broken
-            .map(|invariant| invariant["name"].as_str().unwrap().to_owned())
-            .collect()
     }
 
     /// What has been extracted so far.
@@ -129,7 +128,7 @@ impl Walker {
         method: Method,
         path: &str,
         body: Option<&str>,
-    ) -> (u16, Value) {
+    ) -> (u16, String) {
         let mut request = self
             .client
             .request(method, format!("{}{path}", self.base_url));
@@ -140,19 +139,7 @@ impl Walker {
         }
         let answer = request.send().await.unwrap();
         let status = answer.status().as_u16();
-        (status, answer.json().await.unwrap())
-    }
-
-    /// The ids that a query finds in the shop's file.
-    pub(super) fn ids(&self, sql: &str) -> Vec<i64> {
-        let mut query = self.database.prepare(sql).unwrap();
-        let ids = query.query_map([], |row| row.get(0)).unwrap();
-        ids.map(Result::unwrap).collect()
-    }
-
-    /// A number that changes whenever somebody else has written to the file.
-    pub(super) fn data_version(&self) -> i64 {
-        self.ids("PRAGMA data_version")[0]
+        (status, answer.text().await.unwrap())
     }
 
     fn find(&self, wanted: &str) -> (Value, BTreeMap<String, Value>) {
