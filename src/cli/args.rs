@@ -157,6 +157,10 @@ pub(super) struct Demo {
     #[command(subcommand)]
     pub(super) command: Option<DemoCommand>,
 
+    /// Run the shop on this empty PostgreSQL database instead of a SQLite file: `postgres://USER@HOST/DATABASE`
+    #[arg(long, value_name = "URL")]
+    pub(super) db: Option<String>,
+
     #[command(flatten)]
     pub(super) flags: ExploreFlags,
 

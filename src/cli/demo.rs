@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::args::{Bugs, Demo, DemoCommand};
 use super::explore::{Named, explore_all};
+use super::values::Assignment;
 use super::{ExitCode, Problem, Session, runtime, specs};
 use crate::demo;
 
@@ -28,7 +29,14 @@ pub(super) fn run(session: &Session<'_>, demo: &Demo) -> Result<ExitCode, Proble
 }
 
 fn explore(session: &Session<'_>, demo: &Demo) -> Result<ExitCode, Problem> {
-    let specs = match specs::parse(session, Path::new(SPEC_NAME), SPEC, &demo.values) {
+    let mut values = demo.values.clone();
+    if let Some(url) = &demo.db {
+        values.set.push(Assignment {
+            name: "db".to_owned(),
+            value: url.clone(),
+        });
+    }
+    let specs = match specs::parse(session, Path::new(SPEC_NAME), SPEC, &values) {
         Ok(specs) => specs,
         Err(code) => return Ok(code),
     };
@@ -41,7 +49,7 @@ fn explore(session: &Session<'_>, demo: &Demo) -> Result<ExitCode, Problem> {
             command: vec!["demo".to_owned()],
         })
         .collect();
-    explore_all(session, named, &demo.flags, &demo.values)
+    explore_all(session, named, &demo.flags, &values)
 }
 
 fn serve(options: demo::Options) -> Result<ExitCode, Problem> {

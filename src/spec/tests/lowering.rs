@@ -106,9 +106,15 @@ actions: [{{ name: a, request: {{ path: / }} }}]
     );
     for (system, expected) in [
         ("sqlite: shop.db", sqlite("shop.db")),
-        ("postgres: 'postgres://qa@localhost/shop'", postgres("postgres://qa@localhost/shop")),
+        (
+            "postgres: 'postgres://qa@localhost/shop'",
+            postgres("postgres://qa@localhost/shop"),
+        ),
         ("url: 'sqlite:shop.db'", sqlite("shop.db")),
-        ("url: 'postgresql://qa@localhost/shop'", postgres("postgresql://qa@localhost/shop")),
+        (
+            "url: 'postgresql://qa@localhost/shop'",
+            postgres("postgresql://qa@localhost/shop"),
+        ),
         (
             "url: \"{{ db or 'sqlite:${workdir}/shop.db' }}\"",
             sqlite("${workdir}/shop.db"),

@@ -1,10 +1,7 @@
 //! Against a real server: one throw-away cluster for all tests, a fresh database for each.
 
-#[path = "../../../../../tests/support/postgres.rs"]
-#[expect(unreachable_pub, reason = "shared with the integration tests")]
-mod support;
-
 use super::{PostgresSystem, recover};
+use crate::postgres_for_tests as support;
 
 mod fixture;
 mod life;
