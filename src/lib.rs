@@ -42,6 +42,7 @@ pub mod model;
 pub mod oracle;
 pub mod random;
 pub mod report;
+mod secret;
 pub mod spec;
 pub mod world;
 

@@ -11,6 +11,7 @@ use super::{Problem, Session};
 use crate::explorer::budget::Limits;
 use crate::explorer::strategy;
 use crate::report::{Console, Destination, Json, Progress, Report, Reports};
+use crate::secret;
 use crate::spec::{ExploreSection, Spec};
 use crate::world::config::RestoreMode;
 
@@ -106,10 +107,10 @@ impl Plan {
             flag("--base-url", url.clone());
         }
         for assignment in &values.set {
-            let value = if is_secret(&assignment.name) {
-                "[redacted]"
+            let value = if secret::is_secret_name(&assignment.name) {
+                secret::REDACTED.to_owned()
             } else {
-                &assignment.value
+                secret::without_password(&assignment.value)
             };
             flag("--set", format!("{}={value}", assignment.name));
         }
@@ -118,23 +119,6 @@ impl Plan {
         }
         words.join(" ")
     }
-}
-
-/// Whether a variable of that name is likely to hold what a report must not show.
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    [
-        "token",
-        "secret",
-        "password",
-        "passwd",
-        "key",
-        "auth",
-        "cookie",
-        "credential",
-    ]
-    .iter()
-    .any(|word| name.contains(word))
 }
 
 /// The word as a shell reads it.

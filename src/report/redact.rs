@@ -1,7 +1,6 @@
 //! Secrets that no report shows.
 
-/// What stands in a report in place of a secret.
-pub(super) const REDACTED: &str = "[redacted]";
+pub(super) use crate::secret::REDACTED;
 
 /// Headers whose values let somebody act as the user.
 const SECRET_HEADERS: [&str; 5] = [

@@ -48,7 +48,11 @@ pub(super) struct Launch {
 impl Launch {
     /// The command as people type it.
     pub(super) fn shown(&self) -> String {
-        self.command.join(" ")
+        let words = self
+            .command
+            .iter()
+            .map(|word| crate::secret::without_password(word));
+        words.collect::<Vec<_>>().join(" ")
     }
 }
 

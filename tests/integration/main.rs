@@ -1,4 +1,4 @@
-//! The built program against real services on real SQLite files.
+//! The built program against real services on real SQLite files and a real PostgreSQL server.
 //!
 //! Each module is a point of what the program promises. `support` holds the folder and process builder, the services and
 //! the look into databases. A test that fails shows the command, its folder, its exit code and all of its output.
@@ -15,6 +15,11 @@ mod honesty;
 mod json_report;
 mod leave_no_trace;
 mod misbehaving;
+mod postgres;
+// The one server of this process.
+#[expect(unreachable_pub, dead_code, reason = "shared with the unit tests")]
+#[path = "../support/postgres.rs"]
+mod postgres_for_tests;
 mod replay;
 mod sessions;
 mod shop;
