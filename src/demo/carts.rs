@@ -83,13 +83,12 @@ async fn open(
                 price: product.price,
             });
         }
-        let row = tx
-            .query_one(
-                "INSERT INTO carts (customer_id) VALUES (?1) RETURNING id",
+        let id = tx
+            .insert(
+                "INSERT INTO carts (customer_id) VALUES (?1)",
                 &[new.customer_id.into()],
             )
             .await?;
-        let id: i64 = row.get(0)?;
         for line in &lines {
             tx.execute(
                 "INSERT INTO cart_lines (cart_id, product_id, quantity, price) VALUES (?1, ?2, ?3, ?4)",

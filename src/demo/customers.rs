@@ -49,14 +49,14 @@ async fn create(
 ) -> Result<(StatusCode, Json<Customer>), Refusal> {
     check_not_empty("name", &new.name)?;
     shop.write(async |tx: &mut Transaction| {
-        let row = tx
-            .query_one(
-                "INSERT INTO customers (name) VALUES (?1) RETURNING id",
+        let id = tx
+            .insert(
+                "INSERT INTO customers (name) VALUES (?1)",
                 &[(&new.name).into()],
             )
             .await?;
         let customer = Customer {
-            id: row.get(0)?,
+            id,
             name: new.name,
             points: 0,
         };
@@ -87,14 +87,14 @@ async fn redeem(
             ));
         }
         add_points(tx, id, -REWARD_POINTS).await?;
-        let row = tx
-            .query_one(
-                "INSERT INTO rewards (customer_id, points) VALUES (?1, ?2) RETURNING id",
+        let reward_id = tx
+            .insert(
+                "INSERT INTO rewards (customer_id, points) VALUES (?1, ?2)",
                 &[id.into(), REWARD_POINTS.into()],
             )
             .await?;
         let reward = Reward {
-            id: row.get(0)?,
+            id: reward_id,
             customer_id: id,
             points: REWARD_POINTS,
         };

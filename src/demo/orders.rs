@@ -156,13 +156,12 @@ pub(super) async fn place(
     total: i64,
     lines: Vec<Line>,
 ) -> Result<Order, Refusal> {
-    let row = tx
-        .query_one(
-            "INSERT INTO orders (customer_id, status, total) VALUES (?1, ?2, ?3) RETURNING id",
+    let id = tx
+        .insert(
+            "INSERT INTO orders (customer_id, status, total) VALUES (?1, ?2, ?3)",
             &[customer_id.into(), status.name().into(), total.into()],
         )
         .await?;
-    let id: i64 = row.get(0)?;
     for line in &lines {
         products::take(tx, line.product_id, line.quantity).await?;
         tx.execute(

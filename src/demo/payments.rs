@@ -75,14 +75,14 @@ async fn refund(
                 format!("{paid} was paid and {refunded} refunded, {amount} more is too much"),
             ));
         }
-        let row = tx
-            .query_one(
-                "INSERT INTO refunds (payment_id, amount) VALUES (?1, ?2) RETURNING id",
+        let id = tx
+            .insert(
+                "INSERT INTO refunds (payment_id, amount) VALUES (?1, ?2)",
                 &[payment_id.into(), amount.into()],
             )
             .await?;
         let refund = Refund {
-            id: row.get(0)?,
+            id,
             payment_id,
             amount,
         };
@@ -93,14 +93,14 @@ async fn refund(
 
 /// Records that an order was paid in full.
 pub(super) async fn record(tx: &mut Transaction, order: &Order) -> Result<Payment, Refusal> {
-    let row = tx
-        .query_one(
-            "INSERT INTO payments (order_id, amount) VALUES (?1, ?2) RETURNING id",
+    let id = tx
+        .insert(
+            "INSERT INTO payments (order_id, amount) VALUES (?1, ?2)",
             &[order.id.into(), order.total.into()],
         )
         .await?;
     Ok(Payment {
-        id: row.get(0)?,
+        id,
         order_id: order.id,
         amount: order.total,
     })

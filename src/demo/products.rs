@@ -64,14 +64,14 @@ async fn create(
     check_within("price", new.price, 1..=1_000_000)?;
     check_within("stock", new.stock, 0..=1_000_000)?;
     shop.write(async |tx: &mut Transaction| {
-        let row = tx
-            .query_one(
-                "INSERT INTO products (name, price, stock) VALUES (?1, ?2, ?3) RETURNING id",
+        let id = tx
+            .insert(
+                "INSERT INTO products (name, price, stock) VALUES (?1, ?2, ?3)",
                 &[(&new.name).into(), new.price.into(), new.stock.into()],
             )
             .await?;
         let product = Product {
-            id: row.get(0)?,
+            id,
             name: new.name,
             price: new.price,
             stock: new.stock,

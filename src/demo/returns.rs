@@ -38,14 +38,14 @@ async fn request(
         let order = orders::find(tx, order_id).await?;
         order.check_status(&[Status::Delivered], "returned")?;
         order.advance(tx, Status::Returning).await?;
-        let row = tx
-            .query_one(
-                "INSERT INTO returns (order_id) VALUES (?1) RETURNING id",
+        let id = tx
+            .insert(
+                "INSERT INTO returns (order_id) VALUES (?1)",
                 &[order_id.into()],
             )
             .await?;
         let announced = Return {
-            id: row.get(0)?,
+            id,
             order_id,
             received: false,
         };

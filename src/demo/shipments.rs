@@ -37,14 +37,14 @@ async fn ship(
         let order = orders::find(tx, order_id).await?;
         order.check_status(&[Status::Paid], "shipped")?;
         order.advance(tx, Status::Shipped).await?;
-        let row = tx
-            .query_one(
-                "INSERT INTO shipments (order_id) VALUES (?1) RETURNING id",
+        let id = tx
+            .insert(
+                "INSERT INTO shipments (order_id) VALUES (?1)",
                 &[order_id.into()],
             )
             .await?;
         let shipment = Shipment {
-            id: row.get(0)?,
+            id,
             order_id,
             delivered: false,
         };

@@ -3,8 +3,8 @@
 //! Handlers write each query once, in the SQL that both understand, with the placeholders `?1`, `?2`. What the two do
 //! differently by themselves is made the same here and in `schema`, so that the same requests leave the same rows:
 //!
-//! - An id comes from the database with `INSERT ... RETURNING id`. PostgreSQL does not take a number back when a request
-//!   is refused after its insert, SQLite does: so handlers look at everything first and insert last.
+//! - Ids come from the database. PostgreSQL does not take a number back when a request is refused after its insert,
+//!   SQLite does: so handlers look at everything first and insert last.
 //! - One write at a time: SQLite allows no more, on PostgreSQL a lock sees to it.
 //! - Only whole numbers and texts are stored, whatever else the database could do.
 
@@ -81,7 +81,13 @@ impl Transaction {
         sql: &'static str,
         values: &[Value<'_>],
     ) -> Result<Option<Row>, Failure> {
-        Ok(self.query_all(sql, values).await?.into_iter().next())
+        match self {
+            Self::Sqlite(transaction) => Ok(transaction.query_opt(sql, values)?),
+            Self::Postgres(transaction) => {
+                let rows = transaction.query(sql, values).await?;
+                Ok(rows.into_iter().next())
+            }
+        }
     }
 
     /// The row of a query that always has one.
@@ -93,6 +99,19 @@ impl Transaction {
         self.query_opt(sql, values)
             .await?
             .ok_or_else(|| Failure(format!("no row came back from `{sql}`")))
+    }
+
+    /// Inserts a row into a table that counts its ids, and returns the row's.
+    pub(super) async fn insert(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<i64, Failure> {
+        match self {
+            // SQLite has `RETURNING` too, but a table in memory is made for it each time.
+            Self::Sqlite(transaction) => Ok(transaction.insert(sql, values)?),
+            Self::Postgres(transaction) => transaction.insert(sql, values).await,
+        }
     }
 
     /// Runs a statement that answers with no rows.

@@ -110,7 +110,7 @@ impl Transaction {
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, Failure> {
         let session = self.session()?;
-        let statement = session.prepare(sql).await?;
+        let statement = session.prepare(sql, "").await?;
         let rows = session.client.query(&statement, &bound(values)).await?;
         rows.iter().map(read).collect()
     }
@@ -121,9 +121,20 @@ impl Transaction {
         values: &[Value<'_>],
     ) -> Result<(), Failure> {
         let session = self.session()?;
-        let statement = session.prepare(sql).await?;
+        let statement = session.prepare(sql, "").await?;
         session.client.execute(&statement, &bound(values)).await?;
         Ok(())
+    }
+
+    pub(super) async fn insert(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<i64, Failure> {
+        let session = self.session()?;
+        let statement = session.prepare(sql, " RETURNING id").await?;
+        let row = session.client.query_one(&statement, &bound(values)).await?;
+        Ok(row.try_get(0)?)
     }
 
     /// Commits or rolls back, then gives the connection back.
@@ -181,11 +192,13 @@ impl Pool {
 }
 
 impl Session {
-    async fn prepare(&mut self, sql: &'static str) -> Result<Statement, Failure> {
+    /// The statement with this end, which is always the same for the same statement.
+    async fn prepare(&mut self, sql: &'static str, end: &str) -> Result<Statement, Failure> {
         if let Some(statement) = self.statements.get(sql) {
             return Ok(statement.clone());
         }
-        let statement = self.client.prepare(&sql.replace('?', "$")).await?;
+        let text = sql.replace('?', "$") + end;
+        let statement = self.client.prepare(&text).await?;
         self.statements.insert(sql, statement.clone());
         Ok(statement)
     }

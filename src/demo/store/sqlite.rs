@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, Connection, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{Access, Row, Value, schema};
@@ -52,14 +52,24 @@ impl Store {
 impl Transaction {
     pub(super) fn query(&self, sql: &str, values: &[Value<'_>]) -> rusqlite::Result<Vec<Row>> {
         let mut statement = self.connection.prepare_cached(sql)?;
-        let width = statement.column_count();
-        let rows = statement.query_map(params_from_iter(values), |row| {
-            (0..width)
-                .map(|column| read(row.get_ref(column)?, column))
-                .collect::<rusqlite::Result<_>>()
-                .map(Row)
-        })?;
+        let rows = statement.query_map(params_from_iter(values), read)?;
         rows.collect()
+    }
+
+    pub(super) fn query_opt(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> rusqlite::Result<Option<Row>> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        statement
+            .query_row(params_from_iter(values), read)
+            .optional()
+    }
+
+    pub(super) fn insert(&self, sql: &str, values: &[Value<'_>]) -> rusqlite::Result<i64> {
+        self.execute(sql, values)?;
+        Ok(self.connection.last_insert_rowid())
     }
 
     pub(super) fn execute(&self, sql: &str, values: &[Value<'_>]) -> rusqlite::Result<()> {
@@ -76,7 +86,7 @@ impl Transaction {
     }
 
     fn run(&self, sql: &str) -> rusqlite::Result<()> {
-        let mut statement: CachedStatement<'_> = self.connection.prepare_cached(sql)?;
+        let mut statement = self.connection.prepare_cached(sql)?;
         statement.execute([]).map(drop)
     }
 }
@@ -101,17 +111,23 @@ impl ToSql for Value<'_> {
     }
 }
 
-fn read(value: ValueRef<'_>, column: usize) -> rusqlite::Result<Value<'static>> {
-    Ok(match value {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(value) => Value::Integer(value),
-        ValueRef::Text(_) => Value::Text(value.as_str()?.to_owned().into()),
-        other => {
-            return Err(rusqlite::Error::InvalidColumnType(
-                column,
-                column.to_string(),
-                other.data_type(),
-            ));
-        }
-    })
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    let width = row.as_ref().column_count();
+    let mut values = Vec::with_capacity(width);
+    for column in 0..width {
+        let value = row.get_ref(column)?;
+        values.push(match value {
+            ValueRef::Null => Value::Null,
+            ValueRef::Integer(value) => Value::Integer(value),
+            ValueRef::Text(_) => Value::Text(value.as_str()?.to_owned().into()),
+            other => {
+                return Err(rusqlite::Error::InvalidColumnType(
+                    column,
+                    column.to_string(),
+                    other.data_type(),
+                ));
+            }
+        });
+    }
+    Ok(Row(values))
 }
