@@ -50,18 +50,22 @@ pub(crate) async fn confirm<W: World, J: Judge<W>>(
     }
     let again = findings
         .into_iter()
-        .find(|finding| finding.oracle == violation.finding.oracle);
+        .find(|finding| finding.same_kind(&violation.finding));
     let Some(again) = again else {
         let mut reason = format!("`{}` had nothing to object to", violation.finding.name);
         if let Some(difference) = first_difference(model, &violation.path, &path) {
             // Writing to a string cannot fail.
             let _ = write!(reason, "; {difference}");
         }
-        return Ok(Confirmation::Unconfirmed(reason));
+        return Ok(Confirmation::Unconfirmed {
+            times: 0,
+            of: 1,
+            reason,
+        });
     };
     violation.finding = again;
     violation.path = path;
-    Ok(Confirmation::Confirmed)
+    Ok(Confirmation::Confirmed { times: 1, of: 1 })
 }
 
 /// In words, the first step whose answer had another status than the first time.

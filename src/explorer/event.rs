@@ -25,7 +25,7 @@ pub enum Event<'a> {
     Progress(Progress),
     /// Something the user should know.
     Warning(&'a Warning),
-    /// The walk is over, its violations are confirmed as far as possible.
+    /// The walk is over, its violations are shrunk and confirmed as far as possible.
     Finished(&'a Summary),
 }
 
@@ -173,7 +173,9 @@ pub struct TimeSpent {
     pub restore: Duration,
     /// Judging.
     pub oracles: Duration,
-    /// Running violations again, after the walk: not part of `total`.
+    /// Looking for shorter paths, after the walk: not part of `total`.
+    pub shrink: Duration,
+    /// Running violations again, after that: not part of `total`.
     pub confirm: Duration,
 }
 

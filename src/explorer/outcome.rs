@@ -48,6 +48,7 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
             journal: world.journal,
             restore: world.restore,
             oracles: self.oracle_time,
+            shrink: Duration::ZERO,
             confirm: Duration::ZERO,
         }
     }
@@ -101,7 +102,7 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
         for (violation, last) in &mut all {
             let Some(last) = *last else {
                 // The initial state was judged as it stands; there is no path to run again.
-                violation.confirmation = Confirmation::Confirmed;
+                violation.confirmation = Confirmation::Confirmed { times: 1, of: 1 };
                 continue;
             };
             self.attach_records(graph, violation, last);

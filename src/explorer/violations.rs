@@ -1,9 +1,10 @@
-//! Equal findings grouped: one violation for each (oracle, action) pair, with its shortest path.
+//! Equal findings grouped: one violation for each oracle, kind of finding and action, with its shortest path.
 
 use indexmap::IndexMap;
 
 use crate::model::{
-    ActionId, Confirmation, Finding, Model, OracleId, PathStep, Severity, Violation,
+    ActionId, Confirmation, Finding, Model, OracleId, PathStep, Severity, Shrink, ShrinkResult,
+    Violation,
 };
 
 use super::graph::{Graph, TransitionId};
@@ -11,11 +12,11 @@ use super::graph::{Graph, TransitionId};
 /// The violations found so far, in the order found.
 #[derive(Debug, Default)]
 pub(super) struct Violations {
-    groups: IndexMap<(OracleId, String), Group>,
+    groups: IndexMap<(OracleId, String, String), Group>,
     worst: Option<Severity>,
 }
 
-/// Findings of one oracle about one action, whatever its parameters.
+/// Findings of one kind of one oracle about one action, whatever its parameters.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) finding: Finding,
@@ -50,7 +51,7 @@ impl Violations {
         finding: Finding,
     ) -> Option<usize> {
         let culprit = action.map_or(String::new(), |id| model.action(id).base_name.clone());
-        let key = (finding.oracle, culprit);
+        let key = (finding.oracle, finding.kind.clone(), culprit);
         if let Some(group) = self.groups.get_mut(&key) {
             group.occurrences += 1;
             if group.seen.len() < Group::KEPT {
@@ -97,6 +98,7 @@ impl Violations {
             path.push(last);
             path
         });
+        let not_over = "the run is not over".to_owned();
         Violation {
             number: index as u32 + 1,
             finding: group.finding.clone(),
@@ -110,7 +112,12 @@ impl Violations {
                     record: None,
                 })
                 .collect(),
-            confirmation: Confirmation::NotTried("the run is not over".to_owned()),
+            shrink: Shrink {
+                found_length: path.len() as u32,
+                requests: 0,
+                result: ShrinkResult::NotTried(not_over.clone()),
+            },
+            confirmation: Confirmation::NotTried(not_over),
         }
     }
 }

@@ -33,7 +33,9 @@ pub use facts::{FactId, FactRule, Facts};
 pub use invariant::{Invariant, InvariantId, Severity, SqlParameter, SqlQuery, Subject};
 pub use request::{BodyTemplate, Parameter, RequestTemplate};
 pub use value::{Cell, Row};
-pub use violation::{Confirmation, Evidence, Finding, OracleId, PathStep, Violation};
+pub use violation::{
+    Confirmation, Evidence, Finding, OracleId, PathStep, Shrink, ShrinkResult, Violation,
+};
 
 use crate::expr::Lookup;
 

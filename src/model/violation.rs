@@ -26,10 +26,21 @@ pub struct Finding {
     pub name: Arc<str>,
     /// How bad it is.
     pub severity: Severity,
+    /// Which of the things that the oracle looks at it was: the status, the name of an extraction, the JSONPath of an
+    /// assertion. Two findings of one oracle that differ in it are two bugs.
+    pub kind: String,
     /// What is wrong, one sentence without a closing period.
     pub message: String,
     /// What proves it.
     pub evidence: Evidence,
+}
+
+impl Finding {
+    /// Whether both tell of the same thing: the same oracle, the same kind of evidence. Rows, values and messages may
+    /// differ, for ids do.
+    pub fn same_kind(&self, other: &Self) -> bool {
+        self.oracle == other.oracle && self.kind == other.kind
+    }
 }
 
 /// What proves a finding.
@@ -73,8 +84,11 @@ pub struct Violation {
     pub first_step: u64,
     /// In how many transitions the same action broke the same thing.
     pub occurrences: u64,
-    /// The shortest path known, the breaking step last. Records are from the confirmation where there was one.
+    /// The shortest path known, the breaking step last. Records are from the last attempt in which it happened again,
+    /// where there was one.
     pub path: Vec<PathStep>,
+    /// How that path was made short.
+    pub shrink: Shrink,
     /// Whether it happened again when the path was run from the initial state.
     pub confirmation: Confirmation,
 }
@@ -88,13 +102,57 @@ pub struct PathStep {
     pub record: Option<Arc<StepRecord>>,
 }
 
+/// How the path of a violation was made short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shrink {
+    /// Steps of the shortest path that the walk had found.
+    pub found_length: u32,
+    /// Requests that were sent to find a shorter one: steps of trials, and what going back to states took.
+    pub requests: u64,
+    /// What came of it.
+    pub result: ShrinkResult,
+}
+
+/// What came of shrinking a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShrinkResult {
+    /// Not tried; the text says why.
+    NotTried(String),
+    /// Without any one of its steps the path no longer breaks the same thing.
+    Minimal,
+    /// The best that was found until something ended the search; the text says what.
+    Unfinished(String),
+    /// A shorter path was found, but it did not happen again from the initial state: the path is the one that the walk
+    /// had found. The text says what happened instead.
+    TakenBack(String),
+}
+
 /// Whether a violation happened again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Confirmation {
     /// Not tried: the run was interrupted or broke before.
     NotTried(String),
-    /// It did.
-    Confirmed,
-    /// It did not; the text says what happened instead.
-    Unconfirmed(String),
+    /// It did, each time.
+    Confirmed {
+        /// In how many attempts it happened again.
+        times: u32,
+        /// How many attempts there were; the same number.
+        of: u32,
+    },
+    /// It did not, or not each time.
+    Unconfirmed {
+        /// In how many attempts it happened again.
+        times: u32,
+        /// How many attempts there were.
+        of: u32,
+        /// What happened instead.
+        reason: String,
+    },
+}
+
+impl Confirmation {
+    /// Whether it happened again in every attempt.
+    pub fn is_confirmed(&self) -> bool {
+        matches!(self, Self::Confirmed { .. })
+    }
 }

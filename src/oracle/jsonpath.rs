@@ -61,15 +61,19 @@ pub(super) async fn probe<W: Observe>(
     };
     let wrote = wrote(&record);
     let refused = |what: String| {
-        no(
-            invariant,
-            path,
-            &record,
-            Failure {
-                expected: "a JSON body with a status of 2xx".to_owned(),
-                actual: what,
-            },
-        )
+        let expected = "a JSON body with a status of 2xx".to_owned();
+        No {
+            kind: format!("{}, no answer to look at", record.response.status),
+            ..no(
+                invariant,
+                path,
+                &record,
+                Failure {
+                    expected,
+                    actual: what,
+                },
+            )
+        }
     };
     let status = record.response.status;
     let no = if !(200..300).contains(&status) {
@@ -99,6 +103,7 @@ pub(super) async fn probe<W: Observe>(
 
 fn no(invariant: &Invariant, path: &JsonPath, record: &StepRecord, failure: Failure) -> No {
     No {
+        kind: "value".to_owned(),
         message: say(invariant, &failure),
         evidence: Evidence::Values {
             expected: format!(

@@ -43,6 +43,8 @@ pub struct Oracles {
 /// A `no`, before it is known whether it is news.
 #[derive(Clone, Debug)]
 struct No {
+    /// See [`Finding::kind`].
+    kind: String,
     message: String,
     evidence: Evidence,
 }
@@ -67,6 +69,7 @@ impl Oracles {
             oracle: OracleId::Invariant(id),
             name: self.invariants[id.0 as usize].0.clone(),
             severity: self.model.invariants[id.0 as usize].severity,
+            kind: no.kind,
             message: no.message,
             evidence: no.evidence,
         }
@@ -181,6 +184,7 @@ impl Oracles {
             judgement.broken.push(oracle);
             if !broken_before {
                 judgement.findings.push(active.finding(No {
+                    kind: "rows".to_owned(),
                     message: format!(
                         "the request of an invariant should only look, but {}",
                         wrote.join(", and ")
@@ -265,6 +269,7 @@ impl Active {
             oracle: OracleId::Check(self.number),
             name: self.check.name.into(),
             severity: self.severity,
+            kind: no.kind,
             message: no.message,
             evidence: no.evidence,
         }

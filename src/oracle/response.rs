@@ -20,6 +20,7 @@ pub(super) async fn judge_body<W: Observe>(
     }
     let Some(json) = record.response.body.json() else {
         return Ok(Some(No {
+            kind: "not JSON".to_owned(),
             message: format!("the answer to `{action}` is not JSON"),
             evidence: Evidence::Values {
                 expected: "a JSON body".to_owned(),
@@ -43,6 +44,7 @@ pub(super) async fn judge_body<W: Observe>(
         };
         failures += 1;
         first.get_or_insert_with(|| No {
+            kind: path.source().to_owned(),
             message: format!(
                 "`{}` in the answer to `{action}`: expected {}, but {}",
                 path.source(),

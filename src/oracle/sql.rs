@@ -127,6 +127,7 @@ pub(super) async fn judge<W: Observe>(
     let references = references(world, &invariant.expectation, context, &owner).await?;
     let failure = Found::rows(&rows).judge(&invariant.expectation, &references);
     Ok(failure.map(|failure| No {
+        kind: "rows".to_owned(),
         message: say(invariant, &failure),
         evidence: evidence(rows, failure.expected),
     }))

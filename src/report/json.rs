@@ -11,7 +11,7 @@ use crate::explorer::budget::Limits;
 use crate::explorer::event::{StopReason, Summary, TimeSpent};
 use crate::model::{
     ActionId, Body, Confirmation, Evidence, Model, OracleId, PathStep, Row, RowChange, Severity,
-    StepRecord, Table, Violation,
+    Shrink, ShrinkResult, StepRecord, Table, Violation,
 };
 use crate::world::{Warning, WorldError};
 
@@ -163,11 +163,6 @@ fn violation(model: &Model, violation: &Violation) -> Value {
         OracleId::Invariant(_) => "invariant",
         OracleId::Check(_) => "check",
     };
-    let (confirmation, reason) = match &violation.confirmation {
-        Confirmation::Confirmed => ("confirmed", None),
-        Confirmation::Unconfirmed(reason) => ("unconfirmed", Some(reason)),
-        Confirmation::NotTried(reason) => ("not-tried", Some(reason)),
-    };
     json!({
         "number": violation.number,
         "oracle": oracle,
@@ -177,9 +172,41 @@ fn violation(model: &Model, violation: &Violation) -> Value {
         "action": violation.action.map(|id| action_name(model, id)),
         "first_step": violation.first_step,
         "occurrences": violation.occurrences,
-        "confirmation": { "result": confirmation, "reason": reason },
+        "shrink": shrink(&violation.shrink),
+        "confirmation": confirmation(&violation.confirmation),
         "evidence": evidence(&finding.evidence),
         "path": violation.path.iter().map(|step| path_step(model, step)).collect::<Vec<_>>(),
+    })
+}
+
+fn shrink(shrink: &Shrink) -> Value {
+    let (result, reason) = match &shrink.result {
+        ShrinkResult::NotTried(reason) => ("not-tried", Some(reason)),
+        ShrinkResult::Minimal => ("minimal", None),
+        ShrinkResult::Unfinished(reason) => ("unfinished", Some(reason)),
+        ShrinkResult::TakenBack(reason) => ("taken-back", Some(reason)),
+    };
+    json!({
+        "result": result,
+        "found_length": shrink.found_length,
+        "requests": shrink.requests,
+        "reason": reason,
+    })
+}
+
+fn confirmation(confirmation: &Confirmation) -> Value {
+    let (result, attempts, reason) = match confirmation {
+        Confirmation::Confirmed { times, of } => ("confirmed", Some((times, of)), None),
+        Confirmation::Unconfirmed { times, of, reason } => {
+            ("unconfirmed", Some((times, of)), Some(reason))
+        }
+        Confirmation::NotTried(reason) => ("not-tried", None, Some(reason)),
+    };
+    json!({
+        "result": result,
+        "times": attempts.map(|(times, _)| times),
+        "of": attempts.map(|(_, of)| of),
+        "reason": reason,
     })
 }
 
@@ -325,6 +352,7 @@ fn time(time: &TimeSpent) -> Value {
         "restore_ms": milliseconds(time.restore),
         "oracles_ms": milliseconds(time.oracles),
         "engine_ms": milliseconds(time.engine()),
+        "shrink_ms": milliseconds(time.shrink),
         "confirm_ms": milliseconds(time.confirm),
     })
 }

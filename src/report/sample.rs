@@ -10,8 +10,8 @@ use crate::explorer::budget::Limits;
 use crate::explorer::event::{ActionSummary, Progress, StopReason, Summary, TimeSpent};
 use crate::model::{
     Action, ActionId, Body, Cell, Confirmation, Evidence, Finding, InvariantId, Model, OracleId,
-    PathStep, Request, Response, RowChange, RowDelta, Severity, StepRecord, Table, TableId,
-    TableKind, Violation, row_key,
+    PathStep, Request, Response, RowChange, RowDelta, Severity, Shrink, ShrinkResult, StepRecord,
+    Table, TableId, TableKind, Violation, row_key,
 };
 
 fn orders() -> Arc<Table> {
@@ -81,6 +81,7 @@ pub(super) fn refunded_twice() -> Violation {
             oracle: OracleId::Invariant(InvariantId(0)),
             name: "no_over_refund".into(),
             severity: Severity::Critical,
+            kind: "rows".to_owned(),
             message: "an order was refunded for more than it cost".to_owned(),
             evidence: Evidence::Rows {
                 columns: ["id", "total", "refunded"].map(str::to_owned).into(),
@@ -118,7 +119,12 @@ pub(super) fn refunded_twice() -> Violation {
                 (Some(order("refunded", 100)), Some(order("refunded", 200))),
             ),
         ],
-        confirmation: Confirmation::Confirmed,
+        shrink: Shrink {
+            found_length: 9,
+            requests: 14,
+            result: ShrinkResult::Minimal,
+        },
+        confirmation: Confirmation::Confirmed { times: 3, of: 3 },
     }
 }
 
@@ -172,6 +178,7 @@ pub(super) fn run() -> Run {
                 journal: Duration::from_millis(40),
                 restore: Duration::from_millis(80),
                 oracles: Duration::from_millis(40),
+                shrink: Duration::ZERO,
                 confirm: Duration::from_millis(8),
             },
         },

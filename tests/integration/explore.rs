@@ -120,7 +120,8 @@ fn the_report_says_what_happened_how_to_repeat_it_and_how_the_run_went() {
 
      CRITICAL  no_refund_beyond_the_total
      an order was refunded for more than it cost
-     confirmed: happened again when replayed from the initial state
+     confirmed 1 of 1: happened again each time it was run from the initial state
+     not shrunk: the run is not over
      seen once, at step 17
 
       1 │ refund

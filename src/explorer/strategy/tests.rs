@@ -6,8 +6,8 @@ use crate::explorer::strategy::NAMES;
 use crate::explorer::{Options, explore};
 use crate::interrupt::Interrupt;
 use crate::model::{
-    Action, ActionId, Confirmation, Evidence, FactId, FactRule, Finding, InvariantId, Model,
-    OracleId, Precondition, Severity,
+    Action, ActionId, Evidence, FactId, FactRule, Finding, InvariantId, Model, OracleId,
+    Precondition, Severity,
 };
 use crate::oracle::{Judge, Judged, Judgement, Unjudged};
 use crate::world::toy::{Toy, ToyCall};
@@ -89,6 +89,7 @@ where
             oracle,
             name: "forbidden".into(),
             severity: Severity::High,
+            kind: "state".to_owned(),
             message: "a forbidden state".to_owned(),
             evidence: Evidence::Values {
                 expected: "another state".to_owned(),
@@ -198,11 +199,7 @@ fn bfs_finds_a_shortest_path_and_every_strategy_confirms_what_it_finds() {
         for violation in &summary.violations {
             // Shorter paths found later count as well, so after an exhaustive walk every path is a shortest one.
             assert_eq!(violation.path.len(), 5, "{strategy}");
-            assert_eq!(
-                violation.confirmation,
-                Confirmation::Confirmed,
-                "{strategy}"
-            );
+            assert!(violation.confirmation.is_confirmed(), "{strategy}");
         }
     }
 }
@@ -262,7 +259,7 @@ fn a_shorter_path_into_a_broken_state_is_preferred_and_another_action_that_leads
             summary
                 .violations
                 .iter()
-                .all(|violation| violation.confirmation == Confirmation::Confirmed),
+                .all(|violation| violation.confirmation.is_confirmed()),
             "{strategy}"
         );
     }

@@ -14,7 +14,9 @@ pub(super) const CHECK: Check = Check {
 
 fn judge(action: &Action, record: &StepRecord) -> Option<No> {
     let failures = &record.extract_failures;
-    (!failures.is_empty()).then(|| No {
+    failures.first().map(|first| No {
+        // The name comes first, then why; an empty body and another body are one bug.
+        kind: first.split(':').next().unwrap_or(first).to_owned(),
         message: format!(
             "the answer to `{}` lacks what should be extracted from it: {}",
             action.name,

@@ -69,6 +69,7 @@ pub(super) struct Active {
 }
 
 /// The `no` of a check that looks at changed rows of observed tables, where there are any.
+/// It is told apart by the status of the answer.
 fn wrote(record: &StepRecord, say: impl Fn(&str) -> String) -> Option<No> {
     let rows: Vec<_> = record
         .rows
@@ -85,6 +86,7 @@ fn wrote(record: &StepRecord, say: impl Fn(&str) -> String) -> Option<No> {
         count => format!("{count} rows"),
     };
     Some(No {
+        kind: record.response.status.to_string(),
         message: say(&count),
         evidence: Evidence::Values {
             expected: "no changed row".to_owned(),

@@ -20,6 +20,7 @@ fn judge(action: &Action, record: &StepRecord) -> Option<No> {
         .iter()
         .any(|pattern| pattern.matches(status));
     (status >= 500 && !listed).then(|| No {
+        kind: status.to_string(),
         message: format!("`{}` was answered with {status}", action.name),
         evidence: Evidence::Values {
             expected: "a status below 500".to_owned(),

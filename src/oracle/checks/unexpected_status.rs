@@ -22,6 +22,7 @@ fn judge(action: &Action, record: &StepRecord) -> Option<No> {
     let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
     let expected = expected.join(" or ");
     Some(No {
+        kind: status.to_string(),
         message: format!(
             "`{}` was answered with {status} instead of {expected}",
             action.name

@@ -95,9 +95,9 @@ fn figures(page: &mut Page, run: &Run) {
     page.gap();
 }
 
-/// Walk and confirmation together, and the shares.
+/// Walk, shrinking and confirmation together, and the shares.
 fn time(time: &TimeSpent) -> String {
-    let whole = time.total + time.confirm;
+    let whole = time.total + time.shrink + time.confirm;
     if whole.is_zero() {
         return "none".to_owned();
     }
@@ -106,6 +106,7 @@ fn time(time: &TimeSpent) -> String {
         ("journal", time.journal),
         ("restore", time.restore),
         ("oracles", time.oracles),
+        ("shrink", time.shrink),
         ("confirm", time.confirm),
         ("engine", time.engine()),
     ];

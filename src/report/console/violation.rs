@@ -8,7 +8,8 @@ use super::style::{
     ADDED, BAD, BOLD, CHANGED, DIM, DOUBT, GOOD, Page, REMOVED, paint, severity, status,
 };
 use crate::model::{
-    Body, Cell, Confirmation, Evidence, PathStep, Row, RowChange, StepRecord, Violation,
+    Body, Cell, Confirmation, Evidence, PathStep, Row, RowChange, ShrinkResult, StepRecord,
+    Violation,
 };
 
 /// Changed rows shown for one step; the JSON report has all.
@@ -49,11 +50,16 @@ pub(super) fn write(page: &mut Page, run: &Run, violation: &Violation, number: u
 
 fn confirmation(page: &mut Page, violation: &Violation) {
     let (style, text) = match &violation.confirmation {
-        Confirmation::Confirmed => (
+        Confirmation::Confirmed { times, of } => (
             GOOD,
-            "confirmed: happened again when replayed from the initial state".to_owned(),
+            format!(
+                "confirmed {times} of {of}: happened again each time it was run from the initial state"
+            ),
         ),
-        Confirmation::Unconfirmed(reason) => (DOUBT, format!("unconfirmed: {reason}")),
+        Confirmation::Unconfirmed { times, of, reason } => (
+            DOUBT,
+            format!("unconfirmed, happened again {times} of {of} times: {reason}"),
+        ),
         Confirmation::NotTried(reason) => (DOUBT, format!("not confirmed: {reason}")),
     };
     let seen = match violation.occurrences {
@@ -68,7 +74,37 @@ fn confirmation(page: &mut Page, violation: &Violation) {
     for line in wrap_words(&printable(&text), page.room(1)) {
         page.line(&format!(" {}", paint(style, &line)));
     }
+    if !violation.path.is_empty() {
+        for line in wrap_words(&printable(&shrunk(violation)), page.room(1)) {
+            page.line(&format!(" {}", paint(DIM, &line)));
+        }
+    }
     page.line(&format!(" {}", paint(DIM, &seen)));
+}
+
+/// What shrinking did, in words.
+fn shrunk(violation: &Violation) -> String {
+    let shrink = &violation.shrink;
+    let length = violation.path.len() as u64;
+    let requests = count(shrink.requests, "request");
+    let done = if u64::from(shrink.found_length) > length {
+        let found = text::thousands(u64::from(shrink.found_length));
+        format!(
+            "shrunk from {found} to {} in {requests}",
+            count(length, "step")
+        )
+    } else {
+        format!("as short as it was found, {}", count(length, "step"))
+    };
+    match &shrink.result {
+        ShrinkResult::NotTried(reason) => format!("not shrunk: {reason}"),
+        ShrinkResult::Minimal if u64::from(shrink.found_length) > length => done,
+        ShrinkResult::Minimal => format!("{done}: without any of them it does not happen"),
+        ShrinkResult::Unfinished(reason) => format!("{done}, perhaps not the shortest: {reason}"),
+        ShrinkResult::TakenBack(reason) => {
+            format!("not shrunk: a shorter path did not happen again: {reason}")
+        }
+    }
 }
 
 fn several_systems(path: &[PathStep]) -> bool {
