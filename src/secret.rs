@@ -1,7 +1,200 @@
-//! What no message and no report shows.
+//! What no message, no report and no reproduction shows.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use serde_json::Value;
 
 /// What stands in place of a secret.
 pub(crate) const REDACTED: &str = "[redacted]";
+
+/// What is known to be secret during one run: names that the spec gives under `secrets:`, and every value that was seen
+/// under such a name or in a header that lets somebody act as the user. A value is hidden wherever it turns up.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets {
+    /// In lower case.
+    names: BTreeSet<String>,
+    /// The longest first, so that a secret that is part of another leaves nothing of it behind.
+    values: Vec<String>,
+}
+
+/// Headers whose values let somebody act as the user.
+const SECRET_HEADERS: [&str; 5] = [
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "set-cookie",
+    "x-api-key",
+];
+
+impl Secrets {
+    /// A shorter value, taken out wherever it turns up, would leave holes in innocent words; it is hidden only where it
+    /// is the whole of a text.
+    const LEAST: usize = 4;
+    /// Values of headers are learned without being asked; `en` or `true` must not become secrets that way.
+    const LEAST_LEARNED: usize = 8;
+
+    /// Nothing but these names; they are those of variables, headers, fields of JSON objects and columns.
+    pub fn named(names: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            names: names
+                .into_iter()
+                .map(|name| name.to_ascii_lowercase())
+                .collect(),
+            values: Vec::new(),
+        }
+    }
+
+    /// Whether the spec calls something of this name secret.
+    pub fn has_name(&self, name: &str) -> bool {
+        !self.names.is_empty() && self.names.contains(&name.to_ascii_lowercase())
+    }
+
+    /// Learns a value that is secret: its texts, and how they look in a URL.
+    pub fn learn(&mut self, value: &Value) {
+        match value {
+            Value::String(text) => {
+                let encoded: String =
+                    url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+                self.add(encoded.replace('+', "%20"));
+                self.add(encoded);
+                self.add(text.clone());
+            }
+            Value::Number(number) => self.add(number.to_string()),
+            Value::Array(items) => items.iter().for_each(|item| self.learn(item)),
+            Value::Object(fields) => fields.values().for_each(|field| self.learn(field)),
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+
+    /// Learns what stands under a secret name in this value.
+    pub fn learn_fields(&mut self, value: &Value) {
+        if self.names.is_empty() {
+            return;
+        }
+        match value {
+            Value::Object(fields) => {
+                for (name, field) in fields {
+                    if self.has_name(name) {
+                        self.learn(field);
+                    } else {
+                        self.learn_fields(field);
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.learn_fields(item)),
+            _ => {}
+        }
+    }
+
+    /// Learns what a header holds, if it is one of those that let somebody act as the user: the token behind `Bearer`,
+    /// the value of each cookie.
+    pub fn learn_header(&mut self, name: &str, value: &str) {
+        let name = name.to_ascii_lowercase();
+        if self.has_name(&name) {
+            self.learn(&Value::String(value.to_owned()));
+        }
+        match name.as_str() {
+            "authorization" | "proxy-authorization" => {
+                self.learn_text(
+                    value
+                        .split_once(' ')
+                        .map_or(value, |(_, token)| token.trim()),
+                );
+            }
+            "x-api-key" => self.learn_text(value),
+            "cookie" => value
+                .split(';')
+                .for_each(|cookie| self.learn_cookie(cookie)),
+            // Behind the first `;` stand attributes.
+            "set-cookie" => self.learn_cookie(value.split(';').next().unwrap_or_default()),
+            _ => {}
+        }
+    }
+
+    fn learn_cookie(&mut self, cookie: &str) {
+        if let Some((_, value)) = cookie.split_once('=') {
+            self.learn_text(value.trim());
+        }
+    }
+
+    fn learn_text(&mut self, text: &str) {
+        if text.len() >= Self::LEAST_LEARNED {
+            self.learn(&Value::String(text.to_owned()));
+        }
+    }
+
+    fn add(&mut self, value: String) {
+        if value.is_empty() || self.values.contains(&value) {
+            return;
+        }
+        let place = self
+            .values
+            .partition_point(|known| known.len() >= value.len());
+        self.values.insert(place, value);
+    }
+
+    /// The text without any secret; borrowed where there was none in it.
+    pub fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut shown = Cow::Borrowed(text);
+        for value in &self.values {
+            if *shown == **value {
+                return REDACTED.to_owned().into();
+            }
+            if value.len() >= Self::LEAST && shown.contains(value.as_str()) {
+                shown = shown.replace(value.as_str(), REDACTED).into();
+            }
+        }
+        shown
+    }
+
+    /// The value of a header as it is shown.
+    pub fn hide_header<'t>(&self, name: &str, value: &'t str) -> Cow<'t, str> {
+        let is_secret = SECRET_HEADERS
+            .iter()
+            .any(|secret| name.eq_ignore_ascii_case(secret));
+        if is_secret || self.has_name(name) {
+            REDACTED.into()
+        } else {
+            self.hide(value)
+        }
+    }
+
+    /// Takes every secret out of a value, its keys included.
+    pub fn hide_in(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                if let Cow::Owned(shown) = self.hide(text) {
+                    *text = shown;
+                }
+            }
+            // A number is secret as a whole or not at all.
+            Value::Number(number)
+                if self.values.iter().any(|known| *known == number.to_string()) =>
+            {
+                *value = REDACTED.into();
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Value::Array(items) => items.iter_mut().for_each(|item| self.hide_in(item)),
+            Value::Object(fields) => {
+                let renamed = fields.keys().any(|name| self.hide(name) != *name);
+                if renamed {
+                    *fields = std::mem::take(fields)
+                        .into_iter()
+                        .map(|(name, field)| (self.hide(&name).into_owned(), field))
+                        .collect();
+                }
+                for (name, field) in fields {
+                    if self.has_name(name) && !field.is_null() {
+                        *field = REDACTED.into();
+                    } else {
+                        self.hide_in(field);
+                    }
+                }
+            }
+        }
+    }
+}
 
 /// Whether something of that name is likely to hold what nobody may see.
 pub(crate) fn is_secret_name(name: &str) -> bool {
@@ -51,6 +244,8 @@ pub(crate) fn without_password(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -77,5 +272,63 @@ mod tests {
         ] {
             assert_eq!(without_password(url), shown);
         }
+    }
+
+    #[test]
+    fn a_learned_value_is_hidden_wherever_it_turns_up() {
+        let mut secrets = Secrets::default();
+        secrets.learn(&json!("p&ss word"));
+        secrets.learn(&json!(123_456));
+        assert_eq!(
+            secrets.hide("the p&ss word is out"),
+            "the [redacted] is out"
+        );
+        assert_eq!(
+            secrets.hide("/login?pw=p%26ss%20word"),
+            "/login?pw=[redacted]"
+        );
+        let mut value = json!({ "pin": 123_456, "code 123456": [1, "p&ss word"], "n": 1_234_567 });
+        secrets.hide_in(&mut value);
+        assert_eq!(
+            value,
+            json!({ "pin": REDACTED, "code [redacted]": [1, REDACTED], "n": 1_234_567 })
+        );
+    }
+
+    #[test]
+    fn a_short_secret_leaves_no_holes_in_other_words() {
+        let mut secrets = Secrets::default();
+        secrets.learn(&json!("qa"));
+        assert_eq!(secrets.hide("qa"), REDACTED);
+        assert_eq!(secrets.hide("quality and qa"), "quality and qa");
+    }
+
+    #[test]
+    fn what_headers_let_somebody_do_is_hidden_in_bodies_too() {
+        let mut secrets = Secrets::default();
+        secrets.learn_header("Authorization", "Bearer abcdef-12345");
+        secrets.learn_header("Set-Cookie", "sid=0123456789; Path=/; HttpOnly");
+        secrets.learn_header("Cookie", "lang=en; sid=9876543210");
+        let mut body = json!({ "token": "abcdef-12345", "lang": "en", "path": "/" });
+        secrets.hide_in(&mut body);
+        assert_eq!(
+            body,
+            json!({ "token": REDACTED, "lang": "en", "path": "/" })
+        );
+        assert_eq!(
+            secrets.hide("0123456789 9876543210"),
+            "[redacted] [redacted]"
+        );
+    }
+
+    #[test]
+    fn a_named_secret_hides_headers_fields_and_columns_of_that_name() {
+        let secrets = Secrets::named(["Api_Token".to_owned(), "X-Session".to_owned()]);
+        assert_eq!(secrets.hide_header("x-session", "s"), REDACTED);
+        assert_eq!(secrets.hide_header("Cookie", "a=b"), REDACTED);
+        assert_eq!(secrets.hide_header("Accept", "text/plain"), "text/plain");
+        let mut row = json!({ "id": 1, "api_token": { "a": 1 }, "x": null });
+        secrets.hide_in(&mut row);
+        assert_eq!(row, json!({ "id": 1, "api_token": REDACTED, "x": null }));
     }
 }

@@ -1,12 +1,16 @@
 //! `venomqa explore`: one run after another, and the reports of all of them.
 
+use std::time::SystemTime;
+
 use super::args::{Explore, ExploreFlags, SpecValues};
 use super::options::{self, Plan};
 use super::{ExitCode, Problem, Session, runtime, signals, specs};
 use crate::explorer;
 use crate::interrupt::Interrupt;
 use crate::oracle::Oracles;
-use crate::report::{Reports, Run};
+use crate::report::log::{Recorder, Subject};
+use crate::report::{Reports, date};
+use crate::secret::Secrets;
 use crate::spec::Spec;
 use crate::world::LiveWorld;
 
@@ -92,44 +96,54 @@ async fn run_all(
         if jobs.len() > 1 {
             session.note(&format!("  exploring {}", job.named.name));
         }
-        let run = run_one(job, interrupt, reports).await;
-        reports.run(&run);
-        code = code.max(ExitCode::of_run(&run));
+        code = code.max(run_one(job, interrupt, reports).await);
     }
     code
 }
 
 /// Starts the world, walks it, puts everything back.
-async fn run_one(job: &Job, interrupt: &Interrupt, reports: &mut Reports) -> Run {
+async fn run_one(job: &Job, interrupt: &Interrupt, reports: &mut Reports) -> ExitCode {
     let spec = &job.named.spec;
     let model = &spec.model;
+    let recorder = Recorder::new(model, job.subject(), reports.detail());
+    let mut watch = reports.watch(recorder);
+    let options = explorer::Options {
+        strategy: job.plan.strategy.clone(),
+        limits: job.plan.limits.clone(),
+        seed: job.plan.seed,
+        interrupt: interrupt.clone(),
+    };
     let world = LiveWorld::start(&spec.world, model.clone(), interrupt.clone()).await;
-    let (summary, cleanup) = match world {
-        Err(error) => (Run::not_started(model, &job.plan.limits, &error), None),
+    let cleanup = match world {
+        Err(error) => {
+            explorer::not_started(model, &options, &error, &mut |event| watch.event(&event));
+            None
+        }
         Ok(mut world) => {
             let mut oracles = Oracles::new(model.clone(), &spec.checks);
-            let options = explorer::Options {
-                strategy: job.plan.strategy.clone(),
-                limits: job.plan.limits.clone(),
-                seed: job.plan.seed,
-                interrupt: interrupt.clone(),
-            };
-            let summary =
-                explorer::explore(model, &mut world, &mut oracles, &options, &mut |event| {
-                    reports.event(&event);
-                })
-                .await;
-            (summary, world.finish().await.err())
+            explorer::explore(model, &mut world, &mut oracles, &options, &mut |event| {
+                watch.event(&event);
+            })
+            .await;
+            world.finish().await.err()
         }
     };
-    Run {
-        spec: job.named.name.clone(),
-        model: model.clone(),
-        strategy: job.plan.strategy.clone(),
-        seed: job.plan.seed,
-        limits: job.plan.limits.clone(),
-        repeat: job.repeat.clone(),
-        summary,
-        cleanup,
+    // An explorer that began nothing has tested nothing.
+    watch
+        .close(cleanup.as_ref())
+        .map_or(ExitCode::Failed, |run| ExitCode::of_run(&run))
+}
+
+impl Job {
+    fn subject(&self) -> Subject {
+        let spec = &self.named.spec;
+        Subject {
+            spec: self.named.name.clone(),
+            repeat: self.repeat.clone(),
+            started_at: date(SystemTime::now()),
+            actions: spec.places.actions.clone(),
+            invariants: spec.places.invariants.clone(),
+            secrets: Secrets::named(spec.secrets.iter().cloned()),
+        }
     }
 }

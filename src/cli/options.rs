@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::time::SystemTime;
 
 use super::args::{ExploreFlags, SpecValues};
 use super::values::{ReportFormat, ReportRequest};
@@ -174,11 +173,10 @@ pub(super) fn reports(
         reports.push(match (request.format, &request.path) {
             (ReportFormat::Console, None) => console(session),
             (ReportFormat::Console, Some(path)) => Box::new(Console::to_file(open(path)?)),
-            (ReportFormat::Json, None) => Box::new(Json::new(
-                Destination::stdout(Box::new(io::stdout())),
-                SystemTime::now(),
-            )),
-            (ReportFormat::Json, Some(path)) => Box::new(Json::new(open(path)?, SystemTime::now())),
+            (ReportFormat::Json, None) => {
+                Box::new(Json::new(Destination::stdout(Box::new(io::stdout()))))
+            }
+            (ReportFormat::Json, Some(path)) => Box::new(Json::new(open(path)?)),
         });
     }
     Ok(Reports::new(reports))

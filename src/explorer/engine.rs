@@ -63,6 +63,18 @@ pub async fn explore<W: World, J: Judge<W>>(
     run.run().await
 }
 
+/// Tells of a run whose world did not even start, as if it had ended before its first step.
+pub fn not_started(
+    model: &Model,
+    options: &Options,
+    error: &WorldError,
+    observer: &mut dyn FnMut(Event<'_>),
+) {
+    observer(Event::Started(RunInfo::of(model, options)));
+    let summary = Summary::not_started(model, &options.limits, error);
+    observer(Event::Finished(&summary));
+}
+
 /// A run under way.
 pub(super) struct Run<'r, W: World, J> {
     pub(super) model: &'r Model,
@@ -94,6 +106,17 @@ struct Failure {
     at: Option<Move>,
 }
 
+impl<'a> RunInfo<'a> {
+    fn of(model: &'a Model, options: &'a Options) -> Self {
+        Self {
+            model,
+            strategy: &options.strategy,
+            seed: options.seed,
+            limits: &options.limits,
+        }
+    }
+}
+
 impl From<WorldError> for Failure {
     fn from(error: WorldError) -> Self {
         Self { error, at: None }
@@ -102,13 +125,7 @@ impl From<WorldError> for Failure {
 
 impl<W: World, J: Judge<W>> Run<'_, W, J> {
     async fn run(&mut self) -> Summary {
-        let limits = &self.options.limits;
-        (self.observer)(Event::Started(RunInfo {
-            model: self.model,
-            strategy: &self.options.strategy,
-            seed: self.options.seed,
-            limits,
-        }));
+        (self.observer)(Event::Started(RunInfo::of(self.model, self.options)));
         match self.begin().await {
             Ok(mut graph) => {
                 self.started = Instant::now();
@@ -261,21 +278,25 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
             self.covered += 1;
         }
         let to = graph.transition(news.transition).to;
-        if news.new_state {
-            self.checkpoints.push(arrival.checkpoint);
-            self.remember_broken(to, judgement.broken);
-        }
         (self.observer)(Event::Step(StepInfo {
             step: self.steps,
             from,
             action,
             to,
             new_state: news.new_state,
+            fingerprint: graph.fingerprint(to),
             status: arrival.status,
+            context_before: &context,
+            asked: &judgement.asked,
+            findings: &judgement.findings,
             record: arrival.record.as_deref(),
         }));
+        if news.new_state {
+            self.checkpoints.push(arrival.checkpoint);
+            self.remember_broken(to, judgement.broken);
+        }
         let findings = match known {
-            Some(to) => self.broken_again(from, to, judgement.findings, &judgement.asked_again),
+            Some(to) => self.broken_again(from, to, judgement.findings, &judgement.asked),
             None => judgement.findings,
         };
         for finding in findings {
@@ -297,12 +318,11 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
         from: StateId,
         to: StateId,
         mut findings: Vec<Finding>,
-        asked_again: &[OracleId],
+        asked: &[OracleId],
     ) -> Vec<Finding> {
         let before = self.broken.get(&from).map_or(&[][..], Vec::as_slice);
         let broken = self.broken.get(&to).into_iter().flatten();
-        let news =
-            broken.filter(|oracle| !before.contains(oracle) && !asked_again.contains(oracle));
+        let news = broken.filter(|oracle| !before.contains(oracle) && !asked.contains(oracle));
         findings.extend(news.filter_map(|oracle| self.violations.said_by(*oracle).cloned()));
         findings
     }

@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
-use crate::model::{ActionId, Model, RowChange, Severity, StepRecord, Violation};
-use crate::world::{Warning, WorldErrorKind};
+use crate::model::{
+    ActionId, Context, Digest, Finding, Model, OracleId, Severity, StepRecord, Violation,
+};
+use crate::world::{Warning, WorldError, WorldErrorKind};
 
 use super::graph::StateId;
 
@@ -55,19 +57,18 @@ pub struct StepInfo<'a> {
     pub to: StateId,
     /// Whether nobody had been there before.
     pub new_state: bool,
+    /// What identifies the state where it led.
+    pub fingerprint: Digest,
     /// Status of the answer; 0 in worlds without HTTP.
     pub status: u16,
+    /// The context in which it was taken.
+    pub context_before: &'a Context,
+    /// The invariants that were asked, ascending.
+    pub asked: &'a [OracleId],
+    /// What oracles had to say that is news.
+    pub findings: &'a [Finding],
     /// What was seen.
     pub record: Option<&'a StepRecord>,
-}
-
-impl StepInfo<'_> {
-    /// The rows that the step changed.
-    pub fn rows(&self) -> impl Iterator<Item = &RowChange> {
-        self.record
-            .into_iter()
-            .flat_map(|record| record.rows.rows())
-    }
 }
 
 /// Figures of the progress line: `step 50/500 | states 12 | coverage 60% | violations 0`.
@@ -158,6 +159,36 @@ pub enum StopReason {
         /// The actions from the initial state to the failure, the failing one last; empty when it failed elsewhere.
         path: Vec<ActionId>,
     },
+}
+
+impl Summary {
+    /// The summary of a run whose world did not even start.
+    pub fn not_started(model: &Model, limits: &super::budget::Limits, error: &WorldError) -> Self {
+        Self {
+            progress: Progress {
+                step: 0,
+                max_steps: limits.max_steps,
+                states: 0,
+                coverage: 0.0,
+                violations: 0,
+            },
+            stop: super::outcome::stop_reason(error, None),
+            transitions: 0,
+            untried: 0,
+            deepest: 0,
+            unchanged_steps: 0,
+            actions: vec![
+                ActionSummary {
+                    never_ran: Some("the run did not get that far".to_owned()),
+                    ..ActionSummary::default()
+                };
+                model.actions.len()
+            ],
+            violations: Vec::new(),
+            warnings: Vec::new(),
+            time: TimeSpent::default(),
+        }
+    }
 }
 
 /// Where the time of a run went.

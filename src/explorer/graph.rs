@@ -237,6 +237,11 @@ impl Graph {
         (parent != NONE).then_some(TransitionId(parent))
     }
 
+    /// What identifies a state: the same on every run over the same spec and data.
+    pub fn fingerprint(&self, state: StateId) -> Digest {
+        Digest(self.states[state.index()].fingerprint)
+    }
+
     /// The shortest known path to a state.
     pub fn path_to(&self, state: StateId) -> Vec<TransitionId> {
         let mut path = Vec::with_capacity(self.depth(state) as usize);

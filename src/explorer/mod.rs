@@ -14,4 +14,4 @@ mod situation;
 pub mod strategy;
 mod violations;
 
-pub use engine::{Options, explore};
+pub use engine::{Options, explore, not_started};

@@ -1,6 +1,6 @@
 //! Invariants: what the user says must hold in every state.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::context::VariableId;
@@ -67,7 +67,7 @@ pub enum SqlParameter {
 }
 
 /// How bad a violation is. Ordered: `Low < Critical`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Cosmetic.

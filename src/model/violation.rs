@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::action::ActionId;
@@ -44,7 +45,8 @@ impl Finding {
 }
 
 /// What proves a finding.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Evidence {
     /// Rows of a query that should have returned none, or other ones.
     Rows {

@@ -41,8 +41,8 @@ pub struct Judgement {
     pub findings: Vec<Finding>,
     /// For a new state: all state oracles that say no there, old and new, ascending.
     pub broken: Vec<OracleId>,
-    /// For a known state: the state oracles that were asked again, ascending. Of the others what they said first holds.
-    pub asked_again: Vec<OracleId>,
+    /// The invariants that were asked, ascending. Of the others what they said before holds.
+    pub asked: Vec<OracleId>,
 }
 
 /// Finds nothing wrong with anything; for models that are explored for their states only.

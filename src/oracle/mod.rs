@@ -82,14 +82,15 @@ impl Oracles {
         action: &Action,
         record: &StepRecord,
         context: &Context,
-        findings: &mut Vec<Finding>,
+        judgement: &mut Judgement,
     ) -> Result<(), WorldError> {
+        let findings = &mut judgement.findings;
         for (id, invariant) in numbered(&self.model) {
-            if let Subject::Response { jsonpath } = &invariant.subject
-                && let Some(no) =
-                    jsonpath::judge_answer(world, invariant, jsonpath, record, context).await?
-            {
-                findings.push(self.finding(id, no));
+            if let Subject::Response { jsonpath } = &invariant.subject {
+                judgement.asked.push(OracleId::Invariant(id));
+                let no =
+                    jsonpath::judge_answer(world, invariant, jsonpath, record, context).await?;
+                findings.extend(no.map(|no| self.finding(id, no)));
             }
         }
         for active in &self.checks {
@@ -145,6 +146,7 @@ impl Oracles {
                             .extend(was_broken(oracle).then_some(oracle));
                         continue;
                     }
+                    judgement.asked.push(oracle);
                     sql::judge(world, invariant, query, contexts.1).await?
                 }
                 Subject::Probe { request, jsonpath } => {
@@ -155,6 +157,7 @@ impl Oracles {
                             .extend(was_broken(oracle).then_some(oracle));
                         continue;
                     }
+                    judgement.asked.push(oracle);
                     let probed =
                         jsonpath::probe(world, invariant, request, jsonpath, contexts.1).await?;
                     wrote.extend(probed.wrote);
@@ -224,7 +227,7 @@ impl Oracles {
                 continue;
             }
             let oracle = OracleId::Invariant(id);
-            judgement.asked_again.push(oracle);
+            judgement.asked.push(oracle);
             let no = sql::judge(world, invariant, query, contexts.1).await?;
             if let Some(no) = no
                 && step.broken_before.binary_search(&oracle).is_err()
@@ -250,7 +253,7 @@ impl<W: World + Observe> Judge<W> for Oracles {
                 model.action(action),
                 record,
                 &step.arrival.context,
-                &mut judgement.findings,
+                &mut judgement,
             )
             .await?;
         }
@@ -259,6 +262,7 @@ impl<W: World + Observe> Judge<W> for Oracles {
         } else {
             self.judge_left_out(world, &step, &mut judgement).await?;
         }
+        judgement.asked.sort_unstable();
         Ok(judgement)
     }
 }

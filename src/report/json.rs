@@ -2,18 +2,10 @@
 //!
 //! The same spec, service and seed give the same bytes, apart from fields whose names end in `_ms` and `started_at`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use serde_json::{Map, Value, json};
 
-use super::{Cause, Destination, Report, ReportError, Run, redact};
-use crate::explorer::budget::Limits;
-use crate::explorer::event::{StopReason, Summary, TimeSpent};
-use crate::model::{
-    ActionId, Body, Confirmation, Evidence, Model, OracleId, PathStep, Row, RowChange, Severity,
-    Shrink, ShrinkResult, StepRecord, Table, Violation,
-};
-use crate::world::{Warning, WorldError};
+use super::log::{Action, ActionTally, Stop};
+use super::{Cause, Destination, Report, ReportError, Run};
 
 /// Version of the format. It grows when a field changes its meaning or goes away; new fields may come without notice.
 pub const VERSION: u32 = 1;
@@ -21,23 +13,25 @@ pub const VERSION: u32 = 1;
 /// Collects runs and writes them as one document.
 pub struct Json {
     destination: Destination,
-    started_at: SystemTime,
     runs: Vec<Value>,
+    started_at: Option<String>,
 }
 
 impl Json {
-    /// A report that goes there once all runs are over; `started_at` is its date.
-    pub fn new(destination: Destination, started_at: SystemTime) -> Self {
+    /// A report that goes there once all runs are over.
+    pub fn new(destination: Destination) -> Self {
         Self {
             destination,
-            started_at,
             runs: Vec::new(),
+            started_at: None,
         }
     }
 }
 
 impl Report for Json {
     fn run(&mut self, run: &Run) {
+        self.started_at
+            .get_or_insert_with(|| run.started.started_at.clone());
         self.runs.push(run_json(run));
     }
 
@@ -45,7 +39,7 @@ impl Report for Json {
         let document = json!({
             "version": VERSION,
             "venomqa": env!("CARGO_PKG_VERSION"),
-            "started_at": date(self.started_at),
+            "started_at": self.started_at.take(),
             "exit_code": exit_code,
             "runs": std::mem::take(&mut self.runs),
         });
@@ -54,52 +48,41 @@ impl Report for Json {
 }
 
 fn run_json(run: &Run) -> Value {
+    let started = &run.started;
     let summary = &run.summary;
     json!({
-        "spec": { "name": run.model.name, "path": run.spec },
-        "strategy": run.strategy,
-        "seed": run.seed,
-        "limits": limits(&run.limits),
-        "repeat": run.repeat,
+        "spec": started.spec,
+        "strategy": started.strategy,
+        "seed": started.seed,
+        "limits": started.limits,
+        "repeat": started.repeat,
         "outcome": run.outcome().name(),
         "headline": run.headline(),
         "gaps": run.gaps(),
         "causes": run.causes().iter().map(cause).collect::<Vec<_>>(),
         "stop": stop(run),
-        "cleanup": run.cleanup.as_ref().map(world_error),
-        "figures": figures(run, summary),
-        "violations": summary.violations.iter().map(|found| violation(&run.model, found)).collect::<Vec<_>>(),
-        "actions": actions(run),
-        "invariants": run.model.invariants.iter().map(|invariant| json!({
-            "name": invariant.name,
-            "severity": invariant.severity.name(),
-        })).collect::<Vec<_>>(),
-        "warnings": summary.warnings.iter().map(warning).collect::<Vec<_>>(),
-        "time": time(&summary.time),
+        "cleanup": run.cleanup,
+        "figures": figures(run),
+        "violations": summary.violations,
+        "actions": run.actions().map(|(declared, seen)| action(declared, seen)).collect::<Vec<_>>(),
+        "invariants": started.invariants,
+        "warnings": summary.warnings,
+        "time": summary.time,
     })
 }
 
-fn limits(limits: &Limits) -> Value {
+fn figures(run: &Run) -> Value {
+    let summary = &run.summary;
     json!({
-        "max_steps": limits.max_steps,
-        "max_depth": limits.max_depth,
-        "coverage_target": limits.coverage_target,
-        "time_limit_ms": limits.time_limit.map(milliseconds),
-        "fail_fast": limits.fail_fast.map(Severity::name),
-    })
-}
-
-fn figures(run: &Run, summary: &Summary) -> Value {
-    json!({
-        "steps": summary.progress.step,
-        "states": summary.progress.states,
+        "steps": summary.figures.step,
+        "states": summary.figures.states,
         "transitions": summary.transitions,
         "untried": summary.untried,
         "deepest": summary.deepest,
         "unchanged_steps": summary.unchanged_steps,
-        "coverage": summary.progress.coverage,
-        "actions": run.model.actions.len(),
-        "actions_run": run.model.actions.len() - run.never_ran().count(),
+        "coverage": summary.figures.coverage,
+        "actions": run.started.actions.len(),
+        "actions_run": run.started.actions.len() - run.never_ran().count(),
         "violations": summary.violations.len(),
     })
 }
@@ -115,285 +98,36 @@ fn cause(cause: &Cause) -> Value {
 }
 
 fn stop(run: &Run) -> Value {
-    let name = match &run.summary.stop {
-        StopReason::Complete { .. } => "complete",
-        StopReason::MaxSteps => "max-steps",
-        StopReason::TimeLimit => "time-limit",
-        StopReason::CoverageTarget => "coverage-target",
-        StopReason::FailFast(_) => "fail-fast",
-        StopReason::Interrupted => "interrupted",
-        StopReason::Failed { .. } => "failed",
-    };
-    let mut stop = json!({ "reason": name, "message": run.stop_sentence() });
-    match &run.summary.stop {
-        StopReason::Complete { depth_limited } => stop["depth_limited"] = json!(depth_limited),
-        StopReason::FailFast(severity) => stop["severity"] = json!(severity.name()),
-        StopReason::Failed {
-            kind,
-            message,
-            details,
-            help,
-            path,
-        } => {
-            stop["error"] = json!({
-                "kind": kind,
-                "message": message,
-                "details": details,
-                "help": help,
-                "path": path.iter().map(|id| action_name(&run.model, *id)).collect::<Vec<_>>(),
-            });
+    let mut stop = json!(run.summary.stop);
+    if let Stop::Failed { path, .. } = &run.summary.stop {
+        stop["error"]["path"] = json!(path);
+        if let Value::Object(fields) = &mut stop {
+            fields.remove("path");
         }
-        _ => {}
     }
+    stop["message"] = json!(run.stop_sentence());
     stop
 }
 
-fn world_error(error: &WorldError) -> Value {
-    json!({
-        "kind": error.kind,
-        "message": error.message,
-        "details": error.details,
-        "help": error.help,
-    })
-}
-
-fn violation(model: &Model, violation: &Violation) -> Value {
-    let finding = &violation.finding;
-    let oracle = match finding.oracle {
-        OracleId::Invariant(_) => "invariant",
-        OracleId::Check(_) => "check",
-    };
-    json!({
-        "number": violation.number,
-        "oracle": oracle,
-        "name": *finding.name,
-        "severity": finding.severity.name(),
-        "message": finding.message,
-        "action": violation.action.map(|id| action_name(model, id)),
-        "first_step": violation.first_step,
-        "occurrences": violation.occurrences,
-        "shrink": shrink(&violation.shrink),
-        "confirmation": confirmation(&violation.confirmation),
-        "evidence": evidence(&finding.evidence),
-        "path": violation.path.iter().map(|step| path_step(model, step)).collect::<Vec<_>>(),
-    })
-}
-
-fn shrink(shrink: &Shrink) -> Value {
-    let (result, reason) = match &shrink.result {
-        ShrinkResult::NotTried(reason) => ("not-tried", Some(reason)),
-        ShrinkResult::Minimal => ("minimal", None),
-        ShrinkResult::Unfinished(reason) => ("unfinished", Some(reason)),
-        ShrinkResult::TakenBack(reason) => ("taken-back", Some(reason)),
-    };
-    json!({
-        "result": result,
-        "found_length": shrink.found_length,
-        "requests": shrink.requests,
-        "reason": reason,
-    })
-}
-
-fn confirmation(confirmation: &Confirmation) -> Value {
-    let (result, attempts, reason) = match confirmation {
-        Confirmation::Confirmed { times, of } => ("confirmed", Some((times, of)), None),
-        Confirmation::Unconfirmed { times, of, reason } => {
-            ("unconfirmed", Some((times, of)), Some(reason))
-        }
-        Confirmation::NotTried(reason) => ("not-tried", None, Some(reason)),
-    };
-    json!({
-        "result": result,
-        "times": attempts.map(|(times, _)| times),
-        "of": attempts.map(|(_, of)| of),
-        "reason": reason,
-    })
-}
-
-fn evidence(evidence: &Evidence) -> Value {
-    match evidence {
-        Evidence::Rows {
-            columns,
-            rows,
-            total,
-            expected,
-        } => json!({
-            "kind": "rows",
-            "expected": expected,
-            "columns": columns,
-            "rows": rows,
-            "total": total,
-        }),
-        Evidence::Values { expected, actual } => json!({
-            "kind": "values",
-            "expected": expected,
-            "actual": actual,
-        }),
-    }
-}
-
-fn path_step(model: &Model, step: &PathStep) -> Value {
-    let mut value = json!({ "action": action_name(model, step.action) });
-    if let Some(record) = &step.record {
-        value["request"] = request(record);
-        value["response"] = json!({
-            "status": record.response.status,
-            "headers": headers(&record.response.headers),
-            "body": body(&record.response.body),
-            "duration_ms": milliseconds(record.response.duration),
-        });
-        value["extracted"] = Value::Object(
-            record
-                .extracted
-                .iter()
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect::<Map<_, _>>(),
-        );
-        value["extract_failures"] = json!(record.extract_failures);
-        value["rows"] = record.rows.rows().map(row_change).collect();
-    }
-    value
-}
-
-fn request(record: &StepRecord) -> Value {
-    json!({
-        "method": record.request.method,
-        "target": record.request.target,
-        "headers": headers(&record.request.headers),
-        "body": match &record.request.body {
-            Some(bytes) => body(&Body::new(bytes.clone())),
-            None => Value::Null,
-        },
-    })
-}
-
-/// A list, because names may repeat. The answer's `date` is left out: it says nothing and differs on every run.
-fn headers(headers: &[(String, String)]) -> Value {
-    headers
+fn action(action: &Action, seen: &ActionTally) -> Value {
+    let statuses: Map<String, Value> = seen
+        .statuses
         .iter()
-        .filter(|(name, _)| !name.eq_ignore_ascii_case("date"))
-        .map(|(name, value)| json!({ "name": name, "value": redact::header_value(name, value) }))
-        .collect()
-}
-
-fn body(body: &Body) -> Value {
-    if body.length == 0 {
-        return Value::Null;
-    }
-    let mut value = json!({ "length": body.length, "cut": body.is_cut() });
-    match body.json() {
-        Some(parsed) => value["json"] = Value::clone(parsed),
-        None => value["text"] = json!(body.text()),
-    }
-    value
-}
-
-fn row_change(change: &RowChange) -> Value {
-    json!({
-        "system": *change.table.system,
-        "table": change.table.name,
-        "key": change.key.iter().collect::<Vec<_>>(),
-        "before": change.before.as_ref().map(|cells| row(&change.table, cells)),
-        "after": change.after.as_ref().map(|cells| row(&change.table, cells)),
-    })
-}
-
-fn row(table: &Table, cells: &Row) -> Map<String, Value> {
-    table
-        .columns
-        .iter()
-        .zip(cells.iter())
-        .map(|(column, cell)| (column.clone(), cell.to_json()))
-        .collect()
-}
-
-fn actions(run: &Run) -> Value {
-    let refused: Vec<&str> = run
-        .always_refused()
-        .map(|(action, _)| action.name.as_str())
+        .map(|(status, runs)| (status.to_string(), json!(runs)))
         .collect();
-    run.actions()
-        .map(|(_, action, seen)| {
-            let statuses: Map<String, Value> = seen
-                .statuses
-                .iter()
-                .map(|(status, runs)| (status.to_string(), json!(runs)))
-                .collect();
-            json!({
-                "name": action.name,
-                "method": action.request.method,
-                "path": action.request.path.source(),
-                "runs": seen.runs,
-                "statuses": statuses,
-                "new_states": seen.new_states,
-                "unchanged": seen.unchanged,
-                "always_refused": refused.contains(&action.name.as_str()),
-                "never_ran": seen.never_ran,
-                "advice": seen.advice,
-            })
-        })
-        .collect()
-}
-
-fn warning(warning: &Warning) -> Value {
     json!({
-        "code": warning.code,
-        "message": warning.message,
-        "help": warning.help,
-        "untrusted": warning.untrusted,
+        "name": action.name,
+        "method": action.method,
+        "path": action.path,
+        "place": action.place,
+        "runs": seen.runs,
+        "statuses": statuses,
+        "new_states": seen.new_states,
+        "unchanged": seen.unchanged,
+        "always_refused": seen.always_refused,
+        "never_ran": seen.never_ran,
+        "advice": seen.advice,
     })
-}
-
-fn time(time: &TimeSpent) -> Value {
-    json!({
-        "total_ms": milliseconds(time.total),
-        "http_ms": milliseconds(time.http),
-        "journal_ms": milliseconds(time.journal),
-        "restore_ms": milliseconds(time.restore),
-        "oracles_ms": milliseconds(time.oracles),
-        "engine_ms": milliseconds(time.engine()),
-        "shrink_ms": milliseconds(time.shrink),
-        "confirm_ms": milliseconds(time.confirm),
-    })
-}
-
-fn action_name(model: &Model, id: ActionId) -> &str {
-    &model.action(id).name
-}
-
-/// Milliseconds with microseconds behind the point.
-fn milliseconds(time: Duration) -> f64 {
-    time.as_micros() as f64 / 1000.0
-}
-
-/// `2026-11-23T18:30:00Z` (RFC 3339).
-fn date(time: SystemTime) -> String {
-    // A clock before 1970 is shown as 1970: a date is no reason to fail.
-    let seconds = time
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Days to civil date after Howard Hinnant: years begin in March, so that the leap day comes last.
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
-        rest / 3600,
-        rest % 3600 / 60,
-        rest % 60
-    )
 }
 
 #[cfg(test)]
@@ -402,8 +136,10 @@ mod tests {
     use std::io;
     use std::rc::Rc;
 
+    use super::super::log::Failure;
     use super::super::sample;
     use super::*;
+    use crate::model::Severity;
 
     /// What was written, for the one who asked for it.
     #[derive(Clone, Default)]
@@ -420,7 +156,7 @@ mod tests {
 
     fn written(runs: &[Run]) -> String {
         let shared = Shared::default();
-        let mut report = Json::new(Destination::stdout(Box::new(shared.clone())), UNIX_EPOCH);
+        let mut report = Json::new(Destination::stdout(Box::new(shared.clone())));
         for run in runs {
             report.run(run);
         }
@@ -461,7 +197,7 @@ mod tests {
     fn credentials_are_redacted() {
         let text = written(&[found()]);
         assert!(!text.contains("s3cret"), "{text}");
-        assert!(text.contains(redact::REDACTED));
+        assert!(text.contains(crate::secret::REDACTED));
     }
 
     #[test]
@@ -484,15 +220,19 @@ mod tests {
             }
         }
         let mut failed = sample::run();
-        failed.summary.stop = StopReason::Failed {
-            kind: crate::world::WorldErrorKind::Service,
-            message: "gone".to_owned(),
-            details: Vec::new(),
-            help: None,
+        failed.summary.stop = Stop::Failed {
+            error: Failure {
+                kind: "service".to_owned(),
+                message: "gone".to_owned(),
+                details: Vec::new(),
+                help: None,
+            },
             path: Vec::new(),
         };
         let mut fast = sample::run();
-        fast.summary.stop = StopReason::FailFast(Severity::High);
+        fast.summary.stop = Stop::FailFast {
+            severity: Severity::High,
+        };
         let document: Value = serde_json::from_str(&written(&[found(), failed, fast])).unwrap();
         let mut fields = std::collections::BTreeSet::new();
         names(&document, &mut fields);
@@ -502,16 +242,5 @@ mod tests {
             .filter(|name| !page.contains(&format!("`{name}`")))
             .collect();
         assert!(missing.is_empty(), "docs/report.md lacks {missing:?}");
-    }
-
-    #[test]
-    fn dates_are_rfc_3339() {
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (1_795_458_377, "2026-11-23T18:26:17Z"),
-        ] {
-            assert_eq!(date(UNIX_EPOCH + Duration::from_secs(seconds)), text);
-        }
     }
 }

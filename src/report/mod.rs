@@ -1,13 +1,14 @@
 //! What people and programs get to read: progress while a run goes on, reports once it is over.
 //!
-//! A [`Report`] folds [`Event`]s and finished [`Run`]s; it never explores and never judges. What a run *means*
-//! (clean, incomplete, violations, failed) is decided once, in [`Run::outcome`], so that the headline, the JSON and the exit
-//! code cannot disagree. A new format is one new file here and one line in `cli::options`.
+//! The explorer's events become the entries of the run log ([`log`]), and reports read those and nothing else: what they
+//! say of a run that has just ended they say of one that was written down, too. What a run *means* (clean, incomplete,
+//! violations, failed) is decided once, in [`Run::outcome`], so that the headline, the JSON and the exit code cannot
+//! disagree. A new format is one new file here and one line in `cli::formats`.
 
 mod console;
 mod json;
+pub mod log;
 mod progress;
-mod redact;
 mod run;
 #[cfg(test)]
 mod sample;
@@ -16,17 +17,26 @@ mod text;
 use std::io;
 
 use crate::explorer::event::Event;
+use crate::world::WorldError;
 
 pub use console::Console;
 pub use json::{Json, VERSION as JSON_VERSION};
 pub use progress::Progress;
 pub use run::{Cause, Outcome, Run};
+pub use text::date;
+
+use log::{Detail, Entry, Recorder};
 
 /// A reader of runs.
 pub trait Report {
+    /// How much it wants to know of each step.
+    fn detail(&self) -> Detail {
+        Detail::None
+    }
+
     /// Something happened during a run.
-    fn event(&mut self, event: &Event<'_>) {
-        let _ = event;
+    fn entry(&mut self, entry: &Entry) {
+        let _ = entry;
     }
 
     /// The run of one spec is over, and what it had touched has been put back.
@@ -64,14 +74,25 @@ impl Reports {
         Self(reports)
     }
 
-    /// Tells all of them.
-    pub fn event(&mut self, event: &Event<'_>) {
-        for report in &mut self.0 {
-            report.event(event);
+    /// How much they want to know of each step, the most curious of them.
+    pub fn detail(&self) -> Detail {
+        self.0
+            .iter()
+            .map(|report| report.detail())
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// Begins to report a run that goes on.
+    pub fn watch<'r, 'm>(&'r mut self, recorder: Recorder<'m>) -> Watch<'r, 'm> {
+        Watch {
+            reports: self,
+            recorder,
+            run: None,
         }
     }
 
-    /// Tells all of them.
+    /// Tells all of them of a run that is over.
     pub fn run(&mut self, run: &Run) {
         for report in &mut self.0 {
             report.run(run);
@@ -84,6 +105,46 @@ impl Reports {
             .iter_mut()
             .filter_map(|report| report.finish(exit_code).err())
             .collect()
+    }
+
+    fn entry(&mut self, entry: &Entry) {
+        for report in &mut self.0 {
+            report.entry(entry);
+        }
+    }
+}
+
+/// A run that goes on, and the reports about it.
+pub struct Watch<'r, 'm> {
+    reports: &'r mut Reports,
+    recorder: Recorder<'m>,
+    run: Option<Run>,
+}
+
+impl Watch<'_, '_> {
+    /// Something happened.
+    pub fn event(&mut self, event: &Event<'_>) {
+        if let Some(entry) = self.recorder.entry(event) {
+            self.take(entry);
+        }
+    }
+
+    /// Everything has been put back, or could not be: the run is over. `None` when it never began.
+    pub fn close(mut self, cleanup: Option<&WorldError>) -> Option<Run> {
+        let entry = self.recorder.closed(cleanup);
+        self.take(entry);
+        let run = self.run?;
+        self.reports.run(&run);
+        Some(run)
+    }
+
+    fn take(&mut self, entry: Entry) {
+        self.reports.entry(&entry);
+        match (entry, &mut self.run) {
+            (Entry::Started(started), _) => self.run = Some(Run::begun(*started)),
+            (entry, Some(run)) => run.add(entry),
+            (_, None) => {}
+        }
     }
 }
 
@@ -118,19 +179,43 @@ impl Destination {
         }
     }
 
+    /// The same place, written to in larger pieces.
+    fn buffered(self) -> Self {
+        Self {
+            name: self.name,
+            writer: Box::new(io::BufWriter::new(self.writer)),
+        }
+    }
+
     /// Writes all of it. A reader that has gone away is no error.
     fn write(&mut self, format: &'static str, text: &str) -> Result<(), ReportError> {
+        self.append(format, text.as_bytes(), true)
+    }
+
+    /// Writes one more piece, and sees it on its way if `flush`.
+    fn append(
+        &mut self,
+        format: &'static str,
+        bytes: &[u8],
+        flush: bool,
+    ) -> Result<(), ReportError> {
         let written = self
             .writer
-            .write_all(text.as_bytes())
-            .and_then(|()| self.writer.flush());
+            .write_all(bytes)
+            .and_then(|()| if flush { self.writer.flush() } else { Ok(()) });
         match written {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(ReportError {
-                format,
-                destination: self.name.clone(),
-                error,
-            }),
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(self.error(format, error))
+            }
             _ => Ok(()),
+        }
+    }
+
+    fn error(&self, format: &'static str, error: io::Error) -> ReportError {
+        ReportError {
+            format,
+            destination: self.name.clone(),
+            error,
         }
     }
 }

@@ -5,8 +5,8 @@ use std::io::Write;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Report;
+use super::log::{Detail, Entry, Figures};
 use super::text::percent;
-use crate::explorer::event::{Event, Progress as Figures};
 
 /// Tells how far a run is.
 pub enum Progress {
@@ -29,43 +29,48 @@ impl Progress {
 }
 
 impl Report for Progress {
-    fn event(&mut self, event: &Event<'_>) {
+    fn detail(&self) -> Detail {
+        match self {
+            Self::Lines(_) => Detail::None,
+            Self::Bar(_) => Detail::Brief,
+        }
+    }
+
+    fn entry(&mut self, entry: &Entry) {
         match self {
             Self::Lines(writer) => {
-                if let Event::Progress(figures) = event {
+                if let Entry::Progress(figures) = entry {
                     // Progress that nobody can read is no reason to end a run.
                     let _ = writeln!(writer, "{}", line(figures));
                 }
             }
-            Self::Bar(bar) => match event {
-                Event::Started(info) => *bar = Some(new_bar(info.limits.max_steps)),
-                Event::Step(step) => {
+            Self::Bar(bar) => match entry {
+                Entry::Started(info) => *bar = Some(new_bar(info.limits.max_steps)),
+                Entry::Step(step) => {
                     if let Some(bar) = bar {
                         bar.set_position(step.step);
                     }
                 }
-                Event::Progress(figures) => {
+                Entry::Progress(figures) => {
                     if let Some(bar) = bar {
                         bar.set_position(figures.step);
                         bar.set_message(tail(figures));
                     }
                 }
-                Event::Violation { violation } => {
+                Entry::Violation(seen) => {
                     if let Some(bar) = bar {
                         bar.println(format!(
                             "  found {} {} at step {}",
-                            violation.finding.severity,
-                            violation.finding.name,
-                            violation.first_step
+                            seen.severity, seen.name, seen.step
                         ));
                     }
                 }
-                Event::Finished(_) => {
+                Entry::Finished(_) => {
                     if let Some(bar) = bar.take() {
                         bar.finish_and_clear();
                     }
                 }
-                Event::Warning(_) => {}
+                Entry::Warning(_) | Entry::Closed(_) => {}
             },
         }
     }

@@ -1,33 +1,97 @@
 //! One run as reports see it, and what it means.
 
-use std::sync::Arc;
+use crate::model::Severity;
 
-use crate::explorer::budget::Limits;
-use crate::explorer::event::{ActionSummary, Progress, StopReason, Summary, TimeSpent};
-use crate::model::{Action, ActionId, Model, Severity};
-use crate::world::{WorldError, WorldErrorKind};
-
+use super::log::{
+    Action, ActionTally, Entry, Failure, Figures, Finished, Started, Step, Stop, Time,
+};
 use super::text::{count, thousands};
 
-/// One run of one spec, when it is over.
-#[derive(Clone, Debug)]
+/// One run of one spec: the entries of its log, folded.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    /// The spec as it was named on the command line.
-    pub spec: String,
-    /// What was explored.
-    pub model: Arc<Model>,
-    /// Name of the strategy.
-    pub strategy: String,
-    /// The seed of every random choice.
-    pub seed: u64,
-    /// The limits.
-    pub limits: Limits,
-    /// The command that does the same again.
-    pub repeat: String,
+    /// What it is about.
+    pub started: Started,
+    /// The steps, in the order taken; empty where nobody asked for them.
+    pub steps: Vec<Step>,
     /// How it ended.
-    pub summary: Summary,
+    pub summary: Finished,
     /// Why the databases could not be put back to their content before the run, or the service could not be stopped.
-    pub cleanup: Option<WorldError>,
+    pub cleanup: Option<Failure>,
+}
+
+impl Run {
+    /// A run of which nothing is known but that it began: unless more entries follow, it was cut off.
+    pub fn begun(started: Started) -> Self {
+        let summary = Finished {
+            figures: Figures {
+                step: 0,
+                max_steps: started.limits.max_steps,
+                states: 0,
+                coverage: 0.0,
+                violations: 0,
+            },
+            stop: Stop::CutOff,
+            transitions: 0,
+            untried: 0,
+            deepest: 0,
+            unchanged_steps: 0,
+            actions: vec![ActionTally::default(); started.actions.len()],
+            violations: Vec::new(),
+            warnings: Vec::new(),
+            time: Time::default(),
+        };
+        Self {
+            started,
+            steps: Vec::new(),
+            summary,
+            cleanup: None,
+        }
+    }
+
+    /// What the next entry of the log adds.
+    pub fn add(&mut self, entry: Entry) {
+        match entry {
+            // A log holds one such entry for each run: whoever reads it begins another run there.
+            Entry::Started(started) => *self = Self::begun(*started),
+            Entry::Step(step) => {
+                self.count(&step);
+                self.steps.push(*step);
+            }
+            // The summary has it whole; of a run that was cut off only the number is known.
+            Entry::Violation(seen) => {
+                self.summary.figures.violations =
+                    self.summary.figures.violations.max(u64::from(seen.number));
+            }
+            Entry::Progress(figures) => self.summary.figures = figures,
+            Entry::Warning(warning) => {
+                if !self.summary.warnings.contains(&warning) {
+                    self.summary.warnings.push(warning);
+                }
+            }
+            Entry::Finished(summary) => self.summary = *summary,
+            Entry::Closed(closed) => self.cleanup = closed.cleanup,
+        }
+    }
+
+    /// What a step says about the figures, for the case that the run is cut off before it sums up.
+    fn count(&mut self, step: &Step) {
+        let summary = &mut self.summary;
+        summary.figures.step = step.step;
+        if let Some(seen) = summary.actions.get_mut(step.action as usize) {
+            seen.runs += 1;
+            seen.new_states += u64::from(step.new_state);
+            seen.unchanged += u64::from(step.from == step.to);
+            match seen
+                .statuses
+                .iter_mut()
+                .find(|(status, _)| *status == step.status)
+            {
+                Some((_, runs)) => *runs += 1,
+                None => seen.statuses.push((step.status, 1)),
+            }
+        }
+    }
 }
 
 /// What a run means.
@@ -72,47 +136,9 @@ pub enum Cause {
 }
 
 impl Run {
-    /// The summary of a run whose world did not even start.
-    pub fn not_started(model: &Model, limits: &Limits, error: &WorldError) -> Summary {
-        Summary {
-            progress: Progress {
-                step: 0,
-                max_steps: limits.max_steps,
-                states: 0,
-                coverage: 0.0,
-                violations: 0,
-            },
-            stop: if error.kind == WorldErrorKind::Interrupted {
-                StopReason::Interrupted
-            } else {
-                StopReason::Failed {
-                    kind: error.kind,
-                    message: error.message.clone(),
-                    details: error.details.clone(),
-                    help: error.help.clone(),
-                    path: Vec::new(),
-                }
-            },
-            transitions: 0,
-            untried: 0,
-            deepest: 0,
-            unchanged_steps: 0,
-            actions: vec![
-                ActionSummary {
-                    never_ran: Some("the run did not get that far".to_owned()),
-                    ..ActionSummary::default()
-                };
-                model.actions.len()
-            ],
-            violations: Vec::new(),
-            warnings: Vec::new(),
-            time: TimeSpent::default(),
-        }
-    }
-
     /// What the run means. The worst counts.
     pub fn outcome(&self) -> Outcome {
-        if self.summary.stop == StopReason::Interrupted {
+        if self.summary.stop == Stop::Interrupted {
             Outcome::Interrupted
         } else if !self.causes().is_empty() {
             Outcome::Failed
@@ -129,9 +155,11 @@ impl Run {
     pub fn causes(&self) -> Vec<Cause> {
         let mut causes = Vec::new();
         let summary = &self.summary;
-        if let StopReason::Failed { message, .. } = &summary.stop {
-            causes.push(Cause::Stopped(message.clone()));
-        } else if summary.progress.step == 0 && summary.stop != StopReason::Interrupted {
+        if let Stop::Failed { error, .. } = &summary.stop {
+            causes.push(Cause::Stopped(error.message.clone()));
+        } else if summary.stop == Stop::CutOff {
+            causes.push(Cause::Stopped("the run was killed".to_owned()));
+        } else if summary.figures.step == 0 && summary.stop != Stop::Interrupted {
             causes.push(Cause::NoStep);
         }
         causes.extend(
@@ -157,10 +185,10 @@ impl Run {
             gaps.push(format!(
                 "{} of {} never ran",
                 thousands(never),
-                count(self.model.actions.len() as u64, "action")
+                count(self.started.actions.len() as u64, "action")
             ));
         }
-        let ran = self.actions().filter(|(_, _, seen)| seen.runs > 0).count();
+        let ran = self.actions().filter(|(_, seen)| seen.runs > 0).count();
         let refused = self.always_refused().count();
         if ran > 0 && refused == ran {
             gaps.push("every request was refused".to_owned());
@@ -172,7 +200,7 @@ impl Run {
     pub fn headline(&self) -> String {
         let summary = &self.summary;
         let found = summary.violations.len() as u64;
-        let steps = summary.progress.step;
+        let steps = summary.figures.step;
         match self.outcome() {
             Outcome::Interrupted => {
                 format!(
@@ -195,7 +223,7 @@ impl Run {
                     Some(Cause::Untrusted(_)) | None => "the run cannot be trusted",
                 };
                 let steps = count(steps, "step");
-                match (summary.progress.step, found) {
+                match (summary.figures.step, found) {
                     (0, _) => verb.to_owned(),
                     (_, 0) => {
                         format!("{verb} after {steps}: no violation so far, which proves nothing")
@@ -212,7 +240,7 @@ impl Run {
             Outcome::Clean => format!(
                 "no violation in {}, {}",
                 count(steps, "step"),
-                count(summary.progress.states, "state")
+                count(summary.figures.states, "state")
             ),
         }
     }
@@ -226,7 +254,7 @@ impl Run {
             .filter_map(|severity| {
                 let number = found
                     .iter()
-                    .filter(|violation| violation.finding.severity == *severity)
+                    .filter(|violation| violation.severity == *severity)
                     .count();
                 (number > 0).then(|| format!("{number} {severity}"))
             })
@@ -250,58 +278,42 @@ impl Run {
             )
         };
         match &summary.stop {
-            StopReason::Complete {
+            Stop::Complete {
                 depth_limited: false,
             } => "complete: every reachable state within these limits was visited".to_owned(),
-            StopReason::Complete {
+            Stop::Complete {
                 depth_limited: true,
             } => format!(
                 "complete to depth {}: every state that near was visited, deeper ones were not (`--max-depth`)",
-                self.limits.max_depth
+                self.started.limits.max_depth
             ),
-            StopReason::MaxSteps => format!(
+            Stop::MaxSteps => format!(
                 "`--max-steps`: all {} were taken{untried}",
-                count(self.limits.max_steps, "step")
+                count(self.started.limits.max_steps, "step")
             ),
-            StopReason::TimeLimit => format!("`--time-limit` was reached{untried}"),
-            StopReason::CoverageTarget => format!("`--coverage-target` was reached{untried}"),
-            StopReason::FailFast(severity) => {
+            Stop::TimeLimit => format!("`--time-limit` was reached{untried}"),
+            Stop::CoverageTarget => format!("`--coverage-target` was reached{untried}"),
+            Stop::FailFast { severity } => {
                 format!("`--fail-fast`: a violation of severity {severity} was found{untried}")
             }
-            StopReason::Interrupted => format!("interrupted{untried}"),
-            StopReason::Failed { message, .. } => format!("failed: {message}"),
+            Stop::Interrupted => format!("interrupted{untried}"),
+            Stop::Failed { error, .. } => format!("failed: {}", error.message),
+            Stop::CutOff => "cut off: the run was killed before it was over".to_owned(),
         }
     }
 
     /// Every action with what is known of it.
-    pub fn actions(&self) -> impl Iterator<Item = (ActionId, &Action, &ActionSummary)> {
-        self.model
-            .action_ids()
-            .zip(&self.model.actions)
-            .zip(&self.summary.actions)
-            .map(|((id, action), summary)| (id, action, summary))
+    pub fn actions(&self) -> impl Iterator<Item = (&Action, &ActionTally)> {
+        self.started.actions.iter().zip(&self.summary.actions)
     }
 
     /// Actions that never ran.
-    pub fn never_ran(&self) -> impl Iterator<Item = (&Action, &ActionSummary)> {
-        self.actions()
-            .filter(|(_, _, seen)| seen.runs == 0)
-            .map(|(_, action, seen)| (action, seen))
+    pub fn never_ran(&self) -> impl Iterator<Item = (&Action, &ActionTally)> {
+        self.actions().filter(|(_, seen)| seen.runs == 0)
     }
 
     /// Actions that ran and were answered with 4xx or 5xx each time, without the spec expecting that.
-    pub fn always_refused(&self) -> impl Iterator<Item = (&Action, &ActionSummary)> {
-        self.actions()
-            .filter(|(_, action, seen)| {
-                let expected =
-                    |status: u16| !action.expect.status.is_empty() && action.expect.allows(status);
-                seen.runs > 0
-                    && !seen.statuses.is_empty()
-                    && seen
-                        .statuses
-                        .iter()
-                        .all(|(status, _)| *status >= 400 && !expected(*status))
-            })
-            .map(|(_, action, seen)| (action, seen))
+    pub fn always_refused(&self) -> impl Iterator<Item = (&Action, &ActionTally)> {
+        self.actions().filter(|(_, seen)| seen.always_refused)
     }
 }

@@ -1,4 +1,4 @@
-//! A run made by hand, for the tests of every format.
+//! A run made by hand, for the tests of every format. It goes through the recorder like any other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,13 +6,18 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::Run;
+use super::log::{ActionTally, Detail, Entry, Recorder, Subject};
 use crate::explorer::budget::Limits;
-use crate::explorer::event::{ActionSummary, Progress, StopReason, Summary, TimeSpent};
+use crate::explorer::event::{
+    ActionSummary, Event, Progress, RunInfo, StopReason, Summary, TimeSpent,
+};
 use crate::model::{
     Action, ActionId, Body, Cell, Confirmation, Evidence, Finding, InvariantId, Model, OracleId,
     PathStep, Request, Response, RowChange, RowDelta, Severity, Shrink, ShrinkResult, StepRecord,
     Table, TableId, TableKind, Violation, row_key,
 };
+use crate::secret::Secrets;
+use crate::world::{WorldError, WorldErrorKind};
 
 fn orders() -> Arc<Table> {
     Arc::new(Table {
@@ -74,7 +79,7 @@ fn step(
     }
 }
 
-pub(super) fn refunded_twice() -> Violation {
+fn found() -> Violation {
     Violation {
         number: 1,
         finding: Finding {
@@ -128,7 +133,25 @@ pub(super) fn refunded_twice() -> Violation {
     }
 }
 
-pub(super) fn seen(runs: u64, statuses: &[(u16, u64)], new_states: u64) -> ActionSummary {
+/// A violation as reports see it.
+pub(super) fn refunded_twice() -> super::log::Violation {
+    let mut summary = summary();
+    summary.violations.push(found());
+    recorded(&summary).summary.violations.remove(0)
+}
+
+/// What a report knows of one action.
+pub(super) fn seen(runs: u64, statuses: &[(u16, u64)], new_states: u64) -> ActionTally {
+    ActionTally {
+        runs,
+        statuses: statuses.to_vec(),
+        new_states,
+        always_refused: runs > 0 && statuses.iter().all(|(status, _)| *status >= 400),
+        ..ActionTally::default()
+    }
+}
+
+fn tally(runs: u64, statuses: &[(u16, u64)], new_states: u64) -> ActionSummary {
     ActionSummary {
         runs,
         statuses: statuses.to_vec(),
@@ -137,51 +160,85 @@ pub(super) fn seen(runs: u64, statuses: &[(u16, u64)], new_states: u64) -> Actio
     }
 }
 
+/// A run that found nothing.
 pub(super) fn run() -> Run {
-    let actions = ["create_order", "refund_order(n=100)"].map(Action::named);
-    Run {
+    recorded(&summary())
+}
+
+/// A run whose service could not be started.
+pub(super) fn not_started() -> Run {
+    let error = WorldError::new(WorldErrorKind::Service, "`./shop` does not exist")
+        .with_help("build it first");
+    recorded(&Summary::not_started(&model(), &Limits::default(), &error))
+}
+
+fn model() -> Model {
+    Model {
+        name: "shop".to_owned(),
+        actions: ["create_order", "refund_order(n=100)"]
+            .map(Action::named)
+            .into(),
+        ..Model::default()
+    }
+}
+
+fn recorded(summary: &Summary) -> Run {
+    let model = model();
+    let subject = Subject {
         spec: "specs/shop.yaml".to_owned(),
-        model: Arc::new(Model {
-            name: "shop".to_owned(),
-            actions: actions.into(),
-            ..Model::default()
-        }),
-        strategy: "dfs".to_owned(),
-        seed: 1,
-        limits: Limits::default(),
         repeat: "venomqa explore specs/shop.yaml --strategy dfs --seed 1 --max-steps 500"
             .to_owned(),
-        summary: Summary {
-            progress: Progress {
-                step: 40,
-                max_steps: 500,
-                states: 12,
-                coverage: 1.0,
-                violations: 0,
-            },
-            stop: StopReason::Complete {
-                depth_limited: false,
-            },
-            transitions: 40,
-            untried: 0,
-            deepest: 4,
-            unchanged_steps: 3,
-            actions: vec![
-                seen(20, &[(201, 20)], 6),
-                seen(20, &[(200, 12), (409, 8)], 5),
-            ],
-            violations: Vec::new(),
-            warnings: Vec::new(),
-            time: TimeSpent {
-                total: Duration::from_millis(800),
-                http: Duration::from_millis(600),
-                journal: Duration::from_millis(40),
-                restore: Duration::from_millis(80),
-                oracles: Duration::from_millis(40),
-                shrink: Duration::ZERO,
-                confirm: Duration::from_millis(8),
-            },
+        started_at: "1970-01-01T00:00:00Z".to_owned(),
+        actions: Vec::new(),
+        invariants: Vec::new(),
+        secrets: Secrets::default(),
+    };
+    let mut recorder = Recorder::new(&model, subject, Detail::Whole);
+    let limits = Limits::default();
+    let info = RunInfo {
+        model: &model,
+        strategy: "dfs",
+        seed: 1,
+        limits: &limits,
+    };
+    let Some(Entry::Started(started)) = recorder.entry(&Event::Started(info)) else {
+        panic!("a run begins with an entry");
+    };
+    let mut run = Run::begun(*started);
+    run.add(recorder.entry(&Event::Finished(summary)).unwrap());
+    run
+}
+
+fn summary() -> Summary {
+    Summary {
+        progress: Progress {
+            step: 40,
+            max_steps: 500,
+            states: 12,
+            coverage: 1.0,
+            violations: 0,
         },
-        cleanup: None,
+        stop: StopReason::Complete {
+            depth_limited: false,
+        },
+        transitions: 40,
+        untried: 0,
+        deepest: 4,
+        unchanged_steps: 3,
+        actions: vec![
+            tally(20, &[(201, 20)], 6),
+            tally(20, &[(200, 12), (409, 8)], 5),
+        ],
+        violations: Vec::new(),
+        warnings: Vec::new(),
+        time: TimeSpent {
+            total: Duration::from_millis(800),
+            http: Duration::from_millis(600),
+            journal: Duration::from_millis(40),
+            restore: Duration::from_millis(80),
+            oracles: Duration::from_millis(40),
+            shrink: Duration::ZERO,
+            confirm: Duration::from_millis(8),
+        },
     }
 }

@@ -1,5 +1,6 @@
 //! From a file to a [`Loaded`]: the stages in their order.
 
+use std::collections::HashMap;
 use std::io::{self, Read as _};
 use std::path::Path as FilePath;
 
@@ -9,8 +10,9 @@ use super::document::Document;
 use super::known::Known;
 use super::problems::Problems;
 use super::read::{self, Read};
-use super::{Environment, Loaded, lower, tree};
-use crate::diagnostic::{Code, Diagnostic, Path, SourceMap, Sources};
+use super::{Environment, Loaded, Places, lower, tree};
+use crate::diagnostic::{Code, Diagnostic, Path, Place, SourceMap, Sources};
+use crate::model::Model;
 
 /// Version of the format that this program reads.
 const VERSION: u64 = 1;
@@ -121,13 +123,9 @@ pub fn parse(path: &FilePath, text: &str, environment: &Environment<'_>) -> Load
         }
         if let Some(document) = document(&tree, &mut problems) {
             let known = Known::collect(&tree, &document);
-            spec = Some(lower::lower(
-                path,
-                &document,
-                &known,
-                &mut problems,
-                environment,
-            ));
+            let mut lowered = lower::lower(path, &document, &known, &mut problems, environment);
+            lowered.places = places(&lowered.model, &document, &problems, &sources);
+            spec = Some(lowered);
         }
     }
     let spec = spec.filter(|_| !problems.has_errors());
@@ -135,6 +133,33 @@ pub fn parse(path: &FilePath, text: &str, environment: &Environment<'_>) -> Load
         spec,
         diagnostics: problems.finish(),
         sources,
+    }
+}
+
+/// Where each action and each invariant of the model is declared: where its name stands.
+fn places(model: &Model, document: &Document, problems: &Problems, sources: &Sources) -> Places {
+    let map = problems.map();
+    let place = |section: &str, position: usize| {
+        let range = map.nearest(&Path::root().key(section).index(position).key("name"));
+        let (line, column) = sources.line_and_column(map.source(), range.start)?;
+        Some(Place { line, column })
+    };
+    let declared: HashMap<&str, usize> = document
+        .actions
+        .iter()
+        .map(|action| (action.name.as_str(), action.position))
+        .collect();
+    Places {
+        actions: model
+            .actions
+            .iter()
+            .map(|action| place("actions", *declared.get(action.base_name.as_str())?))
+            .collect(),
+        invariants: document
+            .invariants
+            .iter()
+            .map(|invariant| place("invariants", invariant.position))
+            .collect(),
     }
 }
 

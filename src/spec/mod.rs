@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::diagnostic::{Diagnostic, Sources};
+use crate::diagnostic::{Diagnostic, Place, Sources};
 use crate::model::{Model, Severity};
 use crate::world::config::WorldConfig;
 
@@ -50,6 +50,19 @@ pub struct Spec {
     pub checks: IndexMap<String, Option<Severity>>,
     /// How to explore, as far as the spec says.
     pub explore: ExploreSection,
+    /// Names under `secrets:`.
+    pub secrets: Vec<String>,
+    /// Where things stand in the text.
+    pub places: Places,
+}
+
+/// Where the parts of a model stand in the text of the spec.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// For each action of the model.
+    pub actions: Vec<Option<Place>>,
+    /// For each invariant of the model.
+    pub invariants: Vec<Option<Place>>,
 }
 
 /// `explore:`; what is `None` is left to flags and defaults.

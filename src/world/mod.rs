@@ -174,8 +174,7 @@ pub struct WorldError {
 }
 
 /// Which part of the world failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorldErrorKind {
     /// The service does not start, has died, or gives no complete HTTP answer.
     Service,
@@ -187,6 +186,19 @@ pub enum WorldErrorKind {
     Request,
     /// The user asked to stop while something was under way.
     Interrupted,
+}
+
+impl WorldErrorKind {
+    /// The word used in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::System => "system",
+            Self::Restore => "restore",
+            Self::Request => "request",
+            Self::Interrupted => "interrupted",
+        }
+    }
 }
 
 impl WorldError {

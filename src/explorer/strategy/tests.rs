@@ -100,7 +100,7 @@ where
         Ok(Judgement {
             findings: is_news.then_some(finding).into_iter().collect(),
             broken: vec![oracle],
-            asked_again: Vec::new(),
+            asked: Vec::new(),
         })
     }
 }

@@ -195,7 +195,7 @@ fn a_known_state_is_judged_again_where_the_step_wrote_what_the_identity_leaves_o
         begin(&mut oracles, &mut world).unwrap();
         let healthy = step_to_known(&mut oracles, &mut world, &table);
         assert_eq!(
-            (names(&healthy.findings), &healthy.asked_again),
+            (names(&healthy.findings), &healthy.asked),
             (vec![], &vec![RULE])
         );
         world = world.with_rows(ROWS, &["id"], json!([[7]]));

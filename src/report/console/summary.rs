@@ -2,12 +2,12 @@
 
 use indexmap::IndexMap;
 
+use super::super::log::{Failure, Stop, Time};
 use super::super::text::{
     self, Table, clip, count, percent, printable, thousands, wrap, wrap_words,
 };
 use super::super::{Cause, Outcome, Run};
 use super::style::{BAD, BOLD, DIM, DOUBT, GOOD, HINT, Page, paint};
-use crate::explorer::event::{StopReason, TimeSpent};
 
 /// Rows of the action table and of the lists; the JSON report has all.
 const SHOWN: usize = 40;
@@ -15,10 +15,10 @@ const SHOWN: usize = 40;
 const LABEL: usize = 13;
 
 pub(super) fn write(page: &mut Page, run: &Run) {
-    page.rule(&printable(&run.model.name));
+    page.rule(&printable(&run.started.spec.name));
     page.gap();
     // Of a run that did not even start there is nothing to tell but why.
-    if run.summary.progress.states > 0 {
+    if run.summary.figures.states > 0 {
         figures(page, run);
         actions(page, run);
         never_ran(page, run);
@@ -43,8 +43,8 @@ fn labelled(page: &mut Page, label: &str, text: &str) {
 
 fn figures(page: &mut Page, run: &Run) {
     let summary = &run.summary;
-    let progress = &summary.progress;
-    let ran = run.model.actions.len() - run.never_ran().count();
+    let progress = &summary.figures;
+    let ran = run.started.actions.len() - run.never_ran().count();
     labelled(
         page,
         "states",
@@ -71,12 +71,12 @@ fn figures(page: &mut Page, run: &Run) {
             "{}%, {} of {}",
             percent(progress.coverage),
             thousands(ran as u64),
-            count(run.model.actions.len() as u64, "action")
+            count(run.started.actions.len() as u64, "action")
         ),
     );
     let ended = match run.summary.stop {
         // The message follows below, with all that belongs to it.
-        StopReason::Failed { .. } => "by the error below".to_owned(),
+        Stop::Failed { .. } => "by the error below".to_owned(),
         _ => printable(&run.stop_sentence()),
     };
     labelled(page, "ended", &ended);
@@ -84,19 +84,19 @@ fn figures(page: &mut Page, run: &Run) {
     labelled(
         page,
         "strategy",
-        &format!("{}, seed {}", run.strategy, run.seed),
+        &format!("{}, seed {}", run.started.strategy, run.started.seed),
     );
     // Not wrapped: it is there to be copied.
     page.line(&format!(
         "  {}{}",
         paint(DIM, &format!("{:<LABEL$}", "repeat")),
-        paint(HINT, &printable(&run.repeat))
+        paint(HINT, &printable(&run.started.repeat))
     ));
     page.gap();
 }
 
 /// Walk, shrinking and confirmation together, and the shares.
-fn time(time: &TimeSpent) -> String {
+fn time(time: &Time) -> String {
     let whole = time.total + time.shrink + time.confirm;
     if whole.is_zero() {
         return "none".to_owned();
@@ -108,7 +108,7 @@ fn time(time: &TimeSpent) -> String {
         ("oracles", time.oracles),
         ("shrink", time.shrink),
         ("confirm", time.confirm),
-        ("engine", time.engine()),
+        ("engine", time.engine),
     ];
     let percentages = text::percentages(&parts.map(|(_, spent)| spent.as_secs_f64()));
     let shares: Vec<String> = parts
@@ -121,7 +121,7 @@ fn time(time: &TimeSpent) -> String {
 
 fn actions(page: &mut Page, run: &Run) {
     let mut table = Table::new(["action", "runs", "new states", "answers"]);
-    for (_, action, seen) in run.actions().take(SHOWN) {
+    for (action, seen) in run.actions().take(SHOWN) {
         let answers: Vec<String> = seen
             .statuses
             .iter()
@@ -146,7 +146,7 @@ fn actions(page: &mut Page, run: &Run) {
     for line in lines {
         page.line(&format!("  {line}"));
     }
-    more(page, run.model.actions.len());
+    more(page, run.started.actions.len());
     page.gap();
 }
 
@@ -228,7 +228,7 @@ fn refused(page: &mut Page, run: &Run) {
 fn advice(page: &mut Page, run: &Run) {
     let advice: Vec<(&str, &str)> = run
         .actions()
-        .filter_map(|(_, action, seen)| Some((action.name.as_str(), seen.advice.as_deref()?)))
+        .filter_map(|(action, seen)| Some((action.name.as_str(), seen.advice.as_deref()?)))
         .collect();
     if advice.is_empty() {
         return;
@@ -269,40 +269,28 @@ fn help(page: &mut Page, help: Option<&str>) {
 }
 
 fn failure(page: &mut Page, run: &Run) {
-    if let StopReason::Failed {
-        message,
-        details,
-        help: next,
-        path,
-        ..
-    } = &run.summary.stop
-    {
-        error(page, message, details, next.as_deref());
+    if let Stop::Failed { error, path } = &run.summary.stop {
+        failed(page, error);
         if !path.is_empty() {
             page.line("      after");
             for (position, action) in path.iter().enumerate() {
                 page.line(&format!(
                     "      {:>3} {DIM}│{DIM:#} {}",
                     position + 1,
-                    printable(&run.model.action(*action).name)
+                    printable(action)
                 ));
             }
         }
         page.gap();
     }
-    if let Some(failed) = &run.cleanup {
-        error(
-            page,
-            &failed.message,
-            &failed.details,
-            failed.help.as_deref(),
-        );
+    if let Some(error) = &run.cleanup {
+        failed(page, error);
         page.gap();
     }
 }
 
-fn error(page: &mut Page, message: &str, details: &[String], next: Option<&str>) {
-    let mut lines = wrap_words(&printable(message), page.room(8)).into_iter();
+fn failed(page: &mut Page, error: &Failure) {
+    let mut lines = wrap_words(&printable(&error.message), page.room(8)).into_iter();
     page.line(&format!(
         " {} {}",
         paint(BAD, "error:"),
@@ -311,12 +299,12 @@ fn error(page: &mut Page, message: &str, details: &[String], next: Option<&str>)
     for line in lines {
         page.line(&format!("        {line}"));
     }
-    for detail in details {
+    for detail in &error.details {
         for line in detail.lines() {
             page.line(&format!("      {DIM}│{DIM:#} {}", printable(line)));
         }
     }
-    help(page, next);
+    help(page, error.help.as_deref());
 }
 
 fn headline(page: &mut Page, run: &Run) {

@@ -1,9 +1,7 @@
 use super::*;
-use crate::explorer::event::{ActionSummary, StopReason};
-use crate::model::ActionId;
 use crate::report::Outcome;
-use crate::report::sample::{refunded_twice, run, seen};
-use crate::world::{Warning, WorldError, WorldErrorKind};
+use crate::report::log::{ActionTally, Failure, Stop, Warning};
+use crate::report::sample::{not_started, refunded_twice, run, seen};
 
 fn plain(run: &Run) -> String {
     anstream::adapter::strip_str(&page(run, 80)).to_string()
@@ -77,13 +75,13 @@ fn a_violation_is_told_as_a_story_that_ends_with_the_rows_that_prove_it() {
 #[test]
 fn actions_that_never_ran_keep_a_run_from_looking_clean() {
     let mut run = run();
-    run.summary.actions[1] = ActionSummary {
+    run.summary.actions[1] = ActionTally {
         never_ran: Some("needs `create_order`, which was refused every time".to_owned()),
-        ..ActionSummary::default()
+        ..ActionTally::default()
     };
     run.summary.actions[0].advice = Some("it never changed a state".to_owned());
-    run.summary.progress.coverage = 0.5;
-    run.summary.stop = StopReason::MaxSteps;
+    run.summary.figures.coverage = 0.5;
+    run.summary.stop = Stop::MaxSteps;
     run.summary.untried = 7;
     assert_eq!(run.outcome(), Outcome::Incomplete);
     insta::assert_snapshot!(plain(&run), @r#"
@@ -132,8 +130,8 @@ fn a_run_that_was_only_refused_does_not_look_clean() {
 #[test]
 fn a_run_without_a_step_has_failed() {
     let mut run = run();
-    run.summary.progress.step = 0;
-    run.summary.actions = vec![ActionSummary::default(); 2];
+    run.summary.figures.step = 0;
+    run.summary.actions = vec![ActionTally::default(); 2];
     assert_eq!(run.outcome(), Outcome::Failed);
     assert!(
         run.headline().starts_with("nothing was tested"),
@@ -145,17 +143,23 @@ fn a_run_without_a_step_has_failed() {
 #[test]
 fn a_failure_shows_its_details_its_path_and_what_to_do() {
     let mut run = run();
-    run.summary.stop = StopReason::Failed {
-        kind: WorldErrorKind::Service,
-        message: "the service died with exit status 101".to_owned(),
-        details: vec!["thread 'main' panicked\n\u{1b}[31mindex out of bounds".to_owned()],
-        help: Some("look at the last request".to_owned()),
-        path: vec![ActionId(0), ActionId(1)],
+    run.summary.stop = Stop::Failed {
+        error: Failure {
+            kind: "service".to_owned(),
+            message: "the service died with exit status 101".to_owned(),
+            details: vec!["thread 'main' panicked\n\u{1b}[31mindex out of bounds".to_owned()],
+            help: Some("look at the last request".to_owned()),
+        },
+        path: ["create_order", "refund_order(n=100)"]
+            .map(str::to_owned)
+            .into(),
     };
-    run.cleanup = Some(WorldError::new(
-        WorldErrorKind::System,
-        "`shop.db` is locked",
-    ));
+    run.cleanup = Some(Failure {
+        kind: "system".to_owned(),
+        message: "`shop.db` is locked".to_owned(),
+        details: Vec::new(),
+        help: None,
+    });
     insta::assert_snapshot!(plain(&run).split_once("answers\n").unwrap().1, @r#"
       create_order           20           6  201 x 20
       refund_order(n=100)    20           5  200 x 12, 409 x 8
@@ -179,7 +183,7 @@ fn a_failure_shows_its_details_its_path_and_what_to_do() {
 fn an_untrusted_warning_makes_the_run_fail_although_it_went_on() {
     let mut run = run();
     run.summary.warnings.push(Warning {
-        code: "hidden-state",
+        code: "hidden-state".to_owned(),
         message: "`GET /orders` answers differently after a restore".to_owned(),
         help: Some("declare `after_restore`".to_owned()),
         untrusted: true,
@@ -201,7 +205,7 @@ fn an_untrusted_warning_makes_the_run_fail_although_it_went_on() {
 #[test]
 fn no_line_is_wider_than_the_page_and_secrets_are_not_shown() {
     let mut run = run();
-    run.repeat = "venomqa explore".to_owned();
+    run.started.repeat = "venomqa explore".to_owned();
     run.summary.violations.push(refunded_twice());
     for width in [60, 80, 100, 160] {
         let text = anstream::adapter::strip_str(&page(&run, width)).to_string();
@@ -259,11 +263,7 @@ fn a_broken_initial_state_is_a_path_of_no_steps() {
 
 #[test]
 fn a_run_that_never_started_tells_nothing_but_why() {
-    let mut run = run();
-    let error = WorldError::new(WorldErrorKind::Service, "`./shop` does not exist")
-        .with_help("build it first");
-    run.summary = Run::not_started(&run.model, &run.limits, &error);
-    insta::assert_snapshot!(plain(&run), @r#"
+    insta::assert_snapshot!(plain(&not_started()), @r#"
     ── shop ────────────────────────────────────────────────────────────────────────
 
      error: `./shop` does not exist
@@ -277,9 +277,9 @@ fn a_run_that_never_started_tells_nothing_but_why() {
 fn actions_that_wait_for_the_same_thing_are_told_of_once() {
     let mut run = run();
     for seen in &mut run.summary.actions {
-        *seen = ActionSummary {
+        *seen = ActionTally {
             never_ran: Some("`token` is never extracted".to_owned()),
-            ..ActionSummary::default()
+            ..ActionTally::default()
         };
     }
     assert_eq!(plain(&run).matches("is never extracted").count(), 1);

@@ -1,16 +1,16 @@
 //! One violation: what is wrong, the path to it, what proves it.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::super::Run;
+use super::super::log::{
+    Body, ConfirmationResult, Exchange, PathStep, RowChange, ShrinkResult, Violation,
+};
 use super::super::text::{self, Table, clip, count, printable, wrap, wrap_words};
 use super::style::{
     ADDED, BAD, BOLD, CHANGED, DIM, DOUBT, GOOD, Page, REMOVED, paint, severity, status,
 };
-use crate::model::{
-    Body, Cell, Confirmation, Evidence, PathStep, Row, RowChange, ShrinkResult, StepRecord,
-    Violation,
-};
+use crate::model::Evidence;
 
 /// Changed rows shown for one step; the JSON report has all.
 const SHOWN_CHANGES: usize = 8;
@@ -20,17 +20,16 @@ const SHOWN_ROW_LINES: usize = 3;
 const GUTTER: usize = 6;
 
 pub(super) fn write(page: &mut Page, run: &Run, violation: &Violation, number: usize) {
-    let finding = &violation.finding;
     let total = run.summary.violations.len();
     page.rule(&format!("violation {number} of {total}"));
     page.gap();
-    let badge = format!(" {} ", finding.severity.name().to_uppercase());
+    let badge = format!(" {} ", violation.severity.name().to_uppercase());
     page.line(&format!(
         "{} {}",
-        paint(severity(finding.severity), &badge),
-        paint(BOLD, &finding.name)
+        paint(severity(violation.severity), &badge),
+        paint(BOLD, &violation.name)
     ));
-    for line in wrap_words(&printable(&finding.message), page.room(1)) {
+    for line in wrap_words(&printable(&violation.message), page.room(1)) {
         page.line(&format!(" {line}"));
     }
     confirmation(page, violation);
@@ -41,26 +40,30 @@ pub(super) fn write(page: &mut Page, run: &Run, violation: &Violation, number: u
     let several_systems = several_systems(&violation.path);
     for (position, step) in violation.path.iter().enumerate() {
         let last = position + 1 == violation.path.len();
-        path_step(page, run, step, position + 1, last, several_systems);
+        path_step(page, step, position + 1, last, several_systems);
     }
     page.gap();
-    evidence(page, &finding.evidence);
+    evidence(page, &violation.evidence);
     page.gap();
 }
 
 fn confirmation(page: &mut Page, violation: &Violation) {
-    let (style, text) = match &violation.confirmation {
-        Confirmation::Confirmed { times, of } => (
+    let confirmation = &violation.confirmation;
+    let reason = confirmation.reason.as_deref().unwrap_or_default();
+    let times = confirmation.times.unwrap_or_default();
+    let of = confirmation.of.unwrap_or_default();
+    let (style, text) = match confirmation.result {
+        ConfirmationResult::Confirmed => (
             GOOD,
             format!(
                 "confirmed {times} of {of}: happened again each time it was run from the initial state"
             ),
         ),
-        Confirmation::Unconfirmed { times, of, reason } => (
+        ConfirmationResult::Unconfirmed => (
             DOUBT,
             format!("unconfirmed, happened again {times} of {of} times: {reason}"),
         ),
-        Confirmation::NotTried(reason) => (DOUBT, format!("not confirmed: {reason}")),
+        ConfirmationResult::NotTried => (DOUBT, format!("not confirmed: {reason}")),
     };
     let seen = match violation.occurrences {
         _ if violation.path.is_empty() => "seen in the initial state".to_owned(),
@@ -96,12 +99,13 @@ fn shrunk(violation: &Violation) -> String {
     } else {
         format!("as short as it was found, {}", count(length, "step"))
     };
-    match &shrink.result {
-        ShrinkResult::NotTried(reason) => format!("not shrunk: {reason}"),
+    let reason = shrink.reason.as_deref().unwrap_or_default();
+    match shrink.result {
+        ShrinkResult::NotTried => format!("not shrunk: {reason}"),
         ShrinkResult::Minimal if u64::from(shrink.found_length) > length => done,
         ShrinkResult::Minimal => format!("{done}: without any of them it does not happen"),
-        ShrinkResult::Unfinished(reason) => format!("{done}, perhaps not the shortest: {reason}"),
-        ShrinkResult::TakenBack(reason) => {
+        ShrinkResult::Unfinished => format!("{done}, perhaps not the shortest: {reason}"),
+        ShrinkResult::TakenBack => {
             format!("not shrunk: a shorter path did not happen again: {reason}")
         }
     }
@@ -110,33 +114,25 @@ fn shrunk(violation: &Violation) -> String {
 fn several_systems(path: &[PathStep]) -> bool {
     let mut systems = path
         .iter()
-        .filter_map(|step| step.record.as_ref())
-        .flat_map(|record| record.rows.rows())
-        .map(|change| &change.table.system);
+        .filter_map(|step| step.exchange.as_ref())
+        .flat_map(|seen| &seen.rows)
+        .map(|change| &change.system);
     let first = systems.next();
     systems.any(|system| Some(system) != first)
 }
 
-fn path_step(
-    page: &mut Page,
-    run: &Run,
-    step: &PathStep,
-    number: usize,
-    last: bool,
-    several_systems: bool,
-) {
-    let name = &run.model.action(step.action).name;
+fn path_step(page: &mut Page, step: &PathStep, number: usize, last: bool, several_systems: bool) {
     let mark = if last { BAD } else { BOLD };
     page.line(&format!(
         "{} {DIM}│{DIM:#} {}",
         paint(mark, &format!("{number:>3}")),
-        paint(mark, &printable(name))
+        paint(mark, &printable(&step.action))
     ));
-    let Some(record) = &step.record else {
+    let Some(seen) = &step.exchange else {
         return;
     };
-    exchange(page, record);
-    let changes: Vec<&RowChange> = record.rows.rows().collect();
+    exchange(page, seen);
+    let changes = &seen.rows;
     for change in changes.iter().take(SHOWN_CHANGES) {
         row_change(page, change, several_systems);
     }
@@ -147,7 +143,7 @@ fn path_step(
             &paint(DIM, &format!("… and {more}, see `--report json=PATH`")),
         );
     }
-    for failure in &record.extract_failures {
+    for failure in &seen.extract_failures {
         let room = page.room(GUTTER);
         gutter(page, &paint(BAD, &clip(&printable(failure), room)));
     }
@@ -158,9 +154,9 @@ fn gutter(page: &mut Page, line: &str) {
 }
 
 /// The request on one line, the answer on the next.
-fn exchange(page: &mut Page, record: &StepRecord) {
+fn exchange(page: &mut Page, seen: &Exchange) {
     let room = page.room(GUTTER);
-    let request = &record.request;
+    let request = &seen.request;
     let head = clip(
         &format!("{} {}", request.method, printable(&request.target)),
         room,
@@ -168,14 +164,17 @@ fn exchange(page: &mut Page, record: &StepRecord) {
     let body = request
         .body
         .as_ref()
-        .map(|bytes| Body::new(bytes.clone()))
-        .map(|body| short_body(&body, room.saturating_sub(text::width(&head) + 1)))
+        .map(|body| short_body(body, room.saturating_sub(text::width(&head) + 1)))
         .unwrap_or_default();
     gutter(page, &with_body(&head, &body));
 
-    let response = &record.response;
+    let response = &seen.response;
     let code = response.status.to_string();
-    let body = short_body(&response.body, room.saturating_sub(code.len() + 3));
+    let body = response
+        .body
+        .as_ref()
+        .map(|body| short_body(body, room.saturating_sub(code.len() + 3)))
+        .unwrap_or_default();
     let code = paint(status(response.status), &code);
     gutter(page, &with_body(&format!("{DIM}→{DIM:#} {code}"), &body));
 }
@@ -190,16 +189,17 @@ fn with_body(head: &str, body: &str) -> String {
 
 /// A body in so many columns; nothing when that is too narrow to say anything.
 fn short_body(body: &Body, columns: usize) -> String {
-    if body.length == 0 || columns < 8 {
+    if columns < 8 {
         return String::new();
     }
-    if let Some(value) = body.json() {
+    if let Some(value) = &body.json {
         return text::json(value, columns);
     }
     // More than a terminal holds need not be made printable.
-    let start: String = body.text().chars().take(columns * 2).collect();
+    let plain = body.text.as_deref().unwrap_or_default();
+    let start: String = plain.chars().take(columns * 2).collect();
     let mut shown = clip(&printable(&start), columns);
-    if body.is_cut() {
+    if body.cut {
         let note = format!(" ({})", count(body.length, "byte"));
         shown = format!(
             "{}{note}",
@@ -212,49 +212,35 @@ fn short_body(body: &Body, columns: usize) -> String {
 fn row_change(page: &mut Page, change: &RowChange, several_systems: bool) {
     let key: Vec<String> = change.key.iter().map(cell).collect();
     let system = if several_systems {
-        format!("{}.", change.table.system)
+        format!("{}.", change.system)
     } else {
         String::new()
     };
     let name = clip(
-        &printable(&format!(
-            "{system}{}[{}]",
-            change.table.name,
-            key.join(", ")
-        )),
+        &printable(&format!("{system}{}[{}]", change.table, key.join(", "))),
         page.room(GUTTER) / 2,
     );
     // Columns that tell no states apart (`ignore_columns`) are dates and the like: noise here. The JSON report
     // has them.
-    let columns = || {
-        let ignored = change
-            .table
-            .ignored_columns
-            .iter()
-            .chain(std::iter::repeat(&false));
-        change
-            .table
-            .columns
-            .iter()
-            .zip(ignored)
-            .enumerate()
-            .filter(|(_, (_, ignored))| !**ignored)
-            .map(|(position, (name, _))| (position, printable(name)))
-    };
-    let all = |row: &Row| -> Vec<String> {
-        columns()
-            .filter_map(|(position, column)| Some(format!("{column} {}", cell(row.get(position)?))))
+    let shown = |column: &String| !change.ignored.contains(column);
+    let all = |row: &Map<String, Value>| -> Vec<String> {
+        row.iter()
+            .filter(|(column, _)| shown(column))
+            .map(|(column, value)| format!("{} {}", printable(column), cell(value)))
             .collect()
     };
     let (sign, style, parts) = match (&change.before, &change.after) {
         (Some(before), Some(after)) => (
             '~',
             CHANGED,
-            columns()
-                .filter_map(|(position, column)| {
-                    let (before, after) = (before.get(position)?, after.get(position)?);
-                    (before != after)
-                        .then(|| format!("{column} {} -> {}", cell(before), cell(after)))
+            after
+                .iter()
+                .filter(|(column, _)| shown(column))
+                .filter_map(|(column, after)| {
+                    let before = before.get(column)?;
+                    (before != after).then(|| {
+                        format!("{} {} -> {}", printable(column), cell(before), cell(after))
+                    })
                 })
                 .collect(),
         ),
@@ -286,10 +272,10 @@ fn row_change(page: &mut Page, change: &RowChange, several_systems: bool) {
 }
 
 /// A cell as a value: text in quotes, so that `"1"` is not `1` and `"NULL"` is not `NULL`.
-fn cell(cell: &Cell) -> String {
-    match cell {
-        Cell::Text(_) => text::json(&cell.to_json(), 40),
-        other => clip(&other.to_string(), 40),
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        other => text::json(other, 40),
     }
 }
 

@@ -64,6 +64,11 @@ pub(super) struct Document {
     /// How to explore; flags of the command line come first.
     #[serde(default)]
     pub explore: Explore,
+    /// Names whose values no report, log or reproduction shows: variables, headers, fields of JSON objects, columns.
+    /// The values are hidden wherever they turn up. `Authorization`, `Cookie`, `Set-Cookie`, `X-Api-Key` and passwords
+    /// in URLs are hidden anyway.
+    #[serde(default)]
+    pub secrets: Vec<String>,
 }
 
 /// A service that venomqa starts and stops.

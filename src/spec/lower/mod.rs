@@ -21,7 +21,7 @@ use super::document::Document;
 use super::guards;
 use super::known::Known;
 use super::problems::Problems;
-use super::{Environment, Spec};
+use super::{Environment, Places, Spec};
 use crate::diagnostic::{Code, Diagnostic, Path, did_you_mean};
 use crate::model::{Model, Names};
 
@@ -49,6 +49,7 @@ pub(super) fn lower(
     let explore = lowering.explore(document, &world, environment.vocabulary.strategies);
     lowering.state_from_context(document);
     lowering.unused_constants(document);
+    lowering.secrets(&document.secrets);
     let read = lowering.compiler.read;
     guards::check(&guarded, problems);
 
@@ -83,6 +84,8 @@ pub(super) fn lower(
         world,
         checks,
         explore,
+        secrets: document.secrets.clone(),
+        places: Places::default(),
     }
 }
 
@@ -103,6 +106,27 @@ impl Lowering<'_> {
     /// Notes a problem of the key at a path.
     fn at_key(&mut self, at: &Path, label: &str, diagnostic: Diagnostic) {
         self.compiler.problems.at_key(at, label, diagnostic);
+    }
+
+    /// A secret may be the name of a variable, a header, a field or a column, and of the last three nobody knows
+    /// which there are. One that is almost a variable is looked at twice: misspelt it would hide nothing.
+    fn secrets(&mut self, names: &[String]) {
+        for (position, name) in names.iter().enumerate() {
+            let is_known =
+                self.known.constants.contains_key(name) || self.known.variables.contains(name);
+            let variables = self.known.constants.keys().chain(&self.known.variables);
+            if !is_known && let Some(meant) = did_you_mean(name, variables.map(String::as_str)) {
+                self.at_value(
+                    &Path::root().key("secrets").index(position),
+                    "no variable",
+                    Diagnostic::warning(
+                        Code::UnknownName,
+                        format!("no variable is called `{name}`; it hides only headers, fields and columns of that name"),
+                    )
+                    .help(format!("did you mean `{meant}`?")),
+                );
+            }
+        }
     }
 
     /// The position of a system: the named one, or the only one.

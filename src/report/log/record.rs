@@ -1,0 +1,503 @@
+//! From the explorer's events to entries: every number becomes a name, every secret goes.
+
+use serde_json::{Map, Value};
+
+use super::entry::{
+    Action, ActionTally, Closed, Confirmation, ConfirmationResult, Entry, Failure, Figures,
+    Finished, Invariant, Limits, OracleKind, Seen, Shrink, ShrinkResult, SpecName, Started, Step,
+    Stop, Time, Violation, Warning,
+};
+use super::exchange::{Body, Exchange, Header, PathStep, Request, Response, RowChange};
+use super::redact;
+use crate::diagnostic::Place;
+use crate::explorer::event::{
+    ActionSummary, Event, RunInfo, StepInfo, StopReason, Summary, TimeSpent,
+};
+use crate::model::{
+    self, ActionId, Context, InvariantId, Model, OracleId, Row, StepRecord, Table, VariableId,
+};
+use crate::secret::Secrets;
+use crate::world::{self, WorldError};
+
+/// What the events themselves do not say about a run.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The spec as it was named on the command line.
+    pub spec: String,
+    /// The command that does the same again.
+    pub repeat: String,
+    /// When the run was started, RFC 3339 in UTC.
+    pub started_at: String,
+    /// Where each action stands in the spec.
+    pub actions: Vec<Option<Place>>,
+    /// Where each invariant stands in the spec.
+    pub invariants: Vec<Option<Place>>,
+    /// What must not be shown.
+    pub secrets: Secrets,
+}
+
+/// How much of each step is recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// Nobody asks for steps.
+    #[default]
+    None,
+    /// Where it led.
+    Brief,
+    /// Request, answer and rows too.
+    Whole,
+}
+
+/// Makes entries of events.
+pub struct Recorder<'m> {
+    model: &'m Model,
+    subject: Subject,
+    detail: Detail,
+    /// Variables that the spec calls secret.
+    secret_variables: Vec<VariableId>,
+}
+
+impl<'m> Recorder<'m> {
+    /// A recorder of one run over this model.
+    pub fn new(model: &'m Model, subject: Subject, detail: Detail) -> Self {
+        let mut subject = subject;
+        for (name, value) in &model.names.constants {
+            if subject.secrets.has_name(name) {
+                subject.secrets.learn(value);
+            }
+        }
+        let secret_variables = (0..)
+            .map(VariableId)
+            .zip(&model.names.variables)
+            .filter(|(_, name)| subject.secrets.has_name(name))
+            .map(|(id, _)| id)
+            .collect();
+        Self {
+            model,
+            subject,
+            detail,
+            secret_variables,
+        }
+    }
+
+    /// The entry for an event; `None` for one that nobody asks for.
+    pub fn entry(&mut self, event: &Event<'_>) -> Option<Entry> {
+        let entry = match event {
+            Event::Started(info) => Entry::Started(Box::new(self.started(info))),
+            Event::Step(info) => {
+                self.learn(info);
+                if self.detail == Detail::None {
+                    return None;
+                }
+                Entry::Step(Box::new(self.step(info)))
+            }
+            Event::Violation { violation } => Entry::Violation(Seen {
+                number: violation.number,
+                name: violation.finding.name.to_string(),
+                severity: violation.finding.severity,
+                action: violation.action.map(|id| self.action_name(id)),
+                step: violation.first_step,
+            }),
+            // Figures hold no text.
+            Event::Progress(progress) => return Some(Entry::Progress(figures(progress))),
+            Event::Warning(said) => Entry::Warning(warning(said)),
+            Event::Finished(summary) => {
+                for step in summary.violations.iter().flat_map(|found| &found.path) {
+                    self.learn_record(step.record.as_deref());
+                }
+                Entry::Finished(Box::new(self.finished(summary)))
+            }
+        };
+        Some(self.without_secrets(entry))
+    }
+
+    /// The last entry: everything has been put back, or could not be.
+    pub fn closed(&self, cleanup: Option<&WorldError>) -> Entry {
+        self.without_secrets(Entry::Closed(Closed {
+            cleanup: cleanup.map(failure),
+        }))
+    }
+
+    /// Secrets are looked for in what will be read, not in what it is made of, so that it matters not where they came from.
+    fn without_secrets(&self, mut entry: Entry) -> Entry {
+        redact::entry(&self.subject.secrets, &mut entry);
+        entry
+    }
+
+    fn learn(&mut self, info: &StepInfo<'_>) {
+        self.learn_context(info.context_before);
+        self.learn_record(info.record);
+    }
+
+    fn learn_context(&mut self, context: &Context) {
+        for id in &self.secret_variables {
+            if let Some(value) = context.get(*id) {
+                self.subject.secrets.learn(value);
+            }
+        }
+    }
+
+    fn learn_record(&mut self, record: Option<&StepRecord>) {
+        let Some(record) = record else { return };
+        let secrets = &mut self.subject.secrets;
+        for (name, value) in record
+            .request
+            .headers
+            .iter()
+            .chain(&record.response.headers)
+        {
+            secrets.learn_header(name, value);
+        }
+        for (name, value) in &record.extracted {
+            if secrets.has_name(name) {
+                secrets.learn(value);
+            }
+        }
+        if let Some(body) = record.response.body.json() {
+            secrets.learn_fields(body);
+        }
+    }
+
+    fn started(&self, info: &RunInfo<'_>) -> Started {
+        Started {
+            version: super::VERSION,
+            venomqa: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: self.subject.started_at.clone(),
+            spec: SpecName {
+                name: info.model.name.clone(),
+                path: self.subject.spec.clone(),
+            },
+            strategy: info.strategy.to_owned(),
+            seed: info.seed,
+            limits: Limits {
+                max_steps: info.limits.max_steps,
+                max_depth: info.limits.max_depth,
+                coverage_target: info.limits.coverage_target,
+                time_limit_ms: info
+                    .limits
+                    .time_limit
+                    .map(|limit| limit.as_micros() as f64 / 1000.0),
+                fail_fast: info.limits.fail_fast,
+            },
+            repeat: self.subject.repeat.clone(),
+            actions: info
+                .model
+                .actions
+                .iter()
+                .zip(places(&self.subject.actions))
+                .map(|(action, place)| Action {
+                    name: action.name.clone(),
+                    base_name: action.base_name.clone(),
+                    method: action.request.method.clone(),
+                    path: action.request.path.source().to_owned(),
+                    place,
+                })
+                .collect(),
+            invariants: info
+                .model
+                .invariants
+                .iter()
+                .zip(places(&self.subject.invariants))
+                .map(|(invariant, place)| Invariant {
+                    name: invariant.name.clone(),
+                    severity: invariant.severity,
+                    place,
+                })
+                .collect(),
+        }
+    }
+
+    fn step(&self, info: &StepInfo<'_>) -> Step {
+        let mut broken: Vec<String> = Vec::new();
+        for finding in info.findings {
+            if !broken.iter().any(|name| **name == *finding.name) {
+                broken.push(finding.name.to_string());
+            }
+        }
+        Step {
+            step: info.step,
+            from: info.from.0,
+            action: info.action.0,
+            to: info.to.0,
+            new_state: info.new_state,
+            fingerprint: info.fingerprint.to_string(),
+            status: info.status,
+            judged: info
+                .asked
+                .iter()
+                .filter_map(|oracle| match oracle {
+                    OracleId::Invariant(InvariantId(id)) => {
+                        Some(self.model.invariants[*id as usize].name.clone())
+                    }
+                    OracleId::Check(_) => None,
+                })
+                .collect(),
+            broken,
+            exchange: info
+                .record
+                .filter(|_| self.detail == Detail::Whole)
+                .map(exchange),
+        }
+    }
+
+    fn finished(&self, summary: &Summary) -> Finished {
+        Finished {
+            figures: figures(&summary.progress),
+            stop: self.stop(&summary.stop),
+            transitions: summary.transitions,
+            untried: summary.untried,
+            deepest: summary.deepest,
+            unchanged_steps: summary.unchanged_steps,
+            actions: self
+                .model
+                .actions
+                .iter()
+                .zip(&summary.actions)
+                .map(|(action, seen)| tally(action, seen))
+                .collect(),
+            violations: summary
+                .violations
+                .iter()
+                .map(|found| self.violation(found))
+                .collect(),
+            warnings: summary.warnings.iter().map(warning).collect(),
+            time: time(&summary.time),
+        }
+    }
+
+    fn stop(&self, stop: &StopReason) -> Stop {
+        match stop {
+            StopReason::Complete { depth_limited } => Stop::Complete {
+                depth_limited: *depth_limited,
+            },
+            StopReason::MaxSteps => Stop::MaxSteps,
+            StopReason::TimeLimit => Stop::TimeLimit,
+            StopReason::CoverageTarget => Stop::CoverageTarget,
+            StopReason::FailFast(severity) => Stop::FailFast {
+                severity: *severity,
+            },
+            StopReason::Interrupted => Stop::Interrupted,
+            StopReason::Failed {
+                kind,
+                message,
+                details,
+                help,
+                path,
+            } => Stop::Failed {
+                error: Failure {
+                    kind: kind.name().to_owned(),
+                    message: message.clone(),
+                    details: details.clone(),
+                    help: help.clone(),
+                },
+                path: path.iter().map(|id| self.action_name(*id)).collect(),
+            },
+        }
+    }
+
+    fn violation(&self, found: &model::Violation) -> Violation {
+        let finding = &found.finding;
+        Violation {
+            number: found.number,
+            oracle: match finding.oracle {
+                OracleId::Invariant(_) => OracleKind::Invariant,
+                OracleId::Check(_) => OracleKind::Check,
+            },
+            name: finding.name.to_string(),
+            severity: finding.severity,
+            message: finding.message.clone(),
+            action: found.action.map(|id| self.action_name(id)),
+            first_step: found.first_step,
+            occurrences: found.occurrences,
+            kind: finding.kind.clone(),
+            shrink: shrink(&found.shrink),
+            confirmation: confirmation(&found.confirmation),
+            evidence: finding.evidence.clone(),
+            path: found
+                .path
+                .iter()
+                .map(|step| PathStep {
+                    action: self.action_name(step.action),
+                    exchange: step.record.as_deref().map(exchange),
+                })
+                .collect(),
+        }
+    }
+
+    fn action_name(&self, id: ActionId) -> String {
+        self.model.action(id).name.clone()
+    }
+}
+
+fn shrink(shrink: &model::Shrink) -> Shrink {
+    let (result, reason) = match &shrink.result {
+        model::ShrinkResult::NotTried(reason) => (ShrinkResult::NotTried, Some(reason)),
+        model::ShrinkResult::Minimal => (ShrinkResult::Minimal, None),
+        model::ShrinkResult::Unfinished(reason) => (ShrinkResult::Unfinished, Some(reason)),
+        model::ShrinkResult::TakenBack(reason) => (ShrinkResult::TakenBack, Some(reason)),
+    };
+    Shrink {
+        result,
+        found_length: shrink.found_length,
+        requests: shrink.requests,
+        reason: reason.cloned(),
+    }
+}
+
+fn confirmation(confirmation: &model::Confirmation) -> Confirmation {
+    let (result, attempts, reason) = match confirmation {
+        model::Confirmation::Confirmed { times, of } => {
+            (ConfirmationResult::Confirmed, Some((*times, *of)), None)
+        }
+        model::Confirmation::Unconfirmed { times, of, reason } => (
+            ConfirmationResult::Unconfirmed,
+            Some((*times, *of)),
+            Some(reason),
+        ),
+        model::Confirmation::NotTried(reason) => (ConfirmationResult::NotTried, None, Some(reason)),
+    };
+    Confirmation {
+        result,
+        times: attempts.map(|(times, _)| times),
+        of: attempts.map(|(_, of)| of),
+        reason: reason.cloned(),
+    }
+}
+
+fn places(known: &[Option<Place>]) -> impl Iterator<Item = Option<Place>> + '_ {
+    known.iter().copied().chain(std::iter::repeat(None))
+}
+
+fn figures(progress: &crate::explorer::event::Progress) -> Figures {
+    Figures {
+        step: progress.step,
+        max_steps: progress.max_steps,
+        states: progress.states,
+        coverage: progress.coverage,
+        violations: progress.violations,
+    }
+}
+
+fn warning(warning: &world::Warning) -> Warning {
+    Warning {
+        code: warning.code.to_owned(),
+        message: warning.message.clone(),
+        help: warning.help.clone(),
+        untrusted: warning.untrusted,
+    }
+}
+
+fn failure(error: &WorldError) -> Failure {
+    Failure {
+        kind: error.kind.name().to_owned(),
+        message: error.message.clone(),
+        details: error.details.clone(),
+        help: error.help.clone(),
+    }
+}
+
+fn tally(action: &model::Action, seen: &ActionSummary) -> ActionTally {
+    let expected = |status: u16| !action.expect.status.is_empty() && action.expect.allows(status);
+    ActionTally {
+        runs: seen.runs,
+        statuses: seen.statuses.clone(),
+        new_states: seen.new_states,
+        unchanged: seen.unchanged,
+        always_refused: seen.runs > 0
+            && !seen.statuses.is_empty()
+            && seen
+                .statuses
+                .iter()
+                .all(|(status, _)| *status >= 400 && !expected(*status)),
+        never_ran: seen.never_ran.clone(),
+        advice: seen.advice.clone(),
+    }
+}
+
+fn time(time: &TimeSpent) -> Time {
+    Time {
+        total: time.total,
+        http: time.http,
+        journal: time.journal,
+        restore: time.restore,
+        oracles: time.oracles,
+        engine: time.engine(),
+        shrink: time.shrink,
+        confirm: time.confirm,
+    }
+}
+
+/// A record as reports show it.
+fn exchange(record: &StepRecord) -> Exchange {
+    let headers = |headers: &[(String, String)]| {
+        headers
+            .iter()
+            .filter(|(name, _)| !name.eq_ignore_ascii_case("date"))
+            .map(|(name, value)| Header {
+                name: name.clone(),
+                value: value.clone(),
+            })
+            .collect()
+    };
+    Exchange {
+        request: Request {
+            method: record.request.method.clone(),
+            target: record.request.target.clone(),
+            headers: headers(&record.request.headers),
+            body: record
+                .request
+                .body
+                .as_ref()
+                .and_then(|bytes| body(&model::Body::new(bytes.clone()))),
+        },
+        response: Response {
+            status: record.response.status,
+            headers: headers(&record.response.headers),
+            body: body(&record.response.body),
+            duration: record.response.duration,
+        },
+        extracted: record.extracted.iter().cloned().collect(),
+        extract_failures: record.extract_failures.clone(),
+        rows: record.rows.rows().map(row_change).collect(),
+    }
+}
+
+fn body(body: &model::Body) -> Option<Body> {
+    if body.length == 0 {
+        return None;
+    }
+    let json = body.json().map(|value| Value::clone(value));
+    Some(Body {
+        length: body.length,
+        cut: body.is_cut(),
+        text: json.is_none().then(|| body.text().into_owned()),
+        json,
+    })
+}
+
+fn row_change(change: &model::RowChange) -> RowChange {
+    let table = &change.table;
+    RowChange {
+        system: table.system.to_string(),
+        table: table.name.clone(),
+        key: change.key.iter().map(model::Cell::to_json).collect(),
+        before: change.before.as_ref().map(|cells| row(table, cells)),
+        after: change.after.as_ref().map(|cells| row(table, cells)),
+        ignored: table
+            .columns
+            .iter()
+            .zip(&table.ignored_columns)
+            .filter(|(_, ignored)| **ignored)
+            .map(|(name, _)| name.clone())
+            .collect(),
+    }
+}
+
+fn row(table: &Table, cells: &Row) -> Map<String, Value> {
+    table
+        .columns
+        .iter()
+        .zip(cells.iter())
+        .map(|(column, cell)| (column.clone(), cell.to_json()))
+        .collect()
+}

@@ -1,0 +1,48 @@
+//! The report that is the run log itself: one JSON object a line, written while the run goes on.
+
+use super::Entry;
+use super::record::Detail;
+use crate::report::{Destination, Report, ReportError};
+
+/// Writes entries as they come, so that a run that is killed leaves what it had seen.
+pub struct Log {
+    destination: Destination,
+    failed: Option<ReportError>,
+}
+
+impl Log {
+    /// A log that goes there.
+    pub fn new(destination: Destination) -> Self {
+        Self {
+            destination: destination.buffered(),
+            failed: None,
+        }
+    }
+}
+
+impl Report for Log {
+    fn detail(&self) -> Detail {
+        Detail::Whole
+    }
+
+    fn entry(&mut self, entry: &Entry) {
+        if self.failed.is_some() {
+            return;
+        }
+        let mut line = match serde_json::to_vec(entry) {
+            Ok(line) => line,
+            Err(error) => {
+                self.failed = Some(self.destination.error("log", error.into()));
+                return;
+            }
+        };
+        line.push(b'\n');
+        // Every step at once would cost more than many a step itself; progress is when people look.
+        let flush = !matches!(entry, Entry::Step(_));
+        self.failed = self.destination.append("log", &line, flush).err();
+    }
+
+    fn finish(&mut self, _exit_code: u8) -> Result<(), ReportError> {
+        self.failed.take().map_or(Ok(()), Err)
+    }
+}
