@@ -146,7 +146,7 @@ pub(super) struct ExploreFlags {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) progress_every: Option<u64>,
 
-    /// Report to write: console or json, to standard output or to a file; may be repeated [default: console]
+    /// Report to write: console, json or log (the run log), to standard output or to a file; may be repeated [default: console]
     #[arg(long, value_name = "FORMAT[=PATH]", value_parser = parse_report)]
     pub(super) report: Vec<ReportRequest>,
 }

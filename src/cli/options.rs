@@ -9,6 +9,7 @@ use super::values::{ReportFormat, ReportRequest};
 use super::{Problem, Session};
 use crate::explorer::budget::Limits;
 use crate::explorer::strategy;
+use crate::report::log::Log;
 use crate::report::{Console, Destination, Json, Progress, Report, Reports};
 use crate::secret;
 use crate::spec::{ExploreSection, Spec};
@@ -177,6 +178,10 @@ pub(super) fn reports(
                 Box::new(Json::new(Destination::stdout(Box::new(io::stdout()))))
             }
             (ReportFormat::Json, Some(path)) => Box::new(Json::new(open(path)?)),
+            (ReportFormat::Log, None) => {
+                Box::new(Log::new(Destination::stdout(Box::new(io::stdout()))))
+            }
+            (ReportFormat::Log, Some(path)) => Box::new(Log::new(open(path)?)),
         });
     }
     Ok(Reports::new(reports))

@@ -42,10 +42,15 @@ pub(super) fn parse_base_url(text: &str) -> Result<String, String> {
 pub(super) enum ReportFormat {
     Console,
     Json,
+    Log,
 }
 
 impl ReportFormat {
-    const ALL: [(&'static str, Self); 2] = [("console", Self::Console), ("json", Self::Json)];
+    const ALL: [(&'static str, Self); 3] = [
+        ("console", Self::Console),
+        ("json", Self::Json),
+        ("log", Self::Log),
+    ];
 }
 
 /// `--report FORMAT[=PATH]`
