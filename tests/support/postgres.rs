@@ -2,7 +2,8 @@
 //!
 //! One server for the whole test process, in a temporary folder of its own, reached over a Unix socket; one fresh
 //! database for each test. A shell waits for the end of the process, however it ends, stops the server and removes the
-//! folder. Where `VENOMQA_TEST_POSTGRES` holds the URL of a superuser's database, that server is used instead.
+//! folder. Where `VENOMQA_TEST_POSTGRES` holds the URL of a superuser's database, that server is used instead; where
+//! `VENOMQA_TEST_POSTGRES_BIN` names a folder with `initdb`, `postgres` and `psql`, the server is started from there.
 //!
 //! The server does not run as root: started by root, it switches to the user `postgres`, or else `nobody`.
 
@@ -350,6 +351,9 @@ impl Database {
 fn binaries() -> &'static Path {
     static BINARIES: OnceLock<PathBuf> = OnceLock::new();
     BINARIES.get_or_init(|| {
+        if let Some(folder) = env::var_os("VENOMQA_TEST_POSTGRES_BIN") {
+            return folder.into();
+        }
         let versions = fs::read_dir("/usr/lib/postgresql")
             .into_iter()
             .flatten()
