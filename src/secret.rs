@@ -214,9 +214,11 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
 }
 
 /// A text that may be or end in a URL, without the password in it: `--db=postgres://user:[redacted]@host/database`.
+/// A URL whose scheme was forgotten (`user:password@host`) is one as well.
 pub(crate) fn without_password(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return text.to_owned();
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
     };
     let (place, options) = match rest.split_once('?') {
         Some((place, options)) => (place, Some(options)),
@@ -239,7 +241,7 @@ pub(crate) fn without_password(text: &str) -> String {
             });
         format!("?{}", shown.collect::<Vec<_>>().join("&"))
     });
-    format!("{scheme}://{place}{options}")
+    format!("{scheme}{place}{options}")
 }
 
 #[cfg(test)]
@@ -268,7 +270,9 @@ mod tests {
                 "http://127.0.0.1:[redacted]@b:c",
             ),
             ("sqlite:a.db", "sqlite:a.db"),
-            ("10:30@noon", "10:30@noon"),
+            ("10:30@noon", "10:[redacted]@noon"),
+            ("qa:s3cret@host", "qa:[redacted]@host"),
+            ("a sentence: nothing to hide", "a sentence: nothing to hide"),
         ] {
             assert_eq!(without_password(url), shown);
         }

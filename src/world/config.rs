@@ -1,10 +1,12 @@
 //! What a world is built from: the lowered `service`, `http`, `systems` and `restore` sections.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::expr::{JsonPath, Template};
 use crate::model::{Extraction, RequestTemplate, SqlQuery};
+use crate::secret::without_password;
 
 /// Everything about the system under test that the spec declares.
 #[derive(Clone, Debug)]
@@ -90,7 +92,7 @@ pub struct SystemConfig {
     pub name: String,
     /// Which engine, and where.
     pub engine: EngineConfig,
-    /// What identifies a state. Patterns are `table` or `schema.table`, `*` matches anything.
+    /// What identifies a state. Patterns are `table` or `schema.table`, `*` matches any run of characters.
     pub observe_tables: Option<Vec<String>>,
     /// `table.column` patterns left out of the identity.
     pub ignore_columns: Vec<String>,
@@ -102,13 +104,26 @@ pub struct SystemConfig {
     pub allow_remote: bool,
 }
 
-/// The engine of a system.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The engine of a system. Shown without the password of a URL.
+#[derive(Clone, PartialEq, Eq)]
 pub enum EngineConfig {
     /// A SQLite file.
     Sqlite(LateText),
     /// The URL of a PostgreSQL database.
     Postgres(LateText),
+}
+
+impl fmt::Debug for EngineConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, LateText(place)) = match self {
+            Self::Sqlite(place) => ("Sqlite", place),
+            Self::Postgres(place) => ("Postgres", place),
+        };
+        formatter
+            .debug_tuple(name)
+            .field(&without_password(place))
+            .finish()
+    }
 }
 
 /// `restore:`
@@ -142,23 +157,145 @@ pub struct SetupStep {
     pub extract: Vec<Extraction>,
 }
 
-impl SystemConfig {
-    /// Whether a name of the form `table`, `schema.table` or `table.column` matches a pattern in which `*` stands for
-    /// any run of characters.
-    pub fn matches(pattern: &str, name: &str) -> bool {
-        match pattern.split_once('*') {
-            None => pattern == name,
-            Some((prefix, rest)) => name.strip_prefix(prefix).is_some_and(|tail| {
-                tail.char_indices()
-                    .map(|(at, _)| at)
-                    .chain([tail.len()])
-                    .any(|at| Self::matches(rest, &tail[at..]))
-            }),
-        }
+/// The names by which patterns may call a table: each as people write it (`orders`), and with its schema
+/// (`public.orders`). A part of something larger (a partition, a shadow of a virtual table) also goes by the name of that.
+#[derive(Clone, Debug, Default)]
+pub struct TableNames(Vec<(String, String)>);
+
+impl TableNames {
+    /// Adds a name, as it is written and with its schema.
+    #[must_use]
+    pub fn or(mut self, short: impl Into<String>, long: impl Into<String>) -> Self {
+        self.0.push((short.into(), long.into()));
+        self
     }
+
+    /// Whether a pattern calls one of the names; with a column, `name.column`.
+    fn called(&self, patterns: &[String], column: Option<&str>) -> bool {
+        let full = |name: &str| {
+            column.map_or_else(|| name.to_owned(), |column| format!("{name}.{column}"))
+        };
+        self.0.iter().any(|(short, long)| {
+            let (short, long) = (full(short), full(long));
+            patterns.iter().any(|pattern| {
+                // A schema is only meant where the pattern has a place for it: `p*` is not all of `public`.
+                matches(pattern, &short)
+                    || (dots(pattern) >= dots(&long) && matches(pattern, &long))
+            })
+        })
+    }
+}
+
+impl SystemConfig {
+    /// Whether `ignore_tables` calls the table.
+    pub fn ignores(&self, table: &TableNames) -> bool {
+        table.called(&self.ignore_tables, None)
+    }
+
+    /// Whether `observe_tables` calls the table, or is left out.
+    pub fn observes(&self, table: &TableNames) -> bool {
+        self.observe_tables
+            .as_ref()
+            .is_none_or(|patterns| table.called(patterns, None))
+    }
+
+    /// Whether `ignore_columns` calls the column.
+    pub fn ignores_column(&self, table: &TableNames, column: &str) -> bool {
+        table.called(&self.ignore_columns, Some(column))
+    }
+}
+
+/// Whether a name matches a pattern in which `*` stands for any run of characters.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((prefix, rest)) => name.strip_prefix(prefix).is_some_and(|tail| {
+            tail.char_indices()
+                .map(|(at, _)| at)
+                .chain([tail.len()])
+                .any(|at| matches(rest, &tail[at..]))
+        }),
+    }
+}
+
+fn dots(text: &str) -> usize {
+    text.matches('.').count()
 }
 
 /// The default of `jsonpath:` in a probe invariant: the whole body.
 pub fn whole_body() -> Result<JsonPath, crate::expr::ParseError> {
     JsonPath::parse("$")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> SystemConfig {
+        SystemConfig {
+            name: "db".to_owned(),
+            engine: EngineConfig::Postgres(LateText(
+                "postgres://qa:s3cret@127.0.0.1/shop?password=s3cret".to_owned(),
+            )),
+            observe_tables: None,
+            ignore_columns: Vec::new(),
+            ignore_tables: Vec::new(),
+            observation_queries: Vec::new(),
+            allow_remote: false,
+        }
+    }
+
+    #[test]
+    fn a_configuration_is_shown_without_the_password_of_its_url() {
+        let text = format!("{:?}", config());
+        assert!(text.contains("qa:[redacted]@127.0.0.1/shop"), "{text}");
+        assert!(!text.contains("s3cret"), "{text}");
+    }
+
+    #[test]
+    fn a_pattern_calls_a_table_by_its_name_with_or_without_its_schema() {
+        let table = TableNames::default()
+            .or("orders", "public.orders")
+            .or("sales", "public.sales");
+        let ignores = |pattern: &str| {
+            SystemConfig {
+                ignore_tables: vec![pattern.to_owned()],
+                ..config()
+            }
+            .ignores(&table)
+        };
+        for pattern in [
+            "orders",
+            "public.orders",
+            "public.*",
+            "*",
+            "*.orders",
+            "o*s",
+            "sales",
+        ] {
+            assert!(ignores(pattern), "{pattern}");
+        }
+        for pattern in ["p*", "order", "Orders", "billing.*", "orders.*", "", "*x"] {
+            assert!(!ignores(pattern), "{pattern}");
+        }
+        let ignores_column = |pattern: &str| {
+            SystemConfig {
+                ignore_columns: vec![pattern.to_owned()],
+                ..config()
+            }
+            .ignores_column(&table, "at")
+        };
+        for pattern in [
+            "*.at",
+            "orders.at",
+            "public.orders.at",
+            "orders.*",
+            "sales.a*",
+        ] {
+            assert!(ignores_column(pattern), "{pattern}");
+        }
+        for pattern in ["at", "public.at", "other.at", "*.id"] {
+            assert!(!ignores_column(pattern), "{pattern}");
+        }
+    }
 }

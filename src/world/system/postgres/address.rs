@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
+use crate::secret::without_password;
 use crate::world::{WorldError, WorldErrorKind};
 
 /// How long a server may take to accept a connection.
@@ -38,7 +39,7 @@ impl Address {
         let bad = |why: &str| {
             WorldError::new(
                 WorldErrorKind::System,
-                format!("`{}` is no PostgreSQL URL: {why}", redacted(url)),
+                format!("`{}` is no PostgreSQL URL: {why}", without_password(url)),
             )
             .with_help("write it as `postgres://user:password@127.0.0.1:5432/database`")
         };
@@ -170,28 +171,6 @@ fn shown(config: &Config) -> String {
         text.push_str(database);
     }
     text
-}
-
-/// A URL that may not even be one, without what may be a password.
-fn redacted(url: &str) -> String {
-    let (base, query) = url.split_once('?').unwrap_or((url, ""));
-    let base = match base.rsplit_once('@') {
-        None => base.to_owned(),
-        Some((before, host)) => {
-            let (scheme, user) = before.split_once("://").unwrap_or(("", before));
-            let user = user.split_once(':').map_or(user, |(user, _)| user);
-            if scheme.is_empty() {
-                format!("{user}:***@{host}")
-            } else {
-                format!("{scheme}://{user}:***@{host}")
-            }
-        }
-    };
-    if query.is_empty() {
-        base
-    } else {
-        format!("{base}?...")
-    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,22 @@
 //! Reads the schema: which tables and sequences there are, what identifies a row, and what the role may do with them.
 
+mod listing;
+mod names;
+mod rights;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use tokio_postgres::{Client, Error};
+use tokio_postgres::Error;
 
 use super::session::Sessions;
 use super::sql::{fields, quoted, row_text};
 use crate::model::{Cell, Row, RowKey, Table, TableId, TableKind, row_key};
+use crate::world::Warning;
 use crate::world::config::SystemConfig;
+use listing::{Kind, Listed};
+use names::{Names, qualified};
+pub(super) use rights::Missing;
 
 /// The tables of a database, as the journal and the restore see them.
 #[derive(Debug, Default)]
@@ -19,9 +27,14 @@ pub(super) struct Catalog {
     pub(super) sequences: Vec<Sequence>,
     /// The sequences as a table: one row for each.
     pub(super) sequence_table: Option<Arc<Table>>,
-    /// What is not put back, in words.
-    pub(super) notes: Vec<String>,
+    /// Foreign tables that can be watched for being written to.
+    pub(super) foreign: Vec<Foreign>,
+    /// Whether there are large objects.
+    pub(super) has_large_objects: bool,
+    /// What is not put back.
+    pub(super) notes: Vec<Warning>,
     by_number: HashMap<u32, TableId>,
+    sequence_places: HashMap<Cell, usize>,
 }
 
 /// A table whose rows are journalled and put back.
@@ -70,93 +83,16 @@ pub(super) struct Sequence {
     pub(super) name: String,
     /// Whether sessions take numbers in advance.
     pub(super) caches: bool,
+    /// Whether it moves without a trace in the log.
+    pub(super) is_unlogged: bool,
 }
 
-/// What the role may not do, and the statement that allows it.
-#[derive(Debug, Default)]
-pub(super) struct Missing {
-    /// Statements for the administrator.
-    pub(super) grants: Vec<String>,
-    /// What no grant can cure, in words.
-    pub(super) obstacles: Vec<String>,
+/// A foreign table: its rows live elsewhere.
+#[derive(Debug)]
+pub(super) struct Foreign {
+    /// `"schema"."table"`.
+    pub(super) quoted: String,
 }
-
-struct Listed {
-    oid: u32,
-    schema: String,
-    name: String,
-    kind: i8,
-    from_extension: bool,
-    root: Option<(String, String)>,
-    rights: Rights,
-    filtered: bool,
-    is_owned: bool,
-}
-
-struct Rights {
-    schema: bool,
-    table: bool,
-}
-
-const TABLES: &str = "
-SELECT c.oid, n.nspname::text, c.relname::text, c.relkind,
-       EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'),
-       rn.nspname::text, r.relname::text,
-       has_schema_privilege(n.oid, 'USAGE'),
-       CASE c.relkind WHEN 'r' THEN has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
-            AND has_table_privilege(c.oid, 'DELETE') AND has_table_privilege(c.oid, 'TRIGGER')
-            WHEN 'S' THEN has_sequence_privilege(c.oid, 'SELECT') AND has_sequence_privilege(c.oid, 'UPDATE')
-            ELSE true END,
-       c.relkind = 'r' AND row_security_active(c.oid),
-       pg_has_role(c.relowner, 'USAGE')
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-LEFT JOIN pg_class r ON c.relispartition AND r.oid = pg_partition_root(c.oid)
-LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace
-WHERE c.relkind IN ('r', 'm', 'f', 'S') AND c.relpersistence <> 't'
-  AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'venomqa')
-ORDER BY n.nspname COLLATE \"C\", c.relname COLLATE \"C\"";
-
-const COLUMNS: &str = "
-SELECT a.attrelid, a.attnum, a.attname::text, a.attgenerated <> '', a.atttypid IN (20, 21, 23)
-FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-WHERE a.attnum > 0 AND NOT a.attisdropped AND c.oid = ANY ($1)
-ORDER BY a.attrelid, a.attnum";
-
-/// Of the indexes in which every row must be unique, the primary key, or else the narrowest.
-const KEYS: &str = "
-SELECT DISTINCT ON (i.indrelid) i.indrelid,
-       array_agg(k.attribute ORDER BY k.place),
-       array_agg(format('OPERATOR(%I.%s)', operator_schema.nspname, operator.oprname) ORDER BY k.place)
-FROM pg_index i
-JOIN pg_class index ON index.oid = i.indexrelid
-CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) WITH ORDINALITY AS k(attribute, class, place)
-JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attribute
-JOIN pg_opclass class ON class.oid = k.class
-JOIN pg_amop ON pg_amop.amopfamily = class.opcfamily AND pg_amop.amopstrategy = 3
-     AND pg_amop.amoplefttype = class.opcintype AND pg_amop.amoprighttype = class.opcintype
-JOIN pg_operator operator ON operator.oid = pg_amop.amopopr
-JOIN pg_namespace operator_schema ON operator_schema.oid = operator.oprnamespace
-WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place <= i.indnkeyatts
-  AND i.indrelid = ANY ($1) AND index.relam = (SELECT oid FROM pg_am WHERE amname = 'btree')
-GROUP BY i.indrelid, i.indexrelid, i.indisprimary, i.indnkeyatts
-HAVING bool_and(a.attnotnull AND a.attgenerated = '') AND count(*) = i.indnkeyatts
-ORDER BY i.indrelid, i.indisprimary DESC, i.indnkeyatts, i.indexrelid";
-
-const SEQUENCES: &str = "
-SELECT s.seqrelid, s.seqcache > 1, d.refobjid
-FROM pg_sequence s LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = s.seqrelid
-     AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
-WHERE s.seqrelid = ANY ($1)";
-
-/// Triggers and rules that answer even to a session that acts as a replica.
-const ALWAYS: &str = "
-SELECT tgrelid, format('the trigger %I', tgname), format('ALTER TABLE %s ENABLE TRIGGER %I', tgrelid::regclass, tgname)
-FROM pg_trigger WHERE tgenabled IN ('A', 'R') AND NOT tgisinternal AND tgname NOT IN ('venomqa_row', 'venomqa_truncate')
-  AND tgrelid = ANY ($1)
-UNION ALL
-SELECT ev_class, format('the rule %I', rulename), format('ALTER TABLE %s ENABLE RULE %I', ev_class::regclass, rulename)
-FROM pg_rewrite WHERE ev_enabled IN ('A', 'R') AND ev_class = ANY ($1)
-ORDER BY 1, 2";
 
 impl Catalog {
     /// Reads the schema as this configuration wants it watched; `None`: all of it. Tables are numbered by name, so the
@@ -170,7 +106,7 @@ impl Catalog {
             default_schema: sessions.default_schema.as_deref(),
             config,
         };
-        let (ignored, listed): (Vec<Listed>, Vec<Listed>) = list(client)
+        let (ignored, listed): (Vec<Listed>, Vec<Listed>) = listing::list(client)
             .await?
             .into_iter()
             .partition(|table| names.is_ignored(table));
@@ -179,27 +115,34 @@ impl Catalog {
             sessions,
             names,
             ignored: ignored.iter().map(|table| table.oid).collect(),
-            columns: columns(client, &numbers).await?,
-            keys: keys(client, &numbers).await?,
-            sequences: sequences(client, &numbers).await?,
+            columns: listing::columns(client, &numbers).await?,
+            keys: listing::keys(client, &numbers).await?,
+            sequences: listing::sequences(client, &numbers).await?,
             catalog: Self::default(),
             missing: Missing::default(),
         };
         reader.missing.always(client, &numbers).await?;
         for table in &listed {
             let shown = reader.names.shown(&table.schema, &table.name);
-            match table.kind as u8 {
-                b'm' => reader.note(format!(
-                    "the materialized view `{shown}` is not put back: it shows what it showed at its last refresh"
-                )),
-                b'f' => reader.note(format!(
-                    "the foreign table `{shown}` lives in another database: its rows are neither watched nor put back"
-                )),
+            match table.kind {
+                b'm' => reader.note(
+                    format!(
+                        "the materialized view `{shown}` is not put back: it shows what it showed at its last refresh"
+                    ),
+                    None,
+                ),
+                b'f' => reader.foreign(table, &shown),
                 b'S' => reader.sequence(table, shown),
                 _ => reader.table(table, shown),
             }
         }
+        reader.large_objects().await?;
         Ok(reader.finish())
+    }
+
+    /// The place of the sequence with this name.
+    pub(super) fn sequence_place(&self, name: &Cell) -> Option<usize> {
+        self.sequence_places.get(name).copied()
     }
 
     /// The watched table with this number.
@@ -220,53 +163,109 @@ struct Reader<'a> {
     ignored: HashSet<u32>,
     columns: BTreeMap<u32, Vec<(i16, Column)>>,
     keys: HashMap<u32, Vec<(i16, String)>>,
-    sequences: HashMap<u32, (bool, Option<u32>)>,
+    sequences: HashMap<u32, Kind>,
     catalog: Catalog,
     missing: Missing,
 }
 
 impl Reader<'_> {
-    fn note(&mut self, note: String) {
-        self.catalog.notes.push(note);
+    fn note(&mut self, message: String, help: Option<String>) {
+        self.catalog.notes.push(Warning {
+            code: "not-restored",
+            message,
+            help,
+            untrusted: false,
+        });
+    }
+
+    fn foreign(&mut self, table: &Listed, shown: &str) {
+        self.note(
+            format!(
+                "the rows of the foreign table `{shown}` live in another database: they are not put back"
+            ),
+            None,
+        );
+        if table.rights.all() {
+            self.catalog.foreign.push(Foreign {
+                quoted: qualified(&table.schema, &table.name),
+            });
+        }
+    }
+
+    async fn large_objects(&mut self) -> Result<(), Error> {
+        let row = self
+            .sessions
+            .writer
+            .query_one("SELECT EXISTS (SELECT FROM pg_largeobject_metadata)", &[])
+            .await?;
+        if row.get(0) {
+            self.catalog.has_large_objects = true;
+            self.note(
+                "the database holds large objects: they are neither watched nor put back"
+                    .to_owned(),
+                Some(
+                    "a service that writes to them cannot be explored exactly; `bytea` columns can"
+                        .to_owned(),
+                ),
+            );
+        }
+        Ok(())
     }
 
     fn sequence(&mut self, table: &Listed, shown: String) {
-        let Some(&(caches, owner)) = self.sequences.get(&table.oid) else {
+        let Some(&kind) = self.sequences.get(&table.oid) else {
             return;
         };
         // The numbers of a table that is left alone are left alone as well.
-        if owner.is_some_and(|owner| self.ignored.contains(&owner))
+        if kind
+            .owner
+            .is_some_and(|owner| self.ignored.contains(&owner))
             || !self.missing.check(self.sessions, table)
         {
             return;
         }
-        if caches {
-            self.note(format!(
-                "the sequence `{shown}` has a `CACHE`: numbers that a session has taken in advance are lost at a restore, \
-                 so ids may differ from one visit of a state to the next"
-            ));
+        let quoted = qualified(&table.schema, &table.name);
+        if kind.caches {
+            self.note(
+                format!(
+                    "the sequence `{shown}` has a `CACHE`: a session of the service goes on with the numbers that it took in \
+                     advance, or loses them at a restore, so ids differ from one visit of a state to the next"
+                ),
+                Some(format!(
+                    "run `ALTER SEQUENCE {quoted} CACHE 1` in the database under test: then ids are the same at every visit"
+                )),
+            );
         }
+        let place = self.catalog.sequences.len();
+        self.catalog
+            .sequence_places
+            .insert(Cell::text(&shown), place);
         self.catalog.sequences.push(Sequence {
             oid: table.oid,
-            quoted: qualified(&table.schema, &table.name),
+            quoted,
             name: shown,
-            caches,
+            caches: kind.caches,
+            is_unlogged: kind.is_unlogged,
         });
     }
 
     fn table(&mut self, table: &Listed, shown: String) {
         let columns = self.columns.remove(&table.oid).unwrap_or_default();
         if columns.iter().all(|(_, column)| column.is_generated) {
-            self.note(format!(
-                "the table `{shown}` has no column that can be written: it is not watched"
-            ));
+            self.note(
+                format!("the table `{shown}` has no column that can be written: it is not watched"),
+                None,
+            );
             return;
         }
         if table.from_extension && !table.rights.all() && !self.sessions.is_superuser {
-            self.note(format!(
-                "the table `{shown}` belongs to an extension and the role `{}` may not watch it",
-                self.sessions.role
-            ));
+            self.note(
+                format!(
+                    "the table `{shown}` belongs to an extension and the role `{}` may not watch it",
+                    self.sessions.role
+                ),
+                None,
+            );
             return;
         }
         if !self.missing.check(self.sessions, table) {
@@ -365,201 +364,4 @@ impl Watched {
     pub(super) fn written(&self) -> impl Iterator<Item = String> {
         self.table.columns.iter().map(|column| quoted(column))
     }
-}
-
-impl Rights {
-    fn all(&self) -> bool {
-        self.schema && self.table
-    }
-}
-
-impl Missing {
-    /// Whether nothing is missing.
-    pub(super) fn is_empty(&self) -> bool {
-        self.grants.is_empty() && self.obstacles.is_empty()
-    }
-
-    /// The role may not create the schema of the journal.
-    pub(super) fn create(&mut self, sessions: &Sessions) {
-        self.grants.push(format!(
-            "GRANT CREATE ON DATABASE {} TO {};",
-            quoted(&sessions.database_name),
-            quoted(&sessions.role)
-        ));
-    }
-
-    fn check(&mut self, sessions: &Sessions, table: &Listed) -> bool {
-        let role = quoted(&sessions.role);
-        let name = qualified(&table.schema, &table.name);
-        if !table.rights.schema {
-            self.grants.push(format!(
-                "GRANT USAGE ON SCHEMA {} TO {role};",
-                quoted(&table.schema)
-            ));
-        }
-        if !table.rights.table {
-            self.grants.push(if table.kind as u8 == b'S' {
-                format!("GRANT SELECT, UPDATE ON SEQUENCE {name} TO {role};")
-            } else {
-                format!("GRANT SELECT, INSERT, DELETE, TRIGGER ON {name} TO {role};")
-            });
-        }
-        if table.filtered {
-            self.grants.push(format!("ALTER ROLE {role} BYPASSRLS;"));
-        }
-        table.rights.all() && !table.filtered
-    }
-
-    async fn always(&mut self, client: &Client, numbers: &[u32]) -> Result<(), Error> {
-        for row in client.query(ALWAYS, &[&numbers]).await? {
-            let (what, cure): (String, String) = (row.get(1), row.get(2));
-            self.obstacles.push(format!(
-                "{what} is enabled for replicas, so it would fire when venomqa puts rows back: `{cure}`"
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// How tables are named and matched.
-struct Names<'a> {
-    default_schema: Option<&'a str>,
-    config: Option<&'a SystemConfig>,
-}
-
-impl Names<'_> {
-    fn is_ignored(&self, table: &Listed) -> bool {
-        self.config.is_some_and(|config| {
-            let root = table.root.as_ref();
-            self.any(&config.ignore_tables, &table.schema, &table.name, root)
-        })
-    }
-
-    fn shown(&self, schema: &str, name: &str) -> String {
-        if self.default_schema == Some(schema) {
-            name.to_owned()
-        } else {
-            format!("{schema}.{name}")
-        }
-    }
-
-    fn system(&self) -> Arc<str> {
-        self.config.map_or("", |config| config.name.as_str()).into()
-    }
-
-    /// Whether a pattern names the table, with or without its schema, or the partitioned table that it is a part of.
-    fn any(
-        &self,
-        patterns: &[String],
-        schema: &str,
-        name: &str,
-        root: Option<&(String, String)>,
-    ) -> bool {
-        let own = |schema: &str, name: &str| {
-            patterns.iter().any(|pattern| {
-                SystemConfig::matches(pattern, &format!("{schema}.{name}"))
-                    || SystemConfig::matches(pattern, &self.shown(schema, name))
-            })
-        };
-        own(schema, name) || root.is_some_and(|(schema, name)| own(schema, name))
-    }
-
-    fn describe(&self, id: TableId, table: &Listed, shown: String, columns: Vec<String>) -> Table {
-        let observed = self.config.is_none_or(|config| {
-            config.observe_tables.as_ref().is_none_or(|patterns| {
-                self.any(patterns, &table.schema, &table.name, table.root.as_ref())
-            })
-        });
-        let ignored_columns = columns
-            .iter()
-            .map(|column| {
-                self.config.is_some_and(|config| {
-                    let root = table
-                        .root
-                        .as_ref()
-                        .map(|(schema, name)| (schema.clone(), format!("{name}.{column}")));
-                    let own = format!("{}.{column}", table.name);
-                    self.any(&config.ignore_columns, &table.schema, &own, root.as_ref())
-                })
-            })
-            .collect();
-        Table {
-            id,
-            system: self.system(),
-            name: shown,
-            columns,
-            kind: TableKind::Rows,
-            observed,
-            ignored_columns,
-        }
-    }
-}
-
-fn qualified(schema: &str, name: &str) -> String {
-    format!("{}.{}", quoted(schema), quoted(name))
-}
-
-async fn list(client: &Client) -> Result<Vec<Listed>, Error> {
-    let rows = client.query(TABLES, &[]).await?;
-    Ok(rows
-        .iter()
-        .map(|row| Listed {
-            oid: row.get(0),
-            schema: row.get(1),
-            name: row.get(2),
-            kind: row.get(3),
-            from_extension: row.get(4),
-            root: row
-                .get::<_, Option<String>>(5)
-                .zip(row.get::<_, Option<String>>(6)),
-            rights: Rights {
-                schema: row.get(7),
-                table: row.get(8),
-            },
-            filtered: row.get(9),
-            is_owned: row.get(10),
-        })
-        .collect())
-}
-
-async fn columns(
-    client: &Client,
-    numbers: &[u32],
-) -> Result<BTreeMap<u32, Vec<(i16, Column)>>, Error> {
-    let mut columns: BTreeMap<u32, Vec<(i16, Column)>> = BTreeMap::new();
-    for row in client.query(COLUMNS, &[&numbers]).await? {
-        let column = Column {
-            name: row.get(2),
-            is_generated: row.get(3),
-            is_integer: row.get(4),
-        };
-        columns
-            .entry(row.get(0))
-            .or_default()
-            .push((row.get(1), column));
-    }
-    Ok(columns)
-}
-
-async fn keys(client: &Client, numbers: &[u32]) -> Result<HashMap<u32, Vec<(i16, String)>>, Error> {
-    let rows = client.query(KEYS, &[&numbers]).await?;
-    Ok(rows
-        .iter()
-        .map(|row| {
-            let attributes: Vec<i16> = row.get(1);
-            let operators: Vec<String> = row.get(2);
-            (row.get(0), attributes.into_iter().zip(operators).collect())
-        })
-        .collect())
-}
-
-async fn sequences(
-    client: &Client,
-    numbers: &[u32],
-) -> Result<HashMap<u32, (bool, Option<u32>)>, Error> {
-    let rows = client.query(SEQUENCES, &[&numbers]).await?;
-    Ok(rows
-        .iter()
-        .map(|row| (row.get(0), (row.get(1), row.get(2))))
-        .collect())
 }

@@ -1,20 +1,22 @@
-//! Sequences: read without asking each of them, put back exactly.
+//! Sequences: what each of them is, and how they differ from what a state says.
 //!
-//! A sequence moves without a transaction, and mostly without a trace in the log, so nothing tells which of them did. Few
-//! sequences are read one by one in a single statement. Many are asked through `pg_sequence_last_value`, which costs half
-//! a microsecond each but does not tell the value of one that was never called; such a one is only read again where it
-//! has been restarted, which gives it a new file.
+//! A sequence moves outside transactions, and nothing tells which of them did: [`super::look`] has to ask each. What it
+//! can ask cheaply is the number that a sequence handed out last; one that was never called has none, and is read by
+//! itself, with a scan of its one row.
+//!
+//! The server writes the move of a sequence to its log, and gives the caller's transaction a number for it, unless it
+//! has logged numbers in advance: then up to 32 calls leave nothing behind at all. Such a sequence is *loose*. Setting a
+//! sequence, to its own value too, ends that. So all are set when a run begins, and a sequence is loose from when the
+//! service called it until a restore puts it back.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Error, Row as SqlRow, Statement};
+use tokio_postgres::{Client, Error, Statement};
 
 use super::catalog::{Catalog, Sequence};
+use super::sql::literal;
 use crate::model::{Cell, NetDelta, Row, RowChange, RowKey, Table, row_key};
-
-/// Up to this many are read one by one.
-const FEW: usize = 32;
 
 /// Sequences in one statement that reads them one by one.
 const AT_ONCE: usize = 100;
@@ -22,12 +24,11 @@ const AT_ONCE: usize = 100;
 /// The sequences of a database, as last seen.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    numbers: Vec<u32>,
     now: Vec<Counter>,
     initial: Vec<Counter>,
     moved: BTreeSet<usize>,
-    files: Vec<Option<u32>>,
-    is_direct: bool,
+    loose: BTreeSet<usize>,
+    covered: Vec<usize>,
 }
 
 /// One sequence.
@@ -40,34 +41,51 @@ pub(super) struct Counter {
 }
 
 impl Counters {
-    /// Reads all of them.
+    /// Reads all of them, each by itself.
     pub(super) async fn read(client: &Client, catalog: &Catalog) -> Result<Self, Error> {
-        let mut counters = Self {
-            numbers: catalog
-                .sequences
-                .iter()
-                .map(|sequence| sequence.oid)
-                .collect(),
-            is_direct: catalog.sequences.len() <= FEW,
-            ..Self::default()
-        };
+        let mut counters = Self::default();
         for part in catalog.sequences.chunks(AT_ONCE) {
-            for row in client.query(&one_by_one(part, 0), &[]).await? {
+            let each = part.iter().map(|sequence| {
+                format!(
+                    "SELECT last_value, is_called, log_cnt FROM {}",
+                    sequence.quoted
+                )
+            });
+            let text = each.collect::<Vec<_>>().join(" UNION ALL ");
+            for row in client.query(&text, &[]).await? {
+                if row.get::<_, i64>(2) > 0 {
+                    counters.loose.insert(counters.now.len());
+                }
                 counters.now.push(Counter {
-                    last_value: row.get(1),
-                    is_called: row.get(2),
+                    last_value: row.get(0),
+                    is_called: row.get(1),
                 });
             }
         }
-        let files = client
-            .query(
-                "SELECT pg_relation_filenode(s) FROM unnest($1::oid[]) WITH ORDINALITY AS u(s, i) ORDER BY i",
-                &[&counters.numbers],
-            )
-            .await?;
-        counters.files = files.iter().map(|row| row.get(0)).collect();
         counters.initial = counters.now.clone();
         Ok(counters)
+    }
+
+    /// Sets loose sequences to the value that they have, so that their next call leaves a trace.
+    pub(super) async fn tie(&mut self, client: &Client, catalog: &Catalog) -> Result<(), Error> {
+        let loose: Vec<&Sequence> = self
+            .loose
+            .iter()
+            .map(|place| &catalog.sequences[*place])
+            .collect();
+        for part in loose.chunks(AT_ONCE) {
+            let each = part.iter().map(|sequence| {
+                format!(
+                    "SELECT setval({}::oid::regclass, last_value, is_called) FROM {}",
+                    sequence.oid, sequence.quoted
+                )
+            });
+            client
+                .batch_execute(&each.collect::<Vec<_>>().join(" UNION ALL "))
+                .await?;
+        }
+        self.loose.clear();
+        Ok(())
     }
 
     /// The sequence at this place of the catalog.
@@ -75,71 +93,67 @@ impl Counters {
         self.now[place]
     }
 
-    /// The part of the reading statement that yields the sequences which moved, as rows of place, value, flag and file;
-    /// `None` where there are no sequences. `first` is the number of its first parameter.
-    pub(super) fn moved_sql(&self, catalog: &Catalog, first: usize) -> Option<String> {
-        if self.numbers.is_empty() {
-            return None;
-        }
-        let (second, third) = (first + 1, first + 2);
-        Some(if self.is_direct {
-            format!(
-                "SELECT i, last_value, is_called, NULL::int8 FROM ({}) AS s(i, last_value, is_called) \
-                 WHERE last_value <> (${first}::int8[])[i] OR is_called <> (${second}::bool[])[i]",
-                one_by_one(&catalog.sequences, 1)
-            )
-        } else {
-            format!(
-                "SELECT i, last_value, last_value IS NOT NULL, file FROM (\
-                   SELECT i, v, f, pg_sequence_last_value(s) AS last_value, pg_relation_filenode(s)::int8 AS file \
-                   FROM unnest(${first}::oid[], ${second}::int8[], ${third}::int8[]) WITH ORDINALITY AS u(s, v, f, i) OFFSET 0) AS s \
-                 WHERE last_value IS DISTINCT FROM v OR (last_value IS NULL AND file IS DISTINCT FROM f)"
-            )
-        })
+    /// Places of the sequences that may move without a trace.
+    pub(super) fn loose(&self) -> impl Iterator<Item = usize> {
+        self.loose.iter().copied()
     }
 
-    /// Values for the parameters of [`Counters::moved_sql`].
-    pub(super) fn parameters(&self) -> Vec<Box<dyn ToSql + Sync>> {
-        if self.numbers.is_empty() {
-            return Vec::new();
-        }
-        let values = self.now.iter().map(|now| now.last_value);
-        let flags = self.now.iter().map(|now| now.is_called);
-        if self.is_direct {
-            vec![
-                Box::new(values.collect::<Vec<_>>()),
-                Box::new(flags.collect::<Vec<_>>()),
-            ]
-        } else {
-            let known = values.zip(flags).map(|(value, flag)| flag.then_some(value));
-            let files = self.files.iter().map(|file| file.map(i64::from));
-            vec![
-                Box::new(self.numbers.clone()),
-                Box::new(known.collect::<Vec<_>>()),
-                Box::new(files.collect::<Vec<_>>()),
-            ]
-        }
+    /// Places of the sequences that were never called.
+    pub(super) fn uncalled(&self) -> impl Iterator<Item = usize> {
+        self.now
+            .iter()
+            .enumerate()
+            .filter(|(_, now)| !now.is_called)
+            .map(|(place, _)| place)
     }
 
-    /// Takes in a row of [`Counters::moved_sql`]. Says which sequence has to be read by itself.
-    pub(super) fn moved(&mut self, row: &SqlRow, from: usize) -> Option<usize> {
-        let place = usize::try_from(row.get::<_, i64>(from) - 1).ok()?;
-        let value: Option<i64> = row.get(from + 1);
-        if !self.is_direct {
-            self.files[place] = row
-                .get::<_, Option<i64>>(from + 3)
-                .and_then(|file| u32::try_from(file).ok());
+    /// Places of the sequences that `venomqa.uncalled()` reads, in its order.
+    pub(super) fn covered(&self) -> &[usize] {
+        &self.covered
+    }
+
+    /// Makes `venomqa.uncalled()` read every sequence that is not called now, beside those that it reads already.
+    pub(super) async fn cover(&mut self, client: &Client, catalog: &Catalog) -> Result<(), Error> {
+        let all: BTreeSet<usize> = self
+            .covered
+            .iter()
+            .copied()
+            .chain(self.uncalled())
+            .collect();
+        if all.len() == self.covered.len() {
+            return Ok(());
         }
-        self.moved.insert(place);
-        match value {
-            Some(last_value) => {
-                self.now[place] = Counter {
-                    last_value,
-                    is_called: row.get(from + 2),
-                };
-                None
-            }
-            None => Some(place),
+        self.covered = all.into_iter().collect();
+        let mut body = String::from("BEGIN RETURN '{}'::int8[]");
+        for part in self.covered.chunks(AT_ONCE) {
+            let each = part.iter().map(|place| {
+                format!(
+                    "SELECT last_value FROM {}",
+                    catalog.sequences[*place].quoted
+                )
+            });
+            // Writing to a string cannot fail.
+            let _ = write!(
+                body,
+                " || ARRAY({})",
+                each.collect::<Vec<_>>().join(" UNION ALL ")
+            );
+        }
+        body.push_str("; END");
+        client
+            .batch_execute(&format!(
+                "CREATE OR REPLACE FUNCTION venomqa.uncalled() RETURNS int8[] LANGUAGE plpgsql AS {}",
+                literal(&body)
+            ))
+            .await
+    }
+
+    /// The sequence at this place was found to be at this value.
+    pub(super) fn found(&mut self, place: usize, now: Counter) {
+        if self.now[place] != now {
+            self.now[place] = now;
+            self.moved.insert(place);
+            self.loose.insert(place);
         }
     }
 
@@ -152,10 +166,11 @@ impl Counters {
     ) -> Result<(), Error> {
         let text = format!("SELECT last_value, is_called FROM {}", sequence.quoted);
         let row = client.query_one(&text, &[]).await?;
-        self.now[place] = Counter {
+        let now = Counter {
             last_value: row.get(0),
             is_called: row.get(1),
         };
+        self.found(place, now);
         Ok(())
     }
 
@@ -214,12 +229,14 @@ impl Counters {
     /// The sequence at this place is being put to a value.
     pub(super) fn put(&mut self, place: usize, to: Counter) {
         self.now[place] = to;
+        self.loose.remove(&place);
     }
 
     /// All of them, read again; what the initial state is stays.
     pub(super) async fn again(&self, client: &Client, catalog: &Catalog) -> Result<Self, Error> {
         let mut again = Self::read(client, catalog).await?;
         again.initial.clone_from(&self.initial);
+        again.covered.clone_from(&self.covered);
         again.moved = (0..again.now.len())
             .filter(|place| again.now[*place] != self.now[*place])
             .chain(self.moved.iter().copied())
@@ -237,11 +254,7 @@ pub(super) async fn prepare_put(client: &Client) -> Result<Statement, Error> {
 
 /// The place of a row's sequence, and what it is in it.
 pub(super) fn of_row(catalog: &Catalog, row: &Row) -> Option<(usize, Counter)> {
-    let place = catalog
-        .sequences
-        .iter()
-        .position(|sequence| row.first() == Some(&Cell::text(&sequence.name)))?;
-    Some((place, counter(row)?))
+    Some((catalog.sequence_place(row.first()?)?, counter(row)?))
 }
 
 fn key(sequence: &Sequence) -> RowKey {
@@ -265,20 +278,4 @@ fn counter(row: &Row) -> Option<Counter> {
         }),
         _ => None,
     }
-}
-
-/// Reads each sequence itself, with its place counted from 1.
-fn one_by_one(sequences: &[Sequence], first: usize) -> String {
-    sequences
-        .iter()
-        .enumerate()
-        .map(|(place, sequence)| {
-            format!(
-                "SELECT {}::int8, last_value, is_called FROM {}",
-                place + first,
-                sequence.quoted
-            )
-        })
-        .collect::<Vec<_>>()
-        .join(" UNION ALL ")
 }

@@ -31,6 +31,15 @@ pub(super) const SCHEMA_CHANGE: u32 = 0;
 /// Number that stands for a change of a view, which only concerns the queries of the spec.
 pub(super) const VIEW_CHANGE: u32 = 1;
 
+/// Number that stands for a statement that wrote to a foreign table.
+pub(super) const FOREIGN_WRITE: u32 = 2;
+
+/// Number that stands for a refresh of a materialized view.
+pub(super) const REFRESH: u32 = 3;
+
+/// From here on numbers are those of tables: what is below belongs to the server itself.
+pub(super) const FIRST_TABLE: u32 = 16;
+
 /// Key of the advisory lock that a run holds. Locks belong to one database, so it can be the same everywhere.
 pub(super) const RUN_LOCK: &str = "8243107338930713204";
 
@@ -46,6 +55,9 @@ pub(super) async fn create(sessions: &Sessions, catalog: &Catalog) -> Result<(),
     text.push_str(&functions());
     for watched in &catalog.tables {
         text.push_str(&triggers(watched));
+    }
+    for foreign in &catalog.foreign {
+        text.push_str(&foreign_triggers(sessions, &foreign.quoted));
     }
     if sessions.is_superuser {
         text.push_str(&schema_triggers());
@@ -177,7 +189,26 @@ fn functions() -> String {
            EXECUTE format('INSERT INTO venomqa.journal SELECT $1, venomqa_row::text, NULL FROM ONLY %s AS venomqa_row', TG_RELID::regclass)
              USING TG_RELID;
            RETURN NULL;
-         END $$;"
+         END $$;
+         CREATE FUNCTION venomqa.note_foreign() {head} $$ BEGIN
+           INSERT INTO venomqa.journal VALUES ({FOREIGN_WRITE}, TG_OP, TG_RELID::regclass::text);
+           RETURN NULL;
+         END $$;
+         CREATE FUNCTION venomqa.uncalled() RETURNS int8[] LANGUAGE sql AS $$ SELECT '{{}}'::int8[] $$;"
+    )
+}
+
+/// Notes that a statement wrote to a foreign table. For statements, not for rows: a row trigger would change how the
+/// wrapper writes.
+fn foreign_triggers(sessions: &Sessions, table: &str) -> String {
+    let truncate = if sessions.server_version >= 160_000 {
+        " OR TRUNCATE"
+    } else {
+        ""
+    };
+    format!(
+        "CREATE TRIGGER venomqa_foreign AFTER INSERT OR UPDATE OR DELETE{truncate} ON {table} FOR EACH STATEMENT \
+           EXECUTE FUNCTION venomqa.note_foreign();"
     )
 }
 
@@ -206,11 +237,14 @@ fn schema_triggers() -> String {
     let head = "RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS";
     let number =
         format!("CASE object_type WHEN 'view' THEN {VIEW_CHANGE} ELSE {SCHEMA_CHANGE} END::oid");
+    let of_command = format!(
+        "CASE command_tag WHEN 'REFRESH MATERIALIZED VIEW' THEN {REFRESH}::oid ELSE {number} END"
+    );
     let mine = "IF current_setting('venomqa.writer', true) = 'on' THEN RETURN; END IF;";
     format!(
         "CREATE FUNCTION venomqa.note_ddl() {head} $$ BEGIN {mine}
            INSERT INTO venomqa.journal
-           SELECT DISTINCT {number}, command_tag, object_identity FROM pg_event_trigger_ddl_commands()
+           SELECT DISTINCT {of_command}, command_tag, object_identity FROM pg_event_trigger_ddl_commands()
            WHERE schema_name IS DISTINCT FROM 'pg_temp' AND object_type NOT IN ('index', 'function');
          END $$;
          CREATE FUNCTION venomqa.note_drop() {head} $$ BEGIN {mine}
@@ -218,7 +252,7 @@ fn schema_triggers() -> String {
            SELECT DISTINCT {number}, tg_tag, object_identity FROM pg_event_trigger_dropped_objects()
            WHERE NOT is_temporary AND original AND object_type NOT IN ('index', 'function');
          END $$;
-         CREATE EVENT TRIGGER venomqa_ddl ON ddl_command_end WHEN TAG IN ({TAGS}) EXECUTE FUNCTION venomqa.note_ddl();
+         CREATE EVENT TRIGGER venomqa_ddl ON ddl_command_end WHEN TAG IN ({TAGS}, 'REFRESH MATERIALIZED VIEW') EXECUTE FUNCTION venomqa.note_ddl();
          CREATE EVENT TRIGGER venomqa_drop ON sql_drop WHEN TAG IN ({TAGS}) EXECUTE FUNCTION venomqa.note_drop();
          ALTER EVENT TRIGGER venomqa_ddl ENABLE ALWAYS;
          ALTER EVENT TRIGGER venomqa_drop ENABLE ALWAYS;"

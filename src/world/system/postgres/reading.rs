@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Statement};
 
 use super::address::Address;
@@ -16,6 +15,7 @@ use super::catalog::{Catalog, Watched};
 use super::counters::{self, Counters};
 use super::failure::{failed, lost};
 use super::journal;
+use super::look::{Look, Open};
 use super::query::Queries;
 use super::session::Sessions;
 use super::verify::Proof;
@@ -44,8 +44,8 @@ pub(super) struct Run {
     proof: Proof,
     writer: Writer,
     queries: Queries,
-    /// Yields open transactions and the sequences that moved.
-    look: Statement,
+    /// Sees open transactions and the sequences that moved.
+    look: Look,
     /// Moves the entries of the journal to the past, and yields them.
     take: Statement,
     /// Taken, and not yet told: a reading that fails half-way loses nothing.
@@ -53,19 +53,11 @@ pub(super) struct Run {
     /// Open transactions that were waited for in vain: session and transaction.
     given_up: HashSet<(i32, String)>,
     warnings: Vec<Warning>,
+    warned: HashSet<String>,
     since_shrink: u64,
     past: u64,
     sum_up_at: u64,
     schema: Option<(String, Instant)>,
-}
-
-/// A session that has written and not ended its transaction.
-struct Open {
-    pid: i32,
-    transaction: String,
-    state: Option<String>,
-    query: Option<String>,
-    seconds: Option<f64>,
 }
 
 impl Run {
@@ -79,9 +71,7 @@ impl Run {
         let counters = Counters::read(&sessions.writer, &catalog)
             .await
             .map_err(cannot)?;
-        let look = sessions
-            .writer
-            .prepare_typed(&look_sql(&counters, &catalog), &[Type::OID])
+        let look = Look::prepare(&sessions.writer, &catalog, sessions.server_version)
             .await
             .map_err(cannot)?;
         let take = sessions
@@ -103,16 +93,7 @@ impl Run {
                 .map_err(cannot)?;
             Some((signature.get(0), Instant::now()))
         };
-        let warnings = catalog
-            .notes
-            .iter()
-            .map(|note| Warning {
-                code: "not-restored",
-                message: note.clone(),
-                help: None,
-                untrusted: false,
-            })
-            .collect();
+        let warnings = catalog.notes.clone();
         Ok(Self {
             sessions,
             address,
@@ -126,6 +107,7 @@ impl Run {
             bag: Bag::default(),
             given_up: HashSet::new(),
             warnings,
+            warned: HashSet::new(),
             since_shrink: 0,
             past: 0,
             sum_up_at: SUM_UP_AFTER,
@@ -142,13 +124,25 @@ impl Run {
     pub(super) async fn mark_initial(&mut self) -> Result<(), WorldError> {
         self.settle().await?;
         self.bag = Bag::default();
-        self.counters = Counters::read(&self.sessions.writer, &self.catalog)
+        self.counters = self
+            .counters_of_now()
             .await
             .map_err(|error| failed(&self.address, "read the sequences", &error))?;
+        self.look.forget();
         self.proof = Proof::of_now(&self.sessions, &self.catalog)
             .await
             .map_err(|error| failed(&self.address, "read the initial state", &error))?;
         Ok(())
+    }
+
+    async fn counters_of_now(&self) -> Result<Counters, Error> {
+        let client = &self.sessions.writer;
+        let mut counters = Counters::read(client, &self.catalog).await?;
+        counters.tie(client, &self.catalog).await?;
+        if !self.look.reads_uncalled() {
+            counters.cover(client, &self.catalog).await?;
+        }
+        Ok(counters)
     }
 
     /// What changed relative to `known`.
@@ -211,6 +205,11 @@ impl Run {
             .write(&self.sessions.writer, &self.catalog, &changes, None)
             .await;
         self.past += changes.rows() as u64;
+        if written.is_err() {
+            self.look.forget();
+        } else if !changes.is_empty() {
+            self.look.wrote();
+        }
         match written {
             Ok(()) => Ok(()),
             Err(Refusal::Missing(what)) => Err(WorldError::new(
@@ -295,12 +294,14 @@ impl Run {
     /// One look: what is in the journal goes into the bag. Returns the sessions to wait for.
     async fn take_entries(&mut self) -> Result<Vec<Open>, WorldError> {
         let client = &self.sessions.writer;
-        let counted = self.counters.parameters();
-        let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&self.sessions.database];
-        parameters.extend(counted.iter().map(|value| &**value as &(dyn ToSql + Sync)));
         // Whoever is not seen open in the first statement has ended before the second one looks.
-        let (seen, taken) = futures_util::future::join(
-            client.query(&self.look, &parameters),
+        let (rows, taken) = futures_util::future::join(
+            self.look.ask(
+                client,
+                self.sessions.database,
+                &self.catalog,
+                &self.counters,
+            ),
             client.query(&self.take, &[]),
         )
         .await;
@@ -315,35 +316,58 @@ impl Run {
         for row in &taken {
             self.enter(row)?;
         }
-        let seen = seen.map_err(|error| failed(&self.address, "read the journal", &error))?;
-        let mut open = Vec::new();
-        let mut unclear = Vec::new();
-        for row in &seen {
-            if row.get::<_, bool>(0) {
-                unclear.extend(self.counters.moved(row, 1));
-            } else {
-                let session = Open {
-                    pid: row.get::<_, i64>(1) as i32,
-                    transaction: row.get(5),
-                    state: row.get(6),
-                    query: row.get(7),
-                    seconds: row.get(8),
-                };
-                if !self
+        let rows = rows.map_err(|error| failed(&self.address, "read the journal", &error))?;
+        let seen = self.look.told(&rows, !taken.is_empty(), &mut self.counters);
+        self.read_unclear(seen.unclear)
+            .await
+            .map_err(|error| failed(&self.address, "read a sequence", &error))?;
+        if seen.has_large_objects == Some(true) && !self.catalog.has_large_objects {
+            self.catalog.has_large_objects = true;
+            self.warn_once(
+                "the service has made a large object: it is not put back when its state is left, nor at the end".to_owned(),
+                "large objects have no triggers; leave the action out, or let it use a `bytea` column",
+            );
+        }
+        Ok(seen
+            .open
+            .into_iter()
+            .filter(|open| {
+                !self
                     .given_up
-                    .contains(&(session.pid, session.transaction.clone()))
-                {
-                    open.push(session);
-                }
-            }
+                    .contains(&(open.pid, open.transaction.clone()))
+            })
+            .collect())
+    }
+
+    async fn read_unclear(&mut self, unclear: Vec<usize>) -> Result<(), Error> {
+        if unclear.is_empty() {
+            return Ok(());
         }
         for place in unclear {
+            let sequence = &self.catalog.sequences[place];
             self.counters
-                .read_one(&self.sessions.writer, &self.catalog.sequences[place], place)
-                .await
-                .map_err(|error| failed(&self.address, "read a sequence", &error))?;
+                .read_one(&self.sessions.writer, sequence, place)
+                .await?;
         }
-        Ok(open)
+        if !self.look.reads_uncalled() {
+            self.counters
+                .cover(&self.sessions.writer, &self.catalog)
+                .await?;
+            self.look.forget();
+        }
+        Ok(())
+    }
+
+    /// Something was changed that cannot be put back.
+    fn warn_once(&mut self, message: String, help: &str) {
+        if self.warned.insert(message.clone()) {
+            self.warnings.push(Warning {
+                code: "not-restored",
+                message,
+                help: Some(help.to_owned()),
+                untrusted: true,
+            });
+        }
     }
 
     fn enter(&mut self, entry: &tokio_postgres::Row) -> Result<(), WorldError> {
@@ -356,9 +380,32 @@ impl Run {
                 new.unwrap_or_default()
             )));
         }
-        if number == journal::VIEW_CHANGE {
-            self.queries = Queries::default();
-            return Ok(());
+        match number {
+            journal::VIEW_CHANGE => {
+                self.queries = Queries::default();
+                return Ok(());
+            }
+            journal::FOREIGN_WRITE => {
+                self.warn_once(
+                    format!(
+                        "the service wrote to the foreign table `{}`: its rows are not put back",
+                        new.unwrap_or_default()
+                    ),
+                    "declare the database behind it as a system of its own, or leave the action out",
+                );
+                return Ok(());
+            }
+            journal::REFRESH => {
+                self.warn_once(
+                    format!(
+                        "the service refreshed the materialized view `{}`: what it shows is not put back",
+                        new.unwrap_or_default()
+                    ),
+                    "let a query of the spec read the tables behind it; a service that reads the view cannot be explored exactly",
+                );
+                return Ok(());
+            }
+            _ => {}
         }
         let Some(watched) = self.catalog.by_number(number) else {
             return Err(self.schema_changed("a table that was not there before has written"));
@@ -390,12 +437,14 @@ impl Run {
                 .await
                 .map_err(cannot)?;
             self.since_shrink = 0;
+            self.look.forget();
         }
         if self.past >= self.sum_up_at {
             self.past = journal::sum_up(client, &self.catalog)
                 .await
                 .map_err(cannot)?;
             self.sum_up_at = SUM_UP_AFTER.max(self.past * 4);
+            self.look.forget();
         }
         if let Some((signature, looked)) = &mut self.schema
             && looked.elapsed() >= SCHEMA_INTERVAL
@@ -436,20 +485,5 @@ impl Run {
         .with_help(
             "rows were written past the journal, by a session that switches triggers off perhaps",
         )
-    }
-}
-
-/// Open transactions that have written, and sequences that moved: flag, place or session, value, flag, file, transaction,
-/// state, query, age.
-fn look_sql(counters: &Counters, catalog: &Catalog) -> String {
-    let open = "SELECT false, a.pid::int8, NULL::int8, NULL::bool, NULL::int8, a.backend_xid::text, a.state, a.query, \
-                extract(epoch FROM clock_timestamp() - a.xact_start)::float8 FROM pg_stat_get_activity(NULL) AS a \
-                WHERE a.datid = $1 AND a.backend_xid IS NOT NULL AND a.pid <> pg_backend_pid() \
-                AND a.backend_type NOT LIKE 'autovacuum%'";
-    match counters.moved_sql(catalog, 2) {
-        None => open.to_owned(),
-        Some(moved) => format!(
-            "{open} UNION ALL SELECT true, m.i, m.v, m.c, m.f, NULL, NULL, NULL, NULL FROM ({moved}) AS m(i, v, c, f)"
-        ),
     }
 }

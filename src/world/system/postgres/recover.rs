@@ -214,7 +214,7 @@ async fn everything(client: &Client, catalog: &Catalog) -> Result<Result<Bag, St
     let mut rows = std::pin::pin!(rows.map(|row| row));
     while let Some(row) = rows.try_next().await? {
         let number: u32 = row.get(0);
-        if matches!(number, journal::SCHEMA_CHANGE | journal::VIEW_CHANGE) {
+        if number < journal::FIRST_TABLE {
             continue;
         }
         let Some(watched) = catalog.by_number(number) else {

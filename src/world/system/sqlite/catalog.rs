@@ -9,7 +9,7 @@ use super::journal;
 use super::shadows::Shadows;
 use super::sql::{index_text, quoted};
 use crate::model::{Row, RowKey, Table, TableId, TableKind, row_key};
-use crate::world::config::SystemConfig;
+use crate::world::config::{SystemConfig, TableNames};
 
 /// The tables of a database, as the journal and the restore see them.
 #[derive(Debug, Default)]
@@ -139,15 +139,16 @@ impl Catalog {
         let mut ignored = HashSet::new();
         for (name, table) in &listed {
             let owner = shadows.owners.get(name).unwrap_or(name);
-            if any_matches(&config.ignore_tables, name) || any_matches(&config.ignore_tables, owner)
-            {
+            let names = [name, owner]
+                .iter()
+                .fold(TableNames::default(), |names, name| {
+                    names.or(name.as_str(), format!("main.{name}"))
+                });
+            if config.ignores(&names) {
                 ignored.insert(name.clone());
                 continue;
             }
-            let observed = config
-                .observe_tables
-                .as_ref()
-                .is_none_or(|patterns| any_matches(patterns, name) || any_matches(patterns, owner));
+            let observed = config.observes(&names);
             let unwatchable = |reason: String, content: Vec<String>| Unwatchable {
                 name: name.clone(),
                 reason,
@@ -173,9 +174,7 @@ impl Catalog {
                     observed,
                     ignored_columns: columns
                         .iter()
-                        .map(|column| {
-                            any_matches(&config.ignore_columns, &format!("{name}.{column}"))
-                        })
+                        .map(|column| config.ignores_column(&names, column))
                         .collect(),
                 })
             };
@@ -211,13 +210,6 @@ impl Catalog {
         }
         Ok(catalog)
     }
-}
-
-fn any_matches(patterns: &[String], name: &str) -> bool {
-    patterns.iter().any(|pattern| {
-        let pattern = pattern.strip_prefix("main.").unwrap_or(pattern);
-        SystemConfig::matches(pattern, name)
-    })
 }
 
 /// Every table of the file but SQLite's own and the journal's, by name.

@@ -3,12 +3,14 @@
 use super::{PostgresSystem, recover};
 use crate::postgres_for_tests as support;
 
+mod beyond;
 mod fixture;
 mod life;
 mod queries;
 mod rights;
 mod rows;
 mod schema;
+mod sequences;
 mod sessions;
 mod soundness;
 mod tls;

@@ -125,58 +125,6 @@ fn what_does_not_concern_the_journal_may_change() {
 }
 
 #[test]
-fn views_show_what_is_put_back_and_what_cannot_be_is_said() {
-    run(async {
-        let mut walk = Walk::new(
-            "CREATE TABLE t (id int PRIMARY KEY); CREATE VIEW v AS SELECT * FROM t; CREATE MATERIALIZED VIEW m AS SELECT * FROM t;
-             CREATE EXTENSION IF NOT EXISTS file_fdw; CREATE SERVER s FOREIGN DATA WRAPPER file_fdw;
-             CREATE FOREIGN TABLE f (a text) SERVER s OPTIONS (filename '/dev/null'); CREATE SEQUENCE c CACHE 10",
-        )
-        .await;
-        // The fixture's first reading took the warnings; a second system says them again.
-        walk.step("INSERT INTO v VALUES (1)").await;
-        let one = walk.state.clone();
-        walk.step("DELETE FROM v").await;
-        walk.restore(&one).await;
-        walk.system.uninstall().await.unwrap();
-        walk.system.install().await.unwrap();
-        let reading = walk.system.read(&SystemState::default()).await.unwrap();
-        let said: Vec<&str> = reading
-            .warnings
-            .iter()
-            .map(|warning| warning.message.as_str())
-            .collect();
-        for word in [
-            "materialized view `m`",
-            "foreign table `f`",
-            "sequence `c` has a `CACHE`",
-        ] {
-            assert!(
-                said.iter().any(|text| text.contains(word)),
-                "{word}: {said:?}"
-            );
-        }
-        walk.finish().await;
-    });
-}
-
-#[test]
-fn numbers_that_a_session_took_in_advance_are_given_up_at_a_restore() {
-    run(async {
-        let mut walk = Walk::new(
-            "CREATE SEQUENCE c CACHE 10; CREATE TABLE t (id int DEFAULT nextval('c') PRIMARY KEY)",
-        )
-        .await;
-        let start = walk.state.clone();
-        let first = walk.step("INSERT INTO t DEFAULT VALUES").await;
-        walk.restore(&start).await;
-        let again = walk.step("INSERT INTO t DEFAULT VALUES").await;
-        assert_eq!(rows(&first), rows(&again));
-        walk.finish().await;
-    });
-}
-
-#[test]
 fn five_hundred_tables_are_installed_watched_and_left() {
     run(async {
         let mut walk = Walk::new(

@@ -1,0 +1,79 @@
+//! How tables are named, and which of them the spec calls.
+
+use std::sync::Arc;
+
+use super::super::sql::quoted;
+use super::listing::Listed;
+use crate::model::{Table, TableId, TableKind};
+use crate::world::config::{SystemConfig, TableNames};
+
+/// The names of tables as people write them.
+pub(super) struct Names<'a> {
+    /// The schema whose tables need no schema before their name.
+    pub(super) default_schema: Option<&'a str>,
+    /// What the spec says; `None`: watch everything.
+    pub(super) config: Option<&'a SystemConfig>,
+}
+
+impl Names<'_> {
+    /// Whether the spec leaves the table alone.
+    pub(super) fn is_ignored(&self, table: &Listed) -> bool {
+        self.config
+            .is_some_and(|config| config.ignores(&self.of(table)))
+    }
+
+    /// A name as people write it.
+    pub(super) fn shown(&self, schema: &str, name: &str) -> String {
+        if self.default_schema == Some(schema) {
+            name.to_owned()
+        } else {
+            format!("{schema}.{name}")
+        }
+    }
+
+    /// Name of the system in the spec.
+    pub(super) fn system(&self) -> Arc<str> {
+        self.config.map_or("", |config| config.name.as_str()).into()
+    }
+
+    /// What the rest of the program knows of a table with these columns.
+    pub(super) fn describe(
+        &self,
+        id: TableId,
+        table: &Listed,
+        shown: String,
+        columns: Vec<String>,
+    ) -> Table {
+        let names = self.of(table);
+        Table {
+            id,
+            system: self.system(),
+            name: shown,
+            kind: TableKind::Rows,
+            observed: self.config.is_none_or(|config| config.observes(&names)),
+            ignored_columns: columns
+                .iter()
+                .map(|column| {
+                    self.config
+                        .is_some_and(|config| config.ignores_column(&names, column))
+                })
+                .collect(),
+            columns,
+        }
+    }
+
+    /// The table's own name, and that of the partitioned table that it is a part of.
+    fn of(&self, table: &Listed) -> TableNames {
+        let own = Some((table.schema.clone(), table.name.clone()));
+        own.iter()
+            .chain(&table.root)
+            .fold(TableNames::default(), |names, (schema, name)| {
+                names.or(self.shown(schema, name), format!("{schema}.{name}"))
+            })
+    }
+}
+
+/// `"schema"."table"`.
+pub(super) fn qualified(schema: &str, name: &str) -> String {
+    format!("{}.{}", quoted(schema), quoted(name))
+}

@@ -1,0 +1,77 @@
+//! What the role must be allowed to do, and what is in the way of an exact restore.
+
+use tokio_postgres::{Client, Error};
+
+use super::super::session::Sessions;
+use super::super::sql::quoted;
+use super::listing::Listed;
+use super::names::qualified;
+
+/// What the role may not do, and the statement that allows it.
+#[derive(Debug, Default)]
+pub(in super::super) struct Missing {
+    /// Statements for the administrator.
+    pub(in super::super) grants: Vec<String>,
+    /// What no grant can cure, in words.
+    pub(in super::super) obstacles: Vec<String>,
+}
+
+/// Triggers and rules that answer even to a session that acts as a replica.
+const ALWAYS: &str = "
+SELECT tgrelid, format('the trigger %I', tgname), format('ALTER TABLE %s ENABLE TRIGGER %I', tgrelid::regclass, tgname)
+FROM pg_trigger WHERE tgenabled IN ('A', 'R') AND NOT tgisinternal AND tgname NOT IN ('venomqa_row', 'venomqa_truncate')
+  AND tgrelid = ANY ($1)
+UNION ALL
+SELECT ev_class, format('the rule %I', rulename), format('ALTER TABLE %s ENABLE RULE %I', ev_class::regclass, rulename)
+FROM pg_rewrite WHERE ev_enabled IN ('A', 'R') AND ev_class = ANY ($1)
+ORDER BY 1, 2";
+
+impl Missing {
+    /// Whether nothing is missing.
+    pub(in super::super) fn is_empty(&self) -> bool {
+        self.grants.is_empty() && self.obstacles.is_empty()
+    }
+
+    /// The role may not create the schema of the journal.
+    pub(in super::super) fn create(&mut self, sessions: &Sessions) {
+        self.grants.push(format!(
+            "GRANT CREATE ON DATABASE {} TO {};",
+            quoted(&sessions.database_name),
+            quoted(&sessions.role)
+        ));
+    }
+
+    /// Whether the role may watch and write the table; notes what would allow it.
+    pub(super) fn check(&mut self, sessions: &Sessions, table: &Listed) -> bool {
+        let role = quoted(&sessions.role);
+        let name = qualified(&table.schema, &table.name);
+        if !table.rights.schema {
+            self.grants.push(format!(
+                "GRANT USAGE ON SCHEMA {} TO {role};",
+                quoted(&table.schema)
+            ));
+        }
+        if !table.rights.table {
+            self.grants.push(if table.kind == b'S' {
+                format!("GRANT SELECT, UPDATE ON SEQUENCE {name} TO {role};")
+            } else {
+                format!("GRANT SELECT, INSERT, DELETE, TRIGGER ON {name} TO {role};")
+            });
+        }
+        if table.filtered {
+            self.grants.push(format!("ALTER ROLE {role} BYPASSRLS;"));
+        }
+        table.rights.all() && !table.filtered
+    }
+
+    /// Notes what would fire during a restore.
+    pub(super) async fn always(&mut self, client: &Client, numbers: &[u32]) -> Result<(), Error> {
+        for row in client.query(ALWAYS, &[&numbers]).await? {
+            let (what, cure): (String, String) = (row.get(1), row.get(2));
+            self.obstacles.push(format!(
+                "{what} is enabled for replicas, so it would fire when venomqa puts rows back: `{cure}`"
+            ));
+        }
+        Ok(())
+    }
+}
