@@ -5,8 +5,8 @@
 use std::fs;
 
 use crate::support::{
-    Database, Fault, Finished, JournalMode, Running, Sandbox, Store, Wire, eventually, store,
-    violations, warnings,
+    Database, Fault, Finished, JournalMode, Running, Sandbox, Store, Wire, difference, eventually,
+    store, violations, warnings,
 };
 
 const MODES: [JournalMode; 2] = [JournalMode::Delete, JournalMode::Wal];
@@ -70,19 +70,6 @@ fn assert_untouched(sandbox: &Sandbox, before: &str, dump: &str, after: &str) {
         .filter(|name| !["store.db", "store.db-wal", "store.db-shm"].contains(&&**name))
         .collect();
     assert!(files.is_empty(), "{after} left {files:?}");
-}
-
-/// The lines of two texts that are not in both.
-fn difference(before: &str, after: &str) -> String {
-    let only = |mine: &str, other: &str, sign: char| -> String {
-        let other: Vec<_> = other.lines().collect();
-        mine.lines()
-            .filter(|line| !other.contains(line))
-            .fold(String::new(), |text, line| {
-                text + &format!("{sign} {line}\n")
-            })
-    };
-    only(before, after, '-') + &only(after, before, '+')
 }
 
 #[test]

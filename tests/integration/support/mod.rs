@@ -3,6 +3,7 @@
 pub(crate) mod credits;
 mod database;
 mod finished;
+pub(crate) mod postgres_store;
 mod process;
 mod running;
 mod sandbox;
@@ -12,6 +13,7 @@ mod wire;
 
 pub(crate) use database::Database;
 pub(crate) use finished::{Finished, violations, warnings, without_times};
+pub(crate) use postgres_store::{Pool, PostgresStore};
 pub(crate) use process::{Kind, service};
 pub(crate) use running::Running;
 pub(crate) use sandbox::Sandbox;
@@ -35,4 +37,17 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
         assert!(Instant::now() < deadline, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// The lines of two texts that are not in both.
+pub(crate) fn difference(before: &str, after: &str) -> String {
+    let only = |mine: &str, other: &str, sign: char| -> String {
+        let other: Vec<_> = other.lines().collect();
+        mine.lines()
+            .filter(|line| !other.contains(line))
+            .fold(String::new(), |text, line| {
+                text + &format!("{sign} {line}\n")
+            })
+    };
+    only(before, after, '-') + &only(after, before, '+')
 }
