@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use crate::postgres_for_tests::{Database, cluster};
+use crate::postgres_for_tests::{Cluster, Database, cluster};
 use crate::support::{
-    Finished, PostgresStore, Running, Sandbox, difference, eventually, warnings,
+    Finished, PostgresStore, Running, Sandbox, difference, eventually, store, violations, warnings,
 };
 
 const STRATEGIES: [&str; 6] = ["dfs", "bfs", "coverage", "random", "mcts", "weighted"];
@@ -116,14 +116,211 @@ fn after_runs_that_were_killed_at_fifty_moments() {
         changed += usize::from(difference(&scene.before, &killed).contains("- "));
         if round % 2 == 0 {
             let restored = scene.restore().code(0);
-            assert_eq!(restored.stdout.contains("was put back"), has_journal, "{restored}");
+            assert_eq!(
+                restored.stdout.contains("was put back"),
+                has_journal,
+                "{restored}"
+            );
         } else {
-            let finished = scene.explore(&["--strategy", "bfs", "--max-steps", "12"]).wait();
+            let finished = scene
+                .explore(&["--strategy", "bfs", "--max-steps", "12"])
+                .wait();
             let run = finished.only_run();
-            assert_eq!(warnings(&run).contains(&"recovered"), has_journal, "{finished}");
+            assert_eq!(
+                warnings(&run).contains(&"recovered"),
+                has_journal,
+                "{finished}"
+            );
         }
         scene.assert_untouched(&after);
     }
     // Without a recovery the database would not be what it was: otherwise this test could not fail.
-    assert!(journals >= 35 && changed >= 25, "{journals} journals, {changed} with rows gone");
+    assert!(
+        journals >= 35 && changed >= 25,
+        "{journals} journals, {changed} with rows gone"
+    );
+}
+
+#[test]
+fn after_a_run_that_is_over_for_every_strategy() {
+    for strategy in STRATEGIES {
+        let scene = Scene::new();
+        let finished = scene
+            .explore(&["--strategy", strategy, "--max-steps", "300"])
+            .wait()
+            .code(1);
+        assert_eq!(violations(&finished.only_run()), [store::BUG], "{finished}");
+        scene.assert_untouched(&finished.to_string());
+    }
+}
+
+#[test]
+fn after_an_interruption() {
+    for signal in ["INT", "TERM"] {
+        let scene = Scene::new();
+        let run = scene.under_way("dfs", 30);
+        run.signal(signal);
+        let finished = run.wait().code(130);
+        scene.assert_untouched(&finished.to_string());
+    }
+}
+
+/// A server of its own, for a test that stops it.
+struct OwnServer(&'static Cluster);
+
+impl OwnServer {
+    /// Nothing where the tests use a server that is not theirs to stop.
+    fn start() -> Option<Self> {
+        let server = Self(Box::leak(Box::new(Cluster::start())));
+        server.0.folder().is_some().then_some(server)
+    }
+
+    /// A fast restart is an orderly one; otherwise it is what a power cut comes to.
+    fn restart(&self, is_fast: bool) {
+        if is_fast {
+            self.0.stop_fast();
+        } else {
+            self.0.crash();
+        }
+        self.0.up();
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        self.0.shut();
+    }
+}
+
+#[test]
+fn after_a_run_that_was_killed_before_the_server_was_restarted() {
+    let Some(server) = OwnServer::start() else {
+        return;
+    };
+    let scene = Scene::on(server.0.database());
+    for (is_fast, by_restore) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut run = scene.under_way("bfs", 40);
+        run.kill();
+        scene.store.request("POST", "/log");
+        server.restart(is_fast);
+        assert_ne!(scene.store.dump(), scene.before);
+        // The service has found the server again, and the triggers are there.
+        assert_eq!(scene.store.request("POST", "/log"), 204);
+        let finished = if by_restore {
+            scene.restore().code(0).says(&["was put back"])
+        } else {
+            let finished = scene.explore(&["--max-steps", "30"]).wait();
+            assert!(
+                warnings(&finished.only_run()).contains(&"recovered"),
+                "{finished}"
+            );
+            finished
+        };
+        scene.assert_untouched(&format!("fast: {is_fast}; {finished}"));
+    }
+}
+
+#[test]
+fn after_a_crash_of_the_server_that_emptied_an_unlogged_table() {
+    let Some(server) = OwnServer::start() else {
+        return;
+    };
+    let scene = Scene::on(server.0.database());
+    let database = &scene.store.database;
+    database.psql("CREATE UNLOGGED TABLE sessions (id serial PRIMARY KEY, name text); INSERT INTO sessions (name) VALUES ('a'), ('b')");
+    let mut run = scene.under_way("bfs", 40);
+    run.kill();
+    let service = "INSERT INTO sessions (name) VALUES ('c'); UPDATE sessions SET name = 'B' WHERE name = 'b'; DELETE FROM sessions WHERE name = 'a'";
+    database.psql(service);
+    // An orderly restart keeps such a table, and what the journal says of it holds.
+    server.restart(true);
+    scene.restore().code(0).never_says("unlogged");
+    let rows = "SELECT string_agg(name, ' ' ORDER BY id) FROM sessions";
+    assert_eq!(database.psql(rows), "a b");
+
+    let mut run = scene.under_way("bfs", 40);
+    run.kill();
+    database.psql(service);
+    server.restart(false);
+    database.psql("INSERT INTO sessions (name) VALUES ('after the crash')");
+    scene.restore().code(0).says(&[
+        "was put back",
+        "emptied these unlogged tables",
+        "`sessions`",
+    ]);
+    assert_eq!(database.psql(rows), "after the crash");
+    database.psql("DROP TABLE sessions");
+    scene.assert_untouched("a crash of the server");
+}
+
+#[test]
+fn after_a_server_that_was_restarted_during_the_run() {
+    let Some(server) = OwnServer::start() else {
+        return;
+    };
+    let scene = Scene::on(server.0.database());
+    for is_fast in [true, false] {
+        let run = scene.under_way("dfs", 40);
+        server.restart(is_fast);
+        let finished = run.wait().code(3);
+        scene.assert_untouched(&finished.to_string());
+    }
+}
+
+#[test]
+fn after_a_server_that_went_away_for_long_during_the_run() {
+    let Some(server) = OwnServer::start() else {
+        return;
+    };
+    let scene = Scene::on(server.0.database());
+    let run = scene.under_way("coverage", 40);
+    server.0.crash();
+    let finished = run.wait().code(3);
+    assert!(finished.stdout.contains("venomqa restore"), "{finished}");
+    server.0.up();
+    assert_ne!(scene.store.dump(), scene.before);
+    scene.restore().code(0).says(&["was put back"]);
+    scene.assert_untouched(&finished.to_string());
+}
+
+#[test]
+fn after_connections_that_were_cut_at_any_moment() {
+    let scene = Scene::new();
+    let cut = |which: &str| {
+        scene.store.database.psql(&format!(
+            "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity \
+             WHERE application_name = 'venomqa' AND datname = current_database() ORDER BY backend_start {which}) AS s"
+        ))
+    };
+    for round in 0..18 {
+        let run = if round % 6 == 0 {
+            // While it starts. Two sessions are there at the latest when the journal is.
+            let run = scene.endless("bfs");
+            eventually("the run is connected", || {
+                (cut("LIMIT 2") != "0").then_some(())
+            });
+            run
+        } else {
+            let run = scene.under_way(STRATEGIES[round % 6], 3 * round as u64);
+            std::thread::sleep(any_moment(30));
+            // Both, the first, or the second; the last may be cut once more while the run cleans up.
+            cut(["", "LIMIT 1", "OFFSET 1"][round % 3]);
+            run
+        };
+        if round % 4 == 3 {
+            std::thread::sleep(any_moment(40));
+            cut("");
+        }
+        let finished = run.wait().code(3);
+        let told = finished.only_run().to_string() + &finished.stderr;
+        assert!(
+            told.contains("is lost") || told.contains("cannot connect"),
+            "{finished}"
+        );
+        let now = scene.store.dump();
+        if now != scene.before {
+            scene.restore().code(0).says(&["was put back"]);
+        }
+        scene.assert_untouched(&format!("round {round}: {finished}"));
+    }
 }

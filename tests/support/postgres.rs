@@ -200,6 +200,15 @@ impl Cluster {
 
     /// Stops the server at once, as a power cut would.
     pub fn crash(&self) {
+        self.stop("QUIT");
+    }
+
+    /// Stops the server in an orderly way, although clients are connected: `pg_ctl stop -m fast`.
+    pub fn stop_fast(&self) {
+        self.stop("INT");
+    }
+
+    fn stop(&self, signal: &str) {
         let Host::Own { folder, .. } = &self.host else {
             return;
         };
@@ -207,7 +216,7 @@ impl Cluster {
         let process = fs::read_to_string(&file).expect("a running server");
         let process = process.lines().next().expect("its number").to_owned();
         Command::new("kill")
-            .args(["-QUIT", &process])
+            .args([format!("-{signal}"), process])
             .status()
             .expect("kill runs");
         if let Some(mut server) = self.server.lock().expect("nobody panics here").take() {

@@ -65,6 +65,7 @@ pub(crate) fn spec(database: &str) -> String {
     let more = "  - name: empty_log
     request: { method: DELETE, path: /log }
     expect: { status: 204 }
+    max_calls: 1
 invariants:";
     store::SPEC
         .replace("sqlite: store.db", &format!("postgres: \"{database}\""))
@@ -92,7 +93,8 @@ impl PostgresStore {
     pub(crate) fn request(&self, method: &str, path: &str) -> u16 {
         use std::io::{Read as _, Write as _};
         let mut stream = std::net::TcpStream::connect(self.server.port().0).unwrap();
-        let request = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
@@ -216,7 +218,10 @@ fn router(url: &str, bug: bool) -> Router {
         .route("/", get(async || "store"))
         .route("/orders", post(create_order).get(list_orders))
         .route("/orders/{id}", delete(delete_order))
-        .route("/orders/{id}/refunds", post(async move |State(pool), id, body| refund(&pool, bug, id, body).await))
+        .route(
+            "/orders/{id}/refunds",
+            post(async move |State(pool), id, body| refund(&pool, bug, id, body).await),
+        )
         .route("/settings/{name}", put(set))
         .route("/log", post(write_log).delete(empty_log))
         .route("/tags/{name}", put(rename_tag))
@@ -226,7 +231,10 @@ fn router(url: &str, bug: bool) -> Router {
 async fn create_order(State(pool): State<Pool>, Json(body): Json<Value>) -> Answer {
     let total = body["total"].as_i64().unwrap_or(0);
     let rows = pool
-        .query("INSERT INTO orders (total) VALUES ($1) RETURNING id", &[&total])
+        .query(
+            "INSERT INTO orders (total) VALUES ($1) RETURNING id",
+            &[&total],
+        )
         .await?;
     let id: i32 = rows[0].get(0);
     Ok((StatusCode::CREATED, Json(json!({ "id": id }))))
@@ -240,9 +248,13 @@ async fn list_orders(State(pool): State<Pool>) -> Answer {
 
 async fn refund(pool: &Pool, bug: bool, Path(id): Path<i32>, Json(body): Json<Value>) -> Answer {
     let amount = i32::try_from(body["amount"].as_i64().unwrap_or(0)).unwrap_or(0);
-    let limit = if bug { "" } else { "AND refunded + $2 <= total" };
+    let limit = if bug {
+        ""
+    } else {
+        "AND refunded + $2::int <= total"
+    };
     let sql = format!(
-        "WITH paid AS (UPDATE orders SET refunded = refunded + $2 WHERE id = $1 AND $2 <= total {limit} RETURNING id) \
+        "WITH paid AS (UPDATE orders SET refunded = refunded + $2::int WHERE id = $1 AND $2::int <= total {limit} RETURNING id) \
          INSERT INTO refunds (order_id, amount) SELECT id, $2::int FROM paid RETURNING id"
     );
     if pool.query(&sql, &[&id, &amount]).await?.is_empty() {
@@ -252,11 +264,16 @@ async fn refund(pool: &Pool, bug: bool, Path(id): Path<i32>, Json(body): Json<Va
 }
 
 async fn delete_order(State(pool): State<Pool>, Path(id): Path<i32>) -> Answer {
-    pool.query("DELETE FROM orders WHERE id = $1", &[&id]).await?;
+    pool.query("DELETE FROM orders WHERE id = $1", &[&id])
+        .await?;
     Ok(DONE)
 }
 
-async fn set(State(pool): State<Pool>, Path(name): Path<String>, Json(body): Json<Value>) -> Answer {
+async fn set(
+    State(pool): State<Pool>,
+    Path(name): Path<String>,
+    Json(body): Json<Value>,
+) -> Answer {
     let value = body["value"].as_str();
     let sql = "INSERT INTO settings VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     pool.query(sql, &[&name, &value]).await?;
@@ -264,7 +281,11 @@ async fn set(State(pool): State<Pool>, Path(name): Path<String>, Json(body): Jso
 }
 
 async fn write_log(State(pool): State<Pool>) -> Answer {
-    executed(pool, "INSERT INTO log VALUES ('again'); SELECT nextval('tickets')").await
+    executed(
+        pool,
+        "INSERT INTO log VALUES ('again'); SELECT nextval('tickets')",
+    )
+    .await
 }
 
 async fn empty_log(State(pool): State<Pool>) -> Answer {

@@ -12,15 +12,13 @@ use crate::world::{WorldError, WorldErrorKind};
 pub(super) fn failed(address: &Address, doing: &str, error: &Error) -> WorldError {
     let system = |message: String| WorldError::new(WorldErrorKind::System, message);
     let Some(db) = error.as_db_error() else {
-        if error.is_closed() {
+        if error.is_closed() || is_broken(error) {
             return lost(address, doing);
         }
         return system(format!("cannot {doing} in `{address}`: {}", cause(error)));
     };
     match *db.code() {
-        SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN | SqlState::CANNOT_CONNECT_NOW => {
-            lost(address, doing).with_details([db.message().to_owned()])
-        }
+        _ if ends_session(db) => lost(address, doing).with_details([db.message().to_owned()]),
         SqlState::LOCK_NOT_AVAILABLE => system(format!(
             "cannot {doing} in `{address}`: another session keeps a lock"
         )),
@@ -32,6 +30,26 @@ pub(super) fn failed(address: &Address, doing: &str, error: &Error) -> WorldErro
         _ => system(format!("cannot {doing} in `{address}`: {}", db.message()))
             .with_details(lines(db)),
     }
+}
+
+/// Whether the server ends the session with this error, whatever the statement was.
+pub(super) fn ends_session(db: &DbError) -> bool {
+    [
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+        SqlState::CANNOT_CONNECT_NOW,
+        SqlState::DATABASE_DROPPED,
+        SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+        SqlState::IDLE_SESSION_TIMEOUT,
+    ]
+    .contains(db.code())
+}
+
+/// Whether the connection broke while something was under way.
+fn is_broken(error: &Error) -> bool {
+    error
+        .source()
+        .is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
 }
 
 /// The connection is gone.

@@ -5,13 +5,16 @@
 //! - `venomqa.past`: what has been read, and what restores wrote. Together with the journal it is everything that
 //!   happened since the run began.
 //! - `venomqa.sequences`: the sequences as they were before the run.
+//! - `venomqa.alive`: one row, in an unlogged table. A crash of the server empties such tables, those of the application
+//!   as well; so its absence tells that what the journal says of them is no longer true.
 //!
 //! Entries have no order, and need none. They are a bag of rows that went (`old`) and came (`new`); equal rows cancel, and
 //! what is left is the difference between two moments, whatever happened in between and in whichever order triggers
 //! fired. So the triggers need neither a sequence (it would change the application's `lastval()`) nor a clock.
 //!
-//! The tables are logged: they must survive what the rows of the application survive.
+//! All the others are logged: they must survive what the rows of the application survive.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use futures_util::TryStreamExt as _;
@@ -23,7 +26,7 @@ use super::session::{Sessions, TEXT_FORM};
 use super::sql::literal;
 
 /// Changes when the journal's tables do.
-pub(super) const FORMAT: i32 = 1;
+pub(super) const FORMAT: i32 = 2;
 
 /// Number that stands for a change of the schema among the tables of the journal.
 pub(super) const SCHEMA_CHANGE: u32 = 0;
@@ -99,6 +102,18 @@ pub(super) async fn found(client: &Client) -> Result<Option<(i32, String)>, Erro
     Ok(Some((row.get(0), row.get(1))))
 }
 
+/// The application's tables that a crash of the server has emptied since the run began: its unlogged ones.
+pub(super) async fn emptied(client: &Client) -> Result<HashSet<u32>, Error> {
+    let rows = client
+        .query(
+            "SELECT oid FROM pg_class WHERE relpersistence = 'u' AND relkind = 'r' AND relnamespace <> 'venomqa'::regnamespace \
+             AND NOT EXISTS (SELECT FROM venomqa.alive)",
+            &[],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
 /// Empties the journal's file now and then: entries that were read leave their place behind until then. Does nothing
 /// where a transaction of the service has the journal in use.
 pub(super) const SHRINK: &str = "DO $$ BEGIN
@@ -164,7 +179,8 @@ fn tables() -> String {
          INSERT INTO venomqa.run VALUES ({FORMAT}, {}, now());
          CREATE TABLE venomqa.journal (tbl oid NOT NULL, old text, new text);
          CREATE TABLE venomqa.past (tbl oid NOT NULL, old text, new text);
-         CREATE TABLE venomqa.sequences (oid oid, name text, last_value bigint, is_called boolean);",
+         CREATE TABLE venomqa.sequences (oid oid, name text, last_value bigint, is_called boolean);
+         CREATE UNLOGGED TABLE venomqa.alive AS SELECT 1;",
         literal(env!("CARGO_PKG_VERSION")),
     )
 }

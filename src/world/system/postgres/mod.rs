@@ -32,6 +32,7 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -46,6 +47,13 @@ use catalog::Missing;
 use failure::failed;
 use reading::Run;
 use session::Sessions;
+
+/// How often the end of a run connects again when its connection is lost meanwhile.
+const RECONNECTIONS: u32 = 2;
+
+/// How long the end of a run waits for a server that is being restarted, and how often it looks.
+const RESTART_PATIENCE: Duration = Duration::from_secs(5);
+const RESTART_PAUSE: Duration = Duration::from_millis(100);
 
 /// One PostgreSQL database. Connects when the journal is installed.
 pub struct PostgresSystem {
@@ -146,12 +154,13 @@ impl System for PostgresSystem {
             }
             return Err(refuse(&sessions, &self.address, missing));
         }
+        // A connection that is lost now leaves it open whether the journal is there.
+        self.is_installed = true;
         if let Err(error) = journal::create(&sessions, &catalog).await {
             return Err(
                 blocked::explain(&sessions, &self.address, "install the journal", &error).await,
             );
         }
-        self.is_installed = true;
         self.run = Some(Run::new(self.address.clone(), sessions, catalog).await?);
         Ok(recovered)
     }
@@ -189,19 +198,43 @@ impl System for PostgresSystem {
             return Ok(());
         }
         let address = &self.address;
-        let alive = self.run.take().filter(Run::is_connected);
-        let sessions = if let Some(run) = alive {
-            run.sessions
-        } else {
-            // The server was restarted, perhaps; what was in it is in it still.
-            let sessions = Sessions::open(address).await?;
-            sessions.lock(address).await?;
-            sessions
-        };
-        recover::recover(&sessions, address).await?;
+        let mut alive = self
+            .run
+            .take()
+            .filter(Run::is_connected)
+            .map(|run| run.sessions);
+        let mut attempt = 0;
+        loop {
+            let sessions = match alive.take() {
+                Some(sessions) => sessions,
+                None => open_again(address).await?,
+            };
+            match recover::recover(&sessions, address).await {
+                Ok(_) => break,
+                Err(error) if attempt >= RECONNECTIONS || sessions.answer().await => {
+                    return Err(error);
+                }
+                // Lost in the middle; what is in the database is in it still.
+                Err(_) => attempt += 1,
+            }
+        }
         self.is_installed = false;
         Ok(())
     }
+}
+
+/// Connects once more after a connection was lost. A server that is being restarted is waited for.
+async fn open_again(address: &Address) -> Result<Sessions, WorldError> {
+    let began = Instant::now();
+    let sessions = loop {
+        match Sessions::open(address).await {
+            Ok(sessions) => break sessions,
+            Err(error) if began.elapsed() >= RESTART_PATIENCE => return Err(error),
+            Err(_) => tokio::time::sleep(RESTART_PAUSE).await,
+        }
+    };
+    sessions.lock(address).await?;
+    Ok(sessions)
 }
 
 /// Says what the role may not do, and what would allow it.

@@ -304,7 +304,7 @@ fn wrong(
     error: &Error,
     original: impl Fn(usize) -> Option<usize>,
 ) -> WorldError {
-    let Some(db) = error.as_db_error() else {
+    let Some(db) = error.as_db_error().filter(|db| !failure::ends_session(db)) else {
         return failed(address, "run a query", error);
     };
     let mut details = Vec::new();

@@ -1,6 +1,8 @@
 //! The way back to the content before the run: for its end, and for what a killed run left behind. Everything that is
 //! needed stands in the journal, so both are the same.
 
+use std::collections::HashSet;
+
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio_postgres::{Client, Error};
 
@@ -25,15 +27,22 @@ pub(super) struct Recovered {
     started: String,
     rows: usize,
     sequences: usize,
+    /// Tables that a crash of the server has emptied.
+    emptied: Vec<String>,
 }
 
 impl Recovered {
     /// For people.
     pub(super) fn describe(&self, address: &Address) -> String {
-        format!(
+        let mut text = format!(
             "`{address}` was put back to its content before a run that began {} and did not end ({} rows, {} sequences)",
             self.started, self.rows, self.sequences
-        )
+        );
+        if !self.emptied.is_empty() {
+            text.push_str("; a crash of the server has emptied these unlogged tables, as it always does, so they were left alone: ");
+            text.push_str(&self.emptied.join(", "));
+        }
+        text
     }
 }
 
@@ -68,8 +77,11 @@ pub(super) async fn recover(
     let (catalog, _) = Catalog::read(sessions, None)
         .await
         .map_err(|error| cannot(&error))?;
+    let emptied = journal::emptied(client)
+        .await
+        .map_err(|error| cannot(&error))?;
     // First the content, which needs the rows only; then the triggers, which need the tables for a moment.
-    let (rows, sequences) = put_back(sessions, address, &catalog, None).await?;
+    let (rows, sequences) = put_back(sessions, address, &catalog, &emptied, None).await?;
     let watched = client
         .query(
             "SELECT tgrelid FROM pg_trigger WHERE tgname = 'venomqa_row'",
@@ -92,12 +104,18 @@ pub(super) async fn recover(
     let mut attempt = 0;
     loop {
         attempt += 1;
-        match remove(sessions, address, &catalog, &lock).await {
+        match remove(sessions, address, &catalog, &emptied, &lock).await {
             Ok((more, moved)) => {
                 return Ok(Some(Recovered {
                     started,
                     rows: rows + more,
                     sequences: sequences + moved,
+                    emptied: catalog
+                        .tables
+                        .iter()
+                        .filter(|watched| emptied.contains(&watched.oid))
+                        .map(|watched| format!("`{}`", watched.table.name))
+                        .collect(),
                 }));
             }
             Err(error) if attempt >= ATTEMPTS => return Err(error),
@@ -112,6 +130,7 @@ async fn remove(
     sessions: &Sessions,
     address: &Address,
     catalog: &Catalog,
+    emptied: &HashSet<u32>,
     lock: &str,
 ) -> Result<(usize, usize), WorldError> {
     let doing = "remove the journal";
@@ -123,7 +142,9 @@ async fn remove(
                 sessions,
                 address,
                 catalog,
-                Some("DROP SCHEMA venomqa CASCADE"),
+                emptied,
+                // Once it is said to be done, no power cut may bring the journal back.
+                Some("SET LOCAL synchronous_commit = local; DROP SCHEMA venomqa CASCADE"),
             )
             .await
         }
@@ -145,6 +166,7 @@ async fn put_back(
     sessions: &Sessions,
     address: &Address,
     catalog: &Catalog,
+    emptied: &HashSet<u32>,
     last: Option<&str>,
 ) -> Result<(usize, usize), WorldError> {
     let doing = "put the content before the run back";
@@ -159,7 +181,7 @@ async fn put_back(
         )
         .await
         .map_err(|error| failed(address, doing, &error))?;
-    let bag = everything(client, catalog)
+    let bag = everything(client, catalog, emptied)
         .await
         .map_err(|error| failed(address, doing, &error))?
         .map_err(|what| {
@@ -206,7 +228,11 @@ async fn put_back(
 }
 
 /// Everything that happened since the run began, or why it cannot be read.
-async fn everything(client: &Client, catalog: &Catalog) -> Result<Result<Bag, String>, Error> {
+async fn everything(
+    client: &Client,
+    catalog: &Catalog,
+    emptied: &HashSet<u32>,
+) -> Result<Result<Bag, String>, Error> {
     let mut bag = Bag::default();
     let rows = client
         .query_raw::<_, &i32, _>("SELECT tbl, old, new FROM venomqa.past", [])
@@ -214,7 +240,7 @@ async fn everything(client: &Client, catalog: &Catalog) -> Result<Result<Bag, St
     let mut rows = std::pin::pin!(rows.map(|row| row));
     while let Some(row) = rows.try_next().await? {
         let number: u32 = row.get(0);
-        if number < journal::FIRST_TABLE {
+        if number < journal::FIRST_TABLE || emptied.contains(&number) {
             continue;
         }
         let Some(watched) = catalog.by_number(number) else {

@@ -154,6 +154,11 @@ impl Sessions {
 }
 
 impl Sessions {
+    /// Whether the writer's session is still there.
+    pub(super) async fn answer(&self) -> bool {
+        self.writer.batch_execute("").await.is_ok()
+    }
+
     /// Takes the lock that says a run is using this database. It is given back by the server when the writer's session
     /// ends, however it ends.
     pub(super) async fn lock(&self, address: &Address) -> Result<(), WorldError> {
