@@ -177,11 +177,7 @@ impl OwnServer {
 
     /// A fast restart is an orderly one; otherwise it is what a power cut comes to.
     fn restart(&self, is_fast: bool) {
-        if is_fast {
-            self.0.stop_fast();
-        } else {
-            self.0.crash();
-        }
+        self.0.stop(if is_fast { "INT" } else { "QUIT" });
         self.0.up();
     }
 }

@@ -203,12 +203,9 @@ impl Cluster {
         self.stop("QUIT");
     }
 
-    /// Stops the server in an orderly way, although clients are connected: `pg_ctl stop -m fast`.
-    pub fn stop_fast(&self) {
-        self.stop("INT");
-    }
-
-    fn stop(&self, signal: &str) {
+    /// Stops the server by a signal: `INT` is `pg_ctl stop -m fast`, which ends all sessions in an orderly way, `QUIT` is
+    /// `-m immediate`.
+    pub fn stop(&self, signal: &str) {
         let Host::Own { folder, .. } = &self.host else {
             return;
         };
