@@ -1,88 +1,144 @@
-//! A violation is reported as confirmed only when its path, run again from the initial state, breaks the same thing.
+//! A violation is reported as confirmed only when its path, run again from the initial state, breaks the same thing, and
+//! does so every time.
 
-use std::fmt::Write as _;
-
-use crate::model::{Confirmation, Context, Model, OracleId, PathStep, StepRecord, Violation};
-use crate::oracle::{Judge, Judged};
+use crate::model::{ActionId, Confirmation, Context, Digest, Finding, Model, PathStep, StepRecord};
+use crate::oracle::Judge;
 use crate::world::{World, WorldError};
 
-/// Where to begin, and what to compare with.
-#[derive(Debug)]
-pub(crate) struct Attempt<'a, C> {
-    /// The way back to the initial state.
-    pub(crate) initial: &'a C,
-    /// The context of the initial state.
-    pub(crate) context: &'a Context,
-    /// State oracles that already said no before the last step.
-    pub(crate) broken_before: &'a [OracleId],
+use super::again;
+use super::difference::first_difference;
+
+/// How often a path is run again.
+const ATTEMPTS: u32 = 3;
+
+/// What is to happen again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim<'a> {
+    /// What the oracle said.
+    pub(crate) finding: &'a Finding,
+    /// The path that showed it, with what was seen then.
+    pub(crate) path: &'a [PathStep],
+    /// What the initial state of the walk looked like to the world.
+    pub(crate) initial: Digest,
 }
 
-/// Runs the path of a violation again from the initial state. Where it happens again, its finding and the records of
-/// its path become those of the second time, so that request, answer and rows belong together.
+/// What running a path again came to.
+#[derive(Clone, Debug)]
+pub(crate) struct Confirmed {
+    /// Whether it happened again.
+    pub(crate) confirmation: Confirmation,
+    /// What the last attempt showed in which it did, and the records of its path, so that they belong together.
+    pub(crate) seen: Option<(Finding, Vec<PathStep>)>,
+}
+
+/// One attempt.
+struct Attempt {
+    path: Vec<PathStep>,
+    /// The finding, or why there is none.
+    outcome: Result<Finding, String>,
+}
+
+/// Runs a path again: first from the initial state as a new run would find it, then from that same state restored.
 pub(crate) async fn confirm<W: World, J: Judge<W>>(
     model: &Model,
     world: &mut W,
     judge: &mut J,
-    attempt: &Attempt<'_, W::Checkpoint>,
-    violation: &mut Violation,
-) -> Result<Confirmation, WorldError> {
-    world.restore(attempt.initial).await?;
-    let mut context = attempt.context.clone();
-    let mut path = Vec::with_capacity(violation.path.len());
-    let mut findings = Vec::new();
-    for (index, step) in violation.path.iter().enumerate() {
-        let arrival = world.act(step.action, &context).await?;
-        path.push(PathStep {
-            action: step.action,
-            record: arrival.record.clone().map(StepRecord::compact),
-        });
-        if index + 1 == violation.path.len() {
-            let judged = Judged {
-                action: Some(step.action),
-                context_before: &context,
-                arrival: &arrival,
-                new_state: true,
-                broken_before: attempt.broken_before,
-            };
-            findings = judge.judge(world, judged).await?.findings;
+    claim: Claim<'_>,
+) -> Result<Confirmed, WorldError> {
+    let mut seen = None;
+    let mut failed = None;
+    let mut times = 0;
+    let initial = world.renew().await?;
+    for attempt in 0..ATTEMPTS {
+        if attempt > 0 {
+            world.restore(&initial.checkpoint).await?;
         }
-        context = arrival.context;
+        let attempt = run(model, world, judge, claim, &initial).await?;
+        match attempt.outcome {
+            Ok(finding) => {
+                times += 1;
+                seen = Some((finding, attempt.path));
+            }
+            Err(why) => failed = Some((why, attempt.path)),
+        }
     }
-    let again = findings
-        .into_iter()
-        .find(|finding| finding.same_kind(&violation.finding));
-    let Some(again) = again else {
-        let mut reason = format!("`{}` had nothing to object to", violation.finding.name);
-        if let Some(difference) = first_difference(model, &violation.path, &path) {
-            // Writing to a string cannot fail.
-            let _ = write!(reason, "; {difference}");
+    let confirmation = match failed {
+        None => Confirmation::Confirmed {
+            times,
+            of: ATTEMPTS,
+        },
+        Some((mut reason, path)) => {
+            let shown = seen.as_ref().map_or(claim.path, |(_, path)| path);
+            if let Some(difference) = first_difference(model, shown, &path) {
+                reason = format!("{reason}; {difference}");
+            }
+            if initial.identity != claim.initial {
+                reason.push_str("; the service began in another state when it was started again");
+            }
+            Confirmation::Unconfirmed {
+                times,
+                of: ATTEMPTS,
+                reason,
+            }
         }
-        return Ok(Confirmation::Unconfirmed {
-            times: 0,
-            of: 1,
-            reason,
-        });
     };
-    violation.finding = again;
-    violation.path = path;
-    Ok(Confirmation::Confirmed { times: 1, of: 1 })
+    Ok(Confirmed { confirmation, seen })
 }
 
-/// In words, the first step whose answer had another status than the first time.
-fn first_difference(model: &Model, first: &[PathStep], second: &[PathStep]) -> Option<String> {
-    let status = |step: &PathStep| Some(step.record.as_ref()?.response.status);
-    first
+/// Runs the path from where the world stands: in its initial state.
+async fn run<W: World, J: Judge<W>>(
+    model: &Model,
+    world: &mut W,
+    judge: &mut J,
+    claim: Claim<'_>,
+    initial: &crate::world::Arrival<W::Checkpoint>,
+) -> Result<Attempt, WorldError> {
+    let mut path = Vec::with_capacity(claim.path.len());
+    let mut before = initial.clone();
+    let mut here = initial.clone();
+    for step in claim.path {
+        if let Some(name) = undefined(model, step.action, &here.context) {
+            let position = path.len() + 1;
+            let action = &model.action(step.action).name;
+            return Ok(Attempt {
+                outcome: Err(format!(
+                    "step {position} (`{action}`) could not be sent, because `{name}` was not defined"
+                )),
+                path,
+            });
+        }
+        let next = world.act(step.action, &here.context).await?;
+        path.push(PathStep {
+            action: step.action,
+            record: next.record.clone().map(StepRecord::compact),
+        });
+        before = std::mem::replace(&mut here, next);
+    }
+    let last = claim.path.last().map(|step| step.action);
+    let said = again::ask(world, judge, claim.finding, last, &before.context, &here).await?;
+    let name = &claim.finding.name;
+    let outcome = match (said.same, said.other) {
+        (Some(_), _)
+            if said.of_state
+                && last.is_some()
+                && again::is_broken(world, judge, claim.finding.oracle, &before).await? =>
+        {
+            Err(format!("`{name}` did not hold before the last step either"))
+        }
+        (Some(finding), _) => Ok(finding),
+        (None, Some(other)) => Err(format!("`{name}` said something else: {}", other.message)),
+        (None, None) => Err(format!("`{name}` had nothing to object to")),
+    };
+    Ok(Attempt { path, outcome })
+}
+
+/// A value that the request of an action needs and that nobody has bound.
+fn undefined<'m>(model: &'m Model, action: ActionId, context: &Context) -> Option<&'m str> {
+    let missing = model
+        .action(action)
+        .requires
         .iter()
-        .zip(second)
-        .enumerate()
-        .find_map(|(index, (first, second))| {
-            let (was, is) = (status(first)?, status(second)?);
-            let name = &model.action(first.action).name;
-            (was != is).then(|| {
-                format!(
-                    "step {} (`{name}`) was answered {was} the first time and {is} the second",
-                    index + 1
-                )
-            })
-        })
+        .find(|variable| context.get(**variable).is_none())?;
+    let name = model.names.variables.get_index(missing.0 as usize)?;
+    Some(name)
 }

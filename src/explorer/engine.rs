@@ -48,6 +48,7 @@ pub async fn explore<W: World, J: Judge<W>>(
         options,
         observer,
         random: Random::new(options.seed),
+        initial: Digest::default(),
         steps: 0,
         covered: 0,
         checkpoints: Vec::new(),
@@ -83,6 +84,8 @@ pub(super) struct Run<'r, W: World, J> {
     pub(super) options: &'r Options,
     pub(super) observer: &'r mut dyn FnMut(Event<'_>),
     random: Random,
+    /// What the initial state looks like to the world.
+    pub(super) initial: Digest,
     pub(super) steps: u64,
     /// Actions that ran at least once.
     covered: usize,
@@ -154,6 +157,7 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
             &arrival.context,
             arrival.identity,
         );
+        self.initial = arrival.identity;
         self.checkpoints.push(arrival.checkpoint.clone());
         let judgement = self
             .judge
@@ -165,6 +169,7 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
                     arrival: &arrival,
                     new_state: true,
                     broken_before: &[],
+                    only: None,
                 },
             )
             .await?;
@@ -251,6 +256,7 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
                     arrival: &arrival,
                     new_state: known.is_none(),
                     broken_before,
+                    only: None,
                 },
             )
             .await

@@ -272,6 +272,11 @@ impl Graph {
             .context(self.states[state.index()].situation)
     }
 
+    /// What guards know of a state.
+    pub(super) fn facts(&self, state: StateId) -> &Facts {
+        self.situations.facts(self.states[state.index()].situation)
+    }
+
     pub(super) fn situations(&self) -> &Situations {
         &self.situations
     }
@@ -312,9 +317,14 @@ impl Graph {
 
     /// The known state with this identity.
     pub(super) fn find(&self, identity: Identity) -> Option<StateId> {
+        self.with_fingerprint(identity.fingerprint)
+    }
+
+    /// The known state with this fingerprint.
+    pub(super) fn with_fingerprint(&self, fingerprint: u128) -> Option<StateId> {
         self.by_fingerprint
-            .find(table_hash(identity.fingerprint), |id| {
-                self.states[id.index()].fingerprint == identity.fingerprint
+            .find(table_hash(fingerprint), |id| {
+                self.states[id.index()].fingerprint == fingerprint
             })
             .copied()
     }

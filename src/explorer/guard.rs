@@ -122,6 +122,34 @@ fn obstacles<'m>(
     limit.into_iter().chain(preconditions).chain(undefined)
 }
 
+/// Whether one of these actions, run one after the other from a situation, cannot be enabled when its turn comes,
+/// whatever is answered: one that must have run has not, it has run too often, or nobody yields a value that it needs.
+pub(super) fn is_hopeless(
+    model: &Model,
+    context: &Context,
+    facts: &Facts,
+    actions: &[ActionId],
+) -> bool {
+    let mut facts = facts.clone();
+    let mut defined: Vec<bool> = context.values().iter().map(Option::is_some).collect();
+    actions.iter().any(|id| {
+        let action = model.action(*id);
+        let used_up = (action.max_calls).is_some_and(|(fact, limit)| facts.count(fact) >= limit);
+        let not_run = action.preconditions.iter().any(|precondition| {
+            matches!(precondition, Precondition::HasRun(fact) if facts.count(*fact) == 0)
+        });
+        let undefined = (action.requires.iter())
+            .any(|variable| defined.get(variable.0 as usize) == Some(&false));
+        facts = facts.counted(&action.counts, &model.facts);
+        for extraction in &action.extract {
+            if let Some(defined) = defined.get_mut(extraction.variable.0 as usize) {
+                *defined = true;
+            }
+        }
+        used_up || not_run || undefined
+    })
+}
+
 /// Situations looked at to explain why an action never ran.
 const EXPLAINED_SITUATIONS: usize = 2_000;
 

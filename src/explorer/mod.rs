@@ -9,9 +9,11 @@ pub mod event;
 pub mod graph;
 mod guard;
 mod outcome;
+mod proof;
 mod retrace;
 mod situation;
 pub mod strategy;
+mod trial;
 mod violations;
 
 pub use engine::{Options, explore, not_started};

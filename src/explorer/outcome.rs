@@ -1,16 +1,14 @@
-//! How a run ends: what was found is confirmed, and everything is summed up.
+//! How a run ends: what was found is proved, and everything is summed up.
 
-use std::cmp::Reverse;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::evidence;
-use crate::model::{ActionId, Confirmation, Violation};
+use crate::model::ActionId;
 use crate::oracle::Judge;
 use crate::world::{World, WorldError, WorldErrorKind, WorldTime};
 
 use super::engine::Run;
 use super::event::{ActionSummary, Event, StopReason, Summary, TimeSpent};
-use super::graph::{Graph, StateId, TransitionId};
+use super::graph::Graph;
 use super::guard;
 use super::strategy::Move;
 
@@ -53,16 +51,14 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
         }
     }
 
-    /// Confirms what was found and sums up.
+    /// Proves what was found and sums up.
     pub(super) async fn finish(
         &mut self,
         graph: &Graph,
         mut stop: StopReason,
         mut time: TimeSpent,
     ) -> Summary {
-        let clock = Instant::now();
-        let violations = self.confirm_all(graph, &mut stop).await;
-        time.confirm = clock.elapsed();
+        let violations = self.prove(graph, &mut stop, &mut time).await;
         self.pass_on_warnings(graph);
         let progress = self.progress(graph);
         let every = self.options.limits.progress_every;
@@ -87,74 +83,6 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
         };
         (self.observer)(Event::Finished(&summary));
         summary
-    }
-
-    /// Runs every violation again, the worst first. An error ends that, and the run with it: what cannot be run again
-    /// cannot be trusted.
-    async fn confirm_all(&mut self, graph: &Graph, stop: &mut StopReason) -> Vec<Violation> {
-        let mut all: Vec<_> = (0..self.violations.len())
-            .map(|index| {
-                let last = self.violations.get(index).shortest(graph);
-                (self.violations.violation(index, graph), last)
-            })
-            .collect();
-        all.sort_by_key(|(violation, _)| (Reverse(violation.finding.severity), violation.number));
-        for (violation, last) in &mut all {
-            let Some(last) = *last else {
-                // The initial state was judged as it stands; there is no path to run again.
-                violation.confirmation = Confirmation::Confirmed { times: 1, of: 1 };
-                continue;
-            };
-            self.attach_records(graph, violation, last);
-            if self.options.interrupt.is_requested() && !matches!(stop, StopReason::Failed { .. }) {
-                *stop = StopReason::Interrupted;
-            }
-            let not_tried = match stop {
-                StopReason::Interrupted => Some("the run was interrupted"),
-                StopReason::Failed { .. } => Some("the run could not go on"),
-                _ if !self.world.can_restore() => {
-                    Some("the service cannot be put back (`restore: none`)")
-                }
-                _ => None,
-            };
-            violation.confirmation = if let Some(reason) = not_tried {
-                Confirmation::NotTried(reason.to_owned())
-            } else {
-                match self.confirm(graph, violation, last).await {
-                    Ok(confirmation) => confirmation,
-                    Err(error) => {
-                        *stop = stop_reason(&error, None);
-                        Confirmation::NotTried(format!("running it again failed: {error}"))
-                    }
-                }
-            };
-        }
-        all.into_iter().map(|(violation, _)| violation).collect()
-    }
-
-    /// What was seen when the path was found; confirming replaces it.
-    fn attach_records(&self, graph: &Graph, violation: &mut Violation, last: TransitionId) {
-        let path = graph.path_to(graph.transition(last).from);
-        for (step, id) in violation.path.iter_mut().zip(path.iter().chain([&last])) {
-            step.record = self.record(*id).cloned();
-        }
-    }
-
-    async fn confirm(
-        &mut self,
-        graph: &Graph,
-        violation: &mut Violation,
-        last: TransitionId,
-    ) -> Result<Confirmation, WorldError> {
-        let attempt = evidence::Attempt {
-            initial: &self.checkpoints[0],
-            context: graph.context(StateId::INITIAL),
-            broken_before: self
-                .broken
-                .get(&graph.transition(last).from)
-                .map_or(&[][..], Vec::as_slice),
-        };
-        evidence::confirm(self.model, self.world, self.judge, &attempt, violation).await
     }
 
     fn action_summary(&self, graph: &Graph, id: ActionId, complete: bool) -> ActionSummary {

@@ -1,10 +1,10 @@
 //! Now and then, after a restore, take again a step whose outcome is known: a service that answers differently from
 //! the same state is not deterministic, and the user must know.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::model::{ActionId, Model, RowChange, StepRecord};
+use crate::evidence::differences;
+use crate::model::{ActionId, Model, StepRecord};
 use crate::oracle::Judge;
 use crate::world::{Warning, World, WorldError};
 
@@ -79,47 +79,4 @@ pub(super) fn non_determinism(
         ),
         untrusted: false,
     }
-}
-
-/// Columns, extracted variables and statuses in which two runs of one action differ.
-fn differences(before: &StepRecord, now: &StepRecord) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    if before.response.status != now.response.status {
-        names.insert(format!(
-            "status ({} and {})",
-            before.response.status, now.response.status
-        ));
-    }
-    for (name, value) in &before.extracted {
-        if now
-            .extracted
-            .iter()
-            .any(|(other, again)| other == name && again != value)
-        {
-            names.insert(format!("extracted `{name}`"));
-        }
-    }
-    let first: Vec<_> = before.rows.rows().collect();
-    let second: Vec<_> = now.rows.rows().collect();
-    let touched =
-        |rows: &[&RowChange]| -> Vec<u32> { rows.iter().map(|change| change.table.id.0).collect() };
-    if touched(&first) == touched(&second) {
-        // The same rows in the same order, as far as tables go: name the columns.
-        for (a, b) in first.iter().zip(&second) {
-            if let (Some(x), Some(y)) = (&a.after, &b.after) {
-                let columns = a.table.columns.iter().zip(x.iter().zip(y.iter()));
-                for (index, (column, (x, y))) in columns.enumerate() {
-                    let ignored = a.table.ignored_columns.get(index).copied();
-                    if x != y && ignored != Some(true) && a.table.observed {
-                        names.insert(format!("{}.{column}", a.table.name));
-                    }
-                }
-            }
-        }
-    } else {
-        for change in first.iter().chain(&second) {
-            names.insert(format!("rows of {}", change.table.name));
-        }
-    }
-    names
 }

@@ -60,6 +60,16 @@ impl Situations {
         &self.get(id).context
     }
 
+    pub(super) fn facts(&self, id: SituationId) -> &Facts {
+        &self.get(id).facts
+    }
+
+    /// Whether the situation enables an action.
+    pub(super) fn allows(&self, id: SituationId, action: ActionId) -> bool {
+        let word = self.enabled(id)[action.0 as usize / 64];
+        word & (1 << (action.0 % 64)) != 0
+    }
+
     pub(super) fn enabled(&self, id: SituationId) -> &[u64] {
         &self.get(id).enabled
     }

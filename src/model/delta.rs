@@ -164,6 +164,17 @@ impl RowDelta {
         &self.0
     }
 
+    /// The way back: every row as it was before.
+    #[must_use]
+    pub fn inverse(&self) -> Self {
+        let turned = |change: &RowChange| RowChange {
+            before: change.after.clone(),
+            after: change.before.clone(),
+            ..change.clone()
+        };
+        Self(self.0.iter().map(turned).collect())
+    }
+
     /// Whether nothing changed, not even a sequence.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

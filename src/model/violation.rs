@@ -153,6 +153,14 @@ pub enum Confirmation {
 }
 
 impl Confirmation {
+    /// In how many attempts it happened again.
+    pub fn times(&self) -> u32 {
+        match self {
+            Self::NotTried(_) => 0,
+            Self::Confirmed { times, .. } | Self::Unconfirmed { times, .. } => *times,
+        }
+    }
+
     /// Whether it happened again in every attempt.
     pub fn is_confirmed(&self) -> bool {
         matches!(self, Self::Confirmed { .. })

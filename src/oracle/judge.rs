@@ -32,6 +32,8 @@ pub struct Judged<'a, C> {
     pub new_state: bool,
     /// State oracles that already said no in the state where the step began, ascending.
     pub broken_before: &'a [OracleId],
+    /// Where only this oracle matters: others need not be asked, and what they have to say is of no account.
+    pub only: Option<OracleId>,
 }
 
 /// What the oracles said.

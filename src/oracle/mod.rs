@@ -115,6 +115,16 @@ impl Oracles {
         Ok(())
     }
 
+    /// Whether states have anything to say where only this oracle matters.
+    fn asks_states(&self, only: Option<OracleId>) -> bool {
+        let Some(OracleId::Check(number)) = only else {
+            return true;
+        };
+        self.checks
+            .iter()
+            .any(|active| active.number == number && matches!(active.check.ask, Ask::Probe))
+    }
+
     /// Judges a new state.
     async fn judge_state<W: World + Observe>(
         &mut self,
@@ -133,6 +143,14 @@ impl Oracles {
 
         for (id, invariant) in numbered(&model) {
             let oracle = OracleId::Invariant(id);
+            let is_wanted = match step.only {
+                None => true,
+                Some(OracleId::Check(_)) => matches!(invariant.subject, Subject::Probe { .. }),
+                only => only == Some(oracle),
+            };
+            if !is_wanted {
+                continue;
+            }
             let no = match &invariant.subject {
                 Subject::Response { .. } => continue,
                 Subject::Sql(query) => {
@@ -256,6 +274,9 @@ impl<W: World + Observe> Judge<W> for Oracles {
                 &mut judgement,
             )
             .await?;
+        }
+        if !self.asks_states(step.only) {
+            return Ok(judgement);
         }
         if step.new_state {
             self.judge_state(world, &step, &mut judgement).await?;

@@ -70,6 +70,8 @@ pub struct ServiceConfig {
     pub ready_path: String,
     /// How long it may take to get ready.
     pub ready_timeout: Duration,
+    /// Whether it may be started again during the run, to see whether a violation happens again.
+    pub restart: bool,
 }
 
 /// `http:`

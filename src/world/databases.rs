@@ -32,6 +32,13 @@ pub(super) struct Change {
     pub(super) warnings: Vec<Warning>,
 }
 
+/// What [`Databases::look_before_setup`] saw.
+#[derive(Debug, Default)]
+pub(super) struct BeforeSetup {
+    content: Vec<SystemState>,
+    warnings: Vec<Warning>,
+}
+
 impl Databases {
     /// Nothing to watch yet.
     pub(super) fn new(systems: Vec<Box<dyn System>>) -> Self {
@@ -58,14 +65,40 @@ impl Databases {
         Ok(said)
     }
 
-    /// Makes the content as it is now the initial state, and prepares the observation queries.
+    /// The content before `setup`, relative to that when the journals were installed. To be handed to
+    /// [`Databases::mark_initial`].
+    pub(super) async fn look_before_setup(&mut self) -> Result<BeforeSetup, WorldError> {
+        let mut before = BeforeSetup::default();
+        for system in &mut self.systems {
+            let mut state = SystemState::default();
+            let reading = system.read(&state).await?;
+            before.warnings.extend(reading.warnings);
+            state.delta = state.delta.after(&reading.delta);
+            state.image = reading.image;
+            before.content.push(state);
+        }
+        Ok(before)
+    }
+
+    /// Makes the content as it is now the initial state, and prepares the observation queries. Returns the content of the
+    /// initial state, that before `setup`, and what the systems had to say.
     pub(super) async fn mark_initial(
         &mut self,
         configs: &[SystemConfig],
-    ) -> Result<(Arc<[SystemState]>, Vec<Warning>), WorldError> {
+        before_setup: BeforeSetup,
+    ) -> Result<(Arc<[SystemState]>, Arc<[SystemState]>, Vec<Warning>), WorldError> {
         let mut content = Vec::with_capacity(self.systems.len());
-        let mut warnings = Vec::new();
-        for system in &mut self.systems {
+        let mut origin = Vec::with_capacity(self.systems.len());
+        let mut warnings = before_setup.warnings;
+        for (system, before) in self.systems.iter_mut().zip(before_setup.content) {
+            // What setup did, before it is forgotten; undone it is the way from the initial state to that before setup.
+            let reading = system.read(&before).await?;
+            warnings.extend(reading.warnings);
+            let way_back = reading.delta.inverse();
+            origin.push(SystemState {
+                delta: SystemState::default().delta.after(&way_back),
+                image: before.image,
+            });
             system.mark_initial().await?;
             let mut state = SystemState::default();
             let reading = system.read(&state).await?;
@@ -85,7 +118,7 @@ impl Databases {
                 tables,
             });
         }
-        Ok((content.into(), warnings))
+        Ok((content.into(), origin.into(), warnings))
     }
 
     /// What changed relative to `known`, the content when it was last looked at.
@@ -132,6 +165,14 @@ impl Databases {
             }
         }
         Ok(any)
+    }
+
+    /// To be called when the service has been started again: an error where it no longer works on what is watched.
+    pub(super) async fn still_there(&mut self) -> Result<(), WorldError> {
+        for system in &mut self.systems {
+            system.still_there().await?;
+        }
+        Ok(())
     }
 
     /// Compares every system with what it must hold.

@@ -15,7 +15,7 @@ use super::place::{Checkpoint, Place};
 use super::replay::{Live, Path};
 use super::restore::cannot_go_back;
 use super::service::Service;
-use super::system::{QueryRows, System};
+use super::system::{QueryRows, System, SystemState};
 use super::{Arrival, Observe, Warning, World, WorldError, WorldErrorKind, WorldTime};
 use crate::expr::Lookup;
 use crate::interrupt::{Interrupt, Urgency};
@@ -45,6 +45,8 @@ pub struct LiveWorld {
     pub(super) requests: u64,
     /// A request was given up and may still be at work in the service.
     pub(super) unfinished: bool,
+    /// The content before `setup`.
+    pub(super) before_setup: Arc<[SystemState]>,
     initial: Option<Arc<Place>>,
     now: Option<Arc<Place>>,
 }
@@ -123,6 +125,7 @@ impl LiveWorld {
             spent: WorldTime::default(),
             requests: 0,
             unfinished: false,
+            before_setup: Arc::new([]),
             initial: None,
             now: None,
         };
@@ -179,11 +182,6 @@ impl LiveWorld {
         Err(first)
     }
 
-    /// How many requests were sent so far: steps, setup, probes, and what the restores took.
-    pub fn requests(&self) -> u64 {
-        self.requests
-    }
-
     /// The last lines that the service wrote; empty where venomqa did not start it.
     pub async fn service_log(&mut self) -> Vec<String> {
         match &mut self.service {
@@ -192,7 +190,7 @@ impl LiveWorld {
         }
     }
 
-    async fn stop_service(&mut self) {
+    pub(super) async fn stop_service(&mut self) {
         if let Some(service) = self.service.take() {
             service.stop().await;
         }
@@ -244,13 +242,13 @@ impl LiveWorld {
         Ok(())
     }
 
-    /// What changed since the world stood at `place`.
-    pub(super) async fn read(&mut self, place: &Place) -> Result<Change, WorldError> {
+    /// What changed since the content was this one.
+    pub(super) async fn read(&mut self, known: &[SystemState]) -> Result<Change, WorldError> {
         if self.databases.is_empty() {
             return Ok(Change::default());
         }
         let began = Instant::now();
-        let mut change = self.databases.read(&place.content).await?;
+        let mut change = self.databases.read(known).await?;
         self.spent.journal += began.elapsed();
         for warning in change.warnings.drain(..) {
             self.warnings.say(warning);
@@ -263,8 +261,14 @@ impl World for LiveWorld {
     type Checkpoint = Checkpoint;
 
     async fn begin(&mut self) -> Result<Arrival<Checkpoint>, WorldError> {
+        let installed = self.databases.look_before_setup().await?;
         let (context, cookies) = self.run_setup().await?;
-        let (content, warnings) = self.databases.mark_initial(&self.config.systems).await?;
+        let marked = self
+            .databases
+            .mark_initial(&self.config.systems, installed)
+            .await?;
+        let (content, before_setup, warnings) = marked;
+        self.before_setup = before_setup;
         for warning in warnings {
             self.warnings.say(warning);
         }
@@ -274,21 +278,13 @@ impl World for LiveWorld {
             content,
             observed,
             Digest::default(),
-            context.clone(),
+            context,
             cookies,
             Path::default(),
         ));
-        let identity = place.identity;
         self.initial = Some(place.clone());
         self.stand_at(place.clone());
-        Ok(Arrival {
-            context,
-            identity,
-            checkpoint: Checkpoint(place),
-            status: 0,
-            wrote: false,
-            record: None,
-        })
+        Ok(super::renew::arrival(&place))
     }
 
     async fn act(
@@ -310,7 +306,7 @@ impl World for LiveWorld {
             .exchange_from(&name, &rendered, &mut cookies, Some(&now.content))
             .await?;
         self.settle().await;
-        let change = self.read(&now).await?;
+        let change = self.read(&now.content).await?;
         let extracted = Extracted::by_action(declared, &response);
         let next = extracted.applied_to(context);
 
@@ -381,6 +377,21 @@ impl World for LiveWorld {
         outcome
     }
 
+    async fn renew(&mut self) -> Result<Arrival<Checkpoint>, WorldError> {
+        let began = Instant::now();
+        let before = self.spent;
+        let outcome = self.begin_again().await;
+        self.spent = WorldTime {
+            restore: before.restore + began.elapsed(),
+            ..before
+        };
+        outcome.map(|place| super::renew::arrival(&place))
+    }
+
+    fn requests(&self) -> u64 {
+        self.requests
+    }
+
     fn can_restore(&self) -> bool {
         self.config.restore != RestoreMode::None
     }
@@ -434,7 +445,7 @@ impl Observe for LiveWorld {
             .exchange("the request of an invariant", &rendered, &mut cookies)
             .await?;
         self.settle().await;
-        let change = self.read(&now).await?;
+        let change = self.read(&now.content).await?;
         if let Some(content) = &change.content {
             let began = Instant::now();
             self.databases.restore(content, &now.content).await?;

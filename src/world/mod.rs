@@ -14,6 +14,7 @@ mod launch;
 mod live;
 mod place;
 mod render;
+mod renew;
 mod replay;
 mod restore;
 mod service;
@@ -56,6 +57,14 @@ pub trait World {
     /// Puts every system, the cookies and whatever else the world remembers back to this state, exactly. Costs nothing
     /// where the world stands there already.
     async fn restore(&mut self, to: &Self::Checkpoint) -> Result<(), WorldError>;
+
+    /// Brings the world to its initial state as a new run would find it: with nothing left of this run, not even in the
+    /// memory of a service that can be started anew. Values that `setup` got may be other ones than at the beginning, and
+    /// what is known of other states does not hold for paths that begin here.
+    async fn renew(&mut self) -> Result<Arrival<Self::Checkpoint>, WorldError>;
+
+    /// Requests sent so far, whatever for.
+    fn requests(&self) -> u64;
 
     /// Whether [`World::restore`] can be called at all (`restore: none` cannot).
     fn can_restore(&self) -> bool {

@@ -14,7 +14,7 @@ use crate::model::Context;
 impl LiveWorld {
     /// Notices rows that changed while no request ran, and puts them back.
     pub(super) async fn put_back_strays(&mut self, place: &Arc<Place>) -> Result<(), WorldError> {
-        let change = self.read(place).await?;
+        let change = self.read(&place.content).await?;
         let Some(content) = change.content else {
             return Ok(());
         };

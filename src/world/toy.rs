@@ -10,7 +10,9 @@ use super::{Arrival, World, WorldError};
 
 /// A world whose whole state is one value, and whose rules are one function.
 pub struct Toy<S, F> {
+    initial: S,
     state: S,
+    requests: u64,
     rule: F,
     can_restore: bool,
     /// Every step and restore, for tests that ask what the engine did.
@@ -25,6 +27,8 @@ pub enum ToyCall<S> {
     Act(S, ActionId),
     /// This state was restored.
     Restore(S),
+    /// The initial state was asked for anew.
+    Renew,
 }
 
 impl<S: fmt::Debug, F> fmt::Debug for Toy<S, F> {
@@ -40,7 +44,9 @@ impl<S: Clone + Hash, F: FnMut(&S, ActionId) -> S> Toy<S, F> {
     /// A world that begins in this state and moves by this rule.
     pub fn new(initial: S, rule: F) -> Self {
         Self {
+            initial: initial.clone(),
             state: initial,
+            requests: 0,
             rule,
             can_restore: true,
             log: Vec::new(),
@@ -85,6 +91,7 @@ impl<S: Clone + Hash + PartialEq, F: FnMut(&S, ActionId) -> S> World for Toy<S, 
         if self.logging {
             self.log.push(ToyCall::Act(self.state.clone(), action));
         }
+        self.requests += 1;
         let next = (self.rule)(&self.state, action);
         let wrote = next != self.state;
         self.state = next;
@@ -99,6 +106,18 @@ impl<S: Clone + Hash + PartialEq, F: FnMut(&S, ActionId) -> S> World for Toy<S, 
             self.state = to.clone();
         }
         Ok(())
+    }
+
+    async fn renew(&mut self) -> Result<Arrival<S>, WorldError> {
+        if self.logging {
+            self.log.push(ToyCall::Renew);
+        }
+        self.state = self.initial.clone();
+        Ok(self.arrival(&Context::empty(0), false))
+    }
+
+    fn requests(&self) -> u64 {
+        self.requests
     }
 
     fn can_restore(&self) -> bool {

@@ -277,11 +277,16 @@ fn a_violation_that_does_not_happen_again_is_told_as_unconfirmed() {
     assert_eq!(violations(&run), ["server-error"]);
     let confirmation = &run["violations"][0]["confirmation"];
     assert_eq!(confirmation["result"], "unconfirmed", "{run:#}");
+    assert_eq!(
+        (&confirmation["times"], &confirmation["of"]),
+        (&0.into(), &3.into())
+    );
     let reason = confirmation["reason"].as_str().unwrap();
     assert!(
-        reason.contains("answered 500 the first time and 204 the second"),
+        reason.contains("step 1 (`add`) was answered 204 instead of 500"),
         "{reason}"
     );
+    assert_eq!(run["violations"][0]["shrink"]["result"], "not-tried");
     assert_eq!(scene.database.dump(), scene.before);
 }
 

@@ -46,6 +46,14 @@ impl World for Fake {
     async fn restore(&mut self, (): &()) -> Result<(), WorldError> {
         Ok(())
     }
+
+    async fn renew(&mut self) -> Result<Arrival<()>, WorldError> {
+        Ok(arrival(None))
+    }
+
+    fn requests(&self) -> u64 {
+        0
+    }
 }
 
 impl Observe for Fake {
@@ -230,6 +238,7 @@ fn begin(oracles: &mut Oracles, world: &mut Fake) -> Result<Judgement, WorldErro
             arrival: &arrival,
             new_state: true,
             broken_before: &[],
+            only: None,
         },
     ))
 }
@@ -249,6 +258,7 @@ fn step(
             arrival,
             new_state: true,
             broken_before,
+            only: None,
         },
     ))
     .unwrap()

@@ -153,6 +153,7 @@ fn the_initial_state_is_judged_and_known_states_are_not() {
             arrival: &arrival,
             new_state: false,
             broken_before: &[],
+            only: None,
         },
     ))
     .unwrap();
@@ -171,6 +172,7 @@ fn step_to_known(oracles: &mut Oracles, world: &mut Fake, table: &Arc<Table>) ->
             arrival: &arrival,
             new_state: false,
             broken_before: &[],
+            only: None,
         },
     ))
     .unwrap()

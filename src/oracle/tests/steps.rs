@@ -198,6 +198,7 @@ fn an_invariant_on_answers_judges_every_step_with_a_json_body() {
                 arrival: &arrival,
                 new_state,
                 broken_before: &[],
+                only: None,
             },
         ))
         .unwrap()

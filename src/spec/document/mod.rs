@@ -84,6 +84,9 @@ pub(super) struct Service {
     pub cwd: Option<String>,
     /// When it is ready.
     pub ready: Option<Ready>,
+    /// Whether it may be started again during the run, to see whether a violation happens again without what the
+    /// service has in its memory. Default: `true`.
+    pub restart: Option<bool>,
 }
 
 /// How to know that a service is ready.

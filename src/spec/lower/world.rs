@@ -91,6 +91,7 @@ impl Lowering<'_> {
             cwd: service.cwd.clone().map(LateText),
             ready_path,
             ready_timeout,
+            restart: service.restart.unwrap_or(true),
         }
     }
 

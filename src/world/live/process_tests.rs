@@ -91,6 +91,7 @@ fn played(env: &[(&str, &str)]) -> WorldConfig {
             cwd: None,
             ready_path: "/health".to_owned(),
             ready_timeout: Duration::from_secs(30),
+            restart: true,
         }),
         restore: RestoreMode::Replay,
         ..world_config("http://127.0.0.1:${port}")

@@ -63,6 +63,12 @@ pub trait System {
     /// the touched rows where they are large. An error names the table and the rows.
     async fn verify(&mut self, state: &SystemState) -> Result<(), WorldError>;
 
+    /// Called when the service has been started again. An error where it has replaced what is watched, so that the
+    /// journal would never tell of its writes.
+    async fn still_there(&mut self) -> Result<(), WorldError> {
+        Ok(())
+    }
+
     /// Prepares a query of the spec and says which tables it reads; `None` when that cannot be known.
     async fn prepare(&mut self, query: &SqlQuery) -> Result<Option<Vec<Arc<Table>>>, WorldError>;
 

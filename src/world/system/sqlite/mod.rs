@@ -61,6 +61,8 @@ pub struct SqliteSystem {
     path: PathBuf,
     config: SystemConfig,
     connection: Connection,
+    /// The file that the connection is open on.
+    file: FileId,
     run: Option<Run>,
 }
 
@@ -69,6 +71,7 @@ impl SqliteSystem {
     pub fn open(config: &SystemConfig, path: &Path) -> Result<Self, WorldError> {
         Ok(Self {
             connection: connect(path)?,
+            file: file_id(path),
             path: path.to_owned(),
             config: config.clone(),
             run: None,
@@ -328,6 +331,19 @@ impl System for SqliteSystem {
         ))
     }
 
+    async fn still_there(&mut self) -> Result<(), WorldError> {
+        if file_id(&self.path) == self.file {
+            return Ok(());
+        }
+        Err(WorldError::new(
+            WorldErrorKind::System,
+            format!(
+                "`{}` has been replaced by another file since the run began",
+                self.path.display()
+            ),
+        ))
+    }
+
     async fn prepare(&mut self, query: &SqlQuery) -> Result<Option<Vec<Arc<Table>>>, WorldError> {
         let (_, path, run) = self.run()?;
         let (inspector, catalog) = run.inspector(path)?;
@@ -346,6 +362,22 @@ impl System for SqliteSystem {
     async fn uninstall(&mut self) -> Result<(), WorldError> {
         self.stop()
     }
+}
+
+/// What tells a file from another one that takes its name; `None` where nothing does, or where there is no file.
+type FileId = Option<(u64, u64)>;
+
+#[cfg(unix)]
+fn file_id(path: &Path) -> FileId {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+/// Elsewhere a file that somebody has open cannot be replaced.
+#[cfg(not(unix))]
+fn file_id(_path: &Path) -> FileId {
+    None
 }
 
 /// Rows are not what the journal makes them: nothing that was seen can be relied on.
