@@ -10,7 +10,7 @@ use super::{Problem, Session};
 use crate::explorer::budget::Limits;
 use crate::explorer::strategy;
 use crate::report::log::Log;
-use crate::report::{Console, Destination, Json, Progress, Report, Reports};
+use crate::report::{Console, Destination, Html, Json, Progress, Report, Reports};
 use crate::secret;
 use crate::spec::{ExploreSection, Spec};
 use crate::world::config::RestoreMode;
@@ -182,6 +182,10 @@ pub(super) fn reports(
                 Box::new(Log::new(Destination::stdout(Box::new(io::stdout()))))
             }
             (ReportFormat::Log, Some(path)) => Box::new(Log::new(open(path)?)),
+            (ReportFormat::Html, None) => {
+                Box::new(Html::new(Destination::stdout(Box::new(io::stdout()))))
+            }
+            (ReportFormat::Html, Some(path)) => Box::new(Html::new(open(path)?)),
         });
     }
     Ok(Reports::new(reports))

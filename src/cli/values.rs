@@ -43,13 +43,15 @@ pub(super) enum ReportFormat {
     Console,
     Json,
     Log,
+    Html,
 }
 
 impl ReportFormat {
-    const ALL: [(&'static str, Self); 3] = [
+    const ALL: [(&'static str, Self); 4] = [
         ("console", Self::Console),
         ("json", Self::Json),
         ("log", Self::Log),
+        ("html", Self::Html),
     ];
 }
 

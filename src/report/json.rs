@@ -47,7 +47,7 @@ impl Report for Json {
     }
 }
 
-fn run_json(run: &Run) -> Value {
+pub(super) fn run_json(run: &Run) -> Value {
     let started = &run.started;
     let summary = &run.summary;
     json!({

@@ -6,6 +6,7 @@
 //! disagree. A new format is one new file here and one line in `cli::formats`.
 
 mod console;
+mod html;
 mod json;
 pub mod log;
 mod progress;
@@ -20,6 +21,7 @@ use crate::explorer::event::Event;
 use crate::world::WorldError;
 
 pub use console::Console;
+pub use html::Html;
 pub use json::{Json, VERSION as JSON_VERSION};
 pub use progress::Progress;
 pub use run::{Cause, Outcome, Run};

@@ -1,0 +1,165 @@
+//! The report for people who want to look around: one HTML file that needs nothing else, described in `docs/html.md`.
+//!
+//! The page is plain HTML, CSS and JavaScript in the files beside this one, embedded as they are: no framework, no build
+//! step. It gets the runs as JSON in data blocks, never as markup, and its policy forbids it to load or send anything and
+//! to run any other script. The same spec, service and seed give the same bytes, apart from durations and dates.
+
+mod data;
+#[cfg(test)]
+mod tests;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use sha2::{Digest as _, Sha256};
+
+use super::log::Detail;
+use super::{Destination, Report, ReportError, Run};
+use data::Encoded;
+
+const PAGE: &str = include_str!("page.html");
+const STYLE: &str = include_str!("page.css");
+
+/// The scripts of the page, in the order in which they need each other; they share one scope.
+const SCRIPTS: [&str; 11] = [
+    include_str!("js/dom.js"),
+    include_str!("js/data.js"),
+    include_str!("js/values.js"),
+    include_str!("js/steps.js"),
+    include_str!("js/layout.js"),
+    include_str!("js/canvas.js"),
+    include_str!("js/search.js"),
+    include_str!("js/graph.js"),
+    include_str!("js/lists.js"),
+    include_str!("js/keys.js"),
+    include_str!("js/main.js"),
+];
+
+/// Bytes that all requests, answers and rows may take in a page. A run gets half of what the runs before it left, so that
+/// no number of runs exceeds it.
+const BUDGET: usize = 40_000_000;
+
+/// Collects runs and writes them as one page.
+pub struct Html {
+    destination: Destination,
+    runs: Vec<Encoded>,
+    headlines: Vec<String>,
+    budget: usize,
+    failed: Option<ReportError>,
+}
+
+impl Html {
+    /// A report that goes there once all runs are over.
+    pub fn new(destination: Destination) -> Self {
+        Self {
+            destination,
+            runs: Vec::new(),
+            headlines: Vec::new(),
+            budget: BUDGET,
+            failed: None,
+        }
+    }
+}
+
+impl Report for Html {
+    fn detail(&self) -> Detail {
+        Detail::Whole
+    }
+
+    fn run(&mut self, run: &Run) {
+        match data::encode(run, self.budget / 2) {
+            Ok(encoded) => {
+                self.budget = self.budget.saturating_sub(encoded.exchanges.len());
+                self.headlines
+                    .push(format!("{}: {}", run.started.spec.name, run.headline()));
+                self.runs.push(encoded);
+            }
+            Err(error) => self.failed = Some(self.destination.error("html", error.into())),
+        }
+    }
+
+    fn finish(&mut self, _exit_code: u8) -> Result<(), ReportError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let page = page(&self.runs, &self.headlines);
+        self.destination.write("html", &page)
+    }
+}
+
+/// The whole page. The template is cut at its marks once, so that nothing in the data is taken for a mark.
+fn page(runs: &[Encoded], headlines: &[String]) -> String {
+    let script = format!(
+        "\"use strict\";\n(() => {{\n{}}})();\n",
+        SCRIPTS.join("\n")
+    );
+    let mut page = String::new();
+    for piece in PAGE.split_inclusive("-->") {
+        let Some((before, mark)) = piece.split_once("<!--") else {
+            page.push_str(piece);
+            continue;
+        };
+        page.push_str(before);
+        match mark {
+            "POLICY-->" => page.push_str(&policy(&script)),
+            "STYLE-->" => page.push_str(STYLE),
+            "SCRIPT-->" => page.push_str(&script),
+            "HEADLINES-->" => {
+                for headline in headlines {
+                    page.push_str(&format!("<li>{}</li>\n", escaped(headline)));
+                }
+            }
+            "DATA-->" => {
+                for (number, run) in runs.iter().enumerate() {
+                    block(&mut page, &format!("run-{number}"), &run.summary);
+                    block(&mut page, &format!("exchanges-{number}"), &run.exchanges);
+                }
+            }
+            // A comment of the template.
+            _ => {}
+        }
+    }
+    page
+}
+
+/// What the page may do: run this one script and use this one style. It may not load, connect, embed, submit or make markup
+/// of text.
+fn policy(script: &str) -> String {
+    let hash = |text: &str| BASE64_STANDARD.encode(Sha256::digest(text));
+    format!(
+        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'; \
+         require-trusted-types-for 'script'; trusted-types 'none'",
+        hash(script),
+        hash(STYLE),
+    )
+}
+
+/// A block of data. Without `<` nothing in it can end the block or begin a comment; the two line separators end lines in
+/// older readers of JavaScript. All three only ever stand inside of texts, where an escape means the same.
+fn block(page: &mut String, id: &str, json: &str) {
+    page.push_str(&format!("<script type=\"application/json\" id=\"{id}\">"));
+    for character in json.chars() {
+        match character {
+            '<' => page.push_str("\\u003c"),
+            '\u{2028}' => page.push_str("\\u2028"),
+            '\u{2029}' => page.push_str("\\u2029"),
+            other => page.push(other),
+        }
+    }
+    page.push_str("</script>\n");
+}
+
+/// Text as HTML, without characters that no document may hold.
+fn escaped(text: &str) -> String {
+    let mut shown = String::new();
+    for character in super::text::printable(text).chars() {
+        match character {
+            '&' => shown.push_str("&amp;"),
+            '<' => shown.push_str("&lt;"),
+            '>' => shown.push_str("&gt;"),
+            '"' => shown.push_str("&quot;"),
+            '\'' => shown.push_str("&#39;"),
+            other => shown.push(other),
+        }
+    }
+    shown
+}
