@@ -171,8 +171,8 @@ class GraphCanvas {
       const edges = kinds.get(kind);
       if (!edges) continue;
       context.strokeStyle = kind === "path" ? colors.accent : kind.startsWith("rank") ? this.rankColors[Number(kind[4])] : kind === "tree" ? colors.edge : colors["edge-faint"];
-      context.globalAlpha = kind === "dim" ? 0.25 : far && many && !kind.startsWith("rank") && kind !== "path" ? 0.45 : 1;
-      context.lineWidth = (kind === "path" ? 3 : kind.startsWith("rank") ? 1.8 : far ? 0.8 : 1.2) * (near ? Math.max(1, pixel * 0.8) : pixel);
+      context.globalAlpha = kind === "dim" ? 0.25 : far && many && kind !== "path" ? (kind.startsWith("rank") ? 0.6 : 0.4) : 1;
+      context.lineWidth = (kind === "path" ? 3 : far && many ? 0.8 : kind.startsWith("rank") ? 1.8 : far ? 0.8 : 1.2) * (near ? Math.max(1, pixel * 0.8) : pixel);
       context.beginPath();
       for (const edge of edges) {
         const [x1, y1, cx1, cy1, cx2, cy2, x2, y2] = this.#curve(edge);

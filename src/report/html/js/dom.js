@@ -32,6 +32,11 @@ function fill(element, ...children) {
   append(element, children);
 }
 
+/* A name that may be long: it breaks where its words end. */
+function nameOf(text) {
+  return visible(text).split(/(?<=[_.=,(-])/).flatMap((word, at) => (at ? [h("wbr"), word] : [word]));
+}
+
 const byId = (id) => document.getElementById(id);
 
 /* Said to those who hear the page instead of seeing it. */

@@ -22,10 +22,10 @@ class GraphView {
         "div",
         { class: "toolbar", role: "group", "aria-label": "Search and filters" },
         h("label", { class: "search" }, h("span", null, "Search ", h("kbd", null, "/")), this.searchField),
-        this.found,
         h("label", null, h("span", null, "Action"), this.action),
         h("label", null, h("span", null, "Status"), this.status),
         h("label", { class: "check" }, this.broken, "only violations"),
+        this.found,
       ),
       h(
         "div",

@@ -11,8 +11,7 @@ function layOut(run) {
   for (const state of run.order) (layers[run.depth[state]] ??= []).push(state);
   const filled = layers.filter(Boolean);
   const widest = Math.max(...filled.map((layer) => layer.length));
-  /* So many rows that the whole comes out about as wide as high, as screens are. */
-  const rows = Math.max(MIN_ROWS, Math.min(widest, Math.ceil(Math.sqrt(run.states * 1.1))));
+  const rows = rowsFor(filled);
   const rank = new Float64Array(run.states);
   arrange(run, filled, rank);
 
@@ -30,11 +29,33 @@ function layOut(run) {
       x[state] = left + column * ROW_GAP;
       y[state] = (Math.floor(position / columns) - (lines - 1) / 2) * ROW_GAP + (columns > 1 ? (column / columns) * ROW_GAP * 0.8 : 0);
     });
-    /* Where much is drawn between two layers, more room makes it readable. */
-    left += (columns - 1) * ROW_GAP + LAYER_GAP * (1 + Math.min(3, Math.sqrt(layer.length) / 12));
+    left += widthOf(layer, rows);
   }
-  if (widest <= MIN_ROWS * 2) straighten(run, filled, y);
+  if (Math.max(...filled.map((layer) => layer.length)) <= MIN_ROWS * 2) straighten(run, filled, y);
+  stretch(left, y);
   return { x, y, layers: filled, place };
+}
+
+/* A layer and the gap behind it. Where much is drawn between two layers, more room makes it readable. */
+function widthOf(layer, rows) {
+  const columns = Math.ceil(layer.length / rows);
+  return (columns - 1) * ROW_GAP + LAYER_GAP * (1 + Math.min(3, Math.sqrt(layer.length) / 12));
+}
+
+/* So many rows that the whole comes out about as a screen is: somewhat wider than high. */
+function rowsFor(layers) {
+  const widest = Math.max(...layers.map((layer) => layer.length));
+  let rows = MIN_ROWS;
+  while (rows < widest && layers.reduce((width, layer) => width + widthOf(layer, rows), 0) > 1.4 * rows * ROW_GAP) rows = Math.ceil(rows * 1.1);
+  return rows;
+}
+
+/* A long run makes a long picture: drawn higher, its branches come apart. */
+function stretch(width, y) {
+  let height = 1;
+  for (const value of y) height = Math.max(height, Math.abs(value) * 2);
+  const factor = Math.max(1, Math.min(2.5, width / (1.5 * height)));
+  for (let state = 0; state < y.length; state++) y[state] *= factor;
 }
 
 /* Orders each layer by where its neighbours stand, forth and back a few times: the barycentre rule of layered drawing. */

@@ -55,8 +55,8 @@ function violationsView(run, choose) {
         h(
           "button",
           { type: "button", onclick: () => choose(number) },
-          badge(violation.severity),
-          h("span", { class: "name" }, violation.name),
+          h("span", { class: "over" }, badge(violation.severity), violation.oracle === "check" && " built-in check"),
+          h("span", { class: "name" }, nameOf(violation.name)),
           h("span", { class: "message" }, violation.message),
           h("span", { class: "facts-line" }, h("span", { class: result === "confirmed" ? "held" : "doubt" }, of ? `${confirmed} ${times} of ${of}` : confirmed), ` · ${count(violation.path.length, "step")} · seen ${violation.occurrences > 1 ? `${thousands(violation.occurrences)} times` : "once"}`),
         ),
@@ -99,7 +99,7 @@ function coverageView(run) {
             h(
               "tr",
               { class: action.runs === 0 ? "never" : null },
-              h("th", { scope: "row" }, action.name),
+              h("th", { scope: "row" }, nameOf(action.name)),
               h("td", { class: "request" }, action.method, " ", action.path),
               h("td", { class: "number" }, thousands(action.runs)),
               h("td", { class: "number" }, thousands(action.new_states)),

@@ -86,7 +86,10 @@ class Page {
       byId(`tab-${name}`).tabIndex = here ? 0 : -1;
       byId(`panel-${name}`).hidden = !here;
     }
-    if (tab === "graph") this.graph.show();
+    if (tab === "graph") {
+      this.graph.show();
+      if (this.path && this.graph.state < 0 && this.graph.edge < 0) this.graph.mark(this.path.steps.map((step) => step.walked));
+    }
     this.remember();
   }
 

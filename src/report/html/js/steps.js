@@ -34,7 +34,7 @@ class StepView {
             "button",
             { type: "button", class: path.violation && position === last ? "breaks" : null, onclick: () => this.open(position) },
             h("span", { class: "number" }, position + 1),
-            h("span", { class: "name" }, step.action),
+            h("span", { class: "name" }, nameOf(step.action)),
             statusBadge(step.status),
             h("span", { class: "what" }, this.#short(step)),
           ),
@@ -83,7 +83,7 @@ class StepView {
     const { violation } = path;
     return [
       h("p", { class: "over" }, badge(violation.severity), violation.oracle === "check" ? " built-in check" : " invariant"),
-      h("h2", null, violation.name),
+      h("h2", null, nameOf(violation.name)),
       h("p", null, violation.message),
       factsOf(violation),
       h("div", { class: "row" }, h("button", { type: "button", class: "small", onclick: () => this.page.showInGraph(path) }, "Show in the graph")),
