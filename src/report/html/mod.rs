@@ -88,10 +88,7 @@ impl Report for Html {
 
 /// The whole page. The template is cut at its marks once, so that nothing in the data is taken for a mark.
 fn page(runs: &[Encoded], headlines: &[String]) -> String {
-    let script = format!(
-        "\"use strict\";\n(() => {{\n{}}})();\n",
-        SCRIPTS.join("\n")
-    );
+    let script = format!("\"use strict\";\n(() => {{\n{}}})();\n", SCRIPTS.join("\n"));
     let mut page = String::new();
     for piece in PAGE.split_inclusive("-->") {
         let Some((before, mark)) = piece.split_once("<!--") else {
@@ -105,7 +102,9 @@ fn page(runs: &[Encoded], headlines: &[String]) -> String {
             "SCRIPT-->" => page.push_str(&script),
             "HEADLINES-->" => {
                 for headline in headlines {
-                    page.push_str(&format!("<li>{}</li>\n", escaped(headline)));
+                    page.push_str("<li><bdi>");
+                    page.push_str(&escaped(headline));
+                    page.push_str("</bdi></li>\n");
                 }
             }
             "DATA-->" => {
@@ -136,7 +135,9 @@ fn policy(script: &str) -> String {
 /// A block of data. Without `<` nothing in it can end the block or begin a comment; the two line separators end lines in
 /// older readers of JavaScript. All three only ever stand inside of texts, where an escape means the same.
 fn block(page: &mut String, id: &str, json: &str) {
-    page.push_str(&format!("<script type=\"application/json\" id=\"{id}\">"));
+    page.push_str("<script type=\"application/json\" id=\"");
+    page.push_str(id);
+    page.push_str("\">");
     for character in json.chars() {
         match character {
             '<' => page.push_str("\\u003c"),
@@ -158,6 +159,7 @@ fn escaped(text: &str) -> String {
             '>' => shown.push_str("&gt;"),
             '"' => shown.push_str("&quot;"),
             '\'' => shown.push_str("&#39;"),
+            '\u{2028}' | '\u{2029}' => shown.push(' '),
             other => shown.push(other),
         }
     }

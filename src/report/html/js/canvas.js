@@ -156,7 +156,9 @@ class GraphCanvas {
 
   #drawEdges() {
     const { context, run, colors, camera } = this;
-    const far = camera.scale < FAR;
+    const many = run.edges > 3000;
+    /* Thousands of curves take a software renderer longer than a frame. */
+    const far = camera.scale < (many ? NEAR : FAR);
     const near = camera.scale >= NEAR;
     const kinds = new Map();
     for (let edge = 0; edge < run.edges; edge++) {
@@ -165,7 +167,6 @@ class GraphCanvas {
       if (!kinds.has(kind)) kinds.set(kind, []);
       kinds.get(kind).push(edge);
     }
-    const many = run.edges > 3000;
     const pixel = 1 / camera.scale;
     for (const kind of ["dim", "other", "tree", "rank1", "rank2", "rank3", "rank4", "path"]) {
       const edges = kinds.get(kind);
