@@ -22,6 +22,7 @@ mod read;
 mod schema;
 mod sql;
 mod tree;
+mod yaml;
 
 use std::path::PathBuf;
 use std::sync::Arc;
