@@ -213,6 +213,38 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
     .any(|word| name.contains(word))
 }
 
+/// Whether a field of a body or a column of that name holds what nobody may see. Stricter than [`is_secret_name`]: `key`
+/// and `author` are ordinary names there.
+pub(crate) fn is_secret_field(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    [
+        "password",
+        "passwd",
+        "secret",
+        "token",
+        "credential",
+        "api_key",
+        "apikey",
+        "private_key",
+    ]
+    .iter()
+    .any(|word| name.contains(word))
+}
+
+/// Whether the value of a header lets somebody act as the user.
+pub(crate) fn is_secret_header(name: &str) -> bool {
+    [
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "set-cookie",
+        "x-api-key",
+    ]
+    .iter()
+    .any(|secret| name.eq_ignore_ascii_case(secret))
+        || is_secret_field(name)
+}
+
 /// A text that may be or end in a URL, without the password in it: `--db=postgres://user:[redacted]@host/database`.
 /// A URL whose scheme was forgotten (`user:password@host`) is one as well.
 pub(crate) fn without_password(text: &str) -> String {

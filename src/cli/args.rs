@@ -42,6 +42,8 @@ pub(super) enum Command {
     Init,
     /// Explore the built-in shop and find the bugs planted in it
     Demo(Demo),
+    /// Run a reproduction again: the minimal path of a violation that was found before
+    Replay(Replay),
     /// Put databases back that a killed run left changed
     Restore(Restore),
     /// Print the JSON Schema of the spec, for editors
@@ -146,6 +148,10 @@ pub(super) struct ExploreFlags {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) progress_every: Option<u64>,
 
+    /// Neither try nor write the reproductions in `.venomqa/` beside the spec
+    #[arg(long)]
+    pub(super) no_corpus: bool,
+
     /// Report to write: console, json or log (the run log), to standard output or to a file; may be repeated [default: console]
     #[arg(long, value_name = "FORMAT[=PATH]", value_parser = parse_report)]
     pub(super) report: Vec<ReportRequest>,
@@ -196,6 +202,20 @@ pub(super) enum Bugs {
     All,
     /// None: the clean twin
     None,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Replay {
+    /// The reproduction; `venomqa explore` writes them to `.venomqa/` beside the spec
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) file: PathBuf,
+
+    /// Stop after each request, so that the database can be looked into
+    #[arg(long)]
+    pub(super) step: bool,
+
+    #[command(flatten)]
+    pub(super) values: SpecValues,
 }
 
 #[derive(Debug, Args)]

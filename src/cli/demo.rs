@@ -47,6 +47,7 @@ fn explore(session: &Session<'_>, demo: &Demo) -> Result<ExitCode, Problem> {
             spec,
             name: format!("{SPEC_NAME} (built in)"),
             command: vec!["demo".to_owned()],
+            keeps_corpus: false,
         })
         .collect();
     explore_all(session, named, &demo.flags, &values)

@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use super::args::{Explore, ExploreFlags, SpecValues};
 use super::options::{self, Plan};
-use super::{ExitCode, Problem, Session, runtime, signals, specs};
+use super::{ExitCode, Problem, Session, corpus, runtime, signals, specs};
+use crate::evidence::Corpus;
 use crate::explorer;
 use crate::interrupt::Interrupt;
 use crate::oracle::Oracles;
@@ -27,6 +28,7 @@ pub(super) fn run(session: &Session<'_>, explore: &Explore) -> Result<ExitCode, 
             Named {
                 command: vec!["explore".to_owned(), path.clone()],
                 name: path,
+                keeps_corpus: !explore.flags.no_corpus,
                 spec,
             }
         })
@@ -41,6 +43,21 @@ pub(super) struct Named {
     pub(super) name: String,
     /// The words after `venomqa` that ask for it.
     pub(super) command: Vec<String>,
+    /// Where reproductions are kept: beside the spec, if it is a file.
+    pub(super) keeps_corpus: bool,
+}
+
+impl Named {
+    /// The reproductions of what was found with this spec before. What cannot be read is told of, and no reason to fail.
+    fn corpus(&self, session: &Session<'_>) -> Option<Corpus> {
+        self.keeps_corpus.then(|| {
+            let (corpus, problems) = Corpus::read(&self.spec.path);
+            for problem in problems {
+                session.note(&format!("  warning: {problem}"));
+            }
+            corpus
+        })
+    }
 }
 
 /// One spec, everything decided.
@@ -96,15 +113,21 @@ async fn run_all(
         if jobs.len() > 1 {
             session.note(&format!("  exploring {}", job.named.name));
         }
-        code = code.max(run_one(job, interrupt, reports).await);
+        code = code.max(run_one(session, job, interrupt, reports).await);
     }
     code
 }
 
 /// Starts the world, walks it, puts everything back.
-async fn run_one(job: &Job, interrupt: &Interrupt, reports: &mut Reports) -> ExitCode {
+async fn run_one(
+    session: &Session<'_>,
+    job: &Job,
+    interrupt: &Interrupt,
+    reports: &mut Reports,
+) -> ExitCode {
     let spec = &job.named.spec;
     let model = &spec.model;
+    let corpus = job.named.corpus(session);
     let recorder = Recorder::new(model, job.subject(), reports.detail());
     let mut watch = reports.watch(recorder);
     let options = explorer::Options {
@@ -114,23 +137,29 @@ async fn run_one(job: &Job, interrupt: &Interrupt, reports: &mut Reports) -> Exi
         interrupt: interrupt.clone(),
     };
     let world = LiveWorld::start(&spec.world, model.clone(), interrupt.clone()).await;
-    let cleanup = match world {
+    let (cleanup, replay) = match world {
         Err(error) => {
             explorer::not_started(model, &options, &error, &mut |event| watch.event(&event));
-            None
+            (None, Vec::new())
         }
         Ok(mut world) => {
             let mut oracles = Oracles::new(model.clone(), &spec.checks);
-            explorer::explore(model, &mut world, &mut oracles, &options, &mut |event| {
-                watch.event(&event);
-            })
-            .await;
-            world.finish().await.err()
+            let summary =
+                explorer::explore(model, &mut world, &mut oracles, &options, &mut |event| {
+                    watch.event(&event);
+                })
+                .await;
+            let cleanup = world.finish().await.err();
+            let replay = corpus.map_or_else(Vec::new, |corpus| {
+                let origin = (job.plan.strategy.as_str(), job.plan.seed);
+                corpus::keep(session, spec, &corpus, &summary, origin)
+            });
+            (cleanup, replay)
         }
     };
     // An explorer that began nothing has tested nothing.
     watch
-        .close(cleanup.as_ref())
+        .close(cleanup.as_ref(), replay)
         .map_or(ExitCode::Failed, |run| ExitCode::of_run(&run))
 }
 

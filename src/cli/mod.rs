@@ -4,11 +4,14 @@
 
 mod args;
 mod completions;
+mod corpus;
 mod demo;
 mod exit_code;
 mod explore;
 mod init;
 mod options;
+mod pause;
+mod replay;
 mod restore;
 mod schema;
 mod session;
@@ -45,6 +48,7 @@ pub fn run(surroundings: &Surroundings) -> ExitCode {
         Command::Validate(validate) => validate::run(&session, validate),
         Command::Init => init::run(&session),
         Command::Demo(demo) => demo::run(&session, demo),
+        Command::Replay(replay) => replay::run(&session, replay),
         Command::Restore(restore) => restore::run(&session, restore),
         Command::Schema => schema::run(&session),
         Command::Completions { shell } => completions::run(&session, *shell),

@@ -122,7 +122,7 @@ impl Plan {
 }
 
 /// The word as a shell reads it.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain =
         |character: char| character.is_ascii_alphanumeric() || "-_./:=,%+@".contains(character);
     if !word.is_empty() && word.chars().all(plain) {

@@ -86,6 +86,15 @@ impl<'s> Session<'s> {
         }
     }
 
+    /// Writes a part of a result that is decorated where that is wanted.
+    pub(super) fn page(&self, text: &str) -> Result<(), Problem> {
+        if self.color_stdout {
+            self.result(text)
+        } else {
+            self.result(&anstream::adapter::strip_str(text).to_string())
+        }
+    }
+
     /// Writes something that is no result: where it cannot be read, nothing is lost.
     pub(super) fn note(&self, text: &str) {
         let _ = writeln!(self.stderr(), "{text}");

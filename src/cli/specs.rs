@@ -115,11 +115,12 @@ pub(super) fn parse(
     all(session, vec![loaded])
 }
 
-fn with_environment(
+/// Reads something against the environment, the flags, and the names that other rooms know.
+pub(super) fn with_environment<T>(
     session: &Session<'_>,
     values: &SpecValues,
-    read: impl FnOnce(&Environment<'_>) -> Loaded,
-) -> Loaded {
+    read: impl FnOnce(&Environment<'_>) -> T,
+) -> T {
     let overrides: Vec<(String, String)> = values
         .set
         .iter()

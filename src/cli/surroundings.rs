@@ -13,6 +13,8 @@ pub struct Surroundings {
     pub arguments: Vec<OsString>,
     /// Environment variables that are valid Unicode.
     pub variables: BTreeMap<String, String>,
+    /// Whether somebody may answer on standard input.
+    pub stdin_is_terminal: bool,
     /// Whether somebody watches standard output.
     pub stdout_is_terminal: bool,
     /// Whether somebody watches standard error.
@@ -31,6 +33,7 @@ impl Surroundings {
                     Some((name.into_string().ok()?, value.into_string().ok()?))
                 })
                 .collect(),
+            stdin_is_terminal: std::io::stdin().is_terminal(),
             stdout_is_terminal: std::io::stdout().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
             columns: terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)),

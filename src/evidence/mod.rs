@@ -2,14 +2,22 @@
 
 mod again;
 mod confirm;
+mod corpus;
 mod difference;
+mod reproduction;
+mod rerun;
 mod shrink;
 mod simplicity;
 mod slice;
 
 pub(crate) use again::{ask, is_broken};
 pub(crate) use confirm::{Claim, Confirmed, confirm};
+pub(crate) use corpus::{Corpus, Place, TO_SPEC, missing};
 pub(crate) use difference::differences;
+pub(crate) use reproduction::{
+    accuser, body, invariants_of, learn, learn_constants, reproduction, seen, shown,
+};
+pub(crate) use rerun::Rerun;
 pub(crate) use shrink::{Stop, Trial, shrink};
 pub(crate) use simplicity::simpler;
 pub(crate) use slice::guesses;

@@ -10,6 +10,7 @@ mod html;
 mod json;
 pub mod log;
 mod progress;
+pub mod replay;
 mod run;
 #[cfg(test)]
 mod sample;
@@ -132,8 +133,12 @@ impl Watch<'_, '_> {
     }
 
     /// Everything has been put back, or could not be: the run is over. `None` when it never began.
-    pub fn close(mut self, cleanup: Option<&WorldError>) -> Option<Run> {
-        let entry = self.recorder.closed(cleanup);
+    pub fn close(
+        mut self,
+        cleanup: Option<&WorldError>,
+        replay: Vec<Option<String>>,
+    ) -> Option<Run> {
+        let entry = self.recorder.closed(cleanup, replay);
         self.take(entry);
         let run = self.run?;
         self.reports.run(&run);

@@ -70,7 +70,12 @@ impl Run {
                 }
             }
             Entry::Finished(summary) => self.summary = *summary,
-            Entry::Closed(closed) => self.cleanup = closed.cleanup,
+            Entry::Closed(closed) => {
+                self.cleanup = closed.cleanup;
+                for (violation, replay) in self.summary.violations.iter_mut().zip(closed.replay) {
+                    violation.replay = replay;
+                }
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Read as _};
 use std::path::Path as FilePath;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -10,9 +11,10 @@ use super::document::Document;
 use super::known::Known;
 use super::problems::Problems;
 use super::read::{self, Read};
-use super::{Environment, Loaded, Places, lower, tree};
+use super::reproduction::{self, Case, LoadedCase};
+use super::{Environment, Loaded, Places, Written, lower, tree};
 use crate::diagnostic::{Code, Diagnostic, Path, Place, SourceMap, Sources};
-use crate::model::Model;
+use crate::model::{ActionId, Model, Reproduction};
 
 /// Version of the format that this program reads.
 const VERSION: u64 = 1;
@@ -32,67 +34,141 @@ fn read_file(path: &FilePath) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// What kind of document is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Spec,
+    Reproduction,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Spec => "spec",
+            Self::Reproduction => "reproduction",
+        }
+    }
+
+    /// Where to get one.
+    fn source(self) -> &'static str {
+        match self {
+            Self::Spec => "`venomqa init` writes a spec to start from",
+            Self::Reproduction => {
+                "`venomqa explore` writes reproductions to `.venomqa/` beside the spec"
+            }
+        }
+    }
+}
+
 /// Reads a spec from a file.
 pub fn load(path: &FilePath, environment: &Environment<'_>) -> Loaded {
+    match text_of(path, Kind::Spec) {
+        Ok(text) => parse(path, &text, environment),
+        Err(unread) => unread,
+    }
+}
+
+/// Reads a reproduction from a file.
+pub fn load_reproduction(path: &FilePath, environment: &Environment<'_>) -> LoadedCase {
+    match text_of(path, Kind::Reproduction) {
+        Ok(text) => parse_reproduction(path, &text, environment),
+        Err(unread) => LoadedCase {
+            case: None,
+            diagnostics: unread.diagnostics,
+            sources: unread.sources,
+        },
+    }
+}
+
+/// The text of a file, or why there is none.
+fn text_of(path: &FilePath, kind: Kind) -> Result<String, Loaded> {
     let name = path.display();
     let bytes = match read_file(path) {
         Ok(bytes) if bytes.len() as u64 > MAX_BYTES => {
             let message = format!("`{name}` is larger than {} MB", MAX_BYTES / 1_000_000);
-            return Loaded {
+            return Err(Loaded {
                 spec: None,
-                diagnostics: vec![
-                    Diagnostic::error(Code::CannotRead, message)
-                        .help("no spec needs that; is this the right file?"),
-                ],
+                diagnostics: vec![Diagnostic::error(Code::CannotRead, message).help(format!(
+                    "no {} needs that; is this the right file?",
+                    kind.name()
+                ))],
                 sources: Sources::default(),
-            };
+            });
         }
         Ok(bytes) => bytes,
         Err(error) => {
             let (message, help) = match error.kind() {
-                io::ErrorKind::NotFound => (
-                    format!("there is no file `{name}`"),
-                    "`venomqa init` writes a spec to start from",
-                ),
+                io::ErrorKind::NotFound => (format!("there is no file `{name}`"), kind.source()),
                 _ if path.is_dir() => (
-                    format!("`{name}` is a directory, not a spec"),
-                    "name the spec files in it",
+                    format!("`{name}` is a directory, not a {}", kind.name()),
+                    match kind {
+                        Kind::Spec => "name the spec files in it",
+                        Kind::Reproduction => "name one of the files in it",
+                    },
                 ),
                 _ => (
                     format!("cannot read `{name}`: {error}"),
                     "check the file and its permissions",
                 ),
             };
-            return Loaded {
+            return Err(Loaded {
                 spec: None,
                 diagnostics: vec![Diagnostic::error(Code::CannotRead, message).help(help)],
                 sources: Sources::default(),
-            };
+            });
         }
     };
-    match String::from_utf8(bytes) {
-        Ok(text) => parse(path, &text, environment),
-        Err(error) => {
-            let at = error.utf8_error().valid_up_to();
-            let mut sources = Sources::default();
-            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-            // What comes before the first bad byte is unchanged, so the place is right in the repaired text too.
-            let id = sources.add(name.to_string(), text);
-            Loaded {
-                spec: None,
-                diagnostics: vec![
-                    Diagnostic::error(Code::NotUtf8, "the file is not UTF-8")
-                        .at(id, at..at + '\u{fffd}'.len_utf8(), "this byte is not")
-                        .help("save it as UTF-8"),
-                ],
-                sources,
-            }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let mut sources = Sources::default();
+        let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+        // What comes before the first bad byte is unchanged, so the place is right in the repaired text too.
+        let id = sources.add(name.to_string(), text);
+        Loaded {
+            spec: None,
+            diagnostics: vec![
+                Diagnostic::error(Code::NotUtf8, "the file is not UTF-8")
+                    .at(id, at..at + '\u{fffd}'.len_utf8(), "this byte is not")
+                    .help("save it as UTF-8"),
+            ],
+            sources,
         }
-    }
+    })
 }
 
 /// Reads a spec from a text; `path` names it and gives its folder.
 pub fn parse(path: &FilePath, text: &str, environment: &Environment<'_>) -> Loaded {
+    stages(path, text, environment, Kind::Spec).0
+}
+
+/// Reads a reproduction from a text; `path` names it and gives its folder.
+pub fn parse_reproduction(
+    path: &FilePath,
+    text: &str,
+    environment: &Environment<'_>,
+) -> LoadedCase {
+    let (loaded, found) = stages(path, text, environment, Kind::Reproduction);
+    LoadedCase {
+        case: loaded
+            .spec
+            .zip(found)
+            .map(|(spec, (reproduction, path))| Case {
+                spec,
+                reproduction,
+                path,
+            }),
+        diagnostics: loaded.diagnostics,
+        sources: loaded.sources,
+    }
+}
+
+/// Everything that is done to a text, in order.
+fn stages(
+    path: &FilePath,
+    text: &str,
+    environment: &Environment<'_>,
+    kind: Kind,
+) -> (Loaded, Option<(Reproduction, Vec<ActionId>)>) {
     let mut sources = Sources::default();
     let id = sources.add(path.display().to_string(), text);
     let (map, found) = SourceMap::build(id, text);
@@ -102,9 +178,12 @@ pub fn parse(path: &FilePath, text: &str, environment: &Environment<'_>) -> Load
     let is_empty = map.is_empty();
     let mut problems = Problems::new(map, found);
     let mut spec = None;
+    let mut found = None;
     if is_yaml && is_empty {
-        problems.add(empty().at(id, 0..0, ""));
-    } else if is_yaml && let Some(mut tree) = tree::tree(text, &mut problems, environment) {
+        problems.add(empty(kind).at(id, 0..0, ""));
+    } else if is_yaml
+        && let Some((mut tree, written)) = tree::tree(text, &mut problems, environment)
+    {
         tree::apply_overrides(&mut tree, environment.overrides, |text, diagnostic| {
             let id = sources.add("--set", text);
             problems.add(diagnostic.at(id, 0..text.len(), ""));
@@ -121,19 +200,46 @@ pub fn parse(path: &FilePath, text: &str, environment: &Environment<'_>) -> Load
                 .at(id, 0..url.len(), ""),
             );
         }
-        if let Some(document) = document(&tree, &mut problems) {
-            let known = Known::collect(&tree, &document);
+        let sections = match kind {
+            Kind::Spec => None,
+            Kind::Reproduction => reproduction::read_sections(&tree, &mut problems),
+        };
+        if let Some(document) = document(&tree, &mut problems, kind) {
+            let mut known = Known::collect(&tree, &document);
+            if let Some(sections) = &sections {
+                known.variables.extend(sections.undefined().iter().cloned());
+            }
             let mut lowered = lower::lower(path, &document, &known, &mut problems, environment);
             lowered.places = places(&lowered.model, &document, &problems, &sources);
+            lowered.written = Arc::new(Written {
+                sections: written,
+                replaced: environment
+                    .overrides
+                    .iter()
+                    .map(|(name, _)| name.clone())
+                    .collect(),
+                base_url: environment.base_url.map(str::to_owned),
+            });
+            if let Some(sections) = sections {
+                lowered.world.base_dir = sections.base_dir(path);
+                let checks = environment.vocabulary.checks;
+                found = sections.resolve(&lowered.model, checks, &mut problems);
+            }
             spec = Some(lowered);
         }
     }
     let spec = spec.filter(|_| !problems.has_errors());
-    Loaded {
-        spec,
-        diagnostics: problems.finish(),
-        sources,
+    let mut diagnostics = problems.finish();
+    if kind == Kind::Reproduction {
+        // Nobody wrote it, so nobody made a mistake there.
+        diagnostics.retain(|problem| problem.code != Code::UnusedVariable);
     }
+    let loaded = Loaded {
+        spec,
+        diagnostics,
+        sources,
+    };
+    (loaded, found)
 }
 
 /// Where each action and each invariant of the model is declared: where its name stands.
@@ -163,19 +269,31 @@ fn places(model: &Model, document: &Document, problems: &Problems, sources: &Sou
     }
 }
 
-fn empty() -> Diagnostic {
-    Diagnostic::error(Code::EmptySpec, "the spec is empty")
-        .help("`venomqa init` writes a spec to start from")
+fn empty(kind: Kind) -> Diagnostic {
+    Diagnostic::error(Code::EmptySpec, format!("the {} is empty", kind.name())).help(kind.source())
 }
 
 /// The document types of a tree; `None` when it is no mapping at all.
-fn document(tree: &Value, problems: &mut Problems) -> Option<Document> {
+fn document(tree: &Value, problems: &mut Problems, kind: Kind) -> Option<Document> {
     let root = Path::root();
     if tree.is_null() {
-        problems.at_value(&root, "", empty());
+        problems.at_value(&root, "", empty(kind));
         return None;
     }
-    let read = read::read::<Document>(tree, &root, &LISTS);
+    let mut hidden = LISTS.to_vec();
+    let section = reproduction::KEYS[0];
+    if kind == Kind::Reproduction {
+        hidden.extend(reproduction::KEYS);
+    } else if tree.get(section).is_some() {
+        hidden.extend(reproduction::KEYS);
+        problems.at_key(
+            &root.key(section),
+            "",
+            Diagnostic::error(Code::UnknownKey, "this is a reproduction, not a spec")
+                .help("run it with `venomqa replay FILE`"),
+        );
+    }
+    let read = read::read::<Document>(tree, &root, &hidden);
     for mistake in read.mistakes {
         problems.mistake(mistake);
     }
@@ -221,6 +339,8 @@ fn document(tree: &Value, problems: &mut Problems) -> Option<Document> {
             Diagnostic::error(Code::MissingKey, "the spec lacks the key `actions`")
                 .help("list what can be done: `actions: [{ name: ..., request: { path: /... } }]`"),
         ),
+        // Where the initial state is broken, no action is needed to see it.
+        Some(Value::Array(list)) if list.is_empty() && kind == Kind::Reproduction => {}
         Some(Value::Array(list)) if list.is_empty() => problems.at_value(
             &actions,
             "expected at least one action",

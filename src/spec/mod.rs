@@ -19,9 +19,11 @@ mod load;
 mod lower;
 mod problems;
 mod read;
+mod reproduction;
 mod schema;
 mod sql;
 mod tree;
+mod written;
 mod yaml;
 
 use std::path::PathBuf;
@@ -35,8 +37,10 @@ use crate::model::{Model, Severity};
 use crate::world::config::WorldConfig;
 
 pub use document::duration;
-pub use load::{load, parse};
+pub use load::{load, load_reproduction, parse, parse_reproduction};
+pub use reproduction::{Case, LoadedCase, Writing, glance, write as write_reproduction};
 pub use schema::schema;
+pub use written::Written;
 
 /// What a spec says, checked and compiled.
 #[derive(Clone, Debug)]
@@ -51,6 +55,8 @@ pub struct Spec {
     pub checks: IndexMap<String, Option<Severity>>,
     /// How to explore, as far as the spec says.
     pub explore: ExploreSection,
+    /// The text, for what is copied from it.
+    pub written: Arc<Written>,
     /// Names under `secrets:`.
     pub secrets: Vec<String>,
     /// Where things stand in the text.

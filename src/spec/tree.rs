@@ -12,14 +12,16 @@ use super::Environment;
 use super::environment::{self, LATE, Unfilled, Why};
 use super::problems::Problems;
 use super::read::one_of;
+use super::written;
+use super::yaml::Entry;
 use crate::diagnostic::{Code, Diagnostic, Path, Segment, did_you_mean};
 
-/// Reads the text as a tree. `None` when there is nothing to go on with.
+/// Reads the text as a tree, and as it was written. `None` when there is nothing to go on with.
 pub(super) fn tree(
     text: &str,
     problems: &mut Problems,
     environment: &Environment<'_>,
-) -> Option<Value> {
+) -> Option<(Value, Vec<Entry>)> {
     // The parser takes a byte order mark for a document of its own.
     let mark = text.len() - text.trim_start_matches('\u{feff}').len();
     let mut yaml = match serde_yaml::from_str::<Loose>(&text[mark..]) {
@@ -58,12 +60,13 @@ pub(super) fn tree(
             return None;
         }
     }
+    let written = written::sections(&yaml, problems.map());
     let mut converter = Converter {
         problems,
         environment,
         path: Path::root(),
     };
-    Some(converter.value(yaml))
+    Some((converter.value(yaml), written))
 }
 
 /// What the parser says, without the line and column that are shown anyway.

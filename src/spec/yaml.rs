@@ -45,14 +45,6 @@ impl Node {
                 .collect(),
         )
     }
-
-    fn is_empty(&self) -> bool {
-        match self {
-            Self::List(items) => items.is_empty(),
-            Self::Map(entries) => entries.is_empty(),
-            Self::Scalar(_) | Self::Bare(_) => false,
-        }
-    }
 }
 
 impl Entry {
@@ -323,12 +315,50 @@ sql: |
     #[test]
     fn what_yaml_would_take_for_something_else_is_quoted() {
         for text in [
-            "", " a", "a ", "yes", "No", "true", "~", "null", "1", "1e3", "0x10", "-", "- a", "a: b",
-            "a #b", "#a", "*a", "&a", "!a", "%a", "@a", "`a", "'a'", "\"a\"", "[a", "{a", "a:", "${A}",
-            "| a", "> a", "? a", ": a", "\u{7f}", "a\u{2028}b", "\u{feff}a", "2026-11-23", "=", "<<",
+            "",
+            " a",
+            "a ",
+            "yes",
+            "No",
+            "true",
+            "~",
+            "null",
+            "1",
+            "1e3",
+            "0x10",
+            "-",
+            "- a",
+            "a: b",
+            "a #b",
+            "#a",
+            "*a",
+            "&a",
+            "!a",
+            "%a",
+            "@a",
+            "`a",
+            "'a'",
+            "\"a\"",
+            "[a",
+            "{a",
+            "a:",
+            "${A}",
+            "| a",
+            "> a",
+            "? a",
+            ": a",
+            "\u{7f}",
+            "a\u{2028}b",
+            "\u{feff}a",
+            "2026-11-23",
+            "=",
+            "<<",
         ] {
             let line = written(&json!({ "a": text }));
-            assert!(line.starts_with("a: \"") || line.starts_with("a: '") || text == "2026-11-23", "{line}");
+            assert!(
+                line.starts_with("a: \"") || line.starts_with("a: '") || text == "2026-11-23",
+                "{line}"
+            );
             let read: Value = serde_yaml::from_str(&line).unwrap();
             assert_eq!(read["a"], *text, "{line}");
         }
@@ -336,8 +366,13 @@ sql: |
 
     #[test]
     fn a_reference_that_stood_bare_stays_bare() {
-        let node = Node::map([("a", Node::Bare("${N:-5}".to_owned())), ("b", Node::text("${N:-5}"))]);
-        let Node::Map(entries) = node else { unreachable!() };
+        let node = Node::map([
+            ("a", Node::Bare("${N:-5}".to_owned())),
+            ("b", Node::text("${N:-5}")),
+        ]);
+        let Node::Map(entries) = node else {
+            unreachable!()
+        };
         assert_eq!(document(&entries), "a: ${N:-5}\nb: \"${N:-5}\"\n");
     }
 
@@ -352,9 +387,8 @@ sql: |
         leaf.prop_recursive(3, 24, 4, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::vec(("[ a:#\\-\"'\n{}~?]{0,6}", inner), 0..4).prop_map(|fields| {
-                    Value::Object(fields.into_iter().collect())
-                }),
+                prop::collection::vec(("[ a:#\\-\"'\n{}~?]{0,6}", inner), 0..4)
+                    .prop_map(|fields| { Value::Object(fields.into_iter().collect()) }),
             ]
         })
     }

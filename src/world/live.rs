@@ -182,6 +182,23 @@ impl LiveWorld {
         Err(first)
     }
 
+    /// How many requests were sent so far: steps, setup, probes, and what the restores took.
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Where the service and the databases are, by name, for people who want to look into them. Addresses of databases
+    /// may hold passwords.
+    pub fn addresses(&self) -> Vec<(String, String)> {
+        let service = ("service".to_owned(), self.client.base_url().to_string());
+        let systems = self
+            .config
+            .systems
+            .iter()
+            .map(|system| (system.name.clone(), self.late.location(&system.engine)));
+        std::iter::once(service).chain(systems).collect()
+    }
+
     /// The last lines that the service wrote; empty where venomqa did not start it.
     pub async fn service_log(&mut self) -> Vec<String> {
         match &mut self.service {

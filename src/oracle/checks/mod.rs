@@ -34,6 +34,9 @@ pub const NAMES: &[&str] = &{
     names
 };
 
+/// The check that looks at the requests of invariants rather than at steps.
+pub const PROBE_WROTE: &str = probe_wrote::CHECK.name;
+
 /// One built-in oracle.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Check {

@@ -8,7 +8,7 @@ use super::super::log::{
 };
 use super::super::text::{self, Table, clip, count, printable, wrap, wrap_words};
 use super::style::{
-    ADDED, BAD, BOLD, CHANGED, DIM, DOUBT, GOOD, Page, REMOVED, paint, severity, status,
+    ADDED, BAD, BOLD, CHANGED, DIM, DOUBT, GOOD, HINT, Page, REMOVED, paint, severity, status,
 };
 use crate::model::Evidence;
 
@@ -83,6 +83,10 @@ fn confirmation(page: &mut Page, violation: &Violation) {
         }
     }
     page.line(&format!(" {}", paint(DIM, &seen)));
+    if let Some(command) = &violation.replay {
+        // Not wrapped: it is there to be copied.
+        page.line(&format!(" {}", paint(HINT, &printable(command))));
+    }
 }
 
 /// What shrinking did, in words.

@@ -301,6 +301,9 @@ pub struct Violation {
     pub evidence: Evidence,
     /// The shortest path known, the breaking step last.
     pub path: Vec<PathStep>,
+    /// The command that runs the path again, where there is a file with it. In a log it stands in the last entry.
+    #[serde(default)]
+    pub replay: Option<String>,
 }
 
 /// How a path was made short.
@@ -389,4 +392,7 @@ pub struct Time {
 pub struct Closed {
     /// Why something could not be put back as it was before the run.
     pub cleanup: Option<Failure>,
+    /// For each violation of [`Finished`], the command that runs its path again, where there is a file with it.
+    #[serde(default)]
+    pub replay: Vec<Option<String>>,
 }

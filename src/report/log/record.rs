@@ -111,10 +111,12 @@ impl<'m> Recorder<'m> {
         Some(self.without_secrets(entry))
     }
 
-    /// The last entry: everything has been put back, or could not be.
-    pub fn closed(&self, cleanup: Option<&WorldError>) -> Entry {
+    /// The last entry: everything has been put back, or could not be. `replay` has the command that runs it again for each
+    /// violation of the summary.
+    pub fn closed(&self, cleanup: Option<&WorldError>, replay: Vec<Option<String>>) -> Entry {
         self.without_secrets(Entry::Closed(Closed {
             cleanup: cleanup.map(failure),
+            replay,
         }))
     }
 
@@ -313,6 +315,7 @@ impl<'m> Recorder<'m> {
             shrink: shrink(&found.shrink),
             confirmation: confirmation(&found.confirmation),
             evidence: finding.evidence.clone(),
+            replay: None,
             path: found
                 .path
                 .iter()

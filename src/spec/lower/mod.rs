@@ -86,6 +86,7 @@ pub(super) fn lower(
         explore,
         secrets: document.secrets.clone(),
         places: Places::default(),
+        written: Arc::default(),
     }
 }
 

@@ -1,0 +1,64 @@
+//! Keeps what a run has found as reproductions beside the spec.
+
+use super::Session;
+use super::options::quoted;
+use crate::evidence::{self, Corpus, Place};
+use crate::explorer::event::Summary;
+use crate::model::Origin;
+use crate::secret::Secrets;
+use crate::spec::{self, Spec, Writing};
+
+/// Writes the confirmed violations of a run. For each violation of the summary, the command that runs it again, where
+/// there is a file. What cannot be written is told of, and no reason to fail.
+pub(super) fn keep(
+    session: &Session<'_>,
+    spec: &Spec,
+    corpus: &Corpus,
+    summary: &Summary,
+    (strategy, seed): (&str, u64),
+) -> Vec<Option<String>> {
+    let model = &spec.model;
+    let mut secrets = Secrets::named(spec.secrets.iter().cloned());
+    evidence::learn_constants(&mut secrets, model);
+    let mut commands = Vec::with_capacity(summary.violations.len());
+    let mut refused = None;
+    for violation in &summary.violations {
+        let origin = Origin {
+            spec: corpus.spec().to_owned(),
+            strategy: strategy.to_owned(),
+            seed,
+        };
+        let Some(reproduction) = evidence::reproduction(model, violation, origin, &secrets) else {
+            commands.push(None);
+            continue;
+        };
+        let file = match corpus.place(model, &reproduction, &|_| false) {
+            Place::Keep(file) => file,
+            Place::Write(file) => {
+                let writing = Writing {
+                    file: &file,
+                    folder: evidence::TO_SPEC,
+                    invariants: &evidence::invariants_of(model, &reproduction.oracle),
+                    is_secret: &|name| secrets.has_name(name),
+                };
+                let text = spec::write_reproduction(spec, &reproduction, writing);
+                if let Err(error) = corpus.write(&file, &text) {
+                    refused = Some((corpus.path(&file), error));
+                    commands.push(None);
+                    continue;
+                }
+                file
+            }
+        };
+        let path = corpus.path(&file).display().to_string();
+        commands.push(Some(format!("venomqa replay {}", quoted(&path))));
+    }
+    if let Some((path, error)) = refused {
+        session.note(&format!(
+            "  warning: the reproduction cannot be written to `{}`: {error}",
+            path.display()
+        ));
+        session.note("  help: make the folder writable, or say `--no-corpus`");
+    }
+    commands
+}

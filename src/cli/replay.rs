@@ -1,0 +1,260 @@
+//! `venomqa replay`: a reproduction, run again or printed as a script.
+
+use std::path::Path;
+
+use super::args::{Replay, SpecValues};
+use super::pause::{Answer, Pause};
+use super::{ExitCode, Problem, Session, runtime, signals, specs};
+use crate::diagnostic;
+use crate::evidence::{self, Rerun};
+use crate::interrupt::Interrupt;
+use crate::model::{Accuser, Finding, PathStep};
+use crate::oracle::{Judge as _, Judged, Oracles, checks};
+use crate::report::replay as page;
+use crate::secret::Secrets;
+use crate::spec::{self, Case};
+use crate::world::{Arrival, Checkpoint, LiveWorld, World as _, WorldError, WorldErrorKind};
+
+pub(super) fn run(session: &Session<'_>, replay: &Replay) -> Result<ExitCode, Problem> {
+    let case = match load(session, &replay.file, &replay.values) {
+        Ok(case) => case,
+        Err(code) => return Ok(code),
+    };
+    let pause = replay.step.then(|| Pause::new(session)).transpose()?;
+    let interrupt = Interrupt::default();
+    runtime()?.block_on(async {
+        signals::listen(interrupt.clone())?;
+        start(session, &case, &interrupt, pause).await
+    })
+}
+
+/// Reads a reproduction; what is wrong with it has been said when there is none.
+fn load(session: &Session<'_>, path: &Path, values: &SpecValues) -> Result<Case, ExitCode> {
+    let loaded = specs::with_environment(session, values, |environment| {
+        spec::load_reproduction(path, environment)
+    });
+    if !loaded.diagnostics.is_empty() {
+        session.note(&diagnostic::render(
+            &loaded.diagnostics,
+            &loaded.sources,
+            session.color_stderr,
+        ));
+    }
+    loaded.case.ok_or_else(|| {
+        session.complain("the reproduction has errors; nothing was started", None);
+        ExitCode::Usage
+    })
+}
+
+/// Starts the world, replays, and puts everything back.
+async fn start(
+    session: &Session<'_>,
+    case: &Case,
+    interrupt: &Interrupt,
+    pause: Option<Pause>,
+) -> Result<ExitCode, Problem> {
+    let model = case.spec.model.clone();
+    let mut world = match LiveWorld::start(&case.spec.world, model.clone(), interrupt.clone()).await
+    {
+        Ok(world) => world,
+        Err(error) => return Ok(failed(session, "the replay could not be started", &error)),
+    };
+    let mut replay = Running {
+        session,
+        case,
+        interrupt,
+        pause,
+        secrets: secrets(case),
+    };
+    let ended = replay.run(&mut world).await;
+    for warning in world.take_warnings() {
+        session.note(&format!("  warning: {}", warning.message));
+    }
+    let put_back = world.finish().await;
+    let mut code = match ended {
+        Ok(code) => code,
+        Err(Stopped::World(error)) => failed(session, "the replay could not be run", &error),
+        Err(Stopped::Output(problem)) => session.report(&problem),
+    };
+    if let Err(error) = put_back {
+        code = code.max(failed(session, "the replay left traces", &error));
+    }
+    Ok(code)
+}
+
+/// What the file itself says is secret.
+fn secrets(case: &Case) -> Secrets {
+    let mut secrets = Secrets::named(case.spec.secrets.iter().cloned());
+    evidence::learn_constants(&mut secrets, &case.spec.model);
+    secrets
+}
+
+fn failed(session: &Session<'_>, what: &str, error: &WorldError) -> ExitCode {
+    if error.kind == WorldErrorKind::Interrupted {
+        session.note("  interrupted");
+        return ExitCode::Interrupted;
+    }
+    session.complain(&format!("{what}: {}", error.message), error.help.as_deref());
+    for detail in &error.details {
+        session.note(&format!("  {detail}"));
+    }
+    ExitCode::Failed
+}
+
+/// Why a replay ended before its verdict.
+enum Stopped {
+    World(WorldError),
+    Output(Problem),
+}
+
+impl From<WorldError> for Stopped {
+    fn from(error: WorldError) -> Self {
+        Self::World(error)
+    }
+}
+
+impl From<Problem> for Stopped {
+    fn from(problem: Problem) -> Self {
+        Self::Output(problem)
+    }
+}
+
+/// A replay under way.
+struct Running<'r> {
+    session: &'r Session<'r>,
+    case: &'r Case,
+    interrupt: &'r Interrupt,
+    pause: Option<Pause>,
+    secrets: Secrets,
+}
+
+impl Running<'_> {
+    async fn run(&mut self, world: &mut LiveWorld) -> Result<ExitCode, Stopped> {
+        let case = self.case;
+        let told = &case.reproduction;
+        let mut oracles = self.oracles();
+        let initial = world.begin().await?;
+        self.session.page(&page::title(told))?;
+        let broken = self.judge_initial(world, &mut oracles, &initial).await?;
+        if let Some(finding) = &broken {
+            self.session
+                .note("  it is broken in the initial state already, before the first step");
+            if case.path.is_empty() {
+                self.found(finding)?;
+            }
+        }
+        let mut found = broken.is_some() && case.path.is_empty();
+        let mut rerun = Rerun::new(initial.context);
+        for (position, action) in case.path.iter().enumerate() {
+            let is_last = position + 1 == case.path.len();
+            rerun.step(world, *action).await?;
+            self.tell(position, &rerun.path)?;
+            if is_last {
+                let findings = rerun.judge_last(world, &mut oracles, &[]).await?;
+                let finding = findings.into_iter().find(|finding| self.is_meant(finding));
+                if let Some(finding) = &finding {
+                    self.found(finding)?;
+                }
+                found = finding.is_some();
+            }
+            if self.interrupt.is_requested() || !self.goes_on(world, position).await {
+                self.session.note("  stopped; everything is put back");
+                return Ok(ExitCode::Interrupted);
+            }
+        }
+        self.session.page(&page::verdict(told, found))?;
+        Ok(if found {
+            ExitCode::Violations
+        } else {
+            ExitCode::Success
+        })
+    }
+
+    /// The one oracle, and those that it cannot do without.
+    fn oracles(&self) -> Oracles {
+        let told = &self.case.reproduction;
+        let settings = checks::NAMES
+            .iter()
+            .map(|name| {
+                let is_meant = told.oracle == Accuser::Check((*name).to_owned());
+                ((*name).to_owned(), is_meant.then_some(told.severity))
+            })
+            .collect();
+        Oracles::new(self.case.spec.model.clone(), &settings)
+    }
+
+    fn is_meant(&self, finding: &Finding) -> bool {
+        evidence::accuser(finding) == self.case.reproduction.oracle
+    }
+
+    async fn judge_initial(
+        &self,
+        world: &mut LiveWorld,
+        oracles: &mut Oracles,
+        initial: &Arrival<Checkpoint>,
+    ) -> Result<Option<Finding>, WorldError> {
+        let judged = Judged {
+            action: None,
+            context_before: &initial.context,
+            arrival: initial,
+            new_state: true,
+            broken_before: &[],
+        };
+        let judgement = oracles.judge(world, judged).await?;
+        Ok(judgement
+            .findings
+            .into_iter()
+            .find(|finding| self.is_meant(finding)))
+    }
+
+    /// Shows the last step, and where it went another way than the file says.
+    fn tell(&mut self, position: usize, path: &[PathStep]) -> Result<(), Problem> {
+        let Some(step) = path.last() else {
+            return Ok(());
+        };
+        if let Some(record) = &step.record {
+            evidence::learn(&mut self.secrets, record);
+        }
+        let several = self.case.spec.world.systems.len() > 1;
+        let seen = evidence::seen(&self.case.spec.model, step, several, &self.secrets);
+        let answer = step
+            .record
+            .as_ref()
+            .and_then(|record| evidence::body(&record.response.body, &self.secrets));
+        let recorded = &self.case.reproduction.path[position];
+        let width = self.session.surroundings.report_columns();
+        self.session.page(&page::step(
+            position + 1,
+            &seen,
+            answer.as_deref(),
+            recorded,
+            width,
+        ))
+    }
+
+    fn found(&self, finding: &Finding) -> Result<(), Problem> {
+        let (expected, found) = evidence::shown(&finding.evidence, &self.secrets);
+        self.session.page(&page::evidence(&expected, &found))
+    }
+
+    /// Waits for the user, if that was asked for.
+    async fn goes_on(&mut self, world: &LiveWorld, position: usize) -> bool {
+        let Some(pause) = &mut self.pause else {
+            return true;
+        };
+        let steps = self.case.path.len();
+        let next = match self.case.path.get(position + 1) {
+            Some(next) => format!("Enter sends `{}`", self.case.spec.model.action(*next).name),
+            None => "Enter puts everything back".to_owned(),
+        };
+        let mut lines = vec![format!(
+            "\n  after step {} of {steps}; the database holds exactly this state, have a look:",
+            position + 1
+        )];
+        lines.extend(world.addresses().iter().map(|(name, address)| {
+            format!("    {name:<8}{}", crate::secret::without_password(address))
+        }));
+        lines.push(format!("  {next}, `q` and Enter stops: "));
+        pause.ask(&lines.join("\n"), self.interrupt).await == Answer::GoOn
+    }
+}

@@ -1,0 +1,232 @@
+//! The corpus of a spec: the reproductions of what was found with it before, in `.venomqa/` beside it.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::model::{Accuser, Model, Reproduction};
+use crate::spec;
+
+/// Name of the folder beside the spec.
+const FOLDER: &str = ".venomqa";
+/// Leads from that folder to the folder of the spec.
+pub(crate) const TO_SPEC: &str = "..";
+/// Larger files are no reproductions.
+const MAX_BYTES: u64 = 10_000_000;
+
+/// The reproductions of one spec.
+#[derive(Debug)]
+pub(crate) struct Corpus {
+    folder: PathBuf,
+    /// File name of the spec.
+    spec: String,
+    kept: Vec<Kept>,
+}
+
+/// One file of a corpus.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// Name of the file.
+    pub(crate) file: String,
+    /// What it is about.
+    pub(crate) told: Reproduction,
+}
+
+/// Where a reproduction goes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Into this file.
+    Write(String),
+    /// This file has the same path, or a shorter one.
+    Keep(String),
+}
+
+impl Corpus {
+    /// Reads what is kept for a spec; what cannot be read is told of in the second part.
+    pub(crate) fn read(spec: &Path) -> (Self, Vec<String>) {
+        let folder = spec.parent().unwrap_or(Path::new("")).join(FOLDER);
+        let spec = spec
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let mut kept = Vec::new();
+        let mut problems = Vec::new();
+        for path in files(&folder, &mut problems) {
+            let file = path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            match text(&path).and_then(|text| spec::glance(&text)) {
+                Ok(told) if told.origin.spec == spec => kept.push(Kept { file, told }),
+                // Another spec of the same folder.
+                Ok(_) => {}
+                Err(error) => {
+                    problems.push(format!("`{}` cannot be read: {error}", path.display()))
+                }
+            }
+        }
+        (Self { folder, spec, kept }, problems)
+    }
+
+    /// What is kept, by file name.
+    pub(crate) fn kept(&self) -> &[Kept] {
+        &self.kept
+    }
+
+    /// The path of a file, as people type it.
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.folder.join(file)
+    }
+
+    /// File name of the spec.
+    pub(crate) fn spec(&self) -> &str {
+        &self.spec
+    }
+
+    /// Where a reproduction goes: into the file that is named after it, unless that holds something else that is still
+    /// wanted. `settled` says of a kept file that its path does not show the bug any more, or cannot be tried: it stays as
+    /// it is.
+    pub(crate) fn place(
+        &self,
+        model: &Model,
+        reproduction: &Reproduction,
+        settled: &dyn Fn(&str) -> bool,
+    ) -> Place {
+        let names = |told: &Reproduction| -> Vec<String> {
+            told.path.iter().map(|step| step.action.clone()).collect()
+        };
+        let stem = stem(model, reproduction);
+        let mut number = 1;
+        loop {
+            let file = if number == 1 {
+                format!("{stem}.yaml")
+            } else {
+                format!("{stem}-{number}.yaml")
+            };
+            let Some(kept) = self.kept.iter().find(|kept| kept.file == file) else {
+                // What is there all the same belongs to another spec, or cannot be read.
+                if !self.path(&file).exists() {
+                    return Place::Write(file);
+                }
+                number += 1;
+                continue;
+            };
+            if kept.told.oracle != reproduction.oracle || settled(&file) {
+                number += 1;
+                continue;
+            }
+            let is_same = names(&kept.told) == names(reproduction);
+            let is_longer = reproduction.path.len() > kept.told.path.len();
+            return if is_same || is_longer {
+                Place::Keep(file)
+            } else {
+                Place::Write(file)
+            };
+        }
+    }
+
+    /// Writes a file, whole or not at all.
+    pub(crate) fn write(&self, file: &str, text: &str) -> io::Result<()> {
+        std::fs::create_dir_all(&self.folder)?;
+        let mut temporary = tempfile::Builder::new()
+            .prefix(".venomqa-")
+            .tempfile_in(&self.folder)?;
+        temporary.write_all(text.as_bytes())?;
+        #[cfg(unix)]
+        {
+            // A temporary file is private; what people may commit is as readable as any other file.
+            use std::os::unix::fs::PermissionsExt as _;
+            let readable = std::fs::Permissions::from_mode(0o644);
+            temporary.as_file().set_permissions(readable)?;
+        }
+        temporary
+            .persist(self.folder.join(file))
+            .map_err(|error| error.error)?;
+        Ok(())
+    }
+}
+
+/// The YAML files of the folder, by name; none where there is no folder.
+fn files(folder: &Path, problems: &mut Vec<String>) -> Vec<PathBuf> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+        Err(error) => {
+            problems.push(format!("`{}` cannot be read: {error}", folder.display()));
+            return Vec::new();
+        }
+    };
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+fn text(path: &Path) -> Result<String, String> {
+    let size = std::fs::metadata(path)
+        .map_err(|error| error.to_string())?
+        .len();
+    if size > MAX_BYTES {
+        return Err(format!("it is larger than {} MB", MAX_BYTES / 1_000_000));
+    }
+    std::fs::read_to_string(path).map_err(|error| error.to_string())
+}
+
+/// `no_over_refund-refund_order`: the oracle, and the action whose step broke it, without its parameters.
+fn stem(model: &Model, reproduction: &Reproduction) -> String {
+    let action = reproduction.path.last().map_or("initial-state", |step| {
+        model
+            .actions
+            .iter()
+            .find(|action| action.name == step.action)
+            .map_or(step.action.as_str(), |action| action.base_name.as_str())
+    });
+    format!(
+        "{}-{}",
+        sanitised(reproduction.oracle.name()),
+        sanitised(action)
+    )
+}
+
+/// A name that every file system takes.
+fn sanitised(name: &str) -> String {
+    const LONGEST: usize = 80;
+    name.chars()
+        .map(|letter| {
+            if letter.is_alphanumeric() || letter == '_' || letter == '-' {
+                letter
+            } else {
+                '_'
+            }
+        })
+        .take(LONGEST)
+        .collect()
+}
+
+/// Why a reproduction cannot be tried with this model: an action or an oracle is gone.
+pub(crate) fn missing(model: &Model, told: &Reproduction) -> Option<String> {
+    let gone = told.path.iter().find(|step| {
+        !model
+            .actions
+            .iter()
+            .any(|action| action.name == step.action)
+    });
+    if let Some(step) = gone {
+        return Some(format!("there is no action `{}` any more", step.action));
+    }
+    match &told.oracle {
+        Accuser::Invariant(name)
+            if !model
+                .invariants
+                .iter()
+                .any(|invariant| invariant.name == *name) =>
+        {
+            Some(format!("there is no invariant `{name}` any more"))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,181 @@
+//! A replay as people read it: each step with what was seen, and where that is not what the file says; then the verdict.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Effects, Style};
+use serde_json::Value;
+
+use super::text::{clip, count, printable};
+use crate::model::{Reproduction, SeenRow, SeenStep};
+
+const BOLD: Style = Style::new().effects(Effects::BOLD);
+const DIM: Style = Style::new().effects(Effects::DIMMED);
+const BAD: Style = AnsiColor::Red.on_default().effects(Effects::BOLD);
+const GOOD: Style = AnsiColor::Green.on_default().effects(Effects::BOLD);
+const DOUBT: Style = AnsiColor::Yellow.on_default();
+
+/// What is replayed.
+pub fn title(reproduction: &Reproduction) -> String {
+    format!(
+        "\n{BAD}{}{BAD:#}  {BOLD}{}{BOLD:#}\n{}\n\n",
+        reproduction.severity.name().to_uppercase(),
+        printable(reproduction.oracle.name()),
+        printable(&reproduction.message),
+    )
+}
+
+/// One step: what was sent, what came back, what it changed. Lines are cut at `width` columns.
+pub fn step(
+    number: usize,
+    seen: &SeenStep,
+    answer: Option<&str>,
+    recorded: &SeenStep,
+    width: usize,
+) -> String {
+    let room = width.saturating_sub(8).max(20);
+    let mut page = String::new();
+    let mut line = |style: Style, text: &str| {
+        let text = clip(&printable(text), room);
+        // Writing to a string cannot fail.
+        let _ = writeln!(page, "    {DIM}│{DIM:#} {style}{text}{style:#}");
+    };
+    let request = match &seen.body {
+        Some(body) => format!("{} {body}", seen.request),
+        None => seen.request.clone(),
+    };
+    line(Style::new(), &request);
+    let answer = answer.map(|body| format!(" {body}")).unwrap_or_default();
+    line(Style::new(), &format!("→ {}{answer}", seen.status));
+    for (name, value) in &seen.extracted {
+        line(DIM, &format!("{name} = {value}"));
+    }
+    for row in &seen.rows {
+        line(Style::new(), &format!("{}  {}", row.row, row.change));
+    }
+    for difference in differences(seen, recorded) {
+        line(DOUBT, &format!("other than in the file: {difference}"));
+    }
+    format!(
+        "{BOLD}{number:>3}{BOLD:#} {DIM}│{DIM:#} {BOLD}{}{BOLD:#}\n{page}",
+        printable(&seen.action)
+    )
+}
+
+/// Where a step went another way than the file says, in words. A step of which the file says nothing differs in nothing.
+pub fn differences(seen: &SeenStep, recorded: &SeenStep) -> Vec<String> {
+    if recorded.request.is_empty() && recorded.status == 0 {
+        return Vec::new();
+    }
+    let mut differences = Vec::new();
+    if seen.status != recorded.status {
+        differences.push(format!(
+            "the status is {}, it was {}",
+            seen.status, recorded.status
+        ));
+    }
+    let has = |rows: &[SeenRow], row: &SeenRow| rows.contains(row);
+    for row in seen.rows.iter().filter(|row| !has(&recorded.rows, row)) {
+        differences.push(
+            match recorded.rows.iter().find(|other| other.row == row.row) {
+                Some(other) => format!("{} was `{}`", row.row, other.change),
+                None => format!("{} was not changed", row.row),
+            },
+        );
+    }
+    let gone = |row: &&SeenRow| !seen.rows.iter().any(|other| other.row == row.row);
+    for row in recorded.rows.iter().filter(gone) {
+        differences.push(format!("{} was changed: {}", row.row, row.change));
+    }
+    differences
+}
+
+/// What the oracle had to object to.
+pub fn evidence(expected: &str, found: &Value) -> String {
+    let found = match found {
+        Value::String(text) => printable(text),
+        Value::Array(rows) => rows
+            .iter()
+            .map(|row| printable(&row.to_string()))
+            .collect::<Vec<_>>()
+            .join("\n          "),
+        other => printable(&other.to_string()),
+    };
+    format!("\n expected {}\n    found {found}\n", printable(expected))
+}
+
+/// The last line.
+pub fn verdict(reproduction: &Reproduction, reproduced: bool) -> String {
+    let name = printable(reproduction.oracle.name());
+    let steps = count(reproduction.path.len() as u64, "step");
+    if reproduced {
+        format!("\n{BAD}reproduced{BAD:#}: `{name}` does not hold after {steps}\n")
+    } else {
+        format!("\n{GOOD}not reproduced{GOOD:#}: `{name}` had nothing to object to after {steps}\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(row: &str, change: &str) -> SeenRow {
+        SeenRow {
+            row: row.to_owned(),
+            change: change.to_owned(),
+        }
+    }
+
+    fn seen(status: u16, rows: &[SeenRow]) -> SeenStep {
+        SeenStep {
+            action: "refund".to_owned(),
+            request: "POST /refunds".to_owned(),
+            status,
+            rows: rows.to_vec(),
+            ..SeenStep::default()
+        }
+    }
+
+    #[test]
+    fn a_step_that_goes_another_way_says_how() {
+        let recorded = seen(
+            201,
+            &[
+                row("orders[1]", "refunded 0 -> 60"),
+                row("refunds[1]", "inserted (id 1)"),
+            ],
+        );
+        let now = seen(
+            409,
+            &[
+                row("orders[1]", "refunded 0 -> 50"),
+                row("log[1]", "inserted (id 1)"),
+            ],
+        );
+        assert_eq!(
+            differences(&now, &recorded),
+            [
+                "the status is 409, it was 201",
+                "orders[1] was `refunded 0 -> 60`",
+                "log[1] was not changed",
+                "refunds[1] was changed: inserted (id 1)",
+            ]
+        );
+        assert!(differences(&recorded, &recorded).is_empty());
+    }
+
+    #[test]
+    fn a_file_that_says_nothing_about_a_step_is_not_contradicted() {
+        assert!(differences(&seen(409, &[]), &SeenStep::default()).is_empty());
+    }
+
+    #[test]
+    fn what_a_service_says_does_not_reach_the_terminal_as_commands() {
+        let mut step_seen = seen(200, &[]);
+        step_seen.body = Some("\u{1b}[2J".to_owned());
+        let shown =
+            anstream::adapter::strip_str(&step(1, &step_seen, Some("\u{9b}"), &step_seen, 80))
+                .to_string();
+        assert!(!shown.contains(['\u{1b}', '\u{9b}']), "{shown}");
+        assert!(shown.contains(r"\u{1b}[2J"), "{shown}");
+    }
+}

@@ -1,0 +1,276 @@
+//! Cuts a spec down to what one path needs.
+
+use indexmap::{IndexMap, IndexSet};
+use serde_json::Value;
+
+use crate::model::{Action, Reproduction};
+use crate::spec::Spec;
+use crate::spec::sql;
+use crate::spec::yaml::{Entry, Node};
+use crate::world::config::RestoreMode;
+
+/// What is left of a spec.
+pub(super) struct Cut {
+    /// The sections, in the order in which they are written.
+    pub(super) sections: Vec<Entry>,
+    /// Names that something reads and that have no value on this path.
+    pub(super) undefined: Vec<String>,
+}
+
+/// Sections that are needed to reach the service, in the order in which they are written.
+const WORLD: [&str; 9] = [
+    "service",
+    "http",
+    "systems",
+    "restore",
+    "reset",
+    "after_restore",
+    "settle",
+    "setup",
+    "secrets",
+];
+
+/// Keys of an action that tell when it may run. A path is run as it stands.
+const GUARDS: [&str; 3] = ["preconditions", "max_calls", "weight"];
+
+/// Cuts the spec down to this reproduction and these invariants.
+pub(super) fn cut(spec: &Spec, reproduction: &Reproduction, invariants: &[String]) -> Cut {
+    let mut sections: Vec<Entry> = WORLD
+        .iter()
+        .filter_map(|key| match *key {
+            "http" => http(spec),
+            "systems" => systems(spec),
+            // What the strategy of the spec allowed by itself has to be said where there is none.
+            "restore" if spec.world.restore == RestoreMode::None => {
+                Some(Entry::new("restore", Node::text("none")))
+            }
+            key => Some(Entry::new(key, spec.written.section(key)?.clone())),
+        })
+        .collect();
+    sections.push(Entry::new("actions", actions(spec, reproduction)));
+    let invariants = kept_invariants(spec, invariants);
+    if !invariants.is_empty() {
+        sections.push(Entry::new("invariants", Node::List(invariants)));
+    }
+
+    let mut read = IndexSet::new();
+    let mut extracted = IndexSet::new();
+    for section in &sections {
+        names(&section.key, &section.node, &mut read, &mut extracted);
+    }
+    let constants = &spec.model.names.constants;
+    let undefined = spec
+        .model
+        .names
+        .variables
+        .iter()
+        .filter(|name| read.contains(*name) && !extracted.contains(*name))
+        .filter(|name| !constants.contains_key(*name))
+        .cloned()
+        .collect();
+    let variables = variables(spec, &read);
+    if !variables.is_empty() {
+        sections.insert(0, Entry::new("variables", Node::Map(variables)));
+    }
+    Cut {
+        sections,
+        undefined,
+    }
+}
+
+fn entries(node: &Node) -> &[Entry] {
+    match node {
+        Node::Map(entries) => entries,
+        _ => &[],
+    }
+}
+
+fn items(node: Option<&Node>) -> &[Node] {
+    match node {
+        Some(Node::List(items)) => items,
+        _ => &[],
+    }
+}
+
+fn field<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+    entries(node)
+        .iter()
+        .find(|entry| entry.key == key)
+        .map(|entry| &entry.node)
+}
+
+fn named<'n>(node: &'n Node) -> Option<&'n str> {
+    match field(node, "name")? {
+        Node::Scalar(Value::String(name)) => Some(name),
+        _ => None,
+    }
+}
+
+/// With the address that was really used.
+fn http(spec: &Spec) -> Option<Entry> {
+    let mut written = spec
+        .written
+        .section("http")
+        .map_or_else(Vec::new, |node| entries(node).to_vec());
+    if let Some(url) = &spec.written.base_url {
+        written.retain(|entry| entry.key != "base_url");
+        written.insert(0, Entry::new("base_url", Node::text(escaped(url))));
+    }
+    (!written.is_empty()).then(|| Entry::new("http", Node::Map(written)))
+}
+
+/// Without what only tells states apart.
+fn systems(spec: &Spec) -> Option<Entry> {
+    let written = spec.written.section("systems")?;
+    let systems = entries(written)
+        .iter()
+        .map(|system| {
+            let kept = entries(&system.node)
+                .iter()
+                .filter(|entry| entry.key != "observation_queries")
+                .cloned()
+                .collect();
+            Entry::new(&system.key, Node::Map(kept))
+        })
+        .collect();
+    Some(Entry::new("systems", Node::Map(systems)))
+}
+
+/// The actions on the path, each with the parameter values that are used there.
+fn actions(spec: &Spec, reproduction: &Reproduction) -> Node {
+    let mut used: IndexMap<&str, Vec<&Action>> = IndexMap::new();
+    for step in &reproduction.path {
+        let found = spec
+            .model
+            .actions
+            .iter()
+            .find(|action| action.name == step.action);
+        if let Some(action) = found {
+            let variants = used.entry(&action.base_name).or_default();
+            if !variants.iter().any(|known| known.name == action.name) {
+                variants.push(action);
+            }
+        }
+    }
+    let kept = items(spec.written.section("actions"))
+        .iter()
+        .filter_map(|written| {
+            let variants = used.get(named(written)?)?;
+            let entries = entries(written)
+                .iter()
+                .filter(|entry| !GUARDS.contains(&entry.key.as_str()))
+                .map(|entry| match entry.key.as_str() {
+                    "parameters" => Entry::new("parameters", parameters(variants)),
+                    _ => entry.clone(),
+                })
+                .collect();
+            Some(Node::Map(entries))
+        });
+    Node::List(kept.collect())
+}
+
+fn parameters(variants: &[&Action]) -> Node {
+    let mut values: IndexMap<&str, Vec<&Value>> = IndexMap::new();
+    for action in variants {
+        for (name, value) in action.parameters.iter() {
+            let known = values.entry(name).or_default();
+            if !known.contains(&value) {
+                known.push(value);
+            }
+        }
+    }
+    Node::map(
+        values
+            .into_iter()
+            .map(|(name, values)| (name, Node::List(values.into_iter().map(filled).collect()))),
+    )
+}
+
+fn kept_invariants(spec: &Spec, names: &[String]) -> Vec<Node> {
+    items(spec.written.section("invariants"))
+        .iter()
+        .filter(|written| named(written).is_some_and(|name| names.iter().any(|kept| kept == name)))
+        .cloned()
+        .collect()
+}
+
+/// The constants that are read; those that the command line replaced with their new values.
+fn variables(spec: &Spec, read: &IndexSet<String>) -> Vec<Entry> {
+    let Some(written) = spec.written.section("variables") else {
+        return Vec::new();
+    };
+    entries(written)
+        .iter()
+        .filter(|entry| read.contains(&entry.key))
+        .map(|entry| {
+            let value = spec.model.names.constants.get(&entry.key);
+            match value {
+                Some(value) if spec.written.replaced.contains(&entry.key) => {
+                    Entry::new(&entry.key, filled(value))
+                }
+                _ => entry.clone(),
+            }
+        })
+        .collect()
+}
+
+/// A value that has been filled in already, so that nothing in it must be filled in again.
+fn filled(value: &Value) -> Node {
+    let mut node = Node::from(value);
+    escape(&mut node);
+    node
+}
+
+fn escape(node: &mut Node) {
+    match node {
+        Node::Scalar(Value::String(text)) => *text = escaped(text),
+        Node::Scalar(_) | Node::Bare(_) => {}
+        Node::List(items) => items.iter_mut().for_each(escape),
+        Node::Map(entries) => entries.iter_mut().for_each(|entry| escape(&mut entry.node)),
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace("${", "$${")
+}
+
+/// Every word that some expression may read, and every name that is extracted. A word too many does no harm.
+fn names(key: &str, node: &Node, read: &mut IndexSet<String>, extracted: &mut IndexSet<String>) {
+    match node {
+        Node::Scalar(Value::String(text)) => match key {
+            "sql" | "equals_sql" => {
+                let bound = sql::parameters(text).named;
+                read.extend(bound.into_iter().map(|(name, _)| name));
+            }
+            _ if text.contains("{{") || text.contains("{%") => read.extend(words(text)),
+            _ => {}
+        },
+        Node::Scalar(_) | Node::Bare(_) => {}
+        Node::List(items) if key == "clear" => {
+            for item in items {
+                if let Node::Scalar(Value::String(name)) = item {
+                    read.insert(name.clone());
+                }
+            }
+        }
+        Node::List(items) => {
+            for item in items {
+                names(key, item, read, extracted);
+            }
+        }
+        Node::Map(entries) => {
+            for entry in entries {
+                if key == "extract" {
+                    extracted.insert(entry.key.clone());
+                }
+                names(&entry.key, &entry.node, read, extracted);
+            }
+        }
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = String> {
+    text.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+}

@@ -1,0 +1,172 @@
+//! The text of a reproduction.
+
+use serde_json::Value;
+
+use super::cut::{Cut, cut};
+use super::hide::{Hidden, hide};
+use crate::model::{Accuser, Reproduction, SeenStep};
+use crate::secret::REDACTED;
+use crate::spec::Spec;
+use crate::spec::yaml::{self, Entry, Node};
+
+/// How a reproduction becomes a file.
+#[derive(Clone, Copy)]
+pub struct Writing<'a> {
+    /// Name of the file.
+    pub file: &'a str,
+    /// Leads from where it lies to where relative paths of the spec start.
+    pub folder: &'a str,
+    /// Names of the invariants that the oracle needs: itself, if it is one.
+    pub invariants: &'a [String],
+    /// Whether the spec calls something of this name secret: what stands under it is taken from the environment instead.
+    pub is_secret: &'a dyn Fn(&str) -> bool,
+}
+
+/// Writes a reproduction as a text that needs nothing but itself and the service.
+pub fn write(spec: &Spec, reproduction: &Reproduction, writing: Writing<'_>) -> String {
+    let Writing {
+        file,
+        folder,
+        invariants,
+        is_secret,
+    } = writing;
+    let Cut {
+        mut sections,
+        undefined,
+    } = cut(spec, reproduction, invariants);
+    let hidden = hide(&mut sections, is_secret);
+    let mut document = vec![
+        Entry::new("venomqa", Node::Scalar(1.into())),
+        Entry::new("name", Node::text(&spec.model.name)),
+        Entry::new(
+            "reproduction",
+            about(reproduction, folder, &undefined, &hidden),
+        ),
+        Entry::new(
+            "path",
+            Node::List(
+                reproduction
+                    .path
+                    .iter()
+                    .map(|step| seen(step, &hidden))
+                    .collect(),
+            ),
+        ),
+    ];
+    document.extend(sections);
+    format!(
+        "{}{}",
+        header(reproduction, file, &hidden),
+        yaml::document(&document)
+    )
+}
+
+/// What the file is and what to do with it.
+fn header(reproduction: &Reproduction, file: &str, hidden: &Hidden) -> String {
+    let way = match reproduction.path.len() {
+        0 => "it is there before the first request".to_owned(),
+        1 => "the request that shows it".to_owned(),
+        length => format!("the {length} requests that lead to it"),
+    };
+    let mut lines = vec![
+        format!("A violation that venomqa found, and {way}. Nothing else is needed but the service."),
+        String::new(),
+        format!("  venomqa replay {file}"),
+        String::new(),
+        "ends with exit code 1 while it still happens, and with 0 once it does not. `--step` stops after each request, to"
+            .to_owned(),
+        "look into the database; `--to curl` and `--to hurl` print the requests as a script. Under `path` stands what was"
+            .to_owned(),
+        "seen: a replay says where it sees something else.".to_owned(),
+    ];
+    if !hidden.is_empty() {
+        let names: Vec<&str> = hidden.keys().map(String::as_str).collect();
+        lines.push(String::new());
+        lines.push(format!(
+            "Secrets are not written down. Set in the environment: {}",
+            names.join(", ")
+        ));
+    }
+    lines
+        .iter()
+        .map(|line| format!("# {line}").trim_end().to_owned() + "\n")
+        .collect()
+}
+
+fn about(reproduction: &Reproduction, folder: &str, undefined: &[String], hidden: &Hidden) -> Node {
+    let (kind, name) = match &reproduction.oracle {
+        Accuser::Invariant(name) => ("invariant", name),
+        Accuser::Check(name) => ("check", name),
+    };
+    let (times, of) = reproduction.confirmed;
+    let mut found = reproduction.found.clone();
+    redact(&mut found, hidden);
+    let mut entries = vec![
+        (kind, Node::text(name)),
+        ("severity", Node::text(reproduction.severity.name())),
+        ("message", text(&reproduction.message, hidden)),
+        ("expected", text(&reproduction.expected, hidden)),
+        ("found", Node::from(&found)),
+        ("confirmed", Node::text(format!("{times} of {of}"))),
+        ("spec", Node::text(&reproduction.origin.spec)),
+        ("strategy", Node::text(&reproduction.origin.strategy)),
+        ("seed", Node::Scalar(reproduction.origin.seed.into())),
+        ("folder", Node::text(folder)),
+    ];
+    if !undefined.is_empty() {
+        entries.push((
+            "undefined",
+            Node::List(undefined.iter().map(Node::text).collect()),
+        ));
+    }
+    Node::map(entries)
+}
+
+fn seen(step: &SeenStep, hidden: &Hidden) -> Node {
+    let mut entries = vec![
+        ("action", Node::text(&step.action)),
+        ("request", text(&step.request, hidden)),
+    ];
+    if let Some(body) = &step.body {
+        entries.push(("body", text(body, hidden)));
+    }
+    entries.push(("status", Node::Scalar(step.status.into())));
+    if !step.extracted.is_empty() {
+        let extracted = step.extracted.iter().map(|(name, value)| {
+            let mut value = value.clone();
+            redact(&mut value, hidden);
+            (name.as_str(), Node::from(&value))
+        });
+        entries.push(("extracted", Node::map(extracted)));
+    }
+    if !step.rows.is_empty() {
+        let rows = step
+            .rows
+            .iter()
+            .map(|row| Node::map([(row.row.as_str(), text(&row.change, hidden))]))
+            .collect();
+        entries.push(("rows", Node::List(rows)));
+    }
+    Node::map(entries)
+}
+
+/// What was seen is no template: nothing in it may be filled in when it is read.
+fn text(seen: &str, hidden: &Hidden) -> Node {
+    Node::text(without(seen, hidden).replace("${", "$${"))
+}
+
+fn without(text: &str, hidden: &Hidden) -> String {
+    hidden
+        .values()
+        .filter(|value| value.len() >= 4)
+        .fold(text.to_owned(), |text, value| text.replace(value, REDACTED))
+}
+
+fn redact(value: &mut Value, hidden: &Hidden) {
+    match value {
+        Value::String(text) => *text = without(text, hidden).replace("${", "$${"),
+        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, hidden)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| redact(field, hidden)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
