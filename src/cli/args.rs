@@ -214,8 +214,21 @@ pub(super) struct Replay {
     #[arg(long)]
     pub(super) step: bool,
 
+    /// Run nothing; print the requests as a shell script (curl and jq) or as a Hurl file
+    #[arg(long, value_enum, value_name = "LANGUAGE", conflicts_with = "step")]
+    pub(super) to: Option<ScriptLanguage>,
+
     #[command(flatten)]
     pub(super) values: SpecValues,
+}
+
+/// What a reproduction can be printed as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ScriptLanguage {
+    /// A POSIX shell script that needs curl and jq
+    Curl,
+    /// A file for hurl
+    Hurl,
 }
 
 #[derive(Debug, Args)]

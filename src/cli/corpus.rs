@@ -6,7 +6,8 @@ use crate::evidence::{self, Corpus, Place};
 use crate::explorer::event::Summary;
 use crate::model::Origin;
 use crate::secret::Secrets;
-use crate::spec::{self, Spec, Writing};
+use crate::spec::Spec;
+use crate::spec::reproduction::{self, Writing};
 
 /// Writes the confirmed violations of a run. For each violation of the summary, the command that runs it again, where
 /// there is a file. What cannot be written is told of, and no reason to fail.
@@ -41,7 +42,7 @@ pub(super) fn keep(
                     invariants: &evidence::invariants_of(model, &reproduction.oracle),
                     is_secret: &|name| secrets.has_name(name),
                 };
-                let text = spec::write_reproduction(spec, &reproduction, writing);
+                let text = reproduction::write(spec, &reproduction, writing);
                 if let Err(error) = corpus.write(&file, &text) {
                     refused = Some((corpus.path(&file), error));
                     commands.push(None);

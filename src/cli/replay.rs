@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::args::{Replay, SpecValues};
+use super::args::{Replay, ScriptLanguage, SpecValues};
 use super::pause::{Answer, Pause};
 use super::{ExitCode, Problem, Session, runtime, signals, specs};
 use crate::diagnostic;
@@ -12,7 +12,9 @@ use crate::model::{Accuser, Finding, PathStep};
 use crate::oracle::{Judge as _, Judged, Oracles, checks};
 use crate::report::replay as page;
 use crate::secret::Secrets;
-use crate::spec::{self, Case};
+use crate::spec;
+use crate::spec::reproduction::Case;
+use crate::spec::reproduction::outline::outline;
 use crate::world::{Arrival, Checkpoint, LiveWorld, World as _, WorldError, WorldErrorKind};
 
 pub(super) fn run(session: &Session<'_>, replay: &Replay) -> Result<ExitCode, Problem> {
@@ -20,12 +22,32 @@ pub(super) fn run(session: &Session<'_>, replay: &Replay) -> Result<ExitCode, Pr
         Ok(case) => case,
         Err(code) => return Ok(code),
     };
+    if let Some(language) = replay.to {
+        return print(session, &case, language);
+    }
     let pause = replay.step.then(|| Pause::new(session)).transpose()?;
     let interrupt = Interrupt::default();
     runtime()?.block_on(async {
         signals::listen(interrupt.clone())?;
         start(session, &case, &interrupt, pause).await
     })
+}
+
+/// The requests as a program of another language.
+fn print(
+    session: &Session<'_>,
+    case: &Case,
+    language: ScriptLanguage,
+) -> Result<ExitCode, Problem> {
+    let language = match language {
+        ScriptLanguage::Curl => evidence::Language::Curl,
+        ScriptLanguage::Hurl => evidence::Language::Hurl,
+    };
+    let text = outline(case)
+        .and_then(|outline| evidence::script(language, &case.reproduction, &outline))
+        .map_err(Problem::usage)?;
+    session.result(&text)?;
+    Ok(ExitCode::Success)
 }
 
 /// Reads a reproduction; what is wrong with it has been said when there is none.

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::model::{Accuser, Model, Reproduction};
-use crate::spec;
+use crate::spec::reproduction;
 
 /// Name of the folder beside the spec.
 const FOLDER: &str = ".venomqa";
@@ -55,7 +55,7 @@ impl Corpus {
                 .file_name()
                 .map(|name| name.to_string_lossy().into_owned())
                 .unwrap_or_default();
-            match text(&path).and_then(|text| spec::glance(&text)) {
+            match text(&path).and_then(|text| reproduction::glance(&text)) {
                 Ok(told) if told.origin.spec == spec => kept.push(Kept { file, told }),
                 // Another spec of the same folder.
                 Ok(_) => {}

@@ -6,6 +6,7 @@ mod corpus;
 mod difference;
 mod reproduction;
 mod rerun;
+mod script;
 mod shrink;
 mod simplicity;
 mod slice;
@@ -18,6 +19,7 @@ pub(crate) use reproduction::{
     accuser, body, invariants_of, learn, learn_constants, reproduction, seen, shown,
 };
 pub(crate) use rerun::Rerun;
+pub(crate) use script::{Language, script};
 pub(crate) use shrink::{Stop, Trial, shrink};
 pub(crate) use simplicity::simpler;
 pub(crate) use slice::guesses;

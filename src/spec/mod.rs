@@ -19,7 +19,7 @@ mod load;
 mod lower;
 mod problems;
 mod read;
-mod reproduction;
+pub mod reproduction;
 mod schema;
 mod sql;
 mod tree;
@@ -38,7 +38,6 @@ use crate::world::config::WorldConfig;
 
 pub use document::duration;
 pub use load::{load, load_reproduction, parse, parse_reproduction};
-pub use reproduction::{Case, LoadedCase, Writing, glance, write as write_reproduction};
 pub use schema::schema;
 pub use written::Written;
 

@@ -47,6 +47,40 @@ impl Node {
     }
 }
 
+impl Node {
+    /// Keys and values of a mapping; none of anything else.
+    pub(super) fn entries(&self) -> &[Entry] {
+        match self {
+            Self::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// Elements of a list; none of anything else.
+    pub(super) fn items(&self) -> &[Node] {
+        match self {
+            Self::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The value of a key.
+    pub(super) fn field(&self, key: &str) -> Option<&Node> {
+        self.entries()
+            .iter()
+            .find(|entry| entry.key == key)
+            .map(|entry| &entry.node)
+    }
+
+    /// The text that it is.
+    pub(super) fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Scalar(Value::String(text)) | Self::Bare(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
 impl Entry {
     pub(super) fn new(key: impl Into<String>, node: Node) -> Self {
         Self {

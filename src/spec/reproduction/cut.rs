@@ -78,32 +78,12 @@ pub(super) fn cut(spec: &Spec, reproduction: &Reproduction, invariants: &[String
     }
 }
 
-fn entries(node: &Node) -> &[Entry] {
-    match node {
-        Node::Map(entries) => entries,
-        _ => &[],
-    }
-}
-
 fn items(node: Option<&Node>) -> &[Node] {
-    match node {
-        Some(Node::List(items)) => items,
-        _ => &[],
-    }
+    node.map_or(&[], Node::items)
 }
 
-fn field<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
-    entries(node)
-        .iter()
-        .find(|entry| entry.key == key)
-        .map(|entry| &entry.node)
-}
-
-fn named<'n>(node: &'n Node) -> Option<&'n str> {
-    match field(node, "name")? {
-        Node::Scalar(Value::String(name)) => Some(name),
-        _ => None,
-    }
+fn named(node: &Node) -> Option<&str> {
+    node.field("name")?.as_text()
 }
 
 /// With the address that was really used.
@@ -111,7 +91,7 @@ fn http(spec: &Spec) -> Option<Entry> {
     let mut written = spec
         .written
         .section("http")
-        .map_or_else(Vec::new, |node| entries(node).to_vec());
+        .map_or_else(Vec::new, |node| node.entries().to_vec());
     if let Some(url) = &spec.written.base_url {
         written.retain(|entry| entry.key != "base_url");
         written.insert(0, Entry::new("base_url", Node::text(escaped(url))));
@@ -122,10 +102,13 @@ fn http(spec: &Spec) -> Option<Entry> {
 /// Without what only tells states apart.
 fn systems(spec: &Spec) -> Option<Entry> {
     let written = spec.written.section("systems")?;
-    let systems = entries(written)
+    let systems = written
+        .entries()
         .iter()
         .map(|system| {
-            let kept = entries(&system.node)
+            let kept = system
+                .node
+                .entries()
                 .iter()
                 .filter(|entry| entry.key != "observation_queries")
                 .cloned()
@@ -156,7 +139,8 @@ fn actions(spec: &Spec, reproduction: &Reproduction) -> Node {
         .iter()
         .filter_map(|written| {
             let variants = used.get(named(written)?)?;
-            let entries = entries(written)
+            let entries = written
+                .entries()
                 .iter()
                 .filter(|entry| !GUARDS.contains(&entry.key.as_str()))
                 .map(|entry| match entry.key.as_str() {
@@ -199,7 +183,8 @@ fn variables(spec: &Spec, read: &IndexSet<String>) -> Vec<Entry> {
     let Some(written) = spec.written.section("variables") else {
         return Vec::new();
     };
-    entries(written)
+    written
+        .entries()
         .iter()
         .filter(|entry| read.contains(&entry.key))
         .map(|entry| {

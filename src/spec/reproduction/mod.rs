@@ -6,6 +6,7 @@
 mod cut;
 mod document;
 mod hide;
+pub mod outline;
 mod write;
 
 use std::path::PathBuf;

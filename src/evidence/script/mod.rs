@@ -1,0 +1,112 @@
+//! A reproduction as a program of another language, for whoever has no venomqa.
+
+mod curl;
+mod hurl;
+
+use crate::model::Reproduction;
+use crate::spec::reproduction::outline::{Outline, Part, SentBody, Tree};
+
+/// The languages there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Language {
+    /// A POSIX shell script that needs `curl` and `jq`.
+    Curl,
+    /// A Hurl file.
+    Hurl,
+}
+
+/// The requests as a program that ends well when every one of them was answered as when the violation was found. An
+/// error is a sentence that says what the language cannot do.
+pub(crate) fn script(
+    language: Language,
+    reproduction: &Reproduction,
+    outline: &Outline,
+) -> Result<String, String> {
+    match language {
+        Language::Curl => curl::script(reproduction, outline),
+        Language::Hurl => hurl::script(reproduction, outline),
+    }
+}
+
+/// The variables of the environment that the requests take something from, each once, with what stands for it.
+fn environment(outline: &Outline) -> Vec<(&str, Option<&str>)> {
+    let mut names: Vec<(&str, Option<&str>)> = Vec::new();
+    for part in parts(outline) {
+        if let Part::Environment(name, default) = part
+            && !names.iter().any(|(known, _)| known == name)
+        {
+            names.push((name, default.as_deref()));
+        }
+    }
+    names
+}
+
+/// Every part of every text.
+fn parts(outline: &Outline) -> Vec<&Part> {
+    fn of_tree<'t>(tree: &'t Tree, all: &mut Vec<&'t Part>) {
+        match tree {
+            Tree::Value(_) | Tree::Name(..) => {}
+            Tree::Text(parts) => all.extend(parts),
+            Tree::List(items) => items.iter().for_each(|item| of_tree(item, all)),
+            Tree::Object(fields) => fields.iter().for_each(|(_, field)| of_tree(field, all)),
+        }
+    }
+    let mut all: Vec<&Part> = outline.base_url.iter().flatten().collect();
+    all.extend(outline.inputs.iter().flat_map(|input| &input.parts));
+    for sent in &outline.requests {
+        all.extend(&sent.path);
+        let pairs = sent.query.iter().chain(&sent.headers);
+        all.extend(pairs.flat_map(|(_, parts)| parts));
+        match &sent.body {
+            SentBody::None => {}
+            SentBody::Json(tree) => of_tree(tree, &mut all),
+            SentBody::Form(fields) => all.extend(fields.iter().flat_map(|(_, parts)| parts)),
+            SentBody::Text(parts) => all.extend(parts),
+        }
+    }
+    all
+}
+
+/// A text as it may stand in the path of a URL: what cannot stand there is percent-encoded.
+fn in_path(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+/// A text as it may stand in a query or a form.
+fn in_form(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+/// Comment lines that say what this is.
+fn about(reproduction: &Reproduction) -> Vec<String> {
+    vec![
+        format!(
+            "{}: {}",
+            reproduction.severity.name().to_uppercase(),
+            one_line(&reproduction.message)
+        ),
+        format!(
+            "Found by venomqa; `{}` does not hold after the last request.",
+            one_line(reproduction.oracle.name())
+        ),
+    ]
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn comment(lines: &[String]) -> String {
+    lines
+        .iter()
+        .map(|line| format!("# {line}").trim_end().to_owned() + "\n")
+        .collect()
+}
