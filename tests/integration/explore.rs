@@ -123,6 +123,7 @@ fn the_report_says_what_happened_how_to_repeat_it_and_how_the_run_went() {
      confirmed 3 of 3: happened again each time it was run from the initial state
      as short as it was found, 2 steps: without any of them it does not happen
      seen once, at step 17
+     venomqa replay .venomqa/no_refund_beyond_the_total-refund.yaml
 
       1 │ refund
         │ POST /orders/6/refunds {"amount": 60}
