@@ -8,7 +8,7 @@ use super::{ExitCode, Problem, Session, runtime, signals, specs};
 use crate::diagnostic;
 use crate::evidence::{self, Rerun};
 use crate::interrupt::Interrupt;
-use crate::model::{Accuser, Finding, PathStep};
+use crate::model::{Accuser, Finding, OracleId, PathStep};
 use crate::oracle::{Judge as _, Judged, Oracles, checks};
 use crate::report::replay as page;
 use crate::secret::Secrets;
@@ -155,9 +155,12 @@ impl Running<'_> {
         let case = self.case;
         let told = &case.reproduction;
         let mut oracles = self.oracles();
+        let only = oracles.find(&told.oracle);
         let initial = world.begin().await?;
         self.session.page(&page::title(told))?;
-        let broken = self.judge_initial(world, &mut oracles, &initial).await?;
+        let broken = self
+            .judge_initial(world, &mut oracles, &initial, only)
+            .await?;
         if let Some(finding) = &broken {
             self.session
                 .note("  it is broken in the initial state already, before the first step");
@@ -172,7 +175,7 @@ impl Running<'_> {
             rerun.step(world, *action).await?;
             self.tell(position, &rerun.path)?;
             if is_last {
-                let findings = rerun.judge_last(world, &mut oracles, &[]).await?;
+                let findings = rerun.judge_last(world, &mut oracles, only).await?;
                 let finding = findings.into_iter().find(|finding| self.is_meant(finding));
                 if let Some(finding) = &finding {
                     self.found(finding)?;
@@ -214,6 +217,7 @@ impl Running<'_> {
         world: &mut LiveWorld,
         oracles: &mut Oracles,
         initial: &Arrival<Checkpoint>,
+        only: Option<OracleId>,
     ) -> Result<Option<Finding>, WorldError> {
         let judged = Judged {
             action: None,
@@ -221,6 +225,7 @@ impl Running<'_> {
             arrival: initial,
             new_state: true,
             broken_before: &[],
+            only,
         };
         let judgement = oracles.judge(world, judged).await?;
         Ok(judgement

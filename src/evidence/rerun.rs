@@ -31,11 +31,6 @@ impl<C: Clone> Rerun<C> {
         }
     }
 
-    /// The context after the last step.
-    pub(crate) fn context(&self) -> &Context {
-        &self.context
-    }
-
     /// Takes the next step.
     pub(crate) async fn step<W: World<Checkpoint = C>>(
         &mut self,
@@ -56,13 +51,13 @@ impl<C: Clone> Rerun<C> {
         Ok(&last.arrival)
     }
 
-    /// What oracles have to say about the last step and the state it led to; `broken_before` are those that said no
-    /// before it. Nothing where no step was taken.
+    /// What oracles have to say about the last step and the state it led to: all, or only this one. Nothing where no step
+    /// was taken.
     pub(crate) async fn judge_last<W: World<Checkpoint = C>, J: Judge<W>>(
         &self,
         world: &mut W,
         judge: &mut J,
-        broken_before: &[OracleId],
+        only: Option<OracleId>,
     ) -> Result<Vec<Finding>, WorldError> {
         let Some(last) = &self.last else {
             return Ok(Vec::new());
@@ -72,7 +67,8 @@ impl<C: Clone> Rerun<C> {
             context_before: &last.context_before,
             arrival: &last.arrival,
             new_state: true,
-            broken_before,
+            broken_before: &[],
+            only,
         };
         Ok(judge.judge(world, judged).await?.findings)
     }

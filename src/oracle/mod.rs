@@ -20,7 +20,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use crate::model::{
-    Action, Context, Evidence, Finding, Invariant, InvariantId, Model, OracleId, Severity,
+    Accuser, Action, Context, Evidence, Finding, Invariant, InvariantId, Model, OracleId, Severity,
     StepRecord, Subject,
 };
 use crate::world::{Observe, World, WorldError};
@@ -61,6 +61,20 @@ impl Oracles {
                 .map(|invariant| (invariant.name.as_str().into(), Reads::default()))
                 .collect(),
             model,
+        }
+    }
+
+    /// The oracle of this name; `None` where there is none, or a check is off.
+    pub fn find(&self, wanted: &Accuser) -> Option<OracleId> {
+        match wanted {
+            Accuser::Invariant(name) => numbered(&self.model)
+                .find(|(_, invariant)| invariant.name == *name)
+                .map(|(id, _)| OracleId::Invariant(id)),
+            Accuser::Check(name) => self
+                .checks
+                .iter()
+                .find(|active| active.check.name == name)
+                .map(|active| OracleId::Check(active.number)),
         }
     }
 

@@ -182,11 +182,6 @@ impl LiveWorld {
         Err(first)
     }
 
-    /// How many requests were sent so far: steps, setup, probes, and what the restores took.
-    pub fn requests(&self) -> u64 {
-        self.requests
-    }
-
     /// Where the service and the databases are, by name, for people who want to look into them. Addresses of databases
     /// may hold passwords.
     pub fn addresses(&self) -> Vec<(String, String)> {

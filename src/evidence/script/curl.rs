@@ -543,7 +543,7 @@ mod tests {
             ("$.items[*].id", Some("first(.items | .[]? | .id)")),
             (
                 "$..id",
-                Some("first(.. | objects | select(has(\"id\")) | .[\"id\"])"),
+                Some("first(.. | objects | select(has(\"id\")) | .id)"),
             ),
             ("$.items[?@.id > 1]", None),
             ("$.items[1:2]", None),
