@@ -149,6 +149,36 @@ pub struct Place {
     pub column: usize,
 }
 
+/// Where the lines of a text begin.
+#[derive(Clone, Debug)]
+pub struct Lines<'t> {
+    text: &'t str,
+    starts: Vec<usize>,
+}
+
+impl<'t> Lines<'t> {
+    /// Looks a text through once.
+    pub fn of(text: &'t str) -> Self {
+        let after = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self {
+            text,
+            starts: std::iter::once(0).chain(after).collect(),
+        }
+    }
+
+    /// Line and column of a byte, both from 1; the column counts characters. A byte beyond the text, or inside a
+    /// character, counts as the last one before it.
+    pub fn place(&self, byte: usize) -> (usize, usize) {
+        let line = self.starts.partition_point(|start| *start <= byte).max(1);
+        let before = self.text[self.starts[line - 1]..].char_indices();
+        let start = self.starts[line - 1];
+        (
+            line,
+            before.take_while(|(at, _)| start + at < byte).count() + 1,
+        )
+    }
+}
+
 impl Sources {
     /// Adds a text.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> SourceId {

@@ -26,20 +26,41 @@ pub(super) fn narrow(
     value: &str,
     inner: &Range<usize>,
 ) -> Option<Range<usize>> {
+    let places = places(source, outer, style, value)?;
+    Some(places.start_of(inner.start)?..places.end_of(inner.end)?)
+}
+
+/// For each character of a value, the byte of the source at which it begins; `None` as for [`narrow`]. Line breaks of a
+/// block have no place of their own.
+pub(super) fn characters(
+    source: &str,
+    outer: &Range<usize>,
+    style: Style,
+    value: &str,
+) -> Option<Vec<Option<usize>>> {
+    let Places(places) = places(source, outer, style, value)?;
+    let mut places = places.into_iter().peekable();
+    Some(
+        value
+            .char_indices()
+            .map(|(at, _)| Some(places.next_if(|(byte, _)| *byte == at)?.1.start))
+            .collect(),
+    )
+}
+
+fn places(source: &str, outer: &Range<usize>, style: Style, value: &str) -> Option<Places> {
     let written = source.get(outer.clone())?;
-    let places = match style {
+    let mut places = match style {
         Style::Plain => (written == value).then(|| Places::direct(0, value)),
         Style::Single => single(written, value),
         Style::Double => double(written, value),
-        Style::Literal => literal(source, outer.start, value),
+        Style::Literal => return literal(source, outer.start, value),
         Style::Other => None,
     }?;
-    let base = if style == Style::Literal {
-        0
-    } else {
-        outer.start
-    };
-    Some(base + places.start_of(inner.start)?..base + places.end_of(inner.end)?)
+    for (_, place) in &mut places.0 {
+        *place = outer.start + place.start..outer.start + place.end;
+    }
+    Some(places)
 }
 
 /// For each character of a value, where it begins and ends in the text.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, Tag};
 use indexmap::IndexMap;
 
+use super::Lines;
 use super::scalar::{self, Style};
 use super::{Code, Diagnostic, Path, Segment, SourceId};
 
@@ -148,6 +149,21 @@ impl SourceMap {
             }
         });
         narrowed.unwrap_or_else(|| self.nearest(path))
+    }
+
+    /// For each character of the text value at a path, the byte at which it is written, where it has one; `None` where that
+    /// cannot be told exactly.
+    pub fn characters(&self, path: &Path, value: &str) -> Option<Vec<Option<usize>>> {
+        let node = &self.nodes[self.resolve(self.find(path)?.node)];
+        match node.kind {
+            Kind::Scalar(style) => scalar::characters(&self.text, &node.range, style, value),
+            _ => None,
+        }
+    }
+
+    /// The lines of the text.
+    pub fn lines(&self) -> Lines<'_> {
+        Lines::of(&self.text)
     }
 
     fn resolve(&self, mut node: NodeId) -> NodeId {

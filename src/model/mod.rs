@@ -31,7 +31,7 @@ pub use delta::{
 pub use exchange::{Body, Request, Response, StepRecord};
 pub use expectation::{Assertion, Expectation};
 pub use facts::{FactId, FactRule, Facts};
-pub use invariant::{Invariant, InvariantId, Severity, SqlParameter, SqlQuery, Subject};
+pub use invariant::{Invariant, InvariantId, Severity, SqlOrigin, SqlParameter, SqlQuery, Subject};
 pub use reproduction::{Accuser, Origin, Reproduction, SeenRow, SeenStep};
 pub use request::{BodyTemplate, Parameter, RequestTemplate};
 pub use value::{Cell, Row};

@@ -7,9 +7,9 @@ use crate::model::{
     SqlQuery, Table, VariableId,
 };
 use crate::world::system::QueryRows;
-use crate::world::{Observe, WorldError, WorldErrorKind};
+use crate::world::{Observe, WorldError};
 
-use super::expectation::{self, Found, Reference, one_line};
+use super::expectation::{self, Found, Reference};
 use super::{No, say};
 
 /// What is known of the queries of an invariant, so that they are only run where their result can have changed.
@@ -41,7 +41,7 @@ impl Reads {
                 let tables = world
                     .tables_read(query)
                     .await
-                    .map_err(|error| name(error, &owner(invariant), query))?;
+                    .map_err(|error| error.of_query(&owner(invariant), query))?;
                 all = all.zip(tables).map(|(mut all, tables)| {
                     all.extend(tables);
                     all
@@ -176,22 +176,7 @@ async fn run<W: Observe>(
     world
         .query(query, context)
         .await
-        .map_err(|error| name(error, owner, query))
-}
-
-/// An error that says whose query it was: a query that fails must never look like one that found nothing.
-fn name(error: WorldError, owner: &str, query: &SqlQuery) -> WorldError {
-    if error.kind == WorldErrorKind::Interrupted {
-        return error;
-    }
-    let message = format!("the SQL of {owner} failed: {}", error.message);
-    let help = error.help.clone().unwrap_or_else(|| {
-        "run the query in the database's own shell, against the tables of the service".to_owned()
-    });
-    let text = format!("SQL: {}", one_line(&query.text));
-    WorldError { message, ..error }
-        .with_details([text])
-        .with_help(help)
+        .map_err(|error| error.of_query(owner, query))
 }
 
 fn evidence(rows: QueryRows, expected: String) -> Evidence {

@@ -22,11 +22,17 @@ pub(super) struct Compiler<'a> {
     pub known: &'a Known,
     /// Every name that an expression reads.
     pub read: HashSet<String>,
+    /// How people call the file of the spec.
+    file: Arc<str>,
     constants: Arc<dyn Lookup>,
 }
 
 impl<'a> Compiler<'a> {
-    pub(super) fn new(problems: &'a mut Problems, known: &'a Known) -> Self {
+    pub(super) fn new(
+        problems: &'a mut Problems,
+        known: &'a Known,
+        file: &std::path::Path,
+    ) -> Self {
         let names = Names {
             constants: known.constants.clone(),
             variables: indexmap::IndexSet::new(),
@@ -40,6 +46,7 @@ impl<'a> Compiler<'a> {
             problems,
             known,
             read: HashSet::new(),
+            file: file.display().to_string().into(),
             constants,
         }
     }
@@ -231,6 +238,7 @@ impl<'a> Compiler<'a> {
             system,
             text: text.to_owned(),
             parameters,
+            origin: Some(self.problems.origin(&self.file, at, text)),
         }
     }
 

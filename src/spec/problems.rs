@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::read::{Mistake, MistakeKind, one_of};
 use crate::diagnostic::{Code, Diagnostic, Path, SourceMap, did_you_mean};
+use crate::model::SqlOrigin;
 
 /// The problems of one spec.
 pub(super) struct Problems {
@@ -85,6 +87,15 @@ impl Problems {
     /// Whether there is an error so far.
     pub(super) fn has_errors(&self) -> bool {
         self.list.iter().any(Diagnostic::is_error)
+    }
+
+    /// Where the text value at a path stands in this file.
+    pub(super) fn origin(&self, file: &Arc<str>, at: &Path, text: &str) -> SqlOrigin {
+        let lines = self.map.lines();
+        let start = lines.place(self.map.nearest(at).start);
+        let characters = self.map.characters(at, text).unwrap_or_default();
+        let places = characters.into_iter().map(|byte| Some(lines.place(byte?)));
+        SqlOrigin::new(file.clone(), start, places)
     }
 
     /// The map of the text.

@@ -17,6 +17,8 @@ pub(super) struct Databases {
 }
 
 struct Observation {
+    /// How errors name it.
+    owner: String,
     query: SqlQuery,
     tables: Option<Vec<Arc<Table>>>,
 }
@@ -108,12 +110,17 @@ impl Databases {
             content.push(state);
         }
         self.observations.clear();
-        for (_, query) in configs
+        for (name, query) in configs
             .iter()
             .flat_map(|config| &config.observation_queries)
         {
-            let tables = self.prepare(query).await?;
+            let owner = format!("observation query `{name}`");
+            let tables = self
+                .prepare(query)
+                .await
+                .map_err(|error| error.of_query(&owner, query))?;
             self.observations.push(Observation {
+                owner,
                 query: query.clone(),
                 tables,
             });
@@ -208,7 +215,10 @@ impl Databases {
             let mut hasher = blake3::Hasher::new();
             if let Some(parameters) = parameters {
                 let system = &mut self.systems[query.system];
-                let found = system.query(query, &parameters).await?;
+                let found = system
+                    .query(query, &parameters)
+                    .await
+                    .map_err(|error| error.of_query(&observation.owner, query))?;
                 for row in &found.rows {
                     for value in row {
                         let text = value.to_string();

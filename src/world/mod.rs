@@ -221,6 +221,27 @@ impl WorldError {
         }
     }
 
+    /// The same error, saying whose query it was: a query that fails must never look like one that found nothing.
+    #[must_use]
+    pub fn of_query(self, owner: &str, query: &SqlQuery) -> Self {
+        if self.kind == WorldErrorKind::Interrupted {
+            return self;
+        }
+        let help = self.help.clone().unwrap_or_else(|| {
+            "run the query in the database's own shell, against the tables of the service"
+                .to_owned()
+        });
+        let origin = query.origin.as_ref();
+        let place = origin.map_or_else(String::new, |origin| format!(" at {}", origin.place(0)));
+        let text: Vec<&str> = query.text.split_whitespace().collect();
+        Self {
+            message: format!("the SQL of {owner} failed: {}", self.message),
+            ..self
+        }
+        .with_details([format!("SQL{place}: {}", text.join(" "))])
+        .with_help(help)
+    }
+
     /// Adds what to do next.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {

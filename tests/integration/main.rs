@@ -17,6 +17,7 @@ mod leave_no_trace;
 mod misbehaving;
 mod postgres;
 mod postgres_leaves_no_trace;
+mod postgres_queries;
 // The one server of this process.
 #[expect(unreachable_pub, dead_code, reason = "shared with the unit tests")]
 #[path = "../support/postgres.rs"]

@@ -173,6 +173,7 @@ fn query(text: &str) -> SqlQuery {
         system: 0,
         text: text.to_owned(),
         parameters: Vec::new(),
+        origin: None,
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn lower(
 ) -> Spec {
     let systems: IndexSet<String> = document.systems.keys().cloned().collect();
     let mut lowering = Lowering {
-        compiler: Compiler::new(problems, known),
+        compiler: Compiler::new(problems, known, path),
         known,
         systems: &systems,
         base_url: environment.base_url,

@@ -271,6 +271,7 @@ async fn observation_queries_are_part_of_the_identity() {
             system: 0,
             text: "SELECT count(*), :id FROM items".to_owned(),
             parameters: vec![("id".to_owned(), SqlParameter::Variable(VariableId(0)))],
+            origin: None,
         },
     )];
     let mut world = start(&config, &store, &shop_model()).await;

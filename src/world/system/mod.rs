@@ -4,6 +4,7 @@
 //! triggers (the *journal*) tell which rows a step touched; a restore writes exactly the rows that differ.
 //! A new system is one new file here and one line in [`open`].
 
+mod mark;
 pub mod postgres;
 pub mod sqlite;
 

@@ -13,7 +13,7 @@ mod wire;
 
 pub(crate) use database::Database;
 pub(crate) use finished::{Finished, violations, warnings, without_times};
-pub(crate) use postgres_store::PostgresStore;
+pub(crate) use postgres_store::{Pool, PostgresStore};
 pub(crate) use process::{Kind, service};
 pub(crate) use running::Running;
 pub(crate) use sandbox::Sandbox;

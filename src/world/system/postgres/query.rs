@@ -16,6 +16,7 @@ use super::session::Sessions;
 use super::sql::{literal, quoted};
 use crate::model::{SqlQuery, Table};
 use crate::world::system::QueryRows;
+use crate::world::system::mark::marked;
 use crate::world::{WorldError, WorldErrorKind};
 
 /// The queries that were run so far, prepared.
@@ -309,7 +310,7 @@ fn wrong(
     };
     let mut details = Vec::new();
     if let Some(place) = failure::position(db).and_then(original) {
-        details.extend(marked(&query.text, place));
+        details.extend(marked(query, place));
     }
     details.extend(failure::lines(db));
     let wrong = WorldError::new(WorldErrorKind::System, db.message()).with_details(details);
@@ -326,38 +327,5 @@ fn wrong(
             wrong.with_help("the query ran for more than 60 s; add an index, or narrow the query")
         }
         _ => wrong,
-    }
-}
-
-/// The line of a text in which a place is, and a mark below it.
-fn marked(text: &str, place: usize) -> [String; 2] {
-    let mut left = place;
-    let mut line = "";
-    for candidate in text.split('\n') {
-        line = candidate;
-        let length = candidate.chars().count();
-        if left <= length {
-            break;
-        }
-        left -= length + 1;
-    }
-    let blanks: String = line
-        .chars()
-        .take(left)
-        .map(|character| if character == '\t' { '\t' } else { ' ' })
-        .collect();
-    [line.to_owned(), format!("{blanks}^")]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_is_marked_below_its_line() {
-        let text = "SELECT id\n\tFROM ordrs\nWHERE true";
-        let place = text.find("ordrs").unwrap();
-        assert_eq!(marked(text, place), ["\tFROM ordrs", "\t     ^"]);
-        assert_eq!(marked("SELECT 1", 99)[0], "SELECT 1");
     }
 }

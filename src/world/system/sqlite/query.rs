@@ -13,6 +13,7 @@ use super::catalog::Catalog;
 use super::failure::{LOCK_WAIT, failed};
 use crate::model::{Cell, SqlQuery, Table, TableKind};
 use crate::world::system::QueryRows;
+use crate::world::system::mark::marked;
 use crate::world::{WorldError, WorldErrorKind};
 
 /// Checks queries on a connection of its own, where an authorizer sees what a statement would do and refuses all but
@@ -248,7 +249,10 @@ fn explain(path: &Path, query: &SqlQuery, error: &rusqlite::Error) -> WorldError
         rusqlite::Error::SqlInputError { msg, offset, .. } => {
             let error = invalid(query, msg);
             match usize::try_from(*offset) {
-                Ok(offset) => error.with_details(pointer(&query.text, offset)),
+                Ok(offset) => {
+                    let before = query.text.char_indices().take_while(|(at, _)| *at < offset);
+                    error.with_details(marked(query, before.count()))
+                }
                 Err(_) => error,
             }
         }
@@ -264,19 +268,4 @@ fn explain(path: &Path, query: &SqlQuery, error: &rusqlite::Error) -> WorldError
             ),
         },
     }
-}
-
-/// The line of the query that holds the error, and a mark below the place.
-fn pointer(text: &str, offset: usize) -> Vec<String> {
-    let offset = (0..=offset.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap_or_default();
-    let start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
-    let line = text[start..].lines().next().unwrap_or_default();
-    let column = text[start..offset].chars().count();
-    vec![
-        line.to_owned(),
-        format!("{}^ at byte {offset} of the query", " ".repeat(column)),
-    ]
 }

@@ -51,6 +51,7 @@ pub(super) fn query(text: &str, names: &[&str]) -> SqlQuery {
                 ((*name).to_owned(), value)
             })
             .collect(),
+        origin: None,
     }
 }
 
