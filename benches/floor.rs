@@ -141,6 +141,7 @@ async fn run(folder: &Path, strategy: &str, steps: u64) -> (Summary, Vec<Request
         },
         seed: 1,
         interrupt: Interrupt::default(),
+        known: Vec::new(),
     };
     let mut requests = Vec::new();
     let summary = explore(

@@ -4,10 +4,23 @@ use super::Session;
 use super::options::quoted;
 use crate::evidence::{self, Corpus, Place};
 use crate::explorer::event::Summary;
-use crate::model::Origin;
+use crate::explorer::{Known, Now};
+use crate::model::{Model, Origin};
+use crate::oracle::Oracles;
 use crate::secret::Secrets;
 use crate::spec::Spec;
 use crate::spec::reproduction::{self, Writing};
+
+/// What earlier runs have kept, for the explorer to try.
+pub(super) fn known(corpus: &Corpus, model: &Model, oracles: &Oracles) -> Vec<Known> {
+    corpus
+        .kept()
+        .map(|(file, told)| {
+            let path = corpus.path(file).display().to_string();
+            Known::new(path, told, model, oracles.find(&told.oracle))
+        })
+        .collect()
+}
 
 /// Writes the confirmed violations of a run. For each violation of the summary, the command that runs it again, where
 /// there is a file. What cannot be written is told of, and no reason to fail.
@@ -21,6 +34,14 @@ pub(super) fn keep(
     let model = &spec.model;
     let mut secrets = Secrets::named(spec.secrets.iter().cloned());
     evidence::learn_constants(&mut secrets, model);
+    // What does not happen any more on its own path stays as it is: it guards against the return of that.
+    let settled = |file: &str| {
+        let path = corpus.path(file).display().to_string();
+        summary
+            .known
+            .iter()
+            .any(|known| known.file == path && known.now != Now::StillFailing)
+    };
     let mut commands = Vec::with_capacity(summary.violations.len());
     let mut refused = None;
     for violation in &summary.violations {
@@ -33,7 +54,7 @@ pub(super) fn keep(
             commands.push(None);
             continue;
         };
-        let file = match corpus.place(model, &reproduction, &|_| false) {
+        let file = match corpus.place(model, &reproduction, &settled) {
             Place::Keep(file) => file,
             Place::Write(file) => {
                 let writing = Writing {

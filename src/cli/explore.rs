@@ -130,11 +130,15 @@ async fn run_one(
     let corpus = job.named.corpus(session);
     let recorder = Recorder::new(model, job.subject(), reports.detail());
     let mut watch = reports.watch(recorder);
+    let mut oracles = Oracles::new(model.clone(), &spec.checks);
     let options = explorer::Options {
         strategy: job.plan.strategy.clone(),
         limits: job.plan.limits.clone(),
         seed: job.plan.seed,
         interrupt: interrupt.clone(),
+        known: corpus
+            .as_ref()
+            .map_or_else(Vec::new, |corpus| corpus::known(corpus, model, &oracles)),
     };
     let world = LiveWorld::start(&spec.world, model.clone(), interrupt.clone()).await;
     let (cleanup, replay) = match world {
@@ -143,7 +147,6 @@ async fn run_one(
             (None, Vec::new())
         }
         Ok(mut world) => {
-            let mut oracles = Oracles::new(model.clone(), &spec.checks);
             let summary =
                 explorer::explore(model, &mut world, &mut oracles, &options, &mut |event| {
                     watch.event(&event);

@@ -209,7 +209,9 @@ impl Running<'_> {
     }
 
     fn is_meant(&self, finding: &Finding) -> bool {
-        evidence::accuser(finding) == self.case.reproduction.oracle
+        let told = &self.case.reproduction;
+        evidence::accuser(finding) == told.oracle
+            && (told.kind.is_empty() || finding.kind == told.kind)
     }
 
     async fn judge_initial(

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::model::{Accuser, Model, Reproduction};
+use crate::model::{Model, Reproduction};
 use crate::spec::reproduction;
 
 /// Name of the folder beside the spec.
@@ -24,11 +24,11 @@ pub(crate) struct Corpus {
 
 /// One file of a corpus.
 #[derive(Debug)]
-pub(crate) struct Kept {
+struct Kept {
     /// Name of the file.
-    pub(crate) file: String,
+    file: String,
     /// What it is about.
-    pub(crate) told: Reproduction,
+    told: Reproduction,
 }
 
 /// Where a reproduction goes.
@@ -67,9 +67,11 @@ impl Corpus {
         (Self { folder, spec, kept }, problems)
     }
 
-    /// What is kept, by file name.
-    pub(crate) fn kept(&self) -> &[Kept] {
-        &self.kept
+    /// What is kept: file names and reproductions.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = (&str, &Reproduction)> {
+        self.kept
+            .iter()
+            .map(|kept| (kept.file.as_str(), &kept.told))
     }
 
     /// The path of a file, as people type it.
@@ -205,28 +207,4 @@ fn sanitised(name: &str) -> String {
         })
         .take(LONGEST)
         .collect()
-}
-
-/// Why a reproduction cannot be tried with this model: an action or an oracle is gone.
-pub(crate) fn missing(model: &Model, told: &Reproduction) -> Option<String> {
-    let gone = told.path.iter().find(|step| {
-        !model
-            .actions
-            .iter()
-            .any(|action| action.name == step.action)
-    });
-    if let Some(step) = gone {
-        return Some(format!("there is no action `{}` any more", step.action));
-    }
-    match &told.oracle {
-        Accuser::Invariant(name)
-            if !model
-                .invariants
-                .iter()
-                .any(|invariant| invariant.name == *name) =>
-        {
-            Some(format!("there is no invariant `{name}` any more"))
-        }
-        _ => None,
-    }
 }

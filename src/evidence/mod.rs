@@ -13,7 +13,7 @@ mod slice;
 
 pub(crate) use again::{ask, is_broken};
 pub(crate) use confirm::{Claim, Confirmed, confirm};
-pub(crate) use corpus::{Corpus, Place, TO_SPEC, missing};
+pub(crate) use corpus::{Corpus, Place, TO_SPEC};
 pub(crate) use difference::differences;
 pub(crate) use reproduction::{
     accuser, body, invariants_of, learn, learn_constants, reproduction, seen, shown,

@@ -37,6 +37,7 @@ pub(crate) fn reproduction(
     let several = several_systems(&violation.path);
     Some(Reproduction {
         oracle: accuser(finding),
+        kind: finding.kind.clone(),
         severity: finding.severity,
         message: secrets.hide(&finding.message).into_owned(),
         expected,

@@ -30,6 +30,8 @@ pub struct Options {
     pub seed: u64,
     /// The user's wish to stop.
     pub interrupt: Interrupt,
+    /// Violations that earlier runs found, to be tried before the walk.
+    pub known: Vec<super::known::Known>,
 }
 
 /// Walks the graph of a world until a limit is reached, nothing is left, or the run cannot go on. Whatever happens, the
@@ -55,6 +57,7 @@ pub async fn explore<W: World, J: Judge<W>>(
         records: Vec::new(),
         broken: FxHashMap::default(),
         violations: Violations::default(),
+        known: Vec::new(),
         warnings: Vec::new(),
         warned_conditions: 0,
         restores: 0,
@@ -96,6 +99,8 @@ pub(super) struct Run<'r, W: World, J> {
     /// State oracles that say no, for the few states where one does.
     pub(super) broken: FxHashMap<StateId, Vec<OracleId>>,
     pub(super) violations: Violations,
+    /// What became of what earlier runs found.
+    pub(super) known: Vec<super::known::KnownOutcome>,
     pub(super) warnings: Vec<Warning>,
     warned_conditions: usize,
     pub(super) restores: u64,
@@ -131,10 +136,17 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
         (self.observer)(Event::Started(RunInfo::of(self.model, self.options)));
         match self.begin().await {
             Ok(mut graph) => {
+                let clock = Instant::now();
+                let known = self.try_known(&graph).await;
+                let for_known = clock.elapsed();
                 self.started = Instant::now();
                 let world_time = self.world.time();
-                let stop = self.walk(&mut graph).await;
-                let time = self.time_since(world_time);
+                let stop = match known {
+                    Ok(()) => self.walk(&mut graph).await,
+                    Err(error) => stop_reason(&error, None),
+                };
+                let mut time = self.time_since(world_time);
+                time.confirm = for_known;
                 self.finish(&graph, stop, time).await
             }
             Err(error) => {

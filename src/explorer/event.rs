@@ -23,6 +23,8 @@ pub enum Event<'a> {
         /// As known so far: not yet confirmed, the path without records.
         violation: &'a Violation,
     },
+    /// A violation that an earlier run found was tried again.
+    Known(&'a super::known::KnownOutcome),
     /// Every `progress_every` steps, and after the last one.
     Progress(Progress),
     /// Something the user should know.
@@ -105,6 +107,8 @@ pub struct Summary {
     pub actions: Vec<ActionSummary>,
     /// The violations, the worst first, each with its shortest path.
     pub violations: Vec<Violation>,
+    /// What became of violations that earlier runs found.
+    pub known: Vec<super::known::KnownOutcome>,
     /// Warnings of the whole run, each once.
     pub warnings: Vec<Warning>,
     /// Where the time went.
@@ -185,6 +189,7 @@ impl Summary {
                 model.actions.len()
             ],
             violations: Vec::new(),
+            known: Vec::new(),
             warnings: Vec::new(),
             time: TimeSpent::default(),
         }

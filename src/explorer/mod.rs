@@ -8,6 +8,7 @@ mod engine;
 pub mod event;
 pub mod graph;
 mod guard;
+mod known;
 mod outcome;
 mod proof;
 mod retrace;
@@ -17,3 +18,4 @@ mod trial;
 mod violations;
 
 pub use engine::{Options, explore, not_started};
+pub use known::{Known, KnownOutcome, Now};

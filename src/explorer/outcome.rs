@@ -78,6 +78,7 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
                 .map(|id| self.action_summary(graph, id, complete))
                 .collect(),
             violations,
+            known: std::mem::take(&mut self.known),
             warnings: std::mem::take(&mut self.warnings),
             time,
         };

@@ -51,7 +51,7 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
         time.shrink = clock.elapsed();
         let clock = Instant::now();
         self.confirm_all(&mut all, stop).await;
-        time.confirm = clock.elapsed();
+        time.confirm += clock.elapsed();
         all.sort_by_key(|found| {
             matches!(
                 found.violation.confirmation,
@@ -64,7 +64,10 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
     /// A violation with the shortest path known, and what was seen when that was walked.
     fn found_on(&self, graph: &Graph, index: usize) -> Found {
         let mut violation = self.violations.violation(index, graph);
-        if let Some(last) = self.violations.get(index).shortest(graph) {
+        // What an earlier run found brings its records along.
+        if violation.path.iter().all(|step| step.record.is_none())
+            && let Some(last) = self.violations.get(index).shortest(graph)
+        {
             self.attach_records(graph, &mut violation, last);
         }
         Found {

@@ -63,6 +63,22 @@ impl<C> Memory<C> {
     }
 }
 
+/// What trying a path came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tried {
+    /// Its last step shows what is wanted.
+    Fails,
+    /// It does not.
+    Holds,
+    /// The step at this position of the path is not enabled in the place where it should be taken.
+    NotEnabled {
+        /// From 0.
+        position: usize,
+        /// Where.
+        at: PlaceId,
+    },
+}
+
 /// What shrinking one violation may cost.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Allowance {
@@ -247,6 +263,58 @@ impl<W: World, J: Judge<W>> Trials<'_, W, J> {
         to
     }
 
+    /// Where known steps of a path lead, the last one left out, and how many they are.
+    fn as_far_as_known(&mut self, path: &[ActionId]) -> (PlaceId, usize) {
+        let before = &path[..path.len().saturating_sub(1)];
+        let mut at = self.initial();
+        let mut taken = 0;
+        while let Some(action) = before.get(taken)
+            && self.allows(at, *action)
+            && let Some(to) = self.known_step(at, *action)
+        {
+            at = to;
+            taken += 1;
+        }
+        (at, taken)
+    }
+
+    /// Tries a path. What is known is not sent again, but for the last step.
+    pub(super) async fn run(&mut self, path: &[ActionId]) -> Result<Tried, Stop> {
+        let Some(last) = path.len().checked_sub(1) else {
+            return Ok(Tried::Holds);
+        };
+        let (mut at, taken) = self.as_far_as_known(path);
+        for position in taken..last {
+            let action = path[position];
+            if !self.allows(at, action) {
+                return Ok(Tried::NotEnabled { position, at });
+            }
+            at = match self.known_step(at, action) {
+                Some(to) => to,
+                None => {
+                    let arrival = self.act(at, action).await?;
+                    self.arrive(at, action, arrival)
+                }
+            };
+        }
+        if !self.allows(at, path[last]) {
+            return Ok(Tried::NotEnabled { position: last, at });
+        }
+        Ok(if self.shows(at, path[last]).await? {
+            Tried::Fails
+        } else {
+            Tried::Holds
+        })
+    }
+
+    /// What keeps an action away in a place, in words.
+    pub(super) fn why_not(&self, at: PlaceId, action: ActionId) -> String {
+        let place = self.place(at);
+        let facts = self.memory.situations.facts(place.situation);
+        let here = std::iter::once((&place.arrival.context, facts));
+        guard::explain(self.model, action, here).unwrap_or_default()
+    }
+
     /// Whether the last step of a path, taken from here, shows what is wanted.
     async fn shows(&mut self, from: PlaceId, action: ActionId) -> Result<bool, Stop> {
         let arrival = self.act(from, action).await?;
@@ -292,39 +360,13 @@ impl<W: World, J: Judge<W>> Trials<'_, W, J> {
 
 impl<W: World, J: Judge<W>> Trial for Trials<'_, W, J> {
     async fn fails(&mut self, path: &[ActionId]) -> Result<bool, Stop> {
-        let Some((last, before)) = path.split_last() else {
-            return Ok(false);
-        };
-        let mut at = self.initial();
-        let mut taken = 0;
-        while let Some(action) = before.get(taken)
-            && self.allows(at, *action)
-            && let Some(to) = self.known_step(at, *action)
-        {
-            at = to;
-            taken += 1;
-        }
+        let (at, taken) = self.as_far_as_known(path);
         let place = self.place(at);
         let facts = self.memory.situations.facts(place.situation);
         if guard::is_hopeless(self.model, &place.arrival.context, facts, &path[taken..]) {
             return Ok(false);
         }
-        for action in &before[taken..] {
-            if !self.allows(at, *action) {
-                return Ok(false);
-            }
-            at = match self.known_step(at, *action) {
-                Some(to) => to,
-                None => {
-                    let arrival = self.act(at, *action).await?;
-                    self.arrive(at, *action, arrival)
-                }
-            };
-        }
-        if !self.allows(at, *last) {
-            return Ok(false);
-        }
-        self.shows(at, *last).await
+        Ok(self.run(path).await? == Tried::Fails)
     }
 
     fn shortcuts(&mut self, path: &[ActionId]) -> Vec<Vec<ActionId>> {

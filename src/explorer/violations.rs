@@ -22,6 +22,8 @@ pub(super) struct Group {
     pub(super) finding: Finding,
     /// Transitions that showed it, at most [`Group::KEPT`]; `None` is the initial state.
     seen: Vec<Option<TransitionId>>,
+    /// A path that an earlier run found and that still shows it.
+    known: Option<Vec<PathStep>>,
     first_step: u64,
     occurrences: u64,
 }
@@ -54,6 +56,9 @@ impl Violations {
         let key = (finding.oracle, finding.kind.clone(), culprit);
         if let Some(group) = self.groups.get_mut(&key) {
             group.occurrences += 1;
+            if group.first_step == 0 && at.is_some() {
+                group.first_step = step;
+            }
             if group.seen.len() < Group::KEPT {
                 group.seen.push(at);
             }
@@ -63,8 +68,38 @@ impl Violations {
         let group = Group {
             finding,
             seen: vec![at],
+            known: None,
             first_step: step,
             occurrences: 1,
+        };
+        Some(self.groups.insert_full(key, group).0)
+    }
+
+    /// Takes in what an earlier run found and what still happens; says whether it is the first of its kind, and its number.
+    pub(super) fn add_known(
+        &mut self,
+        model: &Model,
+        path: Vec<PathStep>,
+        finding: Finding,
+    ) -> Option<usize> {
+        let culprit = path.last().map_or(String::new(), |step| {
+            model.action(step.action).base_name.clone()
+        });
+        let key = (finding.oracle, finding.kind.clone(), culprit);
+        if let Some(group) = self.groups.get_mut(&key) {
+            let is_shorter = |known: &Vec<PathStep>| path.len() < known.len();
+            if group.known.as_ref().is_none_or(is_shorter) {
+                group.known = Some(path);
+            }
+            return None;
+        }
+        self.worst = self.worst.max(Some(finding.severity));
+        let group = Group {
+            finding,
+            seen: Vec::new(),
+            known: Some(path),
+            first_step: 0,
+            occurrences: 0,
         };
         Some(self.groups.insert_full(key, group).0)
     }
@@ -90,34 +125,36 @@ impl Violations {
         &self.groups[index]
     }
 
-    /// A violation with the shortest path known, without records.
+    /// A violation with the shortest path known; without records, unless an earlier run found it.
     pub(super) fn violation(&self, index: usize, graph: &Graph) -> Violation {
         let group = self.get(index);
-        let path = group.shortest(graph).map_or_else(Vec::new, |last| {
-            let mut path = graph.path_to(graph.transition(last).from);
-            path.push(last);
-            path
+        let walked: Vec<PathStep> = group.shortest(graph).map_or_else(Vec::new, |last| {
+            let before = graph.path_to(graph.transition(last).from);
+            let step = |id| PathStep {
+                action: graph.transition(id).action,
+                record: None,
+            };
+            before.into_iter().chain([last]).map(step).collect()
         });
+        let path = match &group.known {
+            // The initial state is broken, or the walk found a way that is at least as short.
+            Some(known) if group.seen.is_empty() || known.len() < walked.len() => known.clone(),
+            _ => walked,
+        };
         let not_over = "the run is not over".to_owned();
         Violation {
             number: index as u32 + 1,
             finding: group.finding.clone(),
-            action: path.last().map(|last| graph.transition(*last).action),
+            action: path.last().map(|last| last.action),
             first_step: group.first_step,
             occurrences: group.occurrences,
-            path: path
-                .iter()
-                .map(|id| PathStep {
-                    action: graph.transition(*id).action,
-                    record: None,
-                })
-                .collect(),
             shrink: Shrink {
                 found_length: path.len() as u32,
                 requests: 0,
                 result: ShrinkResult::NotTried(not_over.clone()),
             },
             confirmation: Confirmation::NotTried(not_over),
+            path,
         }
     }
 }

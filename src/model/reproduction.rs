@@ -10,6 +10,8 @@ use super::invariant::Severity;
 pub struct Reproduction {
     /// Who said no.
     pub oracle: Accuser,
+    /// Which of the things that the oracle looks at it was; empty where it looks at one.
+    pub kind: String,
     /// How bad it is.
     pub severity: Severity,
     /// What is wrong, one sentence.

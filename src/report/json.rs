@@ -64,6 +64,7 @@ pub(super) fn run_json(run: &Run) -> Value {
         "cleanup": run.cleanup,
         "figures": figures(run),
         "violations": summary.violations,
+        "corpus": summary.corpus,
         "actions": run.actions().map(|(declared, seen)| action(declared, seen)).collect::<Vec<_>>(),
         "invariants": started.invariants,
         "warnings": summary.warnings,

@@ -38,6 +38,7 @@ impl Run {
             unchanged_steps: 0,
             actions: vec![ActionTally::default(); started.actions.len()],
             violations: Vec::new(),
+            corpus: Vec::new(),
             warnings: Vec::new(),
             time: Time::default(),
         };
@@ -164,7 +165,9 @@ impl Run {
             causes.push(Cause::Stopped(error.message.clone()));
         } else if summary.stop == Stop::CutOff {
             causes.push(Cause::Stopped("the run was killed".to_owned()));
-        } else if summary.figures.step == 0 && summary.stop != Stop::Interrupted {
+        } else if summary.figures.step == 0
+            && !matches!(summary.stop, Stop::Interrupted | Stop::FailFast { .. })
+        {
             causes.push(Cause::NoStep);
         }
         causes.extend(

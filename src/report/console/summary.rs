@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::super::log::{Failure, Stop, Time};
+use super::super::log::{Failure, KnownOutcome, Stop, Time};
 use super::super::text::{
     self, Table, clip, count, percent, printable, thousands, wrap, wrap_words,
 };
@@ -24,6 +24,7 @@ pub(super) fn write(page: &mut Page, run: &Run) {
         never_ran(page, run);
     }
     refused(page, run);
+    corpus(page, run);
     advice(page, run);
     warnings(page, run);
     failure(page, run);
@@ -222,6 +223,41 @@ fn refused(page: &mut Page, run: &Run) {
         page.line(&format!("  {line}"));
     }
     more(page, names.len());
+    page.gap();
+}
+
+/// What became of the reproductions that were tried first.
+fn corpus(page: &mut Page, run: &Run) {
+    let corpus = &run.summary.corpus;
+    if corpus.is_empty() {
+        return;
+    }
+    page.line(&format!(
+        " {} {}",
+        paint(HINT, "found before"),
+        paint(
+            DIM,
+            "(tried first; a file that is no longer wanted can be deleted)"
+        )
+    ));
+    for known in corpus.iter().take(SHOWN) {
+        let (style, word) = match known.outcome {
+            KnownOutcome::StillFailing => (BAD, "still failing"),
+            KnownOutcome::Fixed => (GOOD, "fixed"),
+            KnownOutcome::NotTried => (DOUBT, "not tried"),
+        };
+        page.line(&format!(
+            "  {} {}",
+            paint(style, &format!("{word:<LABEL$}")),
+            printable(&known.file)
+        ));
+        if let Some(reason) = &known.reason {
+            for line in wrap_words(&printable(reason), page.room(LABEL + 3)) {
+                page.line(&format!("  {:LABEL$} {line}", ""));
+            }
+        }
+    }
+    more(page, corpus.len());
     page.gap();
 }
 

@@ -67,7 +67,8 @@ fn confirmation(page: &mut Page, violation: &Violation) {
     };
     let seen = match violation.occurrences {
         _ if violation.path.is_empty() => "seen in the initial state".to_owned(),
-        0 | 1 => format!("seen once, at step {}", violation.first_step),
+        0 => "found by an earlier run; the walk did not come across it".to_owned(),
+        1 => format!("seen once, at step {}", violation.first_step),
         times => format!(
             "seen {} times, first at step {}",
             text::thousands(times),

@@ -191,6 +191,9 @@ pub struct Finished {
     pub actions: Vec<ActionTally>,
     /// The worst first, each with its shortest path.
     pub violations: Vec<Violation>,
+    /// What became of the reproductions that were tried before the walk.
+    #[serde(default)]
+    pub corpus: Vec<Known>,
     /// Warnings of the whole run, each once.
     pub warnings: Vec<Warning>,
     /// Where the time went.
@@ -304,6 +307,35 @@ pub struct Violation {
     /// The command that runs the path again, where there is a file with it. In a log it stands in the last entry.
     #[serde(default)]
     pub replay: Option<String>,
+}
+
+/// A reproduction that was tried before the walk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Its file.
+    pub file: String,
+    /// Who said no when it was written.
+    pub oracle: OracleKind,
+    /// Name of that oracle.
+    pub name: String,
+    /// The action whose step broke it; `None` where the initial state was broken.
+    pub action: Option<String>,
+    /// What became of it.
+    pub outcome: KnownOutcome,
+    /// Why it was not tried.
+    pub reason: Option<String>,
+}
+
+/// What became of a reproduction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KnownOutcome {
+    /// It still happens, and is among the violations of the run.
+    StillFailing,
+    /// It does not happen any more.
+    Fixed,
+    /// It cannot be tried any more.
+    NotTried,
 }
 
 /// How a path was made short.

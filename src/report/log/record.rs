@@ -4,17 +4,19 @@ use serde_json::{Map, Value};
 
 use super::entry::{
     Action, ActionTally, Closed, Confirmation, ConfirmationResult, Entry, Failure, Figures,
-    Finished, Invariant, Limits, OracleKind, Seen, Shrink, ShrinkResult, SpecName, Started, Step,
-    Stop, Time, Violation, Warning,
+    Finished, Invariant, Known, KnownOutcome, Limits, OracleKind, Seen, Shrink, ShrinkResult,
+    SpecName, Started, Step, Stop, Time, Violation, Warning,
 };
 use super::exchange::{Body, Exchange, Header, PathStep, Request, Response, RowChange};
 use super::redact;
 use crate::diagnostic::Place;
+use crate::explorer;
 use crate::explorer::event::{
     ActionSummary, Event, RunInfo, StepInfo, StopReason, Summary, TimeSpent,
 };
 use crate::model::{
-    self, ActionId, Context, InvariantId, Model, OracleId, Row, StepRecord, Table, VariableId,
+    self, Accuser, ActionId, Context, InvariantId, Model, OracleId, Row, StepRecord, Table,
+    VariableId,
 };
 use crate::secret::Secrets;
 use crate::world::{self, WorldError};
@@ -100,6 +102,8 @@ impl<'m> Recorder<'m> {
             }),
             // Figures hold no text.
             Event::Progress(progress) => return Some(Entry::Progress(figures(progress))),
+            // The summary has all of them.
+            Event::Known(_) => return None,
             Event::Warning(said) => Entry::Warning(warning(said)),
             Event::Finished(summary) => {
                 for step in summary.violations.iter().flat_map(|found| &found.path) {
@@ -257,6 +261,7 @@ impl<'m> Recorder<'m> {
                 .zip(&summary.actions)
                 .map(|(action, seen)| tally(action, seen))
                 .collect(),
+            corpus: summary.known.iter().map(Self::known).collect(),
             violations: summary
                 .violations
                 .iter()
@@ -324,6 +329,26 @@ impl<'m> Recorder<'m> {
                     exchange: step.record.as_deref().map(exchange),
                 })
                 .collect(),
+        }
+    }
+
+    fn known(tried: &explorer::KnownOutcome) -> Known {
+        let (oracle, name) = match &tried.oracle {
+            Accuser::Invariant(name) => (OracleKind::Invariant, name),
+            Accuser::Check(name) => (OracleKind::Check, name),
+        };
+        let (outcome, reason) = match &tried.now {
+            explorer::Now::StillFailing => (KnownOutcome::StillFailing, None),
+            explorer::Now::Fixed => (KnownOutcome::Fixed, None),
+            explorer::Now::NotTried(why) => (KnownOutcome::NotTried, Some(why.clone())),
+        };
+        Known {
+            file: tried.file.clone(),
+            oracle,
+            name: name.clone(),
+            action: tried.action.clone(),
+            outcome,
+            reason,
         }
     }
 

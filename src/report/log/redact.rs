@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::entry::{Entry, Failure, Finished, Started, Stop, Violation, Warning};
+use super::entry::{Entry, Failure, Finished, Known, Started, Stop, Violation, Warning};
 use super::exchange::{Body, Exchange};
 use crate::model::Evidence;
 use crate::secret::Secrets;
@@ -31,6 +31,13 @@ pub(super) fn entry(secrets: &Secrets, entry: &mut Entry) {
             }
         }
     }
+}
+
+fn known(secrets: &Secrets, known: &mut Known) {
+    text(secrets, &mut known.file);
+    text(secrets, &mut known.name);
+    optional(secrets, &mut known.action);
+    optional(secrets, &mut known.reason);
 }
 
 fn text(secrets: &Secrets, text: &mut String) {
@@ -124,6 +131,9 @@ fn failure(secrets: &Secrets, error: &mut Failure) {
 }
 
 fn finished(secrets: &Secrets, summary: &mut Finished) {
+    for tried in &mut summary.corpus {
+        known(secrets, tried);
+    }
     if let Stop::Failed { error, path } = &mut summary.stop {
         failure(secrets, error);
         texts(secrets, path);

@@ -21,6 +21,8 @@ pub(super) struct Sections {
 pub(super) struct About {
     pub invariant: Option<String>,
     pub check: Option<String>,
+    /// Which of the things that the oracle looks at it was.
+    pub evidence: Option<String>,
     pub severity: Level,
     pub message: String,
     pub expected: Option<String>,

@@ -211,6 +211,7 @@ impl Read {
         let Times(times, of) = about.confirmed.unwrap_or(Times(0, 0));
         Reproduction {
             oracle,
+            kind: about.evidence.unwrap_or_default(),
             severity: Severity::from(about.severity),
             message: about.message,
             expected: about.expected.unwrap_or_default(),

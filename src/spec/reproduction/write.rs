@@ -105,6 +105,7 @@ fn about(reproduction: &Reproduction, folder: &str, undefined: &[String], hidden
         (kind, Node::text(name)),
         ("severity", Node::text(reproduction.severity.name())),
         ("message", text(&reproduction.message, hidden)),
+        ("evidence", text(&reproduction.kind, hidden)),
         ("expected", text(&reproduction.expected, hidden)),
         ("found", Node::from(&found)),
         ("confirmed", Node::text(format!("{times} of {of}"))),
