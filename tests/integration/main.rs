@@ -12,6 +12,7 @@ mod commands;
 mod explore;
 mod flags;
 mod honesty;
+mod html;
 mod json_report;
 mod leave_no_trace;
 mod misbehaving;

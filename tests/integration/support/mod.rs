@@ -1,5 +1,6 @@
 //! What the tests stand on: a folder and a process for each test, services to explore, and a look into databases.
 
+mod browser;
 pub(crate) mod credits;
 mod database;
 mod finished;
@@ -11,6 +12,7 @@ mod server;
 pub(crate) mod store;
 mod wire;
 
+pub(crate) use browser::{Browser, key};
 pub(crate) use database::Database;
 pub(crate) use finished::{Finished, violations, warnings, without_times};
 pub(crate) use postgres_store::{Pool, PostgresStore};

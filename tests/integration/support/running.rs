@@ -60,9 +60,20 @@ impl Running {
     /// Waits until its standard error says this.
     #[track_caller]
     pub(crate) fn wait_for_stderr(&mut self, text: &str) -> String {
+        self.wait_for(text, |running| running.stderr.so_far())
+    }
+
+    /// Waits until its standard output says this.
+    #[track_caller]
+    pub(crate) fn wait_for_stdout(&mut self, text: &str) -> String {
+        self.wait_for(text, |running| running.stdout.as_ref().unwrap().so_far())
+    }
+
+    #[track_caller]
+    fn wait_for(&mut self, text: &str, so_far: impl Fn(&Self) -> String) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let said = self.stderr.so_far();
+            let said = so_far(self);
             if said.contains(text) {
                 return said;
             }

@@ -4,7 +4,7 @@ const OUTCOME_WORDS = { clean: "Clean", incomplete: "Incomplete", violations: "V
 
 function verdictView(run) {
   const { figures, time } = run;
-  const share = figures.actions ? Math.floor((figures.actions_run / figures.actions) * 100) : 0;
+  const share = shareOf(figures.coverage);
   const figure = (value, name) => h("div", null, h("dt", null, name), h("dd", null, value));
   return [
     h(
@@ -28,6 +28,13 @@ function verdictView(run) {
     ),
     h("div", { class: "repeat" }, h("span", { class: "none" }, "Repeat"), h("code", { tabindex: "0", role: "group", "aria-label": "Command that repeats the run" }, run.repeat), copyButton("Copy", run.repeat, "Copy the command that repeats the run")),
   ];
+}
+
+/* As in the console report: only everything is 100 %, and only nothing is 0 %. */
+function shareOf(coverage) {
+  const rounded = Math.round(coverage * 100);
+  if (coverage < 1 && rounded >= 100) return 99;
+  return coverage > 0 && rounded === 0 ? 1 : rounded;
 }
 
 /* Why a run failed: the headline says that it did. */

@@ -1,0 +1,71 @@
+//! The HTML report, opened from its file in a real browser and used by mouse and by keyboard.
+
+mod data;
+mod look;
+mod views;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use venomqa::report::{Destination, Html, Report as _, log};
+
+use crate::support::{Browser, Sandbox};
+
+/// Explores the shop; the report, and what the JSON report says of the same run.
+fn explore(sandbox: &Sandbox, more: &[&str], code: i32) -> (PathBuf, Value) {
+    let arguments = [
+        &[
+            "explore",
+            "--report",
+            "html=report.html",
+            "--report",
+            "json",
+        ],
+        more,
+    ];
+    let run = sandbox
+        .venomqa(arguments.concat())
+        .run()
+        .code(code)
+        .only_run();
+    (sandbox.path("report.html"), run)
+}
+
+fn opened(sandbox: &Sandbox, report: &Path) -> Browser {
+    let browser = Browser::start(sandbox);
+    browser.open(report);
+    browser
+}
+
+/// The entries of a real run log, for tests that change them.
+fn log_of(sandbox: &Sandbox, steps: &str) -> Vec<Value> {
+    let arguments = ["explore", "--strategy", "bfs", "--max-steps", steps];
+    sandbox
+        .venomqa(arguments)
+        .args(["--report", "log=run.log"])
+        .run();
+    let text = sandbox.read("run.log");
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// The page of these log entries.
+fn page_of(sandbox: &Sandbox, entries: &[Value]) -> PathBuf {
+    let lines: Vec<String> = entries.iter().map(Value::to_string).collect();
+    let runs = log::read("run.log", &(lines.join("\n") + "\n")).unwrap();
+    let path = sandbox.path("page.html");
+    let mut html = Html::new(Destination::file(&path, File::create(&path).unwrap()));
+    for run in &runs {
+        html.run(run);
+    }
+    html.finish(0).unwrap();
+    path
+}
+
+#[track_caller]
+fn assert_quiet(browser: &Browser) {
+    let said = browser.console();
+    assert!(said.is_empty(), "the browser's console: {said:#?}");
+}
