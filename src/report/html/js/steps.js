@@ -86,7 +86,13 @@ class StepView {
       h("h2", null, nameOf(violation.name)),
       h("p", null, violation.message),
       factsOf(violation),
-      h("div", { class: "row" }, h("button", { type: "button", class: "small", onclick: () => this.page.showInGraph(path) }, "Show in the graph")),
+      h(
+        "div",
+        { class: "row" },
+        h("button", { type: "button", class: "small", onclick: () => this.page.showInGraph(path) }, "Show in the graph"),
+        violation.replay && copyButton("Copy replay command", violation.replay),
+      ),
+      violation.replay && h("p", { class: "replay" }, h("code", null, violation.replay)),
     ];
   }
 
