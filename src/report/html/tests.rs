@@ -60,13 +60,13 @@ fn block_of(page: &str, id: &str) -> Value {
     serde_json::from_str(&rest[..end]).unwrap()
 }
 
-fn body(text: &str) -> Option<Body> {
-    Some(Body {
+fn body(text: &str) -> Body {
+    Body {
         length: text.len() as u64,
         cut: false,
         json: Some(json!({ "text": text, text: [text] })),
         text: None,
-    })
+    }
 }
 
 fn exchange(text: &str) -> Exchange {
@@ -79,12 +79,12 @@ fn exchange(text: &str) -> Exchange {
                 name: "x-text".to_owned(),
                 value: text.to_owned(),
             }],
-            body: body(text),
+            body: Some(body(text)),
         },
         response: Response {
             status: 200,
             headers: Vec::new(),
-            body: body(text),
+            body: Some(body(text)),
             duration: Duration::from_micros(1500),
         },
         extracted: row.clone(),

@@ -105,22 +105,19 @@ fn large(entries: &[Value]) -> Vec<Value> {
     };
     let steps = (0..20_000_u64).map(|number| {
         let mut step = step.clone();
-        let (from, to) = match number {
-            0..4999 => (number / 3, number + 1),
-            _ => {
-                let from = next(STATES);
-                let to = match next(4) {
-                    0 => from,
-                    1 => next(STATES),
-                    _ => (from + next(300)).min(STATES - 1),
-                };
-                (from, to)
-            }
+        // The first ones find a state each.
+        let finds = number < STATES - 1;
+        let from = if finds { number / 3 } else { next(STATES) };
+        let to = match next(4) {
+            _ if finds => number + 1,
+            0 => from,
+            1 => next(STATES),
+            _ => (from + next(300)).min(STATES - 1),
         };
         step["step"] = json!(number + 1);
         step["from"] = json!(from);
         step["to"] = json!(to);
-        step["new_state"] = json!(number < 4999);
+        step["new_state"] = json!(finds);
         step["fingerprint"] = json!(format!("{to:032x}"));
         step["action"] = json!(number % 10);
         step["exchange"]["response"]["body"] = json!({ "length": 2000, "cut": false, "json": { "id": number, "note": format!("{number:x}").repeat(400) } });

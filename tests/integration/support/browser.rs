@@ -1,6 +1,6 @@
 //! A real browser: headless Chromium, driven through chromedriver.
 //!
-//! WebDriver is JSON over HTTP on this machine. The few commands that the tests need are written out here; a client crate
+//! The protocol `WebDriver` is JSON over HTTP on this machine. The few commands that the tests need are written out here; a client crate
 //! would bring dozens of packages and still lack Chromium's own commands (its log, emulated media).
 
 use std::fmt::Write as _;
@@ -27,7 +27,7 @@ const FLAGS: [&str; 10] = [
     "--window-size=1440,900",
 ];
 
-/// Keys that have no character, as WebDriver writes them.
+/// Keys that have no character, as `WebDriver` writes them.
 pub(crate) mod key {
     pub(crate) const TAB: char = '\u{e004}';
     pub(crate) const ENTER: char = '\u{e007}';
@@ -72,7 +72,7 @@ impl Browser {
                 "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
             } } }),
         );
-        browser.session = opened["sessionId"].as_str().unwrap().to_owned();
+        browser.session = opened["sessionId"].as_str().unwrap().into();
         browser
     }
 
@@ -298,8 +298,8 @@ impl Drop for Browser {
 }
 
 fn id_of(element: &Value) -> String {
-    let ids = element.as_object().unwrap().values();
-    ids.filter_map(Value::as_str).next().unwrap().to_owned()
+    let mut ids = element.as_object().unwrap().values();
+    ids.find_map(Value::as_str).unwrap().to_owned()
 }
 
 fn on_path(program: &str) -> bool {
