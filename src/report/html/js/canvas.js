@@ -5,6 +5,10 @@ const RADIUS = 15;
 const NEAR = 0.55;
 const FAR = 0.22;
 const MAX_SCALE = 3;
+/* From so many edges on, curves become lines and the picture is drawn with less while it moves: a software renderer would
+   take longer than a frame. */
+const MANY_EDGES = 3000;
+const REST = 160;
 
 class GraphCanvas {
   constructor(canvas, run, layout) {
@@ -91,12 +95,24 @@ class GraphCanvas {
     camera.x = px - ((px - camera.x) * scale) / camera.scale;
     camera.y = py - ((py - camera.y) * scale) / camera.scale;
     camera.scale = scale;
-    this.draw();
+    this.#move();
   }
 
   pan(dx, dy) {
     this.camera.x += dx;
     this.camera.y += dy;
+    this.#move();
+  }
+
+  #move() {
+    if (this.run.edges > MANY_EDGES) {
+      this.moving = true;
+      clearTimeout(this.rest);
+      this.rest = setTimeout(() => {
+        this.moving = false;
+        this.draw();
+      }, REST);
+    }
     this.draw();
   }
 
@@ -154,26 +170,38 @@ class GraphCanvas {
     );
   }
 
+  /* As what an edge is drawn: the more it matters to the one who looks, the earlier it is named here. */
+  #kind(edge) {
+    const { run } = this;
+    const [from, to] = [run.edgeFrom[edge], run.edgeTo[edge]];
+    if (this.path.has(edge)) return "path";
+    if (this.dimmed?.edges[edge]) return "dim";
+    if (run.edgeRank[edge]) return `rank${run.edgeRank[edge]}`;
+    if (this.selected.state >= 0 && (from === this.selected.state || to === this.selected.state)) return "mine";
+    return run.edgeOf[run.cameBy[to]] === edge ? "tree" : "other";
+  }
+
   #drawEdges() {
     const { context, run, colors, camera } = this;
-    const many = run.edges > 3000;
-    /* Thousands of curves take a software renderer longer than a frame. */
+    const many = run.edges > MANY_EDGES;
     const far = camera.scale < (many ? NEAR : FAR);
+    this.straight = far;
     const near = camera.scale >= NEAR;
     const kinds = new Map();
     for (let edge = 0; edge < run.edges; edge++) {
       if (!this.#visibleEdge(edge)) continue;
-      const kind = this.path.has(edge) ? "path" : this.dimmed?.edges[edge] ? "dim" : run.edgeRank[edge] ? `rank${run.edgeRank[edge]}` : run.edgeOf[run.cameBy[run.edgeTo[edge]]] === edge ? "tree" : "other";
+      const kind = this.#kind(edge);
       if (!kinds.has(kind)) kinds.set(kind, []);
       kinds.get(kind).push(edge);
     }
     const pixel = 1 / camera.scale;
-    for (const kind of ["dim", "other", "tree", "rank1", "rank2", "rank3", "rank4", "path"]) {
+    const light = this.moving;
+    for (const kind of [!light && "dim", !light && "other", "tree", "rank1", "rank2", "rank3", "rank4", "mine", "path"]) {
       const edges = kinds.get(kind);
       if (!edges) continue;
-      context.strokeStyle = kind === "path" ? colors.accent : kind.startsWith("rank") ? this.rankColors[Number(kind[4])] : kind === "tree" ? colors.edge : colors["edge-faint"];
-      context.globalAlpha = kind === "dim" ? 0.25 : far && many && kind !== "path" ? (kind.startsWith("rank") ? 0.6 : 0.4) : 1;
-      context.lineWidth = (kind === "path" ? 3 : far && many ? 0.8 : kind.startsWith("rank") ? 1.8 : far ? 0.8 : 1.2) * (near ? Math.max(1, pixel * 0.8) : pixel);
+      context.strokeStyle = kind === "path" || kind === "mine" ? colors.accent : kind.startsWith("rank") ? this.rankColors[Number(kind[4])] : kind === "tree" ? colors.edge : colors["edge-faint"];
+      context.globalAlpha = kind === "dim" ? 0.25 : far && many && kind !== "path" && kind !== "mine" ? (kind.startsWith("rank") ? 0.6 : 0.4) : 1;
+      context.lineWidth = (kind === "path" ? 3 : kind === "mine" ? 1.5 : far && many ? 0.8 : kind.startsWith("rank") ? 1.8 : far ? 0.8 : 1.2) * (near ? Math.max(1, pixel * 0.8) : pixel);
       context.beginPath();
       for (const edge of edges) {
         const [x1, y1, cx1, cy1, cx2, cy2, x2, y2] = this.#curve(edge);
@@ -182,7 +210,7 @@ class GraphCanvas {
         else context.bezierCurveTo(cx1, cy1, cx2, cy2, x2, y2);
       }
       context.stroke();
-      if (near) for (const edge of edges) this.#arrow(edge, context.strokeStyle);
+      if (near && !light) for (const edge of edges) this.#arrow(edge, context.strokeStyle);
     }
     context.globalAlpha = 1;
     if (this.selected.edge >= 0) {
@@ -194,7 +222,7 @@ class GraphCanvas {
       context.bezierCurveTo(...rest);
       context.stroke();
     }
-    if (camera.scale >= 0.75) this.#labels(kinds);
+    if (camera.scale >= 0.75 && !light) this.#labels(kinds);
   }
 
   #arrow(edge, color) {
@@ -217,7 +245,7 @@ class GraphCanvas {
     context.textAlign = "center";
     context.textBaseline = "middle";
     const taken = [];
-    for (const kind of ["path", "rank4", "rank3", "rank2", "rank1", "tree", "other"]) {
+    for (const kind of ["path", "mine", "rank4", "rank3", "rank2", "rank1", "tree", "other"]) {
       for (const edge of kinds.get(kind) ?? []) {
         const [x1, y1, cx1, cy1, cx2, cy2, x2, y2] = this.#curve(edge);
         const [x, y] = [(x1 + 3 * cx1 + 3 * cx2 + x2) / 8, (y1 + 3 * cy1 + 3 * cy2 + y2) / 8];
@@ -232,7 +260,7 @@ class GraphCanvas {
         context.globalAlpha = 0.85;
         context.fillRect(x - half, y - 7, half * 2, 14);
         context.globalAlpha = 1;
-        context.fillStyle = kind === "path" ? colors.accent : kind.startsWith("rank") ? this.rankColors[Number(kind[4])] : colors.muted;
+        context.fillStyle = kind === "path" || kind === "mine" ? colors.accent : kind.startsWith("rank") ? this.rankColors[Number(kind[4])] : colors.muted;
         context.fillText(text, x, y);
       }
     }
@@ -240,10 +268,10 @@ class GraphCanvas {
 
   #drawStates() {
     const { context, run, colors, camera, layout, view } = this;
-    const far = camera.scale < FAR;
+    const far = camera.scale < (run.states > 1500 ? NEAR * 0.7 : FAR);
     const near = camera.scale >= NEAR;
     /* From afar a dot is never smaller than a few pixels. */
-    const radius = far ? Math.max(1.6 / camera.scale, 5) : RADIUS;
+    const radius = far ? Math.max(1.6 / camera.scale, RADIUS * 0.6) : RADIUS;
     context.textAlign = "center";
     context.textBaseline = "middle";
     for (let state = 0; state < run.states; state++) {
@@ -315,7 +343,7 @@ class GraphCanvas {
     for (let edge = 0; edge < run.edges; edge++) {
       if (!this.#visibleEdge(edge)) continue;
       const curve = this.#curve(edge);
-      const distance = distanceToCurve(curve, x, y, camera.scale < FAR);
+      const distance = distanceToCurve(curve, x, y, this.straight);
       if (distance < nearest) [nearest, best] = [distance, { state: -1, edge }];
     }
     return best;
