@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::values::{
-    Assignment, ReportRequest, StrategyName, parse_assignment, parse_base_url, parse_duration,
-    parse_report, parse_severity, parse_share,
+    Assignment, ReportParser, ReportRequest, StrategyName, parse_assignment, parse_base_url,
+    parse_duration, parse_severity, parse_share,
 };
 use crate::model::Severity;
 
@@ -46,6 +46,8 @@ pub(super) enum Command {
     Replay(Replay),
     /// Put databases back that a killed run left changed
     Restore(Restore),
+    /// Render finished runs again from their logs, or merge those of a CI matrix
+    Report(Report),
     /// Print the JSON Schema of the spec, for editors
     Schema,
     /// Print a completion script for a shell
@@ -152,8 +154,8 @@ pub(super) struct ExploreFlags {
     #[arg(long)]
     pub(super) no_corpus: bool,
 
-    /// Report to write: console, json or log (the run log), to standard output or to a file; may be repeated [default: console]
-    #[arg(long, value_name = "FORMAT[=PATH]", value_parser = parse_report)]
+    /// Report to write, to standard output or to a file; may be repeated [default: console]
+    #[arg(long, value_name = "FORMAT[=PATH]", value_parser = ReportParser)]
     pub(super) report: Vec<ReportRequest>,
 }
 
@@ -242,6 +244,46 @@ pub(super) struct Restore {
 
     #[command(flatten)]
     pub(super) values: SpecValues,
+}
+
+/// The help of `venomqa report`, which is mostly about what it does not do.
+const REPORT_HELP: &str = "\
+A run log is what `venomqa explore --report log=PATH` writes; that of a run that was killed can be read, too. The exit code \
+is 0 when the reports were written, whatever they say, unless `--exit-code` is given.";
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, after_help = REPORT_HELP)]
+pub(super) struct Report {
+    #[command(subcommand)]
+    pub(super) command: Option<ReportCommand>,
+
+    #[command(flatten)]
+    pub(super) runs: ReportRuns,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ReportCommand {
+    /// Make one run of all runs over the same spec
+    ///
+    /// For the jobs of a CI matrix that explore one spec with several strategies or seeds. Runs over different specs stay
+    /// apart, in one report.
+    Merge(ReportRuns),
+}
+
+/// Which runs, and what becomes of them.
+#[derive(Debug, Args)]
+pub(super) struct ReportRuns {
+    /// Run logs; `-` reads standard input
+    #[arg(value_name = "RUN", required = true, value_hint = ValueHint::FilePath)]
+    pub(super) from: Vec<PathBuf>,
+
+    /// Report to write, to standard output or to a file; may be repeated [default: console]
+    #[arg(long, value_name = "FORMAT[=PATH]", value_parser = ReportParser)]
+    pub(super) to: Vec<ReportRequest>,
+
+    /// End with the exit code of the runs: 1 where they found violations, 3 where one failed, 130 where one was interrupted
+    #[arg(long)]
+    pub(super) exit_code: bool,
 }
 
 #[cfg(test)]

@@ -8,10 +8,12 @@ mod corpus;
 mod demo;
 mod exit_code;
 mod explore;
+mod formats;
 mod init;
 mod options;
 mod pause;
 mod replay;
+mod report;
 mod restore;
 mod schema;
 mod session;
@@ -50,6 +52,7 @@ pub fn run(surroundings: &Surroundings) -> ExitCode {
         Command::Demo(demo) => demo::run(&session, demo),
         Command::Replay(replay) => replay::run(&session, replay),
         Command::Restore(restore) => restore::run(&session, restore),
+        Command::Report(report) => report::run(&session, report),
         Command::Schema => schema::run(&session),
         Command::Completions { shell } => completions::run(&session, *shell),
     };

@@ -1,16 +1,13 @@
 //! What will be done: flags, the spec's `explore:` section and the defaults, put together and checked.
 
-use std::fs::File;
 use std::io;
-use std::path::Path;
 
 use super::args::{ExploreFlags, SpecValues};
-use super::values::{ReportFormat, ReportRequest};
-use super::{Problem, Session};
+use super::values::ReportRequest;
+use super::{Problem, Session, formats};
 use crate::explorer::budget::Limits;
 use crate::explorer::strategy;
-use crate::report::log::Log;
-use crate::report::{Console, Destination, Html, Json, Progress, Report, Reports};
+use crate::report::{Progress, Report, Reports};
 use crate::secret;
 use crate::spec::{ExploreSection, Spec};
 use crate::world::config::RestoreMode;
@@ -132,88 +129,25 @@ pub(super) fn quoted(word: &str) -> String {
     }
 }
 
-/// The reports that were asked for, with their files open: what cannot be written is better known before a run than after
-/// it. The console report goes to standard output unless another one does.
+/// The reports on a run that is about to begin, and its progress. The console report goes to standard output unless
+/// another one does.
 pub(super) fn reports(
     session: &Session<'_>,
     requests: &[ReportRequest],
 ) -> Result<Reports, Problem> {
+    let asked = formats::open(session, "--report", requests)?;
     let mut reports: Vec<Box<dyn Report>> =
         vec![Box::new(if session.surroundings.stderr_is_terminal {
             Progress::bar()
         } else {
             Progress::lines(Box::new(io::stderr()))
         })];
-    let to_stdout = requests
-        .iter()
-        .filter(|request| request.path.is_none())
-        .count();
-    if to_stdout > 1 {
-        return Err(
-            Problem::usage("two reports would be mixed on standard output")
-                .help("give one of them a file: `--report json=PATH`"),
-        );
-    }
-    for (position, request) in requests.iter().enumerate() {
-        if request.path.is_some()
-            && requests[..position]
-                .iter()
-                .any(|earlier| earlier.path == request.path)
-        {
-            return Err(Problem::usage(format!(
-                "two reports would be written to `{}`",
-                request.path.as_deref().unwrap_or(Path::new("-")).display()
-            )));
-        }
-    }
     // The one that people read comes first: it is shown even if another cannot be written.
-    if to_stdout == 0 {
-        reports.push(console(session));
+    if requests.iter().all(|request| request.path.is_some()) {
+        reports.push(formats::console(session));
     }
-    for request in requests {
-        reports.push(match (request.format, &request.path) {
-            (ReportFormat::Console, None) => console(session),
-            (ReportFormat::Console, Some(path)) => Box::new(Console::to_file(open(path)?)),
-            (ReportFormat::Json, None) => {
-                Box::new(Json::new(Destination::stdout(Box::new(io::stdout()))))
-            }
-            (ReportFormat::Json, Some(path)) => Box::new(Json::new(open(path)?)),
-            (ReportFormat::Log, None) => {
-                Box::new(Log::new(Destination::stdout(Box::new(io::stdout()))))
-            }
-            (ReportFormat::Log, Some(path)) => Box::new(Log::new(open(path)?)),
-            (ReportFormat::Html, None) => {
-                Box::new(Html::new(Destination::stdout(Box::new(io::stdout()))))
-            }
-            (ReportFormat::Html, Some(path)) => Box::new(Html::new(open(path)?)),
-        });
-    }
+    reports.extend(asked);
     Ok(Reports::new(reports))
-}
-
-fn console(session: &Session<'_>) -> Box<dyn Report> {
-    Box::new(Console::new(
-        Box::new(io::stdout()),
-        session.color_stdout,
-        session.surroundings.report_columns(),
-    ))
-}
-
-/// Empties the file, so that an old report is never taken for that of this run.
-fn open(path: &Path) -> Result<Destination, Problem> {
-    let unwritable = |error: io::Error| {
-        Problem::usage(format!(
-            "the report cannot be written to `{}`: {error}",
-            path.display()
-        ))
-    };
-    if let Some(folder) = path.parent()
-        && !folder.as_os_str().is_empty()
-    {
-        std::fs::create_dir_all(folder).map_err(unwritable)?;
-    }
-    let file = File::create(path).map_err(unwritable)?;
-    Ok(Destination::file(path, file))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 
+use super::formats::{self, Format};
 use crate::explorer::strategy;
 use crate::model::Severity;
 use crate::spec;
@@ -37,28 +38,10 @@ pub(super) fn parse_base_url(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// What a report is written as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ReportFormat {
-    Console,
-    Json,
-    Log,
-    Html,
-}
-
-impl ReportFormat {
-    const ALL: [(&'static str, Self); 4] = [
-        ("console", Self::Console),
-        ("json", Self::Json),
-        ("log", Self::Log),
-        ("html", Self::Html),
-    ];
-}
-
 /// `--report FORMAT[=PATH]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ReportRequest {
-    pub(super) format: ReportFormat,
+    pub(super) format: &'static Format,
     /// `None`: standard output.
     pub(super) path: Option<PathBuf>,
 }
@@ -68,8 +51,8 @@ pub(super) fn parse_report(text: &str) -> Result<ReportRequest, String> {
         Some((name, path)) => (name, Some(path)),
         None => (text, None),
     };
-    let names: Vec<&str> = ReportFormat::ALL.iter().map(|(name, _)| *name).collect();
-    let Some((_, format)) = ReportFormat::ALL.iter().find(|(known, _)| *known == name) else {
+    let Some(format) = formats::ALL.iter().find(|known| known.name == name) else {
+        let names: Vec<&str> = formats::ALL.iter().map(|known| known.name).collect();
         return Err(format!(
             "there is no report format `{name}`{}; the formats are {}",
             did_you_mean(name, &names),
@@ -81,14 +64,34 @@ pub(super) fn parse_report(text: &str) -> Result<ReportRequest, String> {
             "expected a path after `{name}=`; leave out the `=` for standard output"
         )),
         // The habit of other tools.
-        Some("-") | None => Ok(ReportRequest {
-            format: *format,
-            path: None,
-        }),
+        Some("-") | None => Ok(ReportRequest { format, path: None }),
         Some(path) => Ok(ReportRequest {
-            format: *format,
+            format,
             path: Some(path.into()),
         }),
+    }
+}
+
+/// A format and perhaps a path, with the formats for help and completions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReportParser;
+
+impl TypedValueParser for ReportParser {
+    type Value = ReportRequest;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<ReportRequest, clap::Error> {
+        parse_report.parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(formats::ALL.iter().map(|format| {
+            PossibleValue::new(format.name).help(format.about)
+        })))
     }
 }
 
@@ -215,7 +218,10 @@ mod tests {
     fn a_report_is_a_format_and_perhaps_a_path() {
         let json = |path: Option<&str>| {
             Ok(ReportRequest {
-                format: ReportFormat::Json,
+                format: formats::ALL
+                    .iter()
+                    .find(|format| format.name == "json")
+                    .unwrap(),
                 path: path.map(PathBuf::from),
             })
         };

@@ -171,6 +171,10 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
         );
         self.initial = arrival.identity;
         self.checkpoints.push(arrival.checkpoint.clone());
+        (self.observer)(Event::Initial {
+            fingerprint: graph.fingerprint(StateId::INITIAL),
+            context: &arrival.context,
+        });
         let judgement = self
             .judge
             .judge(

@@ -14,8 +14,15 @@ use super::graph::StateId;
 /// Something that happened during a run.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
-    /// The run begins; the world is in its initial state.
+    /// The run begins.
     Started(RunInfo<'a>),
+    /// The world is in its initial state, which is about to be judged.
+    Initial {
+        /// What identifies it.
+        fingerprint: Digest,
+        /// What setup left in the context.
+        context: &'a Context,
+    },
     /// A step was taken and judged.
     Step(StepInfo<'a>),
     /// An oracle said no for the first time about this (oracle, action) pair.

@@ -56,6 +56,7 @@ pub(super) fn run_json(run: &Run) -> Value {
         "seed": started.seed,
         "limits": started.limits,
         "repeat": started.repeat,
+        "merged": started.merged,
         "outcome": run.outcome().name(),
         "headline": run.headline(),
         "gaps": run.gaps(),
@@ -133,42 +134,13 @@ fn action(action: &Action, seen: &ActionTally) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-    use std::io;
-    use std::rc::Rc;
-
     use super::super::log::Failure;
-    use super::super::sample;
+    use super::super::sample::{self, found};
     use super::*;
     use crate::model::Severity;
 
-    /// What was written, for the one who asked for it.
-    #[derive(Clone, Default)]
-    struct Shared(Rc<RefCell<Vec<u8>>>);
-
-    impl io::Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.borrow_mut().write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     fn written(runs: &[Run]) -> String {
-        let shared = Shared::default();
-        let mut report = Json::new(Destination::stdout(Box::new(shared.clone())));
-        for run in runs {
-            report.run(run);
-        }
-        report.finish(1).unwrap();
-        String::from_utf8(shared.0.take()).unwrap()
-    }
-
-    fn found() -> Run {
-        let mut run = sample::run();
-        run.summary.violations.push(sample::refunded_twice());
-        run
+        sample::written(Json::new, runs)
     }
 
     #[test]

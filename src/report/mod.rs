@@ -6,14 +6,21 @@
 //! disagree. A new format is one new file here and one line in `cli::formats`.
 
 mod console;
+mod fold;
+mod github;
 mod html;
 mod json;
+mod junit;
 pub mod log;
+mod markdown;
+mod merge;
 mod progress;
 pub mod replay;
 mod run;
 #[cfg(test)]
 mod sample;
+mod sarif;
+mod story;
 mod text;
 
 use std::io;
@@ -22,12 +29,18 @@ use crate::explorer::event::Event;
 use crate::world::WorldError;
 
 pub use console::Console;
+pub use github::Github;
 pub use html::Html;
 pub use json::{Json, VERSION as JSON_VERSION};
+pub use junit::Junit;
+pub use markdown::Markdown;
+pub use merge::Merge;
 pub use progress::Progress;
 pub use run::{Cause, Outcome, Run};
+pub use sarif::Sarif;
 pub use text::date;
 
+use fold::Fold;
 use log::{Detail, Entry, Recorder};
 
 /// A reader of runs.
@@ -35,6 +48,11 @@ pub trait Report {
     /// How much it wants to know of each step.
     fn detail(&self) -> Detail {
         Detail::None
+    }
+
+    /// How much of each step it wants to find in a [`Run`] once that is over: what is kept there is kept in memory.
+    fn kept(&self) -> Detail {
+        self.detail()
     }
 
     /// Something happened during a run.
@@ -86,12 +104,29 @@ impl Reports {
             .unwrap_or_default()
     }
 
+    /// How much of each step they want to find in a run that is over.
+    fn kept(&self) -> Detail {
+        self.0
+            .iter()
+            .map(|report| report.kept())
+            .max()
+            .unwrap_or_default()
+    }
+
     /// Begins to report a run that goes on.
     pub fn watch<'r, 'm>(&'r mut self, recorder: Recorder<'m>) -> Watch<'r, 'm> {
         Watch {
-            reports: self,
+            told: self.told(),
             recorder,
-            run: None,
+        }
+    }
+
+    /// Begins to report what a run log tells.
+    pub fn told(&mut self) -> Told<'_> {
+        Told {
+            kept: self.kept(),
+            reports: self,
+            fold: None,
         }
     }
 
@@ -99,6 +134,14 @@ impl Reports {
     pub fn run(&mut self, run: &Run) {
         for report in &mut self.0 {
             report.run(run);
+        }
+    }
+
+    /// Tells all of them of a run that is over as if it went on now.
+    pub fn tell(&mut self, run: Run) {
+        self.run(&run);
+        for entry in run.into_entries() {
+            self.entry(&entry);
         }
     }
 
@@ -119,16 +162,15 @@ impl Reports {
 
 /// A run that goes on, and the reports about it.
 pub struct Watch<'r, 'm> {
-    reports: &'r mut Reports,
+    told: Told<'r>,
     recorder: Recorder<'m>,
-    run: Option<Run>,
 }
 
 impl Watch<'_, '_> {
     /// Something happened.
     pub fn event(&mut self, event: &Event<'_>) {
         if let Some(entry) = self.recorder.entry(event) {
-            self.take(entry);
+            self.told.entry(entry);
         }
     }
 
@@ -139,19 +181,40 @@ impl Watch<'_, '_> {
         replay: Vec<Option<String>>,
     ) -> Option<Run> {
         let entry = self.recorder.closed(cleanup, replay);
-        self.take(entry);
-        let run = self.run?;
-        self.reports.run(&run);
-        Some(run)
+        self.told.entry(entry)
     }
+}
 
-    fn take(&mut self, entry: Entry) {
+/// Runs that are told entry by entry, and the reports about them.
+pub struct Told<'r> {
+    reports: &'r mut Reports,
+    kept: Detail,
+    fold: Option<Fold>,
+}
+
+impl Told<'_> {
+    /// The next entry. Returns the run that is over with it: the one that it closes, or, where another begins, one that
+    /// was cut off.
+    pub fn entry(&mut self, entry: Entry) -> Option<Run> {
+        let closes = matches!(entry, Entry::Closed(_));
+        let cut_off = match entry {
+            Entry::Started(_) => self.over(),
+            _ => None,
+        };
         self.reports.entry(&entry);
-        match (entry, &mut self.run) {
-            (Entry::Started(started), _) => self.run = Some(Run::begun(*started)),
-            (entry, Some(run)) => run.add(entry),
+        match (entry, &mut self.fold) {
+            (Entry::Started(started), _) => self.fold = Some(Fold::new(*started, self.kept)),
+            (entry, Some(fold)) => fold.add(entry),
             (_, None) => {}
         }
+        if closes { self.over() } else { cut_off }
+    }
+
+    /// There are no more entries. Returns the run that was cut off by that.
+    pub fn over(&mut self) -> Option<Run> {
+        let run = self.fold.take()?.into_run();
+        self.reports.run(&run);
+        Some(run)
     }
 }
 

@@ -36,6 +36,10 @@ impl Report for Progress {
         }
     }
 
+    fn kept(&self) -> Detail {
+        Detail::None
+    }
+
     fn entry(&mut self, entry: &Entry) {
         match self {
             Self::Lines(writer) => {
@@ -61,7 +65,7 @@ impl Report for Progress {
                     if let Some(bar) = bar {
                         bar.println(format!(
                             "  found {} {} at step {}",
-                            seen.severity, seen.name, seen.step
+                            seen.severity, seen.name, seen.first_step
                         ));
                     }
                 }
@@ -70,7 +74,7 @@ impl Report for Progress {
                         bar.finish_and_clear();
                     }
                 }
-                Entry::Warning(_) | Entry::Closed(_) => {}
+                Entry::Initial(_) | Entry::Warning(_) | Entry::Closed(_) => {}
             },
         }
     }

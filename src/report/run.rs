@@ -3,7 +3,8 @@
 use crate::model::Severity;
 
 use super::log::{
-    Action, ActionTally, Entry, Failure, Figures, Finished, Started, Step, Stop, Time,
+    Action, ActionTally, Closed, Entry, Failure, Figures, Finished, Initial, Limits, Started, Step,
+    Stop, Time,
 };
 use super::text::{count, thousands};
 
@@ -12,7 +13,9 @@ use super::text::{count, thousands};
 pub struct Run {
     /// What it is about.
     pub started: Started,
-    /// The steps, in the order taken; empty where nobody asked for them.
+    /// What identifies the initial state; `None` of a run that did not get that far.
+    pub initial: Option<String>,
+    /// The steps, in the order taken; empty where no report keeps them.
     pub steps: Vec<Step>,
     /// How it ended.
     pub summary: Finished,
@@ -44,59 +47,35 @@ impl Run {
         };
         Self {
             started,
+            initial: None,
             steps: Vec::new(),
             summary,
             cleanup: None,
         }
     }
+}
 
-    /// What the next entry of the log adds.
-    pub fn add(&mut self, entry: Entry) {
-        match entry {
-            // A log holds one such entry for each run: whoever reads it begins another run there.
-            Entry::Started(started) => *self = Self::begun(*started),
-            Entry::Step(step) => {
-                self.count(&step);
-                self.steps.push(*step);
-            }
-            // The summary has it whole; of a run that was cut off only the number is known.
-            Entry::Violation(seen) => {
-                self.summary.figures.violations =
-                    self.summary.figures.violations.max(u64::from(seen.number));
-            }
-            Entry::Progress(figures) => self.summary.figures = figures,
-            Entry::Warning(warning) => {
-                if !self.summary.warnings.contains(&warning) {
-                    self.summary.warnings.push(warning);
-                }
-            }
-            Entry::Finished(summary) => self.summary = *summary,
-            Entry::Closed(closed) => {
-                self.cleanup = closed.cleanup;
-                for (violation, replay) in self.summary.violations.iter_mut().zip(closed.replay) {
-                    violation.replay = replay;
-                }
-            }
-        }
-    }
-
-    /// What a step says about the figures, for the case that the run is cut off before it sums up.
-    fn count(&mut self, step: &Step) {
-        let summary = &mut self.summary;
-        summary.figures.step = step.step;
-        if let Some(seen) = summary.actions.get_mut(step.action as usize) {
-            seen.runs += 1;
-            seen.new_states += u64::from(step.new_state);
-            seen.unchanged += u64::from(step.from == step.to);
-            match seen
-                .statuses
-                .iter_mut()
-                .find(|(status, _)| *status == step.status)
-            {
-                Some((_, runs)) => *runs += 1,
-                None => seen.statuses.push((step.status, 1)),
-            }
-        }
+impl Run {
+    /// The entries of which it would be folded.
+    pub fn into_entries(self) -> impl Iterator<Item = Entry> {
+        let initial = self.initial.map(|fingerprint| Initial { fingerprint });
+        let end = [
+            Entry::Finished(Box::new(self.summary)),
+            Entry::Closed(Closed {
+                cleanup: self.cleanup,
+                // Each stands with its violation.
+                replay: Vec::new(),
+            }),
+        ];
+        [Entry::Started(Box::new(self.started))]
+            .into_iter()
+            .chain(initial.map(Entry::Initial))
+            .chain(
+                self.steps
+                    .into_iter()
+                    .map(|step| Entry::Step(Box::new(step))),
+            )
+            .chain(end)
     }
 }
 
@@ -141,6 +120,13 @@ pub enum Cause {
     NoStep,
 }
 
+/// How a run, or a part of a merged one, ended.
+struct End<'r> {
+    stop: &'r Stop,
+    steps: u64,
+    cleanup: Option<&'r Failure>,
+}
+
 impl Run {
     /// What the run means. The worst counts.
     pub fn outcome(&self) -> Outcome {
@@ -161,14 +147,17 @@ impl Run {
     pub fn causes(&self) -> Vec<Cause> {
         let mut causes = Vec::new();
         let summary = &self.summary;
-        if let Stop::Failed { error, .. } = &summary.stop {
-            causes.push(Cause::Stopped(error.message.clone()));
-        } else if summary.stop == Stop::CutOff {
-            causes.push(Cause::Stopped("the run was killed".to_owned()));
-        } else if summary.figures.step == 0
-            && !matches!(summary.stop, Stop::Interrupted | Stop::FailFast { .. })
-        {
-            causes.push(Cause::NoStep);
+        for end in self.ends() {
+            let cause = match end.stop {
+                Stop::Failed { error, .. } => Cause::Stopped(error.message.clone()),
+                Stop::CutOff => Cause::Stopped("the run was killed".to_owned()),
+                Stop::Interrupted | Stop::FailFast { .. } if end.steps == 0 => continue,
+                _ if end.steps == 0 => Cause::NoStep,
+                _ => continue,
+            };
+            if !causes.contains(&cause) {
+                causes.push(cause);
+            }
         }
         causes.extend(
             summary
@@ -177,12 +166,64 @@ impl Run {
                 .filter(|warning| warning.untrusted)
                 .map(|warning| Cause::Untrusted(warning.message.clone())),
         );
-        causes.extend(
-            self.cleanup
-                .iter()
-                .map(|error| Cause::Cleanup(error.message.clone())),
-        );
+        for error in self.ends().into_iter().filter_map(|end| end.cleanup) {
+            let cause = Cause::Cleanup(error.message.clone());
+            if !causes.contains(&cause) {
+                causes.push(cause);
+            }
+        }
         causes
+    }
+
+    /// How the run ended; of a merged run, how each of its parts did.
+    fn ends(&self) -> Vec<End<'_>> {
+        let parts = &self.started.merged;
+        if parts.is_empty() {
+            return vec![End {
+                stop: &self.summary.stop,
+                steps: self.summary.figures.step,
+                cleanup: self.cleanup.as_ref(),
+            }];
+        }
+        parts
+            .iter()
+            .map(|part| End {
+                stop: &part.stop,
+                steps: part.steps,
+                cleanup: part.cleanup.as_ref(),
+            })
+            .collect()
+    }
+
+    /// What went wrong with the run itself, each once.
+    pub fn errors(&self) -> Vec<&Failure> {
+        let mut errors: Vec<&Failure> = Vec::new();
+        for end in self.ends() {
+            let stopped = match end.stop {
+                Stop::Failed { error, .. } => Some(error),
+                _ => None,
+            };
+            for error in stopped.into_iter().chain(end.cleanup) {
+                if !errors.contains(&error) {
+                    errors.push(error);
+                }
+            }
+        }
+        errors
+    }
+
+    /// What every choice followed from: `dfs, seed 1`; of a merged run all of it: `bfs, dfs, seeds 1, 2`.
+    pub fn strategy(&self) -> String {
+        let started = &self.started;
+        if started.merged.is_empty() {
+            return format!("{}, seed {}", started.strategy, started.seed);
+        }
+        let mut seeds: Vec<u64> = started.merged.iter().map(|part| part.seed).collect();
+        seeds.sort_unstable();
+        seeds.dedup();
+        let noun = if seeds.len() == 1 { "seed" } else { "seeds" };
+        let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
+        format!("{}, {noun} {}", started.strategy, seeds.join(", "))
     }
 
     /// What a run without violations must not hide: in words, empty when there is nothing.
@@ -277,37 +318,23 @@ impl Run {
     /// Why the run ended, as a clause.
     pub fn stop_sentence(&self) -> String {
         let summary = &self.summary;
-        let untried = if summary.untried == 0 {
-            String::new()
-        } else {
-            format!(
-                "; {} left to try",
-                count(summary.untried, "enabled (state, action) pair")
-            )
-        };
-        match &summary.stop {
-            Stop::Complete {
-                depth_limited: false,
-            } => "complete: every reachable state within these limits was visited".to_owned(),
-            Stop::Complete {
-                depth_limited: true,
-            } => format!(
-                "complete to depth {}: every state that near was visited, deeper ones were not (`--max-depth`)",
-                self.started.limits.max_depth
-            ),
-            Stop::MaxSteps => format!(
-                "`--max-steps`: all {} were taken{untried}",
-                count(self.started.limits.max_steps, "step")
-            ),
-            Stop::TimeLimit => format!("`--time-limit` was reached{untried}"),
-            Stop::CoverageTarget => format!("`--coverage-target` was reached{untried}"),
-            Stop::FailFast { severity } => {
-                format!("`--fail-fast`: a violation of severity {severity} was found{untried}")
-            }
-            Stop::Interrupted => format!("interrupted{untried}"),
-            Stop::Failed { error, .. } => format!("failed: {}", error.message),
-            Stop::CutOff => "cut off: the run was killed before it was over".to_owned(),
+        let parts = &self.started.merged;
+        if summary.stop != Stop::Several {
+            return stop_sentence(
+                &summary.stop,
+                &self.started.limits,
+                summary.untried,
+                !parts.is_empty(),
+            );
         }
+        let parts: Vec<String> = parts
+            .iter()
+            .map(|part| {
+                let ended = stop_sentence(&part.stop, &part.limits, part.untried, false);
+                format!("{}, seed {}: {ended}", part.strategy, part.seed)
+            })
+            .collect();
+        format!("{}: {}", count(parts.len() as u64, "run"), parts.join("; "))
     }
 
     /// Every action with what is known of it.
@@ -323,5 +350,42 @@ impl Run {
     /// Actions that ran and were answered with 4xx or 5xx each time, without the spec expecting that.
     pub fn always_refused(&self) -> impl Iterator<Item = (&Action, &ActionTally)> {
         self.actions().filter(|(_, seen)| seen.always_refused)
+    }
+}
+
+/// Why a run ended, as a clause. Of a merged run nobody knows which pairs that one part left were tried by another.
+fn stop_sentence(stop: &Stop, limits: &Limits, untried: u64, merged: bool) -> String {
+    let untried = if untried == 0 {
+        String::new()
+    } else {
+        let most = if merged { "at most " } else { "" };
+        format!(
+            "; {most}{} left to try",
+            count(untried, "enabled (state, action) pair")
+        )
+    };
+    match stop {
+        Stop::Complete {
+            depth_limited: false,
+        } => "complete: every reachable state within these limits was visited".to_owned(),
+        Stop::Complete {
+            depth_limited: true,
+        } => format!(
+            "complete to depth {}: every state that near was visited, deeper ones were not (`--max-depth`)",
+            limits.max_depth
+        ),
+        Stop::MaxSteps => format!(
+            "`--max-steps`: all {} were taken{untried}",
+            count(limits.max_steps, "step")
+        ),
+        Stop::TimeLimit => format!("`--time-limit` was reached{untried}"),
+        Stop::CoverageTarget => format!("`--coverage-target` was reached{untried}"),
+        Stop::FailFast { severity } => {
+            format!("`--fail-fast`: a violation of severity {severity} was found{untried}")
+        }
+        Stop::Interrupted => format!("interrupted{untried}"),
+        Stop::Failed { error, .. } => format!("failed: {}", error.message),
+        Stop::CutOff => "cut off: the run was killed before it was over".to_owned(),
+        Stop::Several => "for several reasons".to_owned(),
     }
 }

@@ -1,12 +1,18 @@
 //! A run made by hand, for the tests of every format. It goes through the recorder like any other.
 
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::Run;
-use super::log::{ActionTally, Detail, Entry, Recorder, Subject};
+use super::log::{
+    ActionTally, Detail, Entry, Failure, Invariant, Recorder, SpecName, Stop, Subject, Warning,
+};
+use super::{Destination, Report, Run};
+use crate::diagnostic::Place;
 use crate::explorer::budget::Limits;
 use crate::explorer::event::{
     ActionSummary, Event, Progress, RunInfo, StopReason, Summary, TimeSpent,
@@ -79,7 +85,7 @@ fn step(
     }
 }
 
-fn found() -> Violation {
+fn violation() -> Violation {
     Violation {
         number: 1,
         finding: Finding {
@@ -136,7 +142,7 @@ fn found() -> Violation {
 /// A violation as reports see it.
 pub(super) fn refunded_twice() -> super::log::Violation {
     let mut summary = summary();
-    summary.violations.push(found());
+    summary.violations.push(violation());
     recorded(&summary).summary.violations.remove(0)
 }
 
@@ -158,6 +164,154 @@ fn tally(runs: u64, statuses: &[(u16, u64)], new_states: u64) -> ActionSummary {
         new_states,
         ..ActionSummary::default()
     }
+}
+
+/// What a format makes of runs.
+pub(super) fn written<R: Report>(format: fn(Destination) -> R, runs: &[Run]) -> String {
+    let shared = Shared::default();
+    let mut report = format(Destination::stdout(Box::new(shared.clone())));
+    for run in runs {
+        report.run(run);
+    }
+    report.finish(1).unwrap();
+    String::from_utf8(shared.0.take()).unwrap()
+}
+
+/// What was written, for the one who asked for it.
+#[derive(Clone, Default)]
+struct Shared(Rc<RefCell<Vec<u8>>>);
+
+impl io::Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// One run of each kind, by name: what was found, nothing, too little, failed, interrupted, killed, and one whose texts
+/// are all hostile.
+pub(super) fn every_kind() -> Vec<(&'static str, Run)> {
+    let mut incomplete = run();
+    incomplete.summary.actions[1] = ActionTally {
+        never_ran: Some("`create_order` has not run".to_owned()),
+        ..ActionTally::default()
+    };
+    let mut interrupted = found();
+    interrupted.summary.stop = Stop::Interrupted;
+    let mut killed = found();
+    killed.summary.stop = Stop::CutOff;
+    let mut untrusted = run();
+    untrusted.summary.warnings.push(Warning {
+        code: "rows-changed-alone".to_owned(),
+        message: "rows of `jobs` changed".to_owned(),
+        help: Some("name them in `ignore_tables`".to_owned()),
+        untrusted: true,
+    });
+    vec![
+        ("violations", found()),
+        ("clean", run()),
+        ("incomplete", incomplete),
+        ("failed", not_started()),
+        ("untrusted", untrusted),
+        ("interrupted", interrupted),
+        ("killed", killed),
+        ("hostile", hostile()),
+    ]
+}
+
+/// What nobody wants in a report.
+pub(super) const HOSTILE: &str = "<script>alert('x')</script> ]]> & \"q\" | `a` ```` *b* [l](u) ::error::x %0A,: \u{1b}[31m\u{0}\u{fffe}\u{fffd}\r\n\n</details>\t\u{85}";
+
+/// A run in which every text is [`HOSTILE`].
+fn hostile() -> Run {
+    let mut run = found();
+    let text = || HOSTILE.to_owned();
+    run.started.spec = SpecName {
+        name: text(),
+        path: text(),
+    };
+    run.started.repeat = text();
+    for action in &mut run.started.actions {
+        action.name = text();
+        action.base_name = text();
+    }
+    for invariant in &mut run.started.invariants {
+        invariant.name = text();
+    }
+    run.summary.actions[0].never_ran = Some(text());
+    run.summary.actions[0].runs = 0;
+    run.summary.warnings.push(Warning {
+        code: "hostile".to_owned(),
+        message: text(),
+        help: Some(text()),
+        untrusted: false,
+    });
+    run.summary.stop = Stop::Failed {
+        error: Failure {
+            kind: "service".to_owned(),
+            message: text(),
+            details: vec![text()],
+            help: Some(text()),
+        },
+        path: vec![text()],
+    };
+    let found = &mut run.summary.violations[0];
+    found.name = text();
+    found.message = text();
+    found.action = Some(text());
+    found.confirmation.reason = Some(text());
+    found.shrink.reason = Some(text());
+    found.evidence = Evidence::Rows {
+        columns: vec![text()],
+        rows: vec![vec![json!(HOSTILE)]],
+        total: 1,
+        expected: text(),
+    };
+    for step in &mut found.path {
+        step.action = text();
+        if let Some(seen) = &mut step.exchange {
+            seen.request.target = text();
+            seen.response.body = Some(super::log::Body {
+                length: 9,
+                cut: true,
+                json: None,
+                text: Some(text()),
+            });
+            seen.extract_failures = vec![text()];
+            for header in &mut seen.request.headers {
+                header.value = text();
+            }
+            for row in &mut seen.rows {
+                row.table = text();
+            }
+        }
+    }
+    run
+}
+
+/// A run that found a violation.
+pub(super) fn found() -> Run {
+    let mut run = run();
+    run.summary.violations.push(refunded_twice());
+    run.summary.figures.violations = 1;
+    run.started.invariants = vec![
+        Invariant {
+            name: "no_over_refund".to_owned(),
+            severity: Severity::Critical,
+            place: Some(Place {
+                line: 30,
+                column: 5,
+            }),
+        },
+        Invariant {
+            name: "no_negative_total".to_owned(),
+            severity: Severity::Low,
+            place: None,
+        },
+    ];
+    run
 }
 
 /// A run that found nothing.
@@ -189,7 +343,7 @@ fn recorded(summary: &Summary) -> Run {
         repeat: "venomqa explore specs/shop.yaml --strategy dfs --seed 1 --max-steps 500"
             .to_owned(),
         started_at: "1970-01-01T00:00:00Z".to_owned(),
-        actions: Vec::new(),
+        actions: vec![Some(Place { line: 9, column: 5 }), None],
         invariants: Vec::new(),
         secrets: Secrets::default(),
     };
@@ -204,9 +358,9 @@ fn recorded(summary: &Summary) -> Run {
     let Some(Entry::Started(started)) = recorder.entry(&Event::Started(info)) else {
         panic!("a run begins with an entry");
     };
-    let mut run = Run::begun(*started);
-    run.add(recorder.entry(&Event::Finished(summary)).unwrap());
-    run
+    let mut fold = super::Fold::new(*started, Detail::Whole);
+    fold.add(recorder.entry(&Event::Finished(summary)).unwrap());
+    fold.into_run()
 }
 
 fn summary() -> Summary {

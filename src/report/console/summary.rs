@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 
 use super::super::log::{Failure, KnownOutcome, Stop, Time};
+use super::super::story;
 use super::super::text::{
     self, Table, clip, count, percent, printable, thousands, wrap, wrap_words,
 };
@@ -82,11 +83,7 @@ fn figures(page: &mut Page, run: &Run) {
     };
     labelled(page, "ended", &ended);
     labelled(page, "time", &time(&summary.time));
-    labelled(
-        page,
-        "strategy",
-        &format!("{}, seed {}", run.started.strategy, run.started.seed),
-    );
+    labelled(page, "strategy", &printable(&run.strategy()));
     // Not wrapped: it is there to be copied.
     page.line(&format!(
         "  {}{}",
@@ -123,11 +120,6 @@ fn time(time: &Time) -> String {
 fn actions(page: &mut Page, run: &Run) {
     let mut table = Table::new(["action", "runs", "new states", "answers"]);
     for (action, seen) in run.actions().take(SHOWN) {
-        let answers: Vec<String> = seen
-            .statuses
-            .iter()
-            .map(|(status, runs)| format!("{status} x {}", thousands(*runs)))
-            .collect();
         table.push(vec![
             printable(&action.name),
             thousands(seen.runs),
@@ -135,7 +127,7 @@ fn actions(page: &mut Page, run: &Run) {
             if seen.runs == 0 {
                 "never ran".to_owned()
             } else {
-                answers.join(", ")
+                story::answers(seen)
             },
         ]);
     }
@@ -180,7 +172,7 @@ fn never_ran(page: &mut Page, run: &Run) {
     let mut reasons: IndexMap<&str, Vec<String>> = IndexMap::new();
     for (action, seen) in run.never_ran() {
         reasons
-            .entry(seen.never_ran.as_deref().unwrap_or("the run ended before"))
+            .entry(story::never_ran(seen))
             .or_default()
             .push(printable(&action.name));
     }
@@ -241,11 +233,12 @@ fn corpus(page: &mut Page, run: &Run) {
         )
     ));
     for known in corpus.iter().take(SHOWN) {
-        let (style, word) = match known.outcome {
-            KnownOutcome::StillFailing => (BAD, "still failing"),
-            KnownOutcome::Fixed => (GOOD, "fixed"),
-            KnownOutcome::NotTried => (DOUBT, "not tried"),
+        let style = match known.outcome {
+            KnownOutcome::StillFailing => BAD,
+            KnownOutcome::Fixed => GOOD,
+            KnownOutcome::NotTried => DOUBT,
         };
+        let word = story::outcome(known);
         page.line(&format!(
             "  {} {}",
             paint(style, &format!("{word:<LABEL$}")),
@@ -305,9 +298,12 @@ fn help(page: &mut Page, help: Option<&str>) {
 }
 
 fn failure(page: &mut Page, run: &Run) {
-    if let Stop::Failed { error, path } = &run.summary.stop {
+    for error in run.errors() {
         failed(page, error);
-        if !path.is_empty() {
+        if let Stop::Failed { error: last, path } = &run.summary.stop
+            && last == error
+            && !path.is_empty()
+        {
             page.line("      after");
             for (position, action) in path.iter().enumerate() {
                 page.line(&format!(
@@ -317,10 +313,6 @@ fn failure(page: &mut Page, run: &Run) {
                 ));
             }
         }
-        page.gap();
-    }
-    if let Some(error) = &run.cleanup {
-        failed(page, error);
         page.gap();
     }
 }

@@ -1,11 +1,8 @@
 //! One violation: what is wrong, the path to it, what proves it.
 
-use serde_json::{Map, Value};
-
 use super::super::Run;
-use super::super::log::{
-    Body, ConfirmationResult, Exchange, PathStep, RowChange, ShrinkResult, Violation,
-};
+use super::super::log::{Body, ConfirmationResult, Exchange, PathStep, RowChange, Violation};
+use super::super::story;
 use super::super::text::{self, Table, clip, count, printable, wrap, wrap_words};
 use super::style::{
     ADDED, BAD, BOLD, CHANGED, DIM, DOUBT, GOOD, HINT, Page, REMOVED, paint, severity, status,
@@ -37,7 +34,7 @@ pub(super) fn write(page: &mut Page, run: &Run, violation: &Violation, number: u
     if violation.path.is_empty() {
         page.line(" the initial state is broken already, before the first step");
     }
-    let several_systems = several_systems(&violation.path);
+    let several_systems = story::several_systems(&violation.path);
     for (position, step) in violation.path.iter().enumerate() {
         let last = position + 1 == violation.path.len();
         path_step(page, step, position + 1, last, several_systems);
@@ -48,82 +45,23 @@ pub(super) fn write(page: &mut Page, run: &Run, violation: &Violation, number: u
 }
 
 fn confirmation(page: &mut Page, violation: &Violation) {
-    let confirmation = &violation.confirmation;
-    let reason = confirmation.reason.as_deref().unwrap_or_default();
-    let times = confirmation.times.unwrap_or_default();
-    let of = confirmation.of.unwrap_or_default();
-    let (style, text) = match confirmation.result {
-        ConfirmationResult::Confirmed => (
-            GOOD,
-            format!(
-                "confirmed {times} of {of}: happened again each time it was run from the initial state"
-            ),
-        ),
-        ConfirmationResult::Unconfirmed => (
-            DOUBT,
-            format!("unconfirmed, happened again {times} of {of} times: {reason}"),
-        ),
-        ConfirmationResult::NotTried => (DOUBT, format!("not confirmed: {reason}")),
+    let style = match violation.confirmation.result {
+        ConfirmationResult::Confirmed => GOOD,
+        ConfirmationResult::Unconfirmed | ConfirmationResult::NotTried => DOUBT,
     };
-    let seen = match violation.occurrences {
-        _ if violation.path.is_empty() => "seen in the initial state".to_owned(),
-        0 => "found by an earlier run; the walk did not come across it".to_owned(),
-        1 => format!("seen once, at step {}", violation.first_step),
-        times => format!(
-            "seen {} times, first at step {}",
-            text::thousands(times),
-            violation.first_step
-        ),
-    };
-    for line in wrap_words(&printable(&text), page.room(1)) {
+    for line in wrap_words(&printable(&story::confirmation(violation)), page.room(1)) {
         page.line(&format!(" {}", paint(style, &line)));
     }
     if !violation.path.is_empty() {
-        for line in wrap_words(&printable(&shrunk(violation)), page.room(1)) {
+        for line in wrap_words(&printable(&story::shrunk(violation)), page.room(1)) {
             page.line(&format!(" {}", paint(DIM, &line)));
         }
     }
-    page.line(&format!(" {}", paint(DIM, &seen)));
+    page.line(&format!(" {}", paint(DIM, &story::seen(violation))));
     if let Some(command) = &violation.replay {
         // Not wrapped: it is there to be copied.
         page.line(&format!(" {}", paint(HINT, &printable(command))));
     }
-}
-
-/// What shrinking did, in words.
-fn shrunk(violation: &Violation) -> String {
-    let shrink = &violation.shrink;
-    let length = violation.path.len() as u64;
-    let requests = count(shrink.requests, "request");
-    let done = if u64::from(shrink.found_length) > length {
-        let found = text::thousands(u64::from(shrink.found_length));
-        format!(
-            "shrunk from {found} to {} in {requests}",
-            count(length, "step")
-        )
-    } else {
-        format!("as short as it was found, {}", count(length, "step"))
-    };
-    let reason = shrink.reason.as_deref().unwrap_or_default();
-    match shrink.result {
-        ShrinkResult::NotTried => format!("not shrunk: {reason}"),
-        ShrinkResult::Minimal if u64::from(shrink.found_length) > length => done,
-        ShrinkResult::Minimal => format!("{done}: without any of them it does not happen"),
-        ShrinkResult::Unfinished => format!("{done}, perhaps not the shortest: {reason}"),
-        ShrinkResult::TakenBack => {
-            format!("not shrunk: a shorter path did not happen again: {reason}")
-        }
-    }
-}
-
-fn several_systems(path: &[PathStep]) -> bool {
-    let mut systems = path
-        .iter()
-        .filter_map(|step| step.exchange.as_ref())
-        .flat_map(|seen| &seen.rows)
-        .map(|change| &change.system);
-    let first = systems.next();
-    systems.any(|system| Some(system) != first)
 }
 
 fn path_step(page: &mut Page, step: &PathStep, number: usize, last: bool, several_systems: bool) {
@@ -215,49 +153,17 @@ fn short_body(body: &Body, columns: usize) -> String {
 }
 
 fn row_change(page: &mut Page, change: &RowChange, several_systems: bool) {
-    let key: Vec<String> = change.key.iter().map(cell).collect();
-    let system = if several_systems {
-        format!("{}.", change.system)
-    } else {
-        String::new()
+    let Some(story::Change { sign, name, parts }) = story::change(change, several_systems) else {
+        return;
     };
-    let name = clip(
-        &printable(&format!("{system}{}[{}]", change.table, key.join(", "))),
-        page.room(GUTTER) / 2,
-    );
-    // Columns that tell no states apart (`ignore_columns`) are dates and the like: noise here. The JSON report
-    // has them.
-    let shown = |column: &String| !change.ignored.contains(column);
-    let all = |row: &Map<String, Value>| -> Vec<String> {
-        row.iter()
-            .filter(|(column, _)| shown(column))
-            .map(|(column, value)| format!("{} {}", printable(column), cell(value)))
-            .collect()
-    };
-    let (sign, style, parts) = match (&change.before, &change.after) {
-        (Some(before), Some(after)) => (
-            '~',
-            CHANGED,
-            after
-                .iter()
-                .filter(|(column, _)| shown(column))
-                .filter_map(|(column, after)| {
-                    let before = before.get(column)?;
-                    (before != after).then(|| {
-                        format!("{} {} -> {}", printable(column), cell(before), cell(after))
-                    })
-                })
-                .collect(),
-        ),
-        (None, Some(after)) => ('+', ADDED, all(after)),
-        (Some(before), None) => ('-', REMOVED, all(before)),
-        (None, None) => return,
+    let name = clip(&name, page.room(GUTTER) / 2);
+    let style = match sign {
+        '+' => ADDED,
+        '-' => REMOVED,
+        _ => CHANGED,
     };
     let indent = text::width(&name) + 4;
     let mut lines = wrap(&parts, page.room(GUTTER + indent));
-    if lines.is_empty() {
-        lines.push("only columns of `ignore_columns`".to_owned());
-    }
     if lines.len() > SHOWN_ROW_LINES {
         lines.truncate(SHOWN_ROW_LINES);
         if let Some(line) = lines.last_mut() {
@@ -273,14 +179,6 @@ fn row_change(page: &mut Page, change: &RowChange, several_systems: bool) {
         } else {
             gutter(page, &format!("{}{line}", " ".repeat(indent)));
         }
-    }
-}
-
-/// A cell as a value: text in quotes, so that `"1"` is not `1` and `"NULL"` is not `NULL`.
-fn cell(value: &Value) -> String {
-    match value {
-        Value::Null => "NULL".to_owned(),
-        other => text::json(other, 40),
     }
 }
 
@@ -311,7 +209,7 @@ fn evidence(page: &mut Page, evidence: &Evidence) {
             page.gap();
             let mut table = Table::new(columns.iter().map(|column| printable(column)));
             for row in rows {
-                table.push(row.iter().map(plain).collect());
+                table.push(row.iter().map(story::plain).collect());
             }
             let (heading, lines) = table.lines(page.room(3));
             page.line(&format!("   {}", paint(DIM, &heading)));
@@ -332,14 +230,5 @@ fn evidence(page: &mut Page, evidence: &Evidence) {
                 }
             }
         }
-    }
-}
-
-/// A value in a table, where quotes would only be noise.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => "NULL".to_owned(),
-        Value::String(string) => printable(string),
-        other => text::json(other, 60),
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::super::log::{
-    Body, Entry, Exchange, Failure, Header, Request, Response, RowChange, Step, Stop,
+    Body, Exchange, Failure, Header, Request, Response, RowChange, Step, Stop,
 };
 use super::super::sample::{self, refunded_twice};
 use super::super::{Destination, Outcome};
@@ -117,12 +117,10 @@ fn step(from: u32, action: u32, to: u32, exchange: Option<Exchange>) -> Step {
 
 fn with_steps(steps: impl IntoIterator<Item = Step>) -> Run {
     let mut run = sample::run();
-    let summary = run.summary.clone();
     for (number, mut step) in (1..).zip(steps) {
         step.step = number;
-        run.add(Entry::Step(Box::new(step)));
+        run.steps.push(step);
     }
-    run.summary = summary;
     run
 }
 
@@ -208,7 +206,8 @@ fn a_page_without_runs_and_runs_without_steps_are_whole() {
 #[test]
 fn a_failed_run_and_one_that_was_cut_off_say_so() {
     let mut cut = Run::begun(sample::run().started);
-    cut.add(Entry::Step(Box::new(step(0, 0, 1, None))));
+    cut.steps.push(step(0, 0, 1, None));
+    cut.summary.figures.step = 1;
     let mut failed = sample::run();
     failed.summary.stop = Stop::Failed {
         error: Failure {

@@ -14,10 +14,15 @@ use crate::model::{Evidence, Severity};
 pub enum Entry {
     /// A run begins. Always the first.
     Started(Box<Started>),
+    /// The initial state is reached: setup went well.
+    Initial(Initial),
     /// A step was taken and judged.
     Step(Box<Step>),
     /// An oracle said no for the first time about an action.
-    Violation(Seen),
+    ///
+    /// The violation is whole but for what only the end of the run tells: its path has no requests, and nobody has tried
+    /// to make it happen again.
+    Violation(Box<Violation>),
     /// How far the run is.
     Progress(Figures),
     /// Something the user should know.
@@ -51,6 +56,36 @@ pub struct Started {
     pub actions: Vec<Action>,
     /// Everything that must hold, in the order of the spec.
     pub invariants: Vec<Invariant>,
+    /// Of what this run was merged; empty for a run that was run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merged: Vec<Part>,
+}
+
+/// One of the runs that a merged run was made of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// When, RFC 3339 in UTC.
+    pub started_at: String,
+    /// Name of the strategy.
+    pub strategy: String,
+    /// The seed of every random choice.
+    pub seed: u64,
+    /// The limits.
+    pub limits: Limits,
+    /// The command that does the same again.
+    pub repeat: String,
+    /// What identifies its initial state; `None` where it did not get that far.
+    pub initial: Option<String>,
+    /// Steps taken.
+    pub steps: u64,
+    /// States known, the initial one included.
+    pub states: u64,
+    /// Enabled (state, action) pairs that were left.
+    pub untried: u64,
+    /// Why it ended.
+    pub stop: Stop,
+    /// Why something could not be put back as it was before the run.
+    pub cleanup: Option<Failure>,
 }
 
 /// A spec as it was named.
@@ -103,6 +138,13 @@ pub struct Invariant {
     pub place: Option<Place>,
 }
 
+/// The state in which the walk begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Initial {
+    /// What identifies it, in hexadecimal: see [`Step::fingerprint`].
+    pub fingerprint: String,
+}
+
 /// One step as it ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
@@ -127,21 +169,6 @@ pub struct Step {
     /// What was seen. Left out where no report asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exchange: Option<Exchange>,
-}
-
-/// A violation when it is first seen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
-    /// In the order found, from 1.
-    pub number: u32,
-    /// Name of the oracle.
-    pub name: String,
-    /// How bad it is.
-    pub severity: Severity,
-    /// The action whose step broke it.
-    pub action: Option<String>,
-    /// At which step.
-    pub step: u64,
 }
 
 /// Figures of the progress line.
@@ -250,6 +277,8 @@ pub enum Stop {
     },
     /// The log ends here: the run was killed.
     CutOff,
+    /// The runs that were merged ended for several reasons, see [`Started::merged`].
+    Several,
 }
 
 /// Something that went wrong with the run itself.

@@ -14,8 +14,8 @@ mod write;
 
 pub use entry::{
     Action, ActionTally, Closed, Confirmation, ConfirmationResult, Entry, Failure, Figures,
-    Finished, Invariant, Known, KnownOutcome, Limits, OracleKind, Seen, Shrink, ShrinkResult,
-    SpecName, Started, Step, Stop, Time, Violation, Warning,
+    Finished, Initial, Invariant, Known, KnownOutcome, Limits, OracleKind, Part, Shrink,
+    ShrinkResult, SpecName, Started, Step, Stop, Time, Violation, Warning,
 };
 pub use exchange::{Body, Exchange, Header, PathStep, Request, Response, RowChange};
 pub use read::{LogError, read};

@@ -1,7 +1,8 @@
-//! Reading run logs.
+//! Reading run logs: line by line, so that a log may be longer than what fits into memory.
+
+use std::io::BufRead;
 
 use super::Entry;
-use crate::report::Run;
 
 /// A log that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -17,55 +18,101 @@ pub struct LogError {
     pub help: &'static str,
 }
 
-/// The runs of a log; several where several specs were explored in one go. The last line may be cut off, for the run may
-/// have been killed while it was written.
-pub fn read(name: &str, text: &str) -> Result<Vec<Run>, LogError> {
+/// The line that says which format it is, whatever else is in it.
+#[derive(serde::Deserialize)]
+struct Head {
+    event: String,
+    version: Option<u32>,
+}
+
+/// Reads a log to its end and hands out its entries one by one. The last line may be cut off, for the run may have been
+/// killed while it was written.
+pub fn read(
+    name: &str,
+    mut reader: impl BufRead,
+    mut take: impl FnMut(Entry),
+) -> Result<(), LogError> {
+    let mut number = 0;
+    let mut begun = false;
     let wrong = |line: usize, message: String| LogError {
         name: name.to_owned(),
         line,
         message,
         help: "`venomqa explore --report log=PATH` writes a run log",
     };
-    let mut runs: Vec<Run> = Vec::new();
-    let mut lines = text.split_inclusive('\n').enumerate().peekable();
-    while let Some((index, line)) = lines.next() {
-        let number = index + 1;
-        if line.trim().is_empty() {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let length = reader
+            .read_until(b'\n', &mut line)
+            .map_err(|error| wrong(number + 1, error.to_string()))?;
+        if length == 0 {
+            break;
+        }
+        number += 1;
+        if line.trim_ascii().is_empty() {
             continue;
         }
-        let entry: Entry = match serde_json::from_str(line) {
+        if let Some(message) = other_version(&line) {
+            return Err(LogError {
+                help: "read it with the venomqa that wrote it, or a newer one",
+                ..wrong(number, message)
+            });
+        }
+        let entry: Entry = match serde_json::from_slice(&line) {
             Ok(entry) => entry,
-            Err(_) if lines.peek().is_none() && !line.ends_with('\n') && !runs.is_empty() => break,
+            // Without its end, the last line of a run that was killed.
+            Err(_) if begun && !line.ends_with(b"\n") => break,
             Err(error) => {
                 return Err(wrong(
                     number,
-                    format!("this is no line of a run log: {error}"),
+                    format!("this is no line of a run log: {}", in_column(&error)),
                 ));
             }
         };
-        match (entry, runs.last_mut()) {
-            (Entry::Started(started), _) if started.version != super::VERSION => {
-                return Err(wrong(
-                    number,
-                    format!(
-                        "the log has format {}, this venomqa reads format {}",
-                        started.version,
-                        super::VERSION
-                    ),
-                ));
-            }
-            (Entry::Started(started), _) => runs.push(Run::begun(*started)),
-            (entry, Some(run)) => run.add(entry),
-            (_, None) => {
-                return Err(wrong(
-                    number,
-                    "a run log begins with an entry `started`".to_owned(),
-                ));
-            }
+        if !begun && !matches!(entry, Entry::Started(_)) {
+            return Err(wrong(
+                number,
+                "a run log begins with an entry `started`".to_owned(),
+            ));
         }
+        begun = true;
+        take(entry);
     }
-    if runs.is_empty() {
-        return Err(wrong(1, "there is no run in it".to_owned()));
+    if begun {
+        Ok(())
+    } else {
+        Err(wrong(number.max(1), "there is no run in it".to_owned()))
     }
-    Ok(runs)
+}
+
+/// What is wrong with the version of a log; `None` where nothing is, or where this line does not tell.
+fn other_version(line: &[u8]) -> Option<String> {
+    // Only this entry tells, and it alone need be looked at twice.
+    let head = line
+        .starts_with(br#"{"event":"started""#)
+        .then(|| serde_json::from_slice::<Head>(line).ok())??;
+    let version = head.version.filter(|_| head.event == "started")?;
+    if version == super::VERSION {
+        return None;
+    }
+    let by = if version > super::VERSION {
+        "it was written by a newer venomqa"
+    } else {
+        "it was written by an older venomqa"
+    };
+    Some(format!(
+        "the log has format {version}, this venomqa reads format {}: {by}",
+        super::VERSION
+    ))
+}
+
+/// The error without the line that serde counts: each line of a log is a text of its own.
+fn in_column(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match text.strip_suffix(&place) {
+        Some(said) if error.column() > 0 => format!("{said} in column {}", error.column()),
+        _ => text,
+    }
 }

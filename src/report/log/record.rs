@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::entry::{
     Action, ActionTally, Closed, Confirmation, ConfirmationResult, Entry, Failure, Figures,
-    Finished, Invariant, Known, KnownOutcome, Limits, OracleKind, Seen, Shrink, ShrinkResult,
+    Finished, Initial, Invariant, Known, KnownOutcome, Limits, OracleKind, Shrink, ShrinkResult,
     SpecName, Started, Step, Stop, Time, Violation, Warning,
 };
 use super::exchange::{Body, Exchange, Header, PathStep, Request, Response, RowChange};
@@ -86,6 +86,15 @@ impl<'m> Recorder<'m> {
     pub fn entry(&mut self, event: &Event<'_>) -> Option<Entry> {
         let entry = match event {
             Event::Started(info) => Entry::Started(Box::new(self.started(info))),
+            Event::Initial {
+                fingerprint,
+                context,
+            } => {
+                self.learn_context(context);
+                Entry::Initial(Initial {
+                    fingerprint: fingerprint.to_string(),
+                })
+            }
             Event::Step(info) => {
                 self.learn(info);
                 if self.detail == Detail::None {
@@ -93,13 +102,7 @@ impl<'m> Recorder<'m> {
                 }
                 Entry::Step(Box::new(self.step(info)))
             }
-            Event::Violation { violation } => Entry::Violation(Seen {
-                number: violation.number,
-                name: violation.finding.name.to_string(),
-                severity: violation.finding.severity,
-                action: violation.action.map(|id| self.action_name(id)),
-                step: violation.first_step,
-            }),
+            Event::Violation { violation } => Entry::Violation(Box::new(self.violation(violation))),
             // Figures hold no text.
             Event::Progress(progress) => return Some(Entry::Progress(figures(progress))),
             // The summary has all of them.
@@ -186,6 +189,7 @@ impl<'m> Recorder<'m> {
                 fail_fast: info.limits.fail_fast,
             },
             repeat: self.subject.repeat.clone(),
+            merged: Vec::new(),
             actions: info
                 .model
                 .actions

@@ -18,11 +18,9 @@ pub(super) fn entry(secrets: &Secrets, entry: &mut Entry) {
                 exchange(secrets, seen);
             }
         }
-        Entry::Violation(seen) => {
-            text(secrets, &mut seen.name);
-            optional(secrets, &mut seen.action);
-        }
-        Entry::Progress(_) => {}
+        Entry::Violation(found) => violation(secrets, found),
+        // Digests and numbers.
+        Entry::Initial(_) | Entry::Progress(_) => {}
         Entry::Warning(said) => warning(secrets, said),
         Entry::Finished(summary) => finished(secrets, summary),
         Entry::Closed(closed) => {

@@ -25,6 +25,10 @@ impl Report for Log {
         Detail::Whole
     }
 
+    fn kept(&self) -> Detail {
+        Detail::None
+    }
+
     fn entry(&mut self, entry: &Entry) {
         if self.failed.is_some() {
             return;

@@ -1,0 +1,183 @@
+//! The registry of report formats: `--report`, `venomqa report --to`, the help and the completions read it.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use super::values::ReportRequest;
+use super::{Problem, Session};
+use crate::report::log::Log;
+use crate::report::{Console, Destination, Github, Html, Json, Junit, Markdown, Report, Sarif};
+
+/// One format that reports can be written in.
+#[derive(Debug)]
+pub(super) struct Format {
+    pub(super) name: &'static str,
+    /// For the help: a clause.
+    pub(super) about: &'static str,
+    /// Whether it may go to standard output.
+    pub(super) to_stdout: bool,
+    report: fn(Target) -> Box<dyn Report>,
+}
+
+/// Every format, in the order in which the help names them.
+pub(super) const ALL: &[Format] = &[
+    Format {
+        name: "console",
+        about: "for people: every violation as a story, then how the run went",
+        to_stdout: true,
+        report: |target| match target {
+            Target::Stdout { color, width } => {
+                Box::new(Console::new(Box::new(io::stdout()), color, width))
+            }
+            Target::File(destination) => Box::new(Console::to_file(destination)),
+        },
+    },
+    Format {
+        name: "json",
+        about: "for programs: one document with everything but the steps",
+        to_stdout: true,
+        report: |target| Box::new(Json::new(target.destination())),
+    },
+    Format {
+        name: "log",
+        about: "the run log, one line for each event, which `venomqa report` reads",
+        to_stdout: true,
+        report: |target| Box::new(Log::new(target.destination())),
+    },
+    Format {
+        name: "html",
+        about: "one page to look around in: the states, every violation step by step",
+        to_stdout: false,
+        report: |target| Box::new(Html::new(target.destination())),
+    },
+    Format {
+        name: "junit",
+        about: "XML for GitLab, Jenkins and other CI servers",
+        to_stdout: true,
+        report: |target| Box::new(Junit::new(target.destination())),
+    },
+    Format {
+        name: "markdown",
+        about: "for the summary of a CI job, or a comment",
+        to_stdout: true,
+        report: |target| Box::new(Markdown::new(target.destination())),
+    },
+    Format {
+        name: "github",
+        about: "annotations on the lines of the spec, for GitHub Actions",
+        to_stdout: true,
+        report: |target| Box::new(Github::new(target.destination())),
+    },
+    Format {
+        name: "sarif",
+        about: "SARIF 2.1.0, for code scanning",
+        to_stdout: true,
+        report: |target| Box::new(Sarif::new(target.destination())),
+    },
+];
+
+/// Where a report is to go.
+enum Target {
+    Stdout { color: bool, width: usize },
+    File(Destination),
+}
+
+impl Target {
+    fn destination(self) -> Destination {
+        match self {
+            Self::Stdout { .. } => Destination::stdout(Box::new(io::stdout())),
+            Self::File(destination) => destination,
+        }
+    }
+}
+
+impl PartialEq for Format {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Format {}
+
+/// The reports that were asked for with this flag, with their files open: what cannot be written is better known before a
+/// run than after it.
+pub(super) fn open(
+    session: &Session<'_>,
+    flag: &str,
+    requests: &[ReportRequest],
+) -> Result<Vec<Box<dyn Report>>, Problem> {
+    check(flag, requests)?;
+    requests
+        .iter()
+        .map(|request| {
+            let target = match &request.path {
+                None => stdout(session),
+                Some(path) => Target::File(create(path)?),
+            };
+            Ok((request.format.report)(target))
+        })
+        .collect()
+}
+
+/// The console report, which nobody need ask for.
+pub(super) fn console(session: &Session<'_>) -> Box<dyn Report> {
+    (ALL[0].report)(stdout(session))
+}
+
+fn stdout(session: &Session<'_>) -> Target {
+    Target::Stdout {
+        color: session.color_stdout,
+        width: session.surroundings.report_columns(),
+    }
+}
+
+/// Refuses what would mix reports, before any file is touched.
+fn check(flag: &str, requests: &[ReportRequest]) -> Result<(), Problem> {
+    let mut to_stdout = requests.iter().filter(|request| request.path.is_none());
+    if let Some(request) = to_stdout.clone().find(|request| !request.format.to_stdout) {
+        let name = request.format.name;
+        return Err(
+            Problem::usage(format!("the {name} report is not for standard output"))
+                .help(format!("give it a file: `{flag} {name}=PATH`")),
+        );
+    }
+    if let (Some(_), Some(second)) = (to_stdout.next(), to_stdout.next()) {
+        return Err(
+            Problem::usage("two reports would be mixed on standard output").help(format!(
+                "give one of them a file: `{flag} {}=PATH`",
+                second.format.name
+            )),
+        );
+    }
+    for (position, request) in requests.iter().enumerate() {
+        if let Some(path) = &request.path
+            && requests[..position]
+                .iter()
+                .any(|earlier| earlier.path.as_ref() == Some(path))
+        {
+            return Err(Problem::usage(format!(
+                "two reports would be written to `{}`",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Empties the file, so that an old report is never taken for that of this run.
+fn create(path: &Path) -> Result<Destination, Problem> {
+    let unwritable = |error: io::Error| {
+        Problem::usage(format!(
+            "the report cannot be written to `{}`: {error}",
+            path.display()
+        ))
+    };
+    if let Some(folder) = path.parent()
+        && !folder.as_os_str().is_empty()
+    {
+        std::fs::create_dir_all(folder).map_err(unwritable)?;
+    }
+    let file = File::create(path).map_err(unwritable)?;
+    Ok(Destination::file(path, file))
+}

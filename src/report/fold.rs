@@ -1,0 +1,119 @@
+//! From entries to runs.
+
+use std::cmp::Reverse;
+
+use super::Run;
+use super::log::{Detail, Entry, Started, Step, Stop};
+
+/// A run whose entries still come in.
+#[derive(Debug)]
+pub(super) struct Fold {
+    run: Run,
+    kept: Detail,
+    /// How far each state is from the initial one, in steps, on the way by which it was found.
+    depths: Vec<u32>,
+}
+
+impl Fold {
+    /// A run of which nothing is known but that it began: unless more entries follow, it was cut off. Steps are kept in as
+    /// much detail as is asked for.
+    pub(super) fn new(started: Started, kept: Detail) -> Self {
+        Self {
+            run: Run::begun(started),
+            kept,
+            depths: vec![0],
+        }
+    }
+
+    /// What the next entry of the log adds.
+    pub(super) fn add(&mut self, entry: Entry) {
+        let run = &mut self.run;
+        match entry {
+            // A log holds one such entry for each run: whoever reads it begins another fold there.
+            Entry::Started(started) => *self = Self::new(*started, self.kept),
+            Entry::Initial(initial) => {
+                run.initial = Some(initial.fingerprint);
+                run.summary.figures.states = 1;
+            }
+            Entry::Step(mut step) => {
+                self.count(&step);
+                match self.kept {
+                    Detail::None => return,
+                    Detail::Brief => step.exchange = None,
+                    Detail::Whole => {}
+                }
+                self.run.steps.push(*step);
+            }
+            Entry::Violation(mut found) => {
+                let killed = "the run was killed before";
+                found.confirmation.reason = Some(killed.to_owned());
+                found.shrink.reason = Some(killed.to_owned());
+                run.summary.violations.push(*found);
+                run.summary.figures.violations = run.summary.violations.len() as u64;
+            }
+            Entry::Progress(figures) => run.summary.figures = figures,
+            Entry::Warning(warning) => {
+                if !run.summary.warnings.contains(&warning) {
+                    run.summary.warnings.push(warning);
+                }
+            }
+            // What was said before is in it again, and better.
+            Entry::Finished(summary) => run.summary = *summary,
+            Entry::Closed(closed) => {
+                run.cleanup = closed.cleanup;
+                for (violation, replay) in run.summary.violations.iter_mut().zip(closed.replay) {
+                    violation.replay = replay;
+                }
+            }
+        }
+    }
+
+    /// There are no more entries.
+    pub(super) fn into_run(mut self) -> Run {
+        let summary = &mut self.run.summary;
+        if summary.stop == Stop::CutOff {
+            // As the explorer does at the end of a run.
+            summary
+                .violations
+                .sort_by_key(|found| (Reverse(found.severity), found.number));
+        }
+        self.run
+    }
+
+    /// What a step says about the figures, for the case that the run is cut off before it sums up.
+    fn count(&mut self, step: &Step) {
+        let summary = &mut self.run.summary;
+        let figures = &mut summary.figures;
+        figures.step = step.step;
+        figures.states += u64::from(step.new_state);
+        summary.transitions += 1;
+        summary.unchanged_steps += u64::from(step.from == step.to);
+        if step.new_state {
+            let depth = self
+                .depths
+                .get(step.from as usize)
+                .map_or(0, |from| from + 1);
+            summary.deepest = summary.deepest.max(depth);
+            let to = step.to as usize;
+            // States are numbered as they are found; a log that says otherwise is no reason to fill the memory.
+            if to == self.depths.len() {
+                self.depths.push(depth);
+            }
+        }
+        let Some(seen) = summary.actions.get_mut(step.action as usize) else {
+            return;
+        };
+        seen.runs += 1;
+        seen.new_states += u64::from(step.new_state);
+        seen.unchanged += u64::from(step.from == step.to);
+        match seen
+            .statuses
+            .binary_search_by_key(&step.status, |(status, _)| *status)
+        {
+            Ok(position) => seen.statuses[position].1 += 1,
+            Err(position) => seen.statuses.insert(position, (step.status, 1)),
+        }
+        let ran = summary.actions.iter().filter(|seen| seen.runs > 0).count();
+        figures.coverage = ran as f64 / summary.actions.len() as f64;
+    }
+}

@@ -1,0 +1,449 @@
+//! Runs over one spec, added up.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use super::super::Run;
+use super::super::log::{
+    Action, ActionTally, ConfirmationResult, Figures, Finished, Invariant, Known, KnownOutcome,
+    Limits, OracleKind, Part, SpecName, Started, Stop, Time, VERSION, Violation, Warning,
+};
+use super::super::story;
+use super::stop;
+use super::union::Union;
+
+/// Code of the warning that states could not be united.
+const APART: &str = "merged-states-apart";
+
+/// Runs over the same spec.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// The only run so far, as it is.
+    single: Option<Run>,
+    /// What more than one run come to.
+    sum: Option<Box<Sum>>,
+    names: Vec<String>,
+}
+
+/// What tells specs apart: the name, the actions, the invariants.
+pub(super) fn names(run: &Run) -> impl Iterator<Item = &str> {
+    let started = &run.started;
+    [started.spec.name.as_str()]
+        .into_iter()
+        .chain(started.actions.iter().map(|action| action.name.as_str()))
+        // No action is called like this: the lists must not run into each other.
+        .chain(["\0"])
+        .chain(started.invariants.iter().map(|known| known.name.as_str()))
+}
+
+impl Group {
+    pub(super) fn new(run: Run) -> Self {
+        Self {
+            names: names(&run).map(str::to_owned).collect(),
+            single: Some(run),
+            sum: None,
+        }
+    }
+
+    /// Whether the run is over this spec.
+    pub(super) fn takes(&self, run: &Run) -> bool {
+        names(run).eq(self.names.iter().map(String::as_str))
+    }
+
+    pub(super) fn add(&mut self, run: Run) {
+        if let Some(first) = self.single.take() {
+            self.sum = Some(Box::new(Sum::new(first)));
+        }
+        if let Some(sum) = &mut self.sum {
+            sum.add(run);
+        }
+    }
+
+    pub(super) fn into_run(self) -> Run {
+        match (self.single, self.sum) {
+            (Some(run), _) => run,
+            (None, Some(sum)) => sum.into_run(),
+            (None, None) => unreachable!("a group begins with a run"),
+        }
+    }
+}
+
+/// What several runs come to.
+#[derive(Debug)]
+struct Sum {
+    spec: SpecName,
+    actions: Vec<Action>,
+    invariants: Vec<Invariant>,
+    parts: Vec<Part>,
+    union: Union,
+    tallies: Vec<ActionTally>,
+    unchanged_steps: u64,
+    violations: BTreeMap<(OracleKind, String, String, String), Violation>,
+    warnings: Vec<Warning>,
+    corpus: Vec<Known>,
+    time: Time,
+}
+
+impl Sum {
+    fn new(run: Run) -> Self {
+        let started = &run.started;
+        let mut sum = Self {
+            spec: started.spec.clone(),
+            actions: started.actions.clone(),
+            invariants: started.invariants.clone(),
+            parts: Vec::new(),
+            union: Union::new(),
+            tallies: vec![ActionTally::default(); started.actions.len()],
+            unchanged_steps: 0,
+            violations: BTreeMap::new(),
+            warnings: Vec::new(),
+            corpus: Vec::new(),
+            time: Time::default(),
+        };
+        sum.add(run);
+        sum
+    }
+
+    fn add(&mut self, run: Run) {
+        for found in &run.summary.violations {
+            self.violation(&run, found);
+        }
+        let mut run = run;
+        self.union.add(std::mem::take(&mut run.steps));
+        let parts = std::mem::take(&mut run.started.merged);
+        if parts.is_empty() {
+            self.parts.push(part(&run));
+        } else {
+            self.parts.extend(parts);
+        }
+        let Started {
+            spec,
+            actions,
+            invariants,
+            ..
+        } = run.started;
+        // Places may differ between versions of a spec: the same rule whoever comes first.
+        let places = |spec: &SpecName, actions: &[Action], invariants: &[Invariant]| {
+            serde_json::to_string(&(&spec.path, actions, invariants)).unwrap_or_default()
+        };
+        if places(&spec, &actions, &invariants)
+            < places(&self.spec, &self.actions, &self.invariants)
+        {
+            (self.spec, self.actions, self.invariants) = (spec, actions, invariants);
+        }
+        for (sum, seen) in self.tallies.iter_mut().zip(run.summary.actions) {
+            add_tally(sum, seen);
+        }
+        self.unchanged_steps += run.summary.unchanged_steps;
+        for warning in run.summary.warnings {
+            // Said anew of all runs together.
+            if warning.code != APART && !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
+        for known in run.summary.corpus {
+            self.known(known);
+        }
+        add_time(&mut self.time, &run.summary.time);
+    }
+
+    fn violation(&mut self, run: &Run, found: &Violation) {
+        let action = story::base_action(run, found).unwrap_or_default();
+        let key = (
+            found.oracle,
+            found.name.clone(),
+            found.kind.clone(),
+            action.to_owned(),
+        );
+        let Some(known) = self.violations.get_mut(&key) else {
+            self.violations.insert(key, found.clone());
+            return;
+        };
+        let occurrences = known.occurrences + found.occurrences;
+        // 0 where only an earlier run has seen it.
+        let first_step = match (known.first_step, found.first_step) {
+            (0, step) | (step, 0) => step,
+            (one, other) => one.min(other),
+        };
+        if better(found) < better(known) {
+            *known = found.clone();
+        }
+        known.occurrences = occurrences;
+        known.first_step = first_step;
+    }
+
+    fn known(&mut self, tried: Known) {
+        let same = |known: &&mut Known| {
+            (&known.file, known.oracle, &known.name, &known.action)
+                == (&tried.file, tried.oracle, &tried.name, &tried.action)
+        };
+        match self.corpus.iter_mut().find(same) {
+            Some(known) if rank(&tried) < rank(known) => *known = tried,
+            Some(_) => {}
+            None => self.corpus.push(tried),
+        }
+    }
+
+    fn into_run(mut self) -> Run {
+        self.parts.sort_by_cached_key(|part| {
+            (
+                part.strategy.clone(),
+                part.seed,
+                serde_json::to_string(part).unwrap_or_default(),
+            )
+        });
+        let initial: Vec<&String> =
+            sorted(self.parts.iter().filter_map(|part| part.initial.as_ref()));
+        if initial.len() > 1 {
+            self.warnings.push(apart(initial.len()));
+        }
+        let initial = initial.first().map(|fingerprint| (*fingerprint).clone());
+        self.warnings.sort_by(|one, other| {
+            (!one.untrusted, &one.code, &one.message, &one.help).cmp(&(
+                !other.untrusted,
+                &other.code,
+                &other.message,
+                &other.help,
+            ))
+        });
+        self.corpus
+            .sort_by_cached_key(|known| serde_json::to_string(known).unwrap_or_default());
+        let states = if initial.is_some() {
+            self.union.states()
+        } else {
+            0
+        };
+        let graph = self.union.numbered();
+        for sum in &mut self.tallies {
+            sum.new_states = 0;
+        }
+        for step in graph.steps.iter().filter(|step| step.new_state) {
+            if let Some(sum) = self.tallies.get_mut(step.action as usize) {
+                sum.new_states += 1;
+            }
+        }
+        let stop = stop::stop(&self.parts, states);
+        let untried = match stop {
+            Stop::Complete {
+                depth_limited: false,
+            } => 0,
+            _ => self.parts.iter().map(|part| part.untried).sum(),
+        };
+        let mut violations: Vec<Violation> = self.violations.into_values().collect();
+        // Those of equal severity and length stay in the order of their keys.
+        violations.sort_by_key(|found| (Reverse(found.severity), found.path.len()));
+        for (number, found) in (1..).zip(&mut violations) {
+            found.number = number;
+        }
+        let limits = limits(&self.parts);
+        let ran = self.tallies.iter().filter(|sum| sum.runs > 0).count();
+        let figures = Figures {
+            step: self.parts.iter().map(|part| part.steps).sum(),
+            max_steps: limits.max_steps,
+            states,
+            coverage: if self.tallies.is_empty() {
+                0.0
+            } else {
+                ran as f64 / self.tallies.len() as f64
+            },
+            violations: violations.len() as u64,
+        };
+        // Each part has its own; the first one stands where a reader expects only one.
+        let mut cleanups: Vec<_> = self
+            .parts
+            .iter()
+            .filter_map(|part| part.cleanup.clone())
+            .collect();
+        cleanups.sort_by_key(|error| error.message.clone());
+        Run {
+            started: started(self.spec, self.actions, self.invariants, limits, self.parts),
+            initial,
+            steps: graph.steps,
+            summary: Finished {
+                figures,
+                stop,
+                transitions: graph.pairs,
+                untried,
+                deepest: graph.deepest,
+                unchanged_steps: self.unchanged_steps,
+                actions: self.tallies,
+                violations,
+                warnings: self.warnings,
+                corpus: self.corpus,
+                time: self.time,
+            },
+            cleanup: cleanups.into_iter().next(),
+        }
+    }
+}
+
+fn part(run: &Run) -> Part {
+    let started = &run.started;
+    Part {
+        started_at: started.started_at.clone(),
+        strategy: started.strategy.clone(),
+        seed: started.seed,
+        limits: started.limits.clone(),
+        repeat: started.repeat.clone(),
+        initial: run.initial.clone(),
+        steps: run.summary.figures.step,
+        states: run.summary.figures.states,
+        untried: run.summary.untried,
+        stop: run.summary.stop.clone(),
+        cleanup: run.cleanup.clone(),
+    }
+}
+
+/// Each once, in order.
+fn sorted<T: Ord>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut all: Vec<T> = all.collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn apart(number: usize) -> Warning {
+    Warning {
+        code: APART.to_owned(),
+        message: format!(
+            "the merged runs begin in {number} different initial states, so that a state that two of them were in may be counted twice"
+        ),
+        help: Some(
+            "leave values that differ on each run out of the identity: `state_from_context`, `ignore_columns`"
+                .to_owned(),
+        ),
+        untrusted: false,
+    }
+}
+
+fn started(
+    spec: SpecName,
+    actions: Vec<Action>,
+    invariants: Vec<Invariant>,
+    limits: Limits,
+    parts: Vec<Part>,
+) -> Started {
+    let all = |text: fn(&Part) -> &String, between: &str| {
+        let texts: Vec<&str> = sorted(parts.iter().map(text).map(String::as_str));
+        texts.join(between)
+    };
+    Started {
+        version: VERSION,
+        venomqa: env!("CARGO_PKG_VERSION").to_owned(),
+        started_at: parts
+            .iter()
+            .map(|part| part.started_at.clone())
+            .min()
+            .unwrap_or_default(),
+        spec,
+        strategy: all(|part| &part.strategy, ", "),
+        seed: parts.iter().map(|part| part.seed).min().unwrap_or_default(),
+        limits,
+        repeat: all(|part| &part.repeat, "; "),
+        actions,
+        invariants,
+        merged: parts,
+    }
+}
+
+/// Steps add up; of the other limits that is kept on which all agree.
+fn limits(parts: &[Part]) -> Limits {
+    fn agreed<T: PartialEq + Copy>(
+        parts: &[Part],
+        limit: impl Fn(&Limits) -> Option<T>,
+    ) -> Option<T> {
+        let mut all = parts.iter().map(|part| limit(&part.limits));
+        let first = all.next()??;
+        all.all(|other| other == Some(first)).then_some(first)
+    }
+    let each = || parts.iter().map(|part| &part.limits);
+    Limits {
+        max_steps: each().map(|limits| limits.max_steps).sum(),
+        max_depth: each().map(|limits| limits.max_depth).max().unwrap_or(0),
+        coverage_target: agreed(parts, |limits| limits.coverage_target),
+        time_limit_ms: agreed(parts, |limits| limits.time_limit_ms),
+        fail_fast: agreed(parts, |limits| limits.fail_fast),
+    }
+}
+
+/// Adds what one run knows of an action.
+fn add_tally(sum: &mut ActionTally, seen: ActionTally) {
+    // What is said of an action in all runs together must be true in each that ran it.
+    match (sum.runs > 0, seen.runs > 0) {
+        (true, true) => {
+            sum.always_refused &= seen.always_refused;
+            sum.advice = sum
+                .advice
+                .take()
+                .zip(seen.advice)
+                .map(|(one, other)| one.min(other));
+        }
+        (false, true) => {
+            sum.always_refused = seen.always_refused;
+            sum.advice = seen.advice;
+        }
+        (_, false) => {}
+    }
+    sum.runs += seen.runs;
+    sum.unchanged += seen.unchanged;
+    sum.never_ran = match (sum.runs, sum.never_ran.take(), seen.never_ran) {
+        (0, Some(one), Some(other)) => Some(one.min(other)),
+        (0, one, other) => one.or(other),
+        _ => None,
+    };
+    for (status, runs) in seen.statuses {
+        match sum
+            .statuses
+            .binary_search_by_key(&status, |(known, _)| *known)
+        {
+            Ok(position) => sum.statuses[position].1 += runs,
+            Err(position) => sum.statuses.insert(position, (status, runs)),
+        }
+    }
+}
+
+fn add_time(sum: &mut Time, time: &Time) {
+    sum.total += time.total;
+    sum.http += time.http;
+    sum.journal += time.journal;
+    sum.restore += time.restore;
+    sum.oracles += time.oracles;
+    sum.engine += time.engine;
+    sum.shrink += time.shrink;
+    sum.confirm += time.confirm;
+}
+
+/// What makes one of two fates of a reproduction the one to tell: the least of these. It is not fixed where it still fails,
+/// and it was tried where one run has tried it.
+fn rank(known: &Known) -> (u8, Option<&String>) {
+    let outcome = match known.outcome {
+        KnownOutcome::StillFailing => 0,
+        KnownOutcome::Fixed => 1,
+        KnownOutcome::NotTried => 2,
+    };
+    (outcome, known.reason.as_ref())
+}
+
+/// What makes one of two equal violations the one to show: the least of these.
+fn better(found: &Violation) -> (u8, usize, String) {
+    let doubt = match found.confirmation.result {
+        ConfirmationResult::Confirmed => 0,
+        ConfirmationResult::Unconfirmed => 1,
+        ConfirmationResult::NotTried => 2,
+    };
+    let content = (
+        &found.path,
+        &found.evidence,
+        &found.message,
+        &found.action,
+        found.severity,
+        &found.confirmation,
+        &found.shrink,
+        &found.replay,
+    );
+    (
+        doubt,
+        found.path.len(),
+        serde_json::to_string(&content).unwrap_or_default(),
+    )
+}

@@ -1,0 +1,74 @@
+//! One run made of several over the same spec, as the jobs of a CI matrix leave them.
+//!
+//! What comes out depends neither on the order in which runs are merged nor on what was merged before: everything is
+//! added up, united or chosen by a rule that does not care, and every run that went in stays known as a [`Part`].
+
+mod group;
+mod stop;
+#[cfg(test)]
+mod tests;
+mod union;
+
+use std::io::BufRead;
+
+use super::fold::Fold;
+use super::log::{self, Detail, Entry, LogError};
+use super::{Reports, Run};
+use group::Group;
+
+/// Collects runs, and makes one of all that are over the same spec.
+pub struct Merge {
+    kept: Detail,
+    groups: Vec<Group>,
+}
+
+impl Merge {
+    /// Nothing yet. Of steps only that is kept in memory what these reports ask for, and what tells states apart.
+    pub fn new(reports: &Reports) -> Self {
+        Self {
+            kept: reports.detail().max(Detail::Brief),
+            groups: Vec::new(),
+        }
+    }
+
+    /// Takes the runs of a log in.
+    pub fn read(&mut self, name: &str, reader: impl BufRead) -> Result<(), LogError> {
+        let mut fold: Option<Fold> = None;
+        log::read(name, reader, |entry| match (entry, &mut fold) {
+            (Entry::Started(started), fold) => {
+                let next = Fold::new(*started, self.kept);
+                if let Some(over) = fold.replace(next) {
+                    self.add(over.into_run());
+                }
+            }
+            (entry, Some(fold)) => fold.add(entry),
+            // The reader refuses a log that begins with anything else.
+            (_, None) => {}
+        })?;
+        if let Some(over) = fold {
+            self.add(over.into_run());
+        }
+        Ok(())
+    }
+
+    /// Takes a run in.
+    pub fn add(&mut self, run: Run) {
+        match self.groups.iter_mut().find(|group| group.takes(&run)) {
+            Some(group) => group.add(run),
+            None => self.groups.push(Group::new(run)),
+        }
+    }
+
+    /// One run for each spec, by name. A run that is the only one over its spec stays as it was.
+    pub fn into_runs(self) -> Vec<Run> {
+        let mut runs: Vec<Run> = self.groups.into_iter().map(Group::into_run).collect();
+        runs.sort_by(|one, other| {
+            let key = |run: &Run| {
+                let names: Vec<String> = group::names(run).map(str::to_owned).collect();
+                (run.started.spec.name.clone(), names)
+            };
+            key(one).cmp(&key(other))
+        });
+        runs
+    }
+}

@@ -1,0 +1,326 @@
+//! What every format tells of a violation, in plain text: how sure it is, the path with requests and rows, the proof.
+
+use serde_json::{Map, Value};
+
+use super::Run;
+use super::log::{
+    Body, ConfirmationResult, Exchange, Header, Known, KnownOutcome, OracleKind, PathStep,
+    RowChange, ShrinkResult, Violation,
+};
+use super::text::{self, Table, clip, count, printable};
+use crate::diagnostic::Place;
+use crate::model::Evidence;
+
+/// How wide a table may get where nothing wraps it.
+const TABLE_WIDTH: usize = 2000;
+
+/// Where in the spec stands what was broken: the invariant, or the action that a check is about.
+pub(super) fn place(run: &Run, found: &Violation) -> Option<Place> {
+    match found.oracle {
+        OracleKind::Invariant => run
+            .started
+            .invariants
+            .iter()
+            .find(|invariant| invariant.name == found.name)
+            .and_then(|invariant| invariant.place),
+        OracleKind::Check => found
+            .action
+            .as_ref()
+            .and_then(|action| action_place(run, action)),
+    }
+}
+
+/// Where an action stands in the spec.
+pub(super) fn action_place(run: &Run, name: &str) -> Option<Place> {
+    run.started
+        .actions
+        .iter()
+        .find(|action| action.name == name)
+        .and_then(|action| action.place)
+}
+
+/// The action that broke it as the spec declares it, without parameters.
+pub(super) fn base_action<'r>(run: &'r Run, found: &'r Violation) -> Option<&'r str> {
+    let name = found.action.as_deref()?;
+    let declared = run.started.actions.iter().find(|known| known.name == name);
+    Some(declared.map_or(name, |action| action.base_name.as_str()))
+}
+
+/// Whether it happened again.
+pub(super) fn confirmation(found: &Violation) -> String {
+    let confirmation = &found.confirmation;
+    let reason = confirmation.reason.as_deref().unwrap_or_default();
+    let times = confirmation.times.unwrap_or_default();
+    let of = confirmation.of.unwrap_or_default();
+    match confirmation.result {
+        ConfirmationResult::Confirmed => format!(
+            "confirmed {times} of {of}: happened again each time it was run from the initial state"
+        ),
+        ConfirmationResult::Unconfirmed => {
+            format!("unconfirmed, happened again {times} of {of} times: {reason}")
+        }
+        ConfirmationResult::NotTried => format!("not confirmed: {reason}"),
+    }
+}
+
+/// How often it was seen.
+pub(super) fn seen(found: &Violation) -> String {
+    match found.occurrences {
+        _ if found.path.is_empty() => "seen in the initial state".to_owned(),
+        0 => "found by an earlier run; the walk did not come across it".to_owned(),
+        1 => format!("seen once, at step {}", found.first_step),
+        times => format!(
+            "seen {} times, first at step {}",
+            text::thousands(times),
+            found.first_step
+        ),
+    }
+}
+
+/// What shrinking did, in words.
+pub(super) fn shrunk(violation: &Violation) -> String {
+    let shrink = &violation.shrink;
+    let length = violation.path.len() as u64;
+    let requests = count(shrink.requests, "request");
+    let done = if u64::from(shrink.found_length) > length {
+        let found = text::thousands(u64::from(shrink.found_length));
+        format!(
+            "shrunk from {found} to {} in {requests}",
+            count(length, "step")
+        )
+    } else {
+        format!("as short as it was found, {}", count(length, "step"))
+    };
+    let reason = shrink.reason.as_deref().unwrap_or_default();
+    match shrink.result {
+        ShrinkResult::NotTried => format!("not shrunk: {reason}"),
+        ShrinkResult::Minimal if u64::from(shrink.found_length) > length => done,
+        ShrinkResult::Minimal => format!("{done}: without any of them it does not happen"),
+        ShrinkResult::Unfinished => format!("{done}, perhaps not the shortest: {reason}"),
+        ShrinkResult::TakenBack => {
+            format!("not shrunk: a shorter path did not happen again: {reason}")
+        }
+    }
+}
+
+/// Whether rows of more than one system changed on a path.
+pub(super) fn several_systems(path: &[PathStep]) -> bool {
+    let mut systems = path
+        .iter()
+        .filter_map(|step| step.exchange.as_ref())
+        .flat_map(|seen| &seen.rows)
+        .map(|change| &change.system);
+    let first = systems.next();
+    systems.any(|system| Some(system) != first)
+}
+
+/// One changed row in words.
+pub(super) struct Change {
+    /// `+`, `-` or `~`.
+    pub(super) sign: char,
+    /// `orders[1]`
+    pub(super) name: String,
+    /// One for each column that has something to say; never empty.
+    pub(super) parts: Vec<String>,
+}
+
+/// A changed row in words. Columns that tell no states apart (`ignore_columns`) are dates and the like: noise here. The
+/// JSON report has them.
+pub(super) fn change(change: &RowChange, several_systems: bool) -> Option<Change> {
+    let key: Vec<String> = change.key.iter().map(cell).collect();
+    let system = if several_systems {
+        format!("{}.", change.system)
+    } else {
+        String::new()
+    };
+    let shown = |column: &String| !change.ignored.contains(column);
+    let all = |row: &Map<String, Value>| -> Vec<String> {
+        row.iter()
+            .filter(|(column, _)| shown(column))
+            .map(|(column, value)| format!("{} {}", printable(column), cell(value)))
+            .collect()
+    };
+    let (sign, mut parts) = match (&change.before, &change.after) {
+        (Some(before), Some(after)) => (
+            '~',
+            after
+                .iter()
+                .filter(|(column, _)| shown(column))
+                .filter_map(|(column, after)| {
+                    let before = before.get(column)?;
+                    (before != after).then(|| {
+                        format!("{} {} -> {}", printable(column), cell(before), cell(after))
+                    })
+                })
+                .collect(),
+        ),
+        (None, Some(after)) => ('+', all(after)),
+        (Some(before), None) => ('-', all(before)),
+        (None, None) => return None,
+    };
+    if parts.is_empty() {
+        parts.push("only columns of `ignore_columns`".to_owned());
+    }
+    Some(Change {
+        sign,
+        name: printable(&format!("{system}{}[{}]", change.table, key.join(", "))),
+        parts,
+    })
+}
+
+/// A cell as a value: text in quotes, so that `"1"` is not `1` and `"NULL"` is not `NULL`.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        other => text::json(other, 40),
+    }
+}
+
+/// A value in a table, where quotes would only be noise.
+pub(super) fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        Value::String(string) => printable(string),
+        other => text::json(other, 60),
+    }
+}
+
+/// The violation from its first request to its proof, one thing a line and no line with control characters. Bodies and
+/// headers are cut to so many columns.
+pub(super) fn whole(found: &Violation, columns: usize) -> Vec<String> {
+    let mut lines = vec![printable(&confirmation(found))];
+    if found.path.is_empty() {
+        lines.push("the initial state is broken already, before the first step".to_owned());
+    } else {
+        lines.push(printable(&shrunk(found)));
+    }
+    lines.push(seen(found));
+    lines.extend(
+        found
+            .replay
+            .iter()
+            .map(|command| format!("run it again: {}", printable(command))),
+    );
+    let several_systems = several_systems(&found.path);
+    for (position, step) in found.path.iter().enumerate() {
+        lines.push(String::new());
+        lines.push(format!("{}. {}", position + 1, printable(&step.action)));
+        if let Some(exchange) = &step.exchange {
+            path_step(&mut lines, exchange, several_systems, columns);
+        }
+    }
+    lines.push(String::new());
+    lines.extend(evidence(&found.evidence));
+    lines
+}
+
+/// One step without its name: request, answer, rows, indented.
+pub(super) fn path_step(
+    lines: &mut Vec<String>,
+    seen: &Exchange,
+    several_systems: bool,
+    columns: usize,
+) {
+    let request = &seen.request;
+    lines.push(format!(
+        "   {} {}",
+        printable(&request.method),
+        clip(&printable(&request.target), columns)
+    ));
+    head_and_body(lines, &request.headers, request.body.as_ref(), columns);
+    lines.push(format!("   -> {}", seen.response.status));
+    let response = &seen.response;
+    head_and_body(lines, &response.headers, response.body.as_ref(), columns);
+    for row in &seen.rows {
+        if let Some(Change { sign, name, parts }) = change(row, several_systems) {
+            lines.push(format!("   {sign} {name}  {}", parts.join(", ")));
+        }
+    }
+    for failure in &seen.extract_failures {
+        lines.push(format!("   ! {}", printable(failure)));
+    }
+}
+
+fn head_and_body(lines: &mut Vec<String>, headers: &[Header], body: Option<&Body>, columns: usize) {
+    for header in headers {
+        let line = format!("{}: {}", header.name, header.value);
+        lines.push(format!("      {}", clip(&printable(&line), columns)));
+    }
+    let Some(body) = body else { return };
+    let shown = match (&body.json, &body.text) {
+        (Some(value), _) => text::json(value, columns),
+        (None, plain) => clip(&printable(plain.as_deref().unwrap_or_default()), columns),
+    };
+    let cut = if body.cut {
+        format!(" ({})", count(body.length, "byte"))
+    } else {
+        String::new()
+    };
+    lines.push(format!("      {shown}{cut}"));
+}
+
+/// What proves it, one thing a line.
+pub(super) fn evidence(evidence: &Evidence) -> Vec<String> {
+    match evidence {
+        Evidence::Rows {
+            columns,
+            rows,
+            total,
+            expected,
+        } => {
+            let first = if rows.len() < *total {
+                format!(", the first {} are", rows.len())
+            } else {
+                String::new()
+            };
+            let colon = if rows.is_empty() { "" } else { ":" };
+            let found = count(*total as u64, "row");
+            let mut lines = vec![format!(
+                "expected {}, found {found}{first}{colon}",
+                printable(expected)
+            )];
+            if !rows.is_empty() {
+                let mut table = Table::new(columns.iter().map(|column| printable(column)));
+                for row in rows {
+                    table.push(row.iter().map(plain).collect());
+                }
+                let (heading, rows) = table.lines(TABLE_WIDTH);
+                lines.extend(
+                    [heading]
+                        .into_iter()
+                        .chain(rows)
+                        .map(|row| format!("   {row}")),
+                );
+            }
+            lines
+        }
+        Evidence::Values { expected, actual } => vec![
+            format!("expected {}", printable(expected)),
+            format!("   found {}", printable(actual)),
+        ],
+    }
+}
+
+/// The answers that an action got: `200 x 12, 409 x 8`.
+pub(super) fn answers(seen: &super::log::ActionTally) -> String {
+    let answers: Vec<String> = seen
+        .statuses
+        .iter()
+        .map(|(status, runs)| format!("{status} x {}", text::thousands(*runs)))
+        .collect();
+    answers.join(", ")
+}
+
+/// What became of a reproduction, in words.
+pub(super) fn outcome(known: &Known) -> &'static str {
+    match known.outcome {
+        KnownOutcome::StillFailing => "still failing",
+        KnownOutcome::Fixed => "fixed",
+        KnownOutcome::NotTried => "not tried",
+    }
+}
+
+/// Why an action never ran.
+pub(super) fn never_ran(seen: &super::log::ActionTally) -> &str {
+    seen.never_ran.as_deref().unwrap_or("the run ended before")
+}
