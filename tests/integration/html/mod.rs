@@ -8,7 +8,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use venomqa::report::{Destination, Html, Report as _, log};
+use venomqa::report::{Destination, Html, Reports, log};
 
 use crate::support::{Browser, Sandbox};
 
@@ -54,13 +54,17 @@ fn log_of(sandbox: &Sandbox, steps: &str) -> Vec<Value> {
 /// The page of these log entries.
 fn page_of(sandbox: &Sandbox, entries: &[Value]) -> PathBuf {
     let lines: Vec<String> = entries.iter().map(Value::to_string).collect();
-    let runs = log::read("run.log", &(lines.join("\n") + "\n")).unwrap();
     let path = sandbox.path("page.html");
-    let mut html = Html::new(Destination::file(&path, File::create(&path).unwrap()));
-    for run in &runs {
-        html.run(run);
-    }
-    html.finish(0).unwrap();
+    let html = Html::new(Destination::file(&path, File::create(&path).unwrap()));
+    let mut reports = Reports::new(vec![Box::new(html)]);
+    let mut told = reports.told();
+    log::read("run.log", lines.join("\n").as_bytes(), |entry| {
+        told.entry(entry);
+    })
+    .unwrap();
+    told.over();
+    let failed = reports.finish(0);
+    assert!(failed.is_empty(), "{failed:?}");
     path
 }
 
