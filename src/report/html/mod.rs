@@ -36,7 +36,7 @@ const SCRIPTS: [&str; 11] = [
 
 /// Bytes that all requests, answers and rows may take in a page. A run gets half of what the runs before it left, so that
 /// no number of runs exceeds it.
-const BUDGET: usize = 40_000_000;
+const BUDGET: usize = 30_000_000;
 
 /// Collects runs and writes them as one page.
 pub struct Html {

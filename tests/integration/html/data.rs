@@ -138,7 +138,7 @@ fn five_thousand_states_are_drawn_searched_and_moved() {
     let sandbox = Sandbox::with_shop();
     let page = page_of(&sandbox, &large(&log_of(&sandbox, "30")));
     let size = page.metadata().unwrap().len();
-    assert!(size < 50_000_000, "{size} bytes");
+    assert!(size < 20_000_000, "{size} bytes");
     let browser = opened(&sandbox, &page);
     browser.press(['2']);
     assert_eq!(
