@@ -55,7 +55,7 @@ pub(super) fn encode(run: &Run, budget: usize) -> Result<Encoded, serde_json::Er
     summary["started_at"] = json!(run.started.started_at);
     summary["venomqa"] = json!(run.started.venomqa);
     summary["walked"] = json!(walked);
-    summary["walk"] = walk(steps);
+    summary["walk"] = walk(steps, run.initial.as_deref());
     summary["omitted"] = json!(exchanges.omitted);
     Ok(Encoded {
         summary: summary.to_string(),
@@ -89,12 +89,12 @@ fn walked(run: &Run, steps: &[Step]) -> Vec<Vec<Option<usize>>> {
 }
 
 /// Where every step led, as columns, and who was asked about it.
-fn walk(steps: &[Step]) -> Value {
+fn walk(steps: &[Step], initial: Option<&str>) -> Value {
     let column = |of: fn(&Step) -> u64| steps.iter().map(of).collect::<Vec<u64>>();
     let mut names: IndexSet<&[String]> = IndexSet::new();
     let mut judged = Vec::new();
     let mut broken = Vec::new();
-    let mut fingerprints: Vec<Option<&str>> = Vec::new();
+    let mut fingerprints: Vec<Option<&str>> = vec![initial];
     for step in steps {
         judged.push(names.insert_full(&step.judged).0);
         broken.push(names.insert_full(&step.broken).0);

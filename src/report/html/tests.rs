@@ -250,8 +250,15 @@ fn a_violation_knows_the_steps_of_the_walk_that_it_follows() {
         step(1, 0, 2, None),
         step(1, 1, 3, None),
     ]);
+    run.initial = Some("start".to_owned());
+    for step in &mut run.steps {
+        if step.to == 0 {
+            step.fingerprint = "start".to_owned();
+        }
+    }
     run.summary.violations.push(refunded_twice());
     let data = block_of(&page_of(&[run]), "run-0");
+    assert_eq!(data["walk"]["fingerprints"][0], json!("start"));
     assert_eq!(data["walked"], json!([[1, 3, null]]));
     assert_eq!(data["walk"]["to"], json!([0, 1, 2, 3]));
     assert_eq!(

@@ -89,6 +89,34 @@ fn runs_that_failed_were_cut_off_or_took_no_step_say_so() {
     assert_quiet(&browser);
 }
 
+#[test]
+fn the_merged_runs_of_a_matrix_are_one_graph() {
+    let sandbox = Sandbox::with_shop();
+    for strategy in ["bfs", "dfs"] {
+        let log = format!("log={strategy}.log");
+        sandbox
+            .venomqa(["explore", "--strategy", strategy, "--max-steps", "60"])
+            .args(["--report", &log])
+            .run();
+    }
+    let merge = ["report", "merge", "bfs.log", "dfs.log"];
+    let merged = sandbox
+        .venomqa(merge)
+        .args(["--to", "html=page.html", "--to", "json"])
+        .run()
+        .code(0)
+        .only_run();
+    let browser = opened(&sandbox, &sandbox.path("page.html"));
+    assert_eq!(
+        browser.script("return venomqa.run.states"),
+        merged["figures"]["states"]
+    );
+    browser.press(['2', '4']);
+    let parts = browser.text(".merged");
+    assert!(parts.contains("bfs") && parts.contains("dfs"), "{parts}");
+    assert_quiet(&browser);
+}
+
 /// A walk of 20,000 steps over 5,000 states: each has a way ahead, others across and back, and some that leave it as it is.
 fn large(entries: &[Value]) -> Vec<Value> {
     const STATES: u64 = 5000;

@@ -4,11 +4,9 @@ mod data;
 mod look;
 mod views;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use venomqa::report::{Destination, Html, Reports, log};
 
 use crate::support::{Browser, Sandbox};
 
@@ -51,21 +49,15 @@ fn log_of(sandbox: &Sandbox, steps: &str) -> Vec<Value> {
         .collect()
 }
 
-/// The page of these log entries.
+/// The page that the built program makes of these log entries.
 fn page_of(sandbox: &Sandbox, entries: &[Value]) -> PathBuf {
     let lines: Vec<String> = entries.iter().map(Value::to_string).collect();
-    let path = sandbox.path("page.html");
-    let html = Html::new(Destination::file(&path, File::create(&path).unwrap()));
-    let mut reports = Reports::new(vec![Box::new(html)]);
-    let mut told = reports.told();
-    log::read("run.log", lines.join("\n").as_bytes(), |entry| {
-        told.entry(entry);
-    })
-    .unwrap();
-    told.over();
-    let failed = reports.finish(0);
-    assert!(failed.is_empty(), "{failed:?}");
-    path
+    sandbox.write("changed.log", &(lines.join("\n") + "\n"));
+    sandbox
+        .venomqa(["report", "changed.log", "--to", "html=page.html"])
+        .run()
+        .code(0);
+    sandbox.path("page.html")
 }
 
 #[track_caller]

@@ -179,6 +179,7 @@ function runView(run) {
   return [
     h("h2", null, "Run"),
     h("dl", { class: "values" }, pairs.map(([name, value]) => [h("dt", null, name), h("dd", null, value)])),
+    mergedView(run),
     left.length > 0 && h("div", { class: "card doubt-card" }, h("h3", null, "Left out to keep this report small"), h("ul", null, left.map((text) => h("li", null, text))), h("p", { class: "none" }, "The steps on violations' paths are whole. The run log has everything: --report log=PATH.")),
     timeView(run),
     h("h2", null, "Warnings"),
@@ -187,6 +188,25 @@ function runView(run) {
       : h("p", { class: "none" }, "none"),
     h("h2", null, "Invariants"),
     run.invariants.length ? h("ul", { class: "invariants" }, run.invariants.map(({ name, severity }) => h("li", null, badge(severity), " ", name))) : h("p", { class: "none" }, "the spec declares none; only the built-in checks judged"),
+  ];
+}
+
+/* The runs that this one was merged of. */
+function mergedView(run) {
+  if (!run.merged?.length) return null;
+  const heads = ["strategy", "seed", "steps", "states", "repeat"];
+  return [
+    h("h2", null, "Merged of"),
+    h(
+      "div",
+      { class: "scroll", tabindex: "0", role: "group", "aria-label": "The runs that were merged" },
+      h(
+        "table",
+        { class: "rows merged" },
+        h("thead", null, h("tr", null, heads.map((name) => h("th", { scope: "col" }, name)))),
+        h("tbody", null, run.merged.map((part) => h("tr", null, h("td", null, part.strategy), h("td", null, part.seed), h("td", null, thousands(part.steps)), h("td", null, thousands(part.states)), h("td", null, part.repeat)))),
+      ),
+    ),
   ];
 }
 
