@@ -60,7 +60,7 @@ impl Corpus {
                 // Another spec of the same folder.
                 Ok(_) => {}
                 Err(error) => {
-                    problems.push(format!("`{}` cannot be read: {error}", path.display()))
+                    problems.push(format!("`{}` cannot be read: {error}", path.display()));
                 }
             }
         }

@@ -284,17 +284,15 @@ impl<W: World, J: Judge<W>> Trials<'_, W, J> {
             return Ok(Tried::Holds);
         };
         let (mut at, taken) = self.as_far_as_known(path);
-        for position in taken..last {
-            let action = path[position];
+        for (position, action) in path.iter().copied().enumerate().take(last).skip(taken) {
             if !self.allows(at, action) {
                 return Ok(Tried::NotEnabled { position, at });
             }
-            at = match self.known_step(at, action) {
-                Some(to) => to,
-                None => {
-                    let arrival = self.act(at, action).await?;
-                    self.arrive(at, action, arrival)
-                }
+            at = if let Some(to) = self.known_step(at, action) {
+                to
+            } else {
+                let arrival = self.act(at, action).await?;
+                self.arrive(at, action, arrival)
             };
         }
         if !self.allows(at, path[last]) {

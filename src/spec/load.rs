@@ -64,7 +64,7 @@ impl Kind {
 pub fn load(path: &FilePath, environment: &Environment<'_>) -> Loaded {
     match text_of(path, Kind::Spec) {
         Ok(text) => parse(path, &text, environment),
-        Err(unread) => unread,
+        Err(unread) => *unread,
     }
 }
 
@@ -81,19 +81,19 @@ pub fn load_reproduction(path: &FilePath, environment: &Environment<'_>) -> Load
 }
 
 /// The text of a file, or why there is none.
-fn text_of(path: &FilePath, kind: Kind) -> Result<String, Loaded> {
+fn text_of(path: &FilePath, kind: Kind) -> Result<String, Box<Loaded>> {
     let name = path.display();
     let bytes = match read_file(path) {
         Ok(bytes) if bytes.len() as u64 > MAX_BYTES => {
             let message = format!("`{name}` is larger than {} MB", MAX_BYTES / 1_000_000);
-            return Err(Loaded {
+            return Err(Box::new(Loaded {
                 spec: None,
                 diagnostics: vec![Diagnostic::error(Code::CannotRead, message).help(format!(
                     "no {} needs that; is this the right file?",
                     kind.name()
                 ))],
                 sources: Sources::default(),
-            });
+            }));
         }
         Ok(bytes) => bytes,
         Err(error) => {
@@ -111,11 +111,11 @@ fn text_of(path: &FilePath, kind: Kind) -> Result<String, Loaded> {
                     "check the file and its permissions",
                 ),
             };
-            return Err(Loaded {
+            return Err(Box::new(Loaded {
                 spec: None,
                 diagnostics: vec![Diagnostic::error(Code::CannotRead, message).help(help)],
                 sources: Sources::default(),
-            });
+            }));
         }
     };
     String::from_utf8(bytes).map_err(|error| {
@@ -124,7 +124,7 @@ fn text_of(path: &FilePath, kind: Kind) -> Result<String, Loaded> {
         let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
         // What comes before the first bad byte is unchanged, so the place is right in the repaired text too.
         let id = sources.add(name.to_string(), text);
-        Loaded {
+        Box::new(Loaded {
             spec: None,
             diagnostics: vec![
                 Diagnostic::error(Code::NotUtf8, "the file is not UTF-8")
@@ -132,7 +132,7 @@ fn text_of(path: &FilePath, kind: Kind) -> Result<String, Loaded> {
                     .help("save it as UTF-8"),
             ],
             sources,
-        }
+        })
     })
 }
 

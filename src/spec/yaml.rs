@@ -1,5 +1,7 @@
 //! Writes YAML that people like to read: block style, in the order given, quotes only where they are needed.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 use serde_yaml::Value as Yaml;
 
@@ -11,7 +13,7 @@ pub(super) enum Node {
     /// A text that must not be quoted: what it stands for decides its type (`${NAME}`).
     Bare(String),
     /// A list.
-    List(Vec<Node>),
+    List(Vec<Self>),
     /// A mapping, in this order.
     Map(Vec<Entry>),
 }
@@ -37,7 +39,7 @@ impl Node {
     }
 
     /// A mapping without comments.
-    pub(super) fn map<'k>(entries: impl IntoIterator<Item = (&'k str, Node)>) -> Self {
+    pub(super) fn map<'k>(entries: impl IntoIterator<Item = (&'k str, Self)>) -> Self {
         Self::Map(
             entries
                 .into_iter()
@@ -57,7 +59,7 @@ impl Node {
     }
 
     /// Elements of a list; none of anything else.
-    pub(super) fn items(&self) -> &[Node] {
+    pub(super) fn items(&self) -> &[Self] {
         match self {
             Self::List(items) => items,
             _ => &[],
@@ -65,7 +67,7 @@ impl Node {
     }
 
     /// The value of a key.
-    pub(super) fn field(&self, key: &str) -> Option<&Node> {
+    pub(super) fn field(&self, key: &str) -> Option<&Self> {
         self.entries()
             .iter()
             .find(|entry| entry.key == key)
@@ -129,7 +131,7 @@ fn indent(depth: usize, text: &mut String) {
 fn entry_lines(entry: &Entry, depth: usize, text: &mut String) {
     for comment in &entry.comments {
         indent(depth, text);
-        text.push_str(&format!("# {comment}\n"));
+        let _ = writeln!(text, "# {comment}");
     }
     indent(depth, text);
     after_indent(entry, depth, text);
@@ -145,7 +147,7 @@ fn after_indent(entry: &Entry, depth: usize, text: &mut String) {
 /// The value behind a colon, its lines one level deeper than `depth`.
 fn value(node: &Node, depth: usize, text: &mut String) {
     if let Some(line) = inline(node) {
-        text.push_str(&format!(" {line}\n"));
+        let _ = writeln!(text, " {line}");
         return;
     }
     match node {
@@ -230,7 +232,7 @@ fn literal(content: &str, depth: usize, text: &mut String) {
         1 => "",
         _ => "+",
     };
-    text.push_str(&format!(" |{chomping}\n"));
+    let _ = writeln!(text, " |{chomping}");
     for line in content.strip_suffix('\n').unwrap_or(content).split('\n') {
         if !line.is_empty() {
             indent(depth, text);
@@ -260,14 +262,17 @@ fn is_plain(text: &str, in_flow: bool) -> bool {
     let harmless = |character: char| {
         character.is_alphanumeric() || "_-./:=+ ()<>,'\"[]{}#!?&*@%$;|~^`".contains(character)
     };
-    text.starts_with(|first: char| first.is_alphanumeric() || "/_.$+(".contains(first))
-        && text.chars().all(harmless)
-        && !text.ends_with([' ', ':'])
-        && !text.contains(": ")
-        && !text.contains(" #")
-        && !(in_flow && text.contains([',', '[', ']', '{', '}', ':', '#', '"', '\'']))
-        && !WORDS.contains(&text.to_ascii_lowercase().as_str())
-        && !text.contains("${")
+    let begins_well = |first: char| first.is_alphanumeric() || "/_.$+(".contains(first);
+    if !text.starts_with(begins_well) || !text.chars().all(harmless) || text.ends_with([' ', ':']) {
+        return false;
+    }
+    if [": ", " #", "${"].iter().any(|part| text.contains(part)) {
+        return false;
+    }
+    if in_flow && text.contains([',', '[', ']', '{', '}', ':', '#', '"', '\'']) {
+        return false;
+    }
+    !WORDS.contains(&text.to_ascii_lowercase().as_str())
         && matches!(serde_yaml::from_str::<Yaml>(text), Ok(Yaml::String(read)) if read == text)
 }
 
@@ -287,7 +292,9 @@ fn double_quoted(text: &str) -> String {
             '\t' => quoted.push_str("\\t"),
             '\r' => quoted.push_str("\\r"),
             other if is_printable(other) => quoted.push(other),
-            other => quoted.push_str(&format!("\\U{:08x}", u32::from(other))),
+            other => {
+                let _ = write!(quoted, "\\U{:08x}", u32::from(other));
+            }
         }
     }
     quoted.push('"');

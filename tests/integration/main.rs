@@ -9,6 +9,7 @@
 )]
 
 mod commands;
+mod corpus;
 mod explore;
 mod flags;
 mod honesty;
@@ -24,6 +25,8 @@ mod postgres_queries;
 #[path = "../support/postgres.rs"]
 mod postgres_for_tests;
 mod replay;
+mod reproduction;
+mod scripts;
 mod sessions;
 mod shop;
 mod states;

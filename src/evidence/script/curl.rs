@@ -1,6 +1,8 @@
 //! A POSIX shell script: curl sends, jq takes values out of answers and puts them into bodies. Values that were taken are
 //! kept as JSON, so that a number stays a number.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::{about, comment, environment, in_form, in_path, one_line};
@@ -102,7 +104,8 @@ fn header(reproduction: &Reproduction, outline: &Outline) -> String {
     settings.extend(
         environment(outline)
             .iter()
-            .filter_map(|(name, default)| default.is_none().then(|| format!("{name}=..."))),
+            .filter(|(_, default)| default.is_none())
+            .map(|(name, _)| format!("{name}=...")),
     );
     if !settings.is_empty() {
         lines.push(String::new());
@@ -163,11 +166,12 @@ fn request(sent: &Sent) -> Result<String, String> {
             arguments.push(format!("--data-binary {}", shell(&body, Place::Query)));
         }
     }
-    text.push_str(&format!(
-        "request {} {status} {}\n",
+    let _ = writeln!(
+        text,
+        "request {} {status} {}",
         quoted(&sent.title),
         arguments.join(" \\\n    ")
-    ));
+    );
     for capture in &sent.captures {
         text.push_str(&captured(capture)?);
     }
@@ -269,7 +273,7 @@ fn double_quoted(parts: &[Part], place: Place) -> String {
                     Place::Path => "path",
                     Place::Query => "query",
                 };
-                word.push_str(&format!("$({function} \"${}\")", variable(name)));
+                let _ = write!(word, "$({function} \"${}\")", variable(name));
             }
             Part::Environment(name, default) => {
                 let reference = match default {
@@ -280,9 +284,11 @@ fn double_quoted(parts: &[Part], place: Place) -> String {
                 };
                 match place {
                     Place::Query => {
-                        word.push_str(&format!("$(query \"$(string \"{reference}\")\")"));
+                        let _ = write!(word, "$(query \"$(string \"{reference}\")\")");
                     }
-                    Place::Path => word.push_str(&format!("$(path \"$(string \"{reference}\")\")")),
+                    Place::Path => {
+                        let _ = write!(word, "$(path \"$(string \"{reference}\")\")");
+                    }
                     Place::Plain => word.push_str(&reference),
                 }
             }
@@ -313,6 +319,11 @@ fn quoted(text: &str) -> String {
     }
 }
 
+/// Names that the script or the shell uses itself.
+const TAKEN: [&str; 9] = [
+    "base_url", "folder", "name", "expected", "status", "IFS", "PATH", "HOME", "PWD",
+];
+
 /// A name as the shell has it.
 fn variable(name: &str) -> String {
     let sane: String = name
@@ -325,10 +336,6 @@ fn variable(name: &str) -> String {
             }
         })
         .collect();
-    // Names that the script or the shell uses itself.
-    const TAKEN: [&str; 9] = [
-        "base_url", "folder", "name", "expected", "status", "IFS", "PATH", "HOME", "PWD",
-    ];
     if TAKEN.contains(&sane.as_str()) || sane.starts_with(|first: char| first.is_ascii_digit()) {
         format!("its_{sane}")
     } else {
@@ -345,7 +352,7 @@ fn json(tree: &Tree) -> String {
     }
     let mut arguments = String::new();
     for (name, word) in &bound {
-        arguments.push_str(&format!("{} ", word.replace("NAME", name)));
+        let _ = write!(arguments, "{} ", word.replace("NAME", name));
     }
     format!("\"$(jq -nc {arguments}{})\"", quoted(&program))
 }
@@ -375,7 +382,7 @@ fn program(tree: &Tree, bound: &mut Vec<(String, String)>) -> String {
                     Part::Name(name) => {
                         let name = variable(name);
                         bind(name.clone(), format!("--argjson NAME \"${name}\""));
-                        text.push_str(&format!("\\(${name})"));
+                        let _ = write!(text, "\\(${name})");
                     }
                     Part::Environment(name, default) => {
                         let reference = match default {
@@ -383,7 +390,7 @@ fn program(tree: &Tree, bound: &mut Vec<(String, String)>) -> String {
                             None => format!("${{{name}:?}}"),
                         };
                         bind(format!("env_{name}"), format!("--arg NAME \"{reference}\""));
-                        text.push_str(&format!("\\($env_{name})"));
+                        let _ = write!(text, "\\($env_{name})");
                     }
                 }
             }
@@ -438,11 +445,9 @@ fn filter(path: &str) -> Option<String> {
             if let Some(after) = rest.strip_prefix('*') {
                 filter.push_str(" | .[]?");
                 rest = after;
-            } else if rest.starts_with('[') {
-                continue;
-            } else {
+            } else if !rest.starts_with('[') {
                 let (name, after) = name(rest)?;
-                filter.push_str(&format!(" | objects | select(has({name})) | .[{name}]"));
+                let _ = write!(filter, " | objects | select(has({name})) | .[{name}]");
                 rest = after;
             }
         } else if let Some(after) = rest.strip_prefix('.') {
@@ -452,7 +457,7 @@ fn filter(path: &str) -> Option<String> {
                 rest = after;
             } else {
                 let (name, after) = name(after)?;
-                filter.push_str(&format!(" | .[{name}]"));
+                let _ = write!(filter, " | .[{name}]");
                 rest = after;
             }
         } else {
@@ -464,7 +469,7 @@ fn filter(path: &str) -> Option<String> {
                 is_singular = false;
                 filter.push_str(" | .[]?");
             } else if let Ok(position) = selector.parse::<i64>() {
-                filter.push_str(&format!(" | .[{position}]"));
+                let _ = write!(filter, " | .[{position}]");
             } else {
                 let quote = selector
                     .chars()
@@ -474,7 +479,7 @@ fn filter(path: &str) -> Option<String> {
                 if name.contains(['\\', '\'', '"']) {
                     return None;
                 }
-                filter.push_str(&format!(" | .[{}]", Value::from(name)));
+                let _ = write!(filter, " | .[{}]", Value::from(name));
             }
         }
     }
@@ -517,12 +522,16 @@ fn simple(filter: &str) -> String {
                         last.is_ascii_alphanumeric() || "_]".contains(last)
                     }) =>
             {
-                shown.push_str(&format!(".{name}"));
+                let _ = write!(shown, ".{name}");
             }
-            Some(name) => shown.push_str(&format!(" | .{name}")),
+            Some(name) => {
+                let _ = write!(shown, " | .{name}");
+            }
             None if shown.is_empty() => shown.push_str(part),
             None if part.starts_with(".[") && !part.ends_with('?') => shown.push_str(&part[1..]),
-            None => shown.push_str(&format!(" | {part}")),
+            None => {
+                let _ = write!(shown, " | {part}");
+            }
         }
     }
     shown

@@ -1,18 +1,20 @@
 //! A Hurl file.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::{about, comment, environment, in_path, one_line};
 use crate::model::Reproduction;
 use crate::spec::reproduction::outline::{Capture, Outline, Part, Sent, SentBody, Source, Tree};
 
-pub(super) fn script(reproduction: &Reproduction, outline: &Outline) -> Result<String, String> {
+pub(super) fn script(reproduction: &Reproduction, outline: &Outline) -> String {
     let mut script = header(reproduction, outline);
     for sent in &outline.requests {
         script.push('\n');
         script.push_str(&entry(sent, outline));
     }
-    Ok(script)
+    script
 }
 
 fn header(reproduction: &Reproduction, outline: &Outline) -> String {
@@ -24,12 +26,19 @@ fn header(reproduction: &Reproduction, outline: &Outline) -> String {
         String::new(),
     ]);
     let base_url = match &outline.base_url {
-        Some(parts) => text(parts, outline, &|text| text.to_owned()),
+        Some(parts) => parts
+            .iter()
+            .map(|part| match part {
+                Part::Text(text) => text.as_str(),
+                Part::Environment(_, Some(default)) => default,
+                Part::Environment(..) | Part::Name(_) => "...",
+            })
+            .collect(),
         None => "http://127.0.0.1:8080".to_owned(),
     };
     let mut command = format!("  hurl --test --variable base_url={base_url}");
     for (name, default) in environment(outline) {
-        command.push_str(&format!(" --variable {name}={}", default.unwrap_or("...")));
+        let _ = write!(command, " --variable {name}={}", default.unwrap_or("..."));
     }
     lines.push(format!("{command} THIS_FILE"));
     comment(&lines)
@@ -41,18 +50,14 @@ fn entry(sent: &Sent, outline: &Outline) -> String {
     let mut entry = comment(&lines);
     let base = if sent.is_absolute { "" } else { "{{base_url}}" };
     let path = text(&sent.path, outline, &|text| value(&in_path(text)));
-    entry.push_str(&format!("{} {base}{path}\n", sent.method));
+    let _ = writeln!(entry, "{} {base}{path}", sent.method);
     for (name, parts) in &sent.headers {
         // Sections that say so themselves send these.
         let is_implied = name.eq_ignore_ascii_case("content-type")
             && matches!(sent.body, SentBody::Form(_))
             && *parts == [Part::Text("application/x-www-form-urlencoded".to_owned())];
         if !is_implied {
-            entry.push_str(&format!(
-                "{}: {}\n",
-                value(name),
-                text(parts, outline, &value)
-            ));
+            let _ = writeln!(entry, "{}: {}", value(name), text(parts, outline, &value));
         }
     }
     if !sent.query.is_empty() {
@@ -70,12 +75,16 @@ fn entry(sent: &Sent, outline: &Outline) -> String {
             entry.push('\n');
         }
         SentBody::Text(parts) => {
-            let body = text(parts, outline, &|text| text.to_owned());
-            entry.push_str(&format!("```\n{body}\n```\n"));
+            let body = text(parts, outline, &|text| {
+                value(text).replace("\\#", "#").replace('`', "\\`")
+            });
+            let _ = writeln!(entry, "`{body}`");
         }
     }
     match sent.status {
-        Some(status) => entry.push_str(&format!("HTTP {status}\n")),
+        Some(status) => {
+            let _ = writeln!(entry, "HTTP {status}");
+        }
         None => entry.push_str("HTTP *\n"),
     }
     if !sent.captures.is_empty() {
@@ -91,10 +100,12 @@ fn entry(sent: &Sent, outline: &Outline) -> String {
 }
 
 fn pairs(fields: &[(String, Vec<Part>)], outline: &Outline) -> String {
-    fields
-        .iter()
-        .map(|(name, parts)| format!("{}: {}\n", value(name), text(parts, outline, &value)))
-        .collect()
+    let mut lines = String::new();
+    for (name, parts) in fields {
+        // Writing to a string cannot fail.
+        let _ = writeln!(lines, "{}: {}", value(name), text(parts, outline, &value));
+    }
+    lines
 }
 
 fn captured(capture: &Capture) -> String {

@@ -3,6 +3,8 @@
 mod curl;
 mod hurl;
 
+use std::fmt::Write as _;
+
 use crate::model::Reproduction;
 use crate::spec::reproduction::outline::{Outline, Part, SentBody, Tree};
 
@@ -24,11 +26,12 @@ pub(crate) fn script(
 ) -> Result<String, String> {
     match language {
         Language::Curl => curl::script(reproduction, outline),
-        Language::Hurl => hurl::script(reproduction, outline),
+        Language::Hurl => Ok(hurl::script(reproduction, outline)),
     }
 }
 
-/// The variables of the environment that the requests take something from, each once, with what stands for it.
+/// The variables of the environment that the requests take something from, beside where they go; each once, with what
+/// stands for it.
 fn environment(outline: &Outline) -> Vec<(&str, Option<&str>)> {
     let mut names: Vec<(&str, Option<&str>)> = Vec::new();
     for part in parts(outline) {
@@ -41,7 +44,7 @@ fn environment(outline: &Outline) -> Vec<(&str, Option<&str>)> {
     names
 }
 
-/// Every part of every text.
+/// Every part of every text of the requests.
 fn parts(outline: &Outline) -> Vec<&Part> {
     fn of_tree<'t>(tree: &'t Tree, all: &mut Vec<&'t Part>) {
         match tree {
@@ -51,8 +54,11 @@ fn parts(outline: &Outline) -> Vec<&Part> {
             Tree::Object(fields) => fields.iter().for_each(|(_, field)| of_tree(field, all)),
         }
     }
-    let mut all: Vec<&Part> = outline.base_url.iter().flatten().collect();
-    all.extend(outline.inputs.iter().flat_map(|input| &input.parts));
+    let mut all: Vec<&Part> = outline
+        .inputs
+        .iter()
+        .flat_map(|input| &input.parts)
+        .collect();
     for sent in &outline.requests {
         all.extend(&sent.path);
         let pairs = sent.query.iter().chain(&sent.headers);
@@ -74,7 +80,7 @@ fn in_path(text: &str) -> String {
         if byte.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            let _ = write!(encoded, "%{byte:02X}");
         }
     }
     encoded

@@ -1,5 +1,7 @@
 //! Takes secrets out of what is copied from a spec. Where a value stood, the file asks the environment for it.
 
+use std::fmt::Write as _;
+
 use indexmap::IndexMap;
 use serde_json::Value;
 
@@ -154,7 +156,7 @@ impl Hider<'_> {
         let tail = match at.and_then(|at| Some((rest[..at].split_once(':')?, &rest[at..]))) {
             Some(((user, password), tail)) if !password.is_empty() && !is_open(password) => {
                 let reference = self.take_out(&format!("{key}_password"), password);
-                shown.push_str(&format!("{user}:{reference}"));
+                let _ = write!(shown, "{user}:{reference}");
                 tail
             }
             _ => rest,

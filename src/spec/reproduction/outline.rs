@@ -81,9 +81,9 @@ pub enum Tree {
     /// A text with names in it.
     Text(Vec<Part>),
     /// A list.
-    List(Vec<Tree>),
+    List(Vec<Self>),
     /// An object.
-    Object(Vec<(String, Tree)>),
+    Object(Vec<(String, Self)>),
 }
 
 /// A part of a text.

@@ -10,6 +10,7 @@ mod running;
 mod sandbox;
 mod server;
 pub(crate) mod store;
+pub(crate) mod vault;
 mod wire;
 
 pub(crate) use browser::{Browser, key};
