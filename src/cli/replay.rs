@@ -169,7 +169,7 @@ impl Running<'_> {
             }
         }
         let mut found = broken.is_some() && case.path.is_empty();
-        let mut rerun = Rerun::new(initial.context);
+        let mut rerun = Rerun::new(initial);
         for (position, action) in case.path.iter().enumerate() {
             let is_last = position + 1 == case.path.len();
             rerun.step(world, *action).await?;

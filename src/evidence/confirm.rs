@@ -1,12 +1,13 @@
 //! A violation is reported as confirmed only when its path, run again from the initial state, breaks the same thing, and
 //! does so every time.
 
-use crate::model::{ActionId, Confirmation, Context, Digest, Finding, Model, PathStep, StepRecord};
+use crate::model::{Confirmation, Digest, Finding, Model, PathStep};
 use crate::oracle::Judge;
-use crate::world::{World, WorldError};
+use crate::world::{Arrival, World, WorldError};
 
 use super::again;
 use super::difference::first_difference;
+use super::rerun::Rerun;
 
 /// How often a path is run again.
 const ATTEMPTS: u32 = 3;
@@ -59,7 +60,9 @@ pub(crate) async fn confirm<W: World, J: Judge<W>>(
                 times += 1;
                 seen = Some((finding, attempt.path));
             }
-            Err(why) => failed = Some((why, attempt.path)),
+            Err(why) => {
+                failed.get_or_insert((why, attempt.path));
+            }
         }
     }
     let confirmation = match failed {
@@ -91,29 +94,24 @@ async fn run<W: World, J: Judge<W>>(
     world: &mut W,
     judge: &mut J,
     claim: Claim<'_>,
-    initial: &crate::world::Arrival<W::Checkpoint>,
+    initial: &Arrival<W::Checkpoint>,
 ) -> Result<Attempt, WorldError> {
-    let mut path = Vec::with_capacity(claim.path.len());
-    let mut before = initial.clone();
-    let mut here = initial.clone();
-    for step in claim.path {
-        if let Some(name) = undefined(model, step.action, &here.context) {
-            let position = path.len() + 1;
-            let action = &model.action(step.action).name;
+    let mut rerun = Rerun::new(initial.clone());
+    for (index, step) in claim.path.iter().enumerate() {
+        if let Some(name) = rerun.undefined(model, step.action) {
+            let why = format!(
+                "step {} (`{}`) could not be sent, because `{name}` was not defined",
+                index + 1,
+                model.action(step.action).name
+            );
             return Ok(Attempt {
-                outcome: Err(format!(
-                    "step {position} (`{action}`) could not be sent, because `{name}` was not defined"
-                )),
-                path,
+                path: rerun.path,
+                outcome: Err(why),
             });
         }
-        let next = world.act(step.action, &here.context).await?;
-        path.push(PathStep {
-            action: step.action,
-            record: next.record.clone().map(StepRecord::compact),
-        });
-        before = std::mem::replace(&mut here, next);
+        rerun.step(world, step.action).await?;
     }
+    let Rerun { before, here, path } = rerun;
     let last = claim.path.last().map(|step| step.action);
     let said = again::ask(world, judge, claim.finding, last, &before.context, &here).await?;
     let name = &claim.finding.name;
@@ -130,15 +128,4 @@ async fn run<W: World, J: Judge<W>>(
         (None, None) => Err(format!("`{name}` had nothing to object to")),
     };
     Ok(Attempt { path, outcome })
-}
-
-/// A value that the request of an action needs and that nobody has bound.
-fn undefined<'m>(model: &'m Model, action: ActionId, context: &Context) -> Option<&'m str> {
-    let missing = model
-        .action(action)
-        .requires
-        .iter()
-        .find(|variable| context.get(**variable).is_none())?;
-    let name = model.names.variables.get_index(missing.0 as usize)?;
-    Some(name)
 }

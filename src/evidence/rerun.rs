@@ -1,34 +1,36 @@
 //! Runs a path once more, step by step.
 
-use crate::model::{ActionId, Context, Finding, OracleId, PathStep, StepRecord};
+use crate::model::{ActionId, Finding, Model, OracleId, PathStep, StepRecord};
 use crate::oracle::{Judge, Judged};
 use crate::world::{Arrival, World, WorldError};
 
 /// A path that is run again. The world must stand where it begins.
 #[derive(Debug)]
 pub(crate) struct Rerun<C> {
-    context: Context,
-    last: Option<Last<C>>,
+    /// Where the last step began; where the path begins, if none was taken.
+    pub(crate) before: Arrival<C>,
+    /// Where the world stands.
+    pub(crate) here: Arrival<C>,
     /// What was done and seen so far.
     pub(crate) path: Vec<PathStep>,
 }
 
-/// The last step that was taken.
-#[derive(Debug)]
-struct Last<C> {
-    action: ActionId,
-    context_before: Context,
-    arrival: Arrival<C>,
-}
-
 impl<C: Clone> Rerun<C> {
-    /// A path that begins with this context.
-    pub(crate) fn new(context: Context) -> Self {
+    /// A path that begins in this state.
+    pub(crate) fn new(initial: Arrival<C>) -> Self {
         Self {
-            context,
-            last: None,
+            before: initial.clone(),
+            here: initial,
             path: Vec::new(),
         }
+    }
+
+    /// A value that the request of an action needs, and that nobody has bound on the path: it cannot be sent.
+    pub(crate) fn undefined<'m>(&self, model: &'m Model, action: ActionId) -> Option<&'m str> {
+        let mut needed = model.action(action).requires.iter();
+        let missing = needed.find(|variable| self.here.context.get(**variable).is_none())?;
+        let name = model.names.variables.get_index(missing.0 as usize)?;
+        Some(name)
     }
 
     /// Takes the next step.
@@ -36,19 +38,14 @@ impl<C: Clone> Rerun<C> {
         &mut self,
         world: &mut W,
         action: ActionId,
-    ) -> Result<&Arrival<C>, WorldError> {
-        let arrival = world.act(action, &self.context).await?;
+    ) -> Result<(), WorldError> {
+        let arrival = world.act(action, &self.here.context).await?;
         self.path.push(PathStep {
             action,
             record: arrival.record.clone().map(StepRecord::compact),
         });
-        let context_before = std::mem::replace(&mut self.context, arrival.context.clone());
-        let last = self.last.insert(Last {
-            action,
-            context_before,
-            arrival,
-        });
-        Ok(&last.arrival)
+        self.before = std::mem::replace(&mut self.here, arrival);
+        Ok(())
     }
 
     /// What oracles have to say about the last step and the state it led to: all, or only this one. Nothing where no step
@@ -59,13 +56,13 @@ impl<C: Clone> Rerun<C> {
         judge: &mut J,
         only: Option<OracleId>,
     ) -> Result<Vec<Finding>, WorldError> {
-        let Some(last) = &self.last else {
+        let Some(last) = self.path.last() else {
             return Ok(Vec::new());
         };
         let judged = Judged {
             action: Some(last.action),
-            context_before: &last.context_before,
-            arrival: &last.arrival,
+            context_before: &self.before.context,
+            arrival: &self.here,
             new_state: true,
             broken_before: &[],
             only,

@@ -111,7 +111,8 @@ impl<T: Trial> Search<'_, T> {
 
     /// Leaves out what it can, from the right: the whole part, or else what it can of its halves. The last step stays.
     async fn halve(&mut self) -> Result<(), Stop> {
-        let mut parts = vec![0..self.best.len().saturating_sub(1)];
+        let mut parts = Vec::new();
+        parts.push(0..self.best.len().saturating_sub(1));
         while let Some(part) = parts.pop() {
             if part.is_empty() || self.try_without(part.clone()).await? || part.len() == 1 {
                 continue;

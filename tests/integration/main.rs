@@ -10,6 +10,7 @@
 
 mod commands;
 mod corpus;
+mod confirm;
 mod explore;
 mod flags;
 mod honesty;
@@ -29,6 +30,7 @@ mod reproduction;
 mod scripts;
 mod sessions;
 mod shop;
+mod shrink;
 mod states;
 mod support;
 mod trust;

@@ -18,7 +18,12 @@ const GUTTER: usize = 6;
 
 pub(super) fn write(page: &mut Page, run: &Run, violation: &Violation, number: usize) {
     let total = run.summary.violations.len();
-    page.rule(&format!("violation {number} of {total}"));
+    // What did not happen each time stands behind the others, and does not look like them.
+    let kind = match violation.confirmation.result {
+        ConfirmationResult::Unconfirmed => "unconfirmed violation",
+        ConfirmationResult::Confirmed | ConfirmationResult::NotTried => "violation",
+    };
+    page.rule(&format!("{kind} {number} of {total}"));
     page.gap();
     let badge = format!(" {} ", violation.severity.name().to_uppercase());
     page.line(&format!(

@@ -1,5 +1,6 @@
 //! What the tests stand on: a folder and a process for each test, services to explore, and a look into databases.
 
+pub(crate) mod bank;
 mod browser;
 pub(crate) mod credits;
 mod database;

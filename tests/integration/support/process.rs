@@ -5,12 +5,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::{env, fmt};
 
 use serde_json::json;
 
 use super::server::{runtime, serve};
-use super::{Running, Sandbox, credits, store};
+use super::{Running, Sandbox, bank, credits, store};
 
 const KIND: &str = "TEST_SERVICE_KIND";
 const PORT: &str = "TEST_SERVICE_PORT";
@@ -26,6 +27,12 @@ pub(crate) enum Kind {
     Store,
     /// The store, but it aborts once a refund is committed.
     DyingStore,
+    /// The bank, on `bank.db` of its working directory, with the bug that is in its data.
+    Bank,
+    /// The bank with a bug that is in its memory.
+    TiredBank,
+    /// The bank, which throws its file away when it starts.
+    BankOnANewFile,
     /// Never listens.
     NeverReady,
     /// Ends at once, and says why.
@@ -34,11 +41,14 @@ pub(crate) enum Kind {
     Stubborn,
 }
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 10] = [
     Kind::Credits,
     Kind::CleanCredits,
     Kind::Store,
     Kind::DyingStore,
+    Kind::Bank,
+    Kind::TiredBank,
+    Kind::BankOnANewFile,
     Kind::NeverReady,
     Kind::ExitsAtOnce,
     Kind::Stubborn,
@@ -102,6 +112,10 @@ fn run(kind: Kind, port: u16) {
         listener
     };
     let store = || store::router(&env::current_dir().unwrap().join("store.db"), true);
+    let bank = |flaw| {
+        let file = env::current_dir().unwrap().join("bank.db");
+        bank::router(&file, flaw, Arc::default())
+    };
     match kind {
         Kind::Credits => runtime().block_on(serve(listen(), credits::router(true))),
         Kind::CleanCredits => runtime().block_on(serve(listen(), credits::router(false))),
@@ -109,6 +123,12 @@ fn run(kind: Kind, port: u16) {
         Kind::DyingStore => {
             let dying = store().layer(axum::middleware::from_fn(die_after_refunds));
             runtime().block_on(serve(listen(), dying));
+        }
+        Kind::Bank => runtime().block_on(serve(listen(), bank(bank::Flaw::Melts))),
+        Kind::TiredBank => runtime().block_on(serve(listen(), bank(bank::Flaw::Tires))),
+        Kind::BankOnANewFile => {
+            let _ = std::fs::remove_file(env::current_dir().unwrap().join("bank.db"));
+            runtime().block_on(serve(listen(), bank(bank::Flaw::Melts)));
         }
         Kind::NeverReady => loop {
             std::thread::park();
