@@ -40,7 +40,7 @@ fn explore(session: &Session<'_>, demo: &Demo) -> Result<ExitCode, Problem> {
         Ok(specs) => specs,
         Err(code) => return Ok(code),
     };
-    session.note("  the built-in shop has bugs planted in it; `venomqa demo spec` prints what is explored here");
+    session.note("  the built-in shop has bugs planted in it; `venomqa demo spec` prints what is explored here; explored from a file it keeps reproductions");
     let named = specs
         .into_iter()
         .map(|spec| Named {

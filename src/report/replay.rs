@@ -106,11 +106,14 @@ pub fn evidence(expected: &str, found: &Value) -> String {
 /// The last line.
 pub fn verdict(reproduction: &Reproduction, reproduced: bool) -> String {
     let name = printable(reproduction.oracle.name());
-    let steps = count(reproduction.path.len() as u64, "step");
+    let at = match reproduction.path.len() as u64 {
+        0 => "in the initial state".to_owned(),
+        steps => format!("after {}", count(steps, "step")),
+    };
     if reproduced {
-        format!("\n{BAD}reproduced{BAD:#}: `{name}` does not hold after {steps}\n")
+        format!("\n{BAD}reproduced{BAD:#}: `{name}` does not hold {at}\n")
     } else {
-        format!("\n{GOOD}not reproduced{GOOD:#}: `{name}` had nothing to object to after {steps}\n")
+        format!("\n{GOOD}not reproduced{GOOD:#}: `{name}` had nothing to object to {at}\n")
     }
 }
 

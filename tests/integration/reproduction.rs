@@ -6,7 +6,8 @@ use std::process::Stdio;
 
 use crate::postgres_for_tests::cluster;
 use crate::support::{
-    Database, Finished, JournalMode, Running, Sandbox, Store, eventually, store, vault,
+    Database, Finished, JournalMode, Kind, Running, Sandbox, Store, credits, eventually, service,
+    store, vault,
 };
 
 const FOUND: &str = ".venomqa/no_refund_beyond_the_total-refund.yaml";
@@ -436,4 +437,54 @@ fn kept(sandbox: &Sandbox, folder: &str) -> Vec<String> {
         .collect();
     files.sort();
     files
+}
+
+#[test]
+fn a_service_without_a_database_is_started_and_its_violation_replayed() {
+    let text = format!("{}{}", credits::SPEC, service(Kind::Credits));
+    let sandbox = Sandbox::with_spec(&text);
+    let explore = ["explore", "--strategy", "bfs", "--max-steps", "40"];
+    sandbox.venomqa(explore).run().code(1);
+    let files = kept(&sandbox, ".venomqa");
+    assert!(
+        files.contains(&".venomqa/nothing_is_free-undo.yaml".to_owned()),
+        "{files:?}"
+    );
+    for file in &files {
+        sandbox
+            .venomqa(["replay", file])
+            .run()
+            .code(1)
+            .says(&["reproduced: `nothing_is_free`"]);
+        let clean = sandbox
+            .read(file)
+            .replace(": Credits\n", ": CleanCredits\n");
+        sandbox.write("clean.yaml", &clean);
+        sandbox
+            .venomqa(["replay", "clean.yaml"])
+            .run()
+            .code(0)
+            .says(&["not reproduced: `nothing_is_free`"]);
+    }
+}
+
+#[test]
+fn an_initial_state_that_is_broken_already_has_a_reproduction_without_a_request() {
+    let broken = store::SPEC.replace("WHERE refunded > total", "WHERE id = 6");
+    let sandbox = Sandbox::with_spec(&broken);
+    let store = Store::start(&sandbox, JournalMode::Delete, true);
+    sandbox
+        .venomqa(["explore", "--max-steps", "5"])
+        .env("STORE_URL", store.url())
+        .run()
+        .code(1);
+    let file = ".venomqa/no_refund_beyond_the_total-initial-state.yaml";
+    let text = sandbox.read(file);
+    assert!(text.contains("path: []\n"), "{text}");
+    sandbox
+        .venomqa(["replay", file])
+        .env("STORE_URL", store.url())
+        .run()
+        .code(1)
+        .says(&["reproduced:", "in the initial state"]);
 }
