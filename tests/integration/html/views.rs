@@ -308,3 +308,26 @@ fn a_click_on_a_state_or_a_transition_tells_about_it() {
     assert!(browser.text(".side").contains("from state 0 to state 1"));
     assert_quiet(&browser);
 }
+
+#[test]
+fn what_earlier_runs_found_is_named_with_what_became_of_it() {
+    let sandbox = Sandbox::with_shop();
+    explore(&sandbox, &["--strategy", "bfs"], 1);
+    let (report, again) = explore(&sandbox, &["--strategy", "bfs"], 1);
+    let before = sandbox.path("before.html");
+    std::fs::rename(&report, &before).unwrap();
+    let (after, _) = explore(&sandbox, &["--set", "bugs=none", "--max-steps", "5"], 0);
+
+    let browser = opened(&sandbox, &before);
+    let shown = browser.text(".corpus");
+    let known = again["corpus"].as_array().unwrap();
+    assert!(!known.is_empty(), "{again:#}");
+    for found in known {
+        let name = found["name"].as_str().unwrap();
+        assert!(shown.contains(&format!("still failing {name}")), "{shown}");
+    }
+    browser.open(&after);
+    let shown = browser.text(".corpus");
+    assert_eq!(shown.matches("fixed ").count(), known.len(), "{shown}");
+    assert_quiet(&browser);
+}

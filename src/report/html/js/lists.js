@@ -9,7 +9,7 @@ function verdictView(run) {
   return [
     h(
       "div",
-      { class: `verdict ${run.outcome}` },
+      { class: `verdict is-${run.outcome}` },
       h("span", { class: "outcome" }, OUTCOME_WORDS[run.outcome]),
       h("h1", null, run.headline),
       causesView(run),
@@ -49,7 +49,7 @@ function causesView(run) {
 
 function violationsView(run, choose) {
   const title = h("h2", null, "Violations ", h("span", { class: "number" }, thousands(run.violations.length)));
-  if (run.violations.length === 0) return [title, h("p", { class: "none" }, run.outcome === "clean" ? "Nothing was found." : "None was found, which says little about this run: read the verdict.")];
+  if (run.violations.length === 0) return [title, h("p", { class: "none" }, run.outcome === "clean" ? "Nothing was found." : "None was found, which says little about this run: read the verdict."), corpusView(run)];
   const list = h(
     "ol",
     { class: "violations" },
@@ -71,7 +71,26 @@ function violationsView(run, choose) {
     }),
   );
   listKeys(list, "button");
-  return [title, list];
+  return [title, list, corpusView(run)];
+}
+
+/* What earlier runs found, and what became of it. */
+function corpusView(run) {
+  if (!run.corpus?.length) return null;
+  const words = { "still-failing": ["bad", "still failing"], fixed: ["held", "fixed"], "not-tried": ["doubt", "not tried"] };
+  return h(
+    "section",
+    { class: "corpus" },
+    h("h3", null, "Found before"),
+    h(
+      "ul",
+      null,
+      run.corpus.map(({ outcome, name, file, reason }) => {
+        const [tone, word] = words[outcome];
+        return h("li", { title: file }, h("strong", { class: tone }, word), " ", nameOf(name), reason && h("p", { class: "none" }, reason));
+      }),
+    ),
+  );
 }
 
 function coverageView(run) {

@@ -56,7 +56,10 @@ class Page {
     const nav = byId("runs");
     if (this.runs.length < 2) return;
     nav.hidden = false;
-    fill(nav, this.runs.map((run, number) => h("button", { type: "button", class: `run ${run.outcome}`, onclick: () => this.use(number) }, h("span", { class: "dot", "aria-hidden": "true" }), run.spec.name, h("span", { class: "unseen" }, `: ${run.headline}`))));
+    const names = this.runs.map((run) => run.spec.name);
+    /* Runs over one spec are told apart by what differs in most cases. */
+    const label = (run) => (names.filter((name) => name === run.spec.name).length > 1 ? `${run.spec.path}, ${run.strategy} ${run.seed}` : run.spec.name);
+    fill(nav, this.runs.map((run, number) => h("button", { type: "button", class: `run is-${run.outcome}`, onclick: () => this.use(number) }, h("span", { class: "dot", "aria-hidden": "true" }), label(run), h("span", { class: "unseen" }, `: ${run.headline}`))));
   }
 
   /* Another run. */
