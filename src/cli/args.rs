@@ -187,7 +187,13 @@ pub(super) enum DemoCommand {
         port: u16,
 
         /// A SQLite file, created where it does not exist, or `postgres://USER@HOST/DATABASE`
-        #[arg(long, value_name = "FILE|URL", value_hint = ValueHint::FilePath)]
+        #[arg(
+            long,
+            value_name = "FILE|URL",
+            value_hint = ValueHint::FilePath,
+            env = "VENOMQA_DEMO_DB",
+            hide_env_values = true
+        )]
         db: OsString,
 
         /// Which of the planted bugs are in

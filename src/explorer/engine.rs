@@ -141,10 +141,15 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
                 let for_known = clock.elapsed();
                 self.started = Instant::now();
                 let world_time = self.world.time();
-                let stop = match known {
+                let mut stop = match known {
                     Ok(()) => self.walk(&mut graph).await,
                     Err(error) => stop_reason(&error, None),
                 };
+                if !matches!(stop, StopReason::Failed { .. } | StopReason::Interrupted)
+                    && let Err(error) = self.world.conclude().await
+                {
+                    stop = stop_reason(&error, None);
+                }
                 let mut time = self.time_since(world_time);
                 time.confirm = for_known;
                 self.finish(&graph, stop, time).await

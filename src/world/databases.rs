@@ -182,6 +182,14 @@ impl Databases {
         Ok(())
     }
 
+    /// A last look at every system when the walk is over.
+    pub(super) async fn conclude(&mut self) -> Result<(), WorldError> {
+        for system in &mut self.systems {
+            system.conclude().await?;
+        }
+        Ok(())
+    }
+
     /// Compares every system with what it must hold.
     pub(super) async fn verify(&mut self, content: &[SystemState]) -> Result<(), WorldError> {
         for (system, state) in self.systems.iter_mut().zip(content) {

@@ -404,6 +404,10 @@ impl World for LiveWorld {
         self.requests
     }
 
+    async fn conclude(&mut self) -> Result<(), WorldError> {
+        self.databases.conclude().await
+    }
+
     fn can_restore(&self) -> bool {
         self.config.restore != RestoreMode::None
     }

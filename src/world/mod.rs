@@ -66,6 +66,12 @@ pub trait World {
     /// Requests sent so far, whatever for.
     fn requests(&self) -> u64;
 
+    /// The walk is over: a last look at what is too dear to look at after every step. An error where what was walked was
+    /// not what it should have been.
+    async fn conclude(&mut self) -> Result<(), WorldError> {
+        Ok(())
+    }
+
     /// Whether [`World::restore`] can be called at all (`restore: none` cannot).
     fn can_restore(&self) -> bool {
         true
@@ -166,6 +172,24 @@ pub struct Warning {
     pub help: Option<String>,
     /// Whether verdicts can no longer be relied on; the run then ends with exit code 3 although it goes on.
     pub untrusted: bool,
+}
+
+impl Warning {
+    /// Rows of a table changed while no request ran.
+    pub(crate) fn background_write(table: &Table) -> Self {
+        Self {
+            code: "background-write",
+            message: format!(
+                "rows of `{}` (system `{}`) changed while no request ran; they have been put back",
+                table.name, table.system
+            ),
+            help: Some(
+                "a job that writes by itself: name its tables under `ignore_tables`; a service that writes after it has answered: give it time with `settle: 20ms`"
+                    .to_owned(),
+            ),
+            untrusted: false,
+        }
+    }
 }
 
 /// Why a run cannot go on. All of these end it with exit code 3.

@@ -19,18 +19,7 @@ impl LiveWorld {
             return Ok(());
         };
         for row in change.rows.rows() {
-            self.warnings.say(Warning {
-                code: "background-write",
-                message: format!(
-                    "rows of `{}` (system `{}`) changed while no request ran; they have been put back",
-                    row.table.name, row.table.system
-                ),
-                help: Some(
-                    "a job that writes by itself: name its tables under `ignore_tables`; a service that writes after it has answered: give it time with `settle: 20ms`"
-                        .to_owned(),
-                ),
-                untrusted: false,
-            });
+            self.warnings.say(Warning::background_write(&row.table));
         }
         let began = Instant::now();
         self.databases.restore(&content, &place.content).await?;

@@ -21,6 +21,8 @@ mod misbehaving;
 mod postgres;
 mod postgres_leaves_no_trace;
 mod postgres_queries;
+mod postgres_rights;
+mod postgres_trust;
 // The one server of this process.
 #[expect(unreachable_pub, dead_code, reason = "shared with the unit tests")]
 #[path = "../support/postgres.rs"]

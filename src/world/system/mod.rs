@@ -60,6 +60,11 @@ pub trait System {
     /// or foreign keys.
     async fn restore(&mut self, from: &SystemState, to: &SystemState) -> Result<(), WorldError>;
 
+    /// The walk is over: a last look at what is too dear to look at after every step.
+    async fn conclude(&mut self) -> Result<(), WorldError> {
+        Ok(())
+    }
+
     /// Compares the database with what `state` says it must hold: every row of the touched tables where they are small,
     /// the touched rows where they are large. An error names the table and the rows.
     async fn verify(&mut self, state: &SystemState) -> Result<(), WorldError>;

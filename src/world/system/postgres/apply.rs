@@ -43,6 +43,13 @@ pub(super) enum Refusal {
     Database(Error),
 }
 
+impl Refusal {
+    /// Whether another session was in the way at the same time as this one was in its.
+    pub(super) fn is_deadlock(&self) -> bool {
+        matches!(self, Self::Database(error) if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED))
+    }
+}
+
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Self::Database(error)

@@ -33,6 +33,11 @@ impl Bag {
         *self.0.entry(table).or_default().entry(row).or_default() += by;
     }
 
+    /// Whether nothing is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows().next().is_none()
+    }
+
     /// The bag of the opposite way.
     pub(super) fn reversed(mut self) -> Self {
         for count in self.0.values_mut().flat_map(HashMap::values_mut) {

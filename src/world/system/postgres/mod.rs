@@ -43,7 +43,7 @@ use crate::world::config::SystemConfig;
 use crate::world::{WorldError, WorldErrorKind};
 
 use address::Address;
-use catalog::Missing;
+use catalog::{Catalog, Missing};
 use failure::failed;
 use reading::Run;
 use session::Sessions;
@@ -90,6 +90,26 @@ impl PostgresSystem {
         })
     }
 
+    /// What is to be watched, and what the role lacks for it.
+    async fn wanted(&self, sessions: &Sessions) -> Result<(Catalog, Missing), WorldError> {
+        let cannot = |error| failed(&self.address, "read the schema", &error);
+        let (catalog, mut missing) = Catalog::read(sessions, Some(&self.config))
+            .await
+            .map_err(cannot)?;
+        let may_create = sessions
+            .writer
+            .query_one(
+                "SELECT has_database_privilege(current_database(), 'CREATE')",
+                &[],
+            )
+            .await
+            .map_err(cannot)?;
+        if !may_create.get::<_, bool>(0) {
+            missing.create(sessions);
+        }
+        Ok((catalog, missing))
+    }
+
     fn run(&mut self) -> Result<&mut Run, WorldError> {
         self.run.as_mut().ok_or_else(|| {
             WorldError::new(
@@ -127,31 +147,14 @@ impl System for PostgresSystem {
         sessions.lock(&self.address).await?;
         if !sessions.is_replica {
             // Nothing can be put back without that right, so a journal that is there has to wait as well.
-            let missing = catalog::Catalog::read(&sessions, Some(&self.config))
-                .await
-                .map_or_else(|_| Missing::default(), |(_, missing)| missing);
+            let (_, missing) = self.wanted(&sessions).await?;
             return Err(refuse(&sessions, &self.address, missing));
         }
         let recovered = recover::recover(&sessions, &self.address)
             .await?
             .map(|recovered| recovered.describe(&self.address));
-        let (catalog, missing) = catalog::Catalog::read(&sessions, Some(&self.config))
-            .await
-            .map_err(|error| failed(&self.address, "read the schema", &error))?;
-        let may_create: bool = sessions
-            .writer
-            .query_one(
-                "SELECT has_database_privilege(current_database(), 'CREATE')",
-                &[],
-            )
-            .await
-            .map_err(|error| failed(&self.address, "read the schema", &error))?
-            .get(0);
-        if !missing.is_empty() || !may_create {
-            let mut missing = missing;
-            if !may_create {
-                missing.create(&sessions);
-            }
+        let (catalog, missing) = self.wanted(&sessions).await?;
+        if !missing.is_empty() {
             return Err(refuse(&sessions, &self.address, missing));
         }
         // A connection that is lost now leaves it open whether the journal is there.
@@ -175,6 +178,10 @@ impl System for PostgresSystem {
 
     async fn restore(&mut self, from: &SystemState, to: &SystemState) -> Result<(), WorldError> {
         self.run()?.restore(&from.delta, &to.delta).await
+    }
+
+    async fn conclude(&mut self) -> Result<(), WorldError> {
+        self.run()?.conclude().await
     }
 
     async fn verify(&mut self, state: &SystemState) -> Result<(), WorldError> {

@@ -19,7 +19,7 @@ use super::look::{Look, Open};
 use super::query::Queries;
 use super::session::Sessions;
 use super::verify::Proof;
-use crate::model::{NetDelta, RowDelta, SqlQuery, Table, TableKind};
+use crate::model::{NetDelta, RowChange, RowDelta, SqlQuery, Table, TableKind};
 use crate::world::system::{QueryRows, Reading};
 use crate::world::{Warning, WorldError, WorldErrorKind};
 
@@ -31,6 +31,9 @@ const SHRINK_AFTER: u64 = 2_000;
 
 /// Entries of the past after which it is summed up, at the least.
 const SUM_UP_AFTER: u64 = 20_000;
+
+/// How often something is tried in which a job that writes can get in the way.
+const MEANWHILE: u32 = 8;
 
 /// How often the schema is compared where no event trigger tells of a change.
 const SCHEMA_INTERVAL: Duration = Duration::from_millis(200);
@@ -123,15 +126,26 @@ impl Run {
     /// What is there now is the initial state.
     pub(super) async fn mark_initial(&mut self) -> Result<(), WorldError> {
         self.settle().await?;
-        self.bag = Bag::default();
-        self.counters = self
-            .counters_of_now()
-            .await
-            .map_err(|error| failed(&self.address, "read the sequences", &error))?;
-        self.look.forget();
-        self.proof = Proof::of_now(&self.sessions, &self.catalog)
-            .await
-            .map_err(|error| failed(&self.address, "read the initial state", &error))?;
+        for _ in 0..MEANWHILE {
+            self.bag = Bag::default();
+            self.counters = self
+                .counters_of_now()
+                .await
+                .map_err(|error| failed(&self.address, "read the sequences", &error))?;
+            self.look.forget();
+            self.proof = Proof::of_now(&self.sessions, &self.catalog)
+                .await
+                .map_err(|error| failed(&self.address, "read the initial state", &error))?;
+            // What a job wrote meanwhile would be in the proof or not.
+            self.take_entries().await?;
+            if self.bag.is_empty() {
+                return Ok(());
+            }
+        }
+        // It never rests: its tables are compared by the rows that are known to differ, and no others.
+        for (table, _, _) in self.bag.rows() {
+            self.proof.forget(table);
+        }
         Ok(())
     }
 
@@ -148,6 +162,16 @@ impl Run {
     /// What changed relative to `known`.
     pub(super) async fn read(&mut self, known: &NetDelta) -> Result<Reading, WorldError> {
         self.settle().await?;
+        let changes = self.told(known)?;
+        Ok(Reading {
+            delta: RowDelta::new(changes),
+            image: None,
+            warnings: std::mem::take(&mut self.warnings),
+        })
+    }
+
+    /// What was taken from the journal, relative to `known`.
+    fn told(&mut self, known: &NetDelta) -> Result<Vec<RowChange>, WorldError> {
         let mut changes = self
             .bag
             .changes(&self.catalog, known)
@@ -161,19 +185,71 @@ impl Run {
         }
         changes.extend(self.counters.changes(&self.catalog, known));
         self.bag = Bag::default();
-        Ok(Reading {
-            delta: RowDelta::new(changes),
-            image: None,
-            warnings: std::mem::take(&mut self.warnings),
-        })
+        Ok(changes)
     }
 
-    /// Writes the rows in which two states differ.
+    /// A job may have written at this very moment: says so, and what the content is now that it was believed to be `known`.
+    /// `None` where the journal tells of no such thing.
+    async fn strays(&mut self, known: &NetDelta) -> Result<Option<NetDelta>, WorldError> {
+        self.look.forget();
+        self.take_entries().await?;
+        let changes = self.told(known)?;
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        let delta = RowDelta::new(changes);
+        let tables = delta.rows().map(|change| &*change.table);
+        self.warnings.extend(tables.map(Warning::background_write));
+        Ok(Some(known.after(&delta)))
+    }
+
+    /// The schema once more, whether or not it was looked at a moment ago.
+    pub(super) async fn conclude(&mut self) -> Result<(), WorldError> {
+        self.settle().await?;
+        self.check_schema(Duration::ZERO).await
+    }
+
+    /// Writes the rows in which two states differ. Rows that a job has written meanwhile are put back with them.
     pub(super) async fn restore(
         &mut self,
         from: &NetDelta,
         to: &NetDelta,
     ) -> Result<(), WorldError> {
+        let mut from = from.clone();
+        let mut attempt = 0;
+        loop {
+            let Err(refusal) = self.go(&from, to).await else {
+                return Ok(());
+            };
+            attempt += 1;
+            let is_deadlock = refusal.is_deadlock();
+            if attempt < MEANWHILE && (is_deadlock || matches!(refusal, Refusal::Missing(_))) {
+                match self.strays(&from).await? {
+                    Some(now) => {
+                        from = now;
+                        continue;
+                    }
+                    None if is_deadlock => continue,
+                    None => {}
+                }
+            }
+            return Err(match refusal {
+                Refusal::Missing(what) => WorldError::new(
+                    WorldErrorKind::Restore,
+                    format!("cannot restore a state in `{}`: {what}", self.address),
+                )
+                .with_help(
+                    "rows were written past the journal, by a session that switches triggers off perhaps",
+                ),
+                Refusal::Database(error) => {
+                    blocked::explain(&self.sessions, &self.address, "restore a state", &error).await
+                }
+            });
+        }
+    }
+
+    /// Writes the rows in which two contents differ, or none of them.
+    async fn go(&mut self, from: &NetDelta, to: &NetDelta) -> Result<(), Refusal> {
         let way = from.way_to(to);
         if way.is_empty() {
             return Ok(());
@@ -210,23 +286,29 @@ impl Run {
         } else if !changes.is_empty() {
             self.look.wrote();
         }
-        match written {
-            Ok(()) => Ok(()),
-            Err(Refusal::Missing(what)) => Err(WorldError::new(
-                WorldErrorKind::Restore,
-                format!("cannot restore a state in `{}`: {what}", self.address),
-            )
-            .with_help(
-                "rows were written past the journal: by a session that switches triggers off, or by a job at this very moment",
-            )),
-            Err(Refusal::Database(error)) => {
-                Err(blocked::explain(&self.sessions, &self.address, "restore a state", &error).await)
+        written
+    }
+
+    /// Compares the database with what a state says it must hold. Where a job has written meanwhile, its rows are put back
+    /// first.
+    pub(super) async fn verify(&mut self, state: &NetDelta) -> Result<(), WorldError> {
+        let mut attempt = 0;
+        loop {
+            let Err(error) = self.check(state).await else {
+                return Ok(());
+            };
+            attempt += 1;
+            if error.kind != WorldErrorKind::Restore || attempt >= MEANWHILE {
+                return Err(error);
             }
+            let Some(now) = self.strays(state).await? else {
+                return Err(error);
+            };
+            self.restore(&now, state).await?;
         }
     }
 
-    /// Compares the database with what a state says it must hold.
-    pub(super) async fn verify(&mut self, state: &NetDelta) -> Result<(), WorldError> {
+    async fn check(&mut self, state: &NetDelta) -> Result<(), WorldError> {
         self.proof
             .check(
                 &self.sessions,
@@ -446,13 +528,20 @@ impl Run {
             self.sum_up_at = SUM_UP_AFTER.max(self.past * 4);
             self.look.forget();
         }
+        self.check_schema(SCHEMA_INTERVAL).await
+    }
+
+    /// Compares the schema, where nothing else tells of its changes and it was not looked at for so long.
+    async fn check_schema(&mut self, interval: Duration) -> Result<(), WorldError> {
         if let Some((signature, looked)) = &mut self.schema
-            && looked.elapsed() >= SCHEMA_INTERVAL
+            && looked.elapsed() >= interval
         {
-            let row = client
+            let row = self
+                .sessions
+                .writer
                 .query_one(journal::SIGNATURE, &[])
                 .await
-                .map_err(cannot)?;
+                .map_err(|error| failed(&self.address, "compare the schema", &error))?;
             *looked = Instant::now();
             if row.get::<_, &str>(0) != signature {
                 return Err(self.schema_changed("tables, columns or sequences"));

@@ -53,6 +53,11 @@ impl Proof {
         Ok(Self(digests))
     }
 
+    /// The table is not known as a whole.
+    pub(super) fn forget(&mut self, table: TableId) {
+        self.0.remove(&table);
+    }
+
     /// Compares the database with what this state must hold.
     pub(super) async fn check(
         &self,

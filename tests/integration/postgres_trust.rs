@@ -1,0 +1,469 @@
+//! What makes verdicts worthless is noticed on PostgreSQL: a schema that changes, transactions that stay open, writes that
+//! nobody asked for or that no trigger sees, a service that caches.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use serde_json::Value;
+
+use crate::postgres_for_tests::{Database, cluster};
+use crate::support::postgres_store::{dump, executed, statements};
+use crate::support::{Finished, Pool, Sandbox, Server, warnings};
+
+const TABLES: &str =
+    "CREATE TABLE items (id serial PRIMARY KEY, name text); CREATE TABLE beats (n int);
+     INSERT INTO items (name) VALUES ('first'); INSERT INTO beats VALUES (0);";
+
+/// A list of items, its database, and what that was before.
+struct Scene {
+    sandbox: Sandbox,
+    database: Database,
+    before: String,
+}
+
+impl Scene {
+    /// With more actions in the spec, and keys of the system.
+    fn new(system: &str, more: &str) -> Self {
+        let database = cluster().database();
+        database.psql(TABLES);
+        Self::on(database, "postgres", system, more)
+    }
+
+    fn on(database: Database, role: &str, system: &str, more: &str) -> Self {
+        let before = dump(&database);
+        let sandbox = Sandbox::with_spec(&format!(
+            "
+venomqa: 1
+name: items
+http: {{ base_url: \"${{ITEMS_URL:-http://127.0.0.1:9}}\" }}
+systems: {{ db: {{ postgres: \"{}\"{system} }} }}
+actions:
+  - name: add
+    request: {{ method: POST, path: /items }}
+    max_calls: 2
+  - name: drop
+    request: {{ method: DELETE, path: /items }}
+  - name: list
+    request: {{ method: GET, path: /items }}
+{more}",
+            database.url_as(role)
+        ));
+        Self {
+            sandbox,
+            database,
+            before,
+        }
+    }
+
+    #[track_caller]
+    fn explore(&self, server: &Server, code: i32) -> Finished {
+        self.sandbox
+            .venomqa(["explore", "--strategy", "dfs", "--max-steps", "300"])
+            .args(["--report", "json", "--base-url", &server.url()])
+            .run()
+            .code(code)
+    }
+
+    #[track_caller]
+    fn assert_untouched(&self, after: &Finished) {
+        assert_eq!(dump(&self.database), self.before, "{after}");
+    }
+
+    /// Items as they should be, with these routes beside them.
+    fn serve(&self, more: &[(&str, &'static str)]) -> Server {
+        let routes = [
+            ("GET /items", "SELECT count(*) FROM items"),
+            ("POST /items", "INSERT INTO items (name) VALUES ('next')"),
+            (
+                "DELETE /items",
+                "DELETE FROM items WHERE id = (SELECT max(id) FROM items)",
+            ),
+        ];
+        statements(&self.database.url(), &[&routes, more].concat())
+    }
+}
+
+#[track_caller]
+fn warning(run: &Value, code: &str) -> Value {
+    run["warnings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|warning| warning["code"] == code)
+        .unwrap_or_else(|| panic!("no warning `{code}` in {run:#}"))
+        .clone()
+}
+
+const MIGRATE: &str = "  - name: migrate
+    preconditions: [add]
+    request: { method: POST, path: /migrate }
+";
+
+#[test]
+fn an_honest_service_raises_no_suspicion() {
+    let scene = Scene::new("", "");
+    let finished = scene.explore(&scene.serve(&[]), 0);
+    let run = finished.only_run();
+    assert_eq!(warnings(&run), [""; 0], "{finished}");
+    assert_eq!(run["outcome"], "clean", "{finished}");
+    assert_eq!(run["stop"]["reason"], "complete", "{finished}");
+    scene.assert_untouched(&finished);
+}
+
+#[test]
+fn a_table_that_is_made_during_the_run_ends_it_for_a_superuser() {
+    let scene = Scene::new("", MIGRATE);
+    let server = scene.serve(&[(
+        "POST /migrate",
+        "CREATE TABLE IF NOT EXISTS more (id int PRIMARY KEY)",
+    )]);
+    let finished = scene.explore(&server, 3);
+    let error = finished.only_run()["stop"]["error"].clone();
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        message.contains("has changed during the run: `CREATE TABLE` of `public.more`"),
+        "{finished}"
+    );
+    assert!(
+        error["help"].as_str().unwrap().contains("migrations"),
+        "{finished}"
+    );
+    scene.database.psql("DROP TABLE more");
+    scene.assert_untouched(&finished);
+}
+
+#[test]
+fn a_column_that_comes_during_the_run_ends_it_and_the_way_back_is_told() {
+    let scene = Scene::new("", MIGRATE);
+    let server = scene.serve(&[("POST /migrate", "ALTER TABLE items ADD COLUMN price int")]);
+    let finished = scene.explore(&server, 3);
+    let run = finished.only_run();
+    let message = run["stop"]["error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("`ALTER TABLE` of `public.items`"),
+        "{finished}"
+    );
+    let cleanup = run["cleanup"].to_string();
+    assert!(cleanup.contains("no longer has the columns"), "{finished}");
+    assert!(
+        cleanup.contains("change it back and run `venomqa restore`"),
+        "{finished}"
+    );
+    scene.database.psql("ALTER TABLE items DROP COLUMN price");
+    scene
+        .sandbox
+        .venomqa(["restore"])
+        .run()
+        .code(0)
+        .says(&["was put back"]);
+    let items = "SELECT string_agg(id || name, ' ') FROM items";
+    assert_eq!(scene.database.psql(items), "1first");
+    assert_eq!(
+        scene
+            .database
+            .psql("SELECT count(*) FROM pg_namespace WHERE nspname = 'venomqa'"),
+        "0"
+    );
+}
+
+#[test]
+fn a_table_that_is_made_during_the_run_ends_it_for_a_plain_role_even_at_the_last_step() {
+    let database = cluster().database();
+    database.psql(TABLES);
+    database.psql(&format!(
+        "CREATE ROLE venomqa_plain LOGIN PASSWORD 'venomqa_plain'; GRANT SET ON PARAMETER session_replication_role TO venomqa_plain;
+         GRANT CREATE ON DATABASE {} TO venomqa_plain; GRANT SELECT, INSERT, DELETE, TRIGGER ON ALL TABLES IN SCHEMA public TO venomqa_plain;
+         GRANT SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO venomqa_plain",
+        database.name
+    ));
+    let migrate = [(
+        "POST /migrate",
+        "CREATE TABLE IF NOT EXISTS more (id int PRIMARY KEY)",
+    )];
+    let scene = Scene::on(database, "venomqa_plain", "", MIGRATE);
+    let server = scene.serve(&migrate);
+    for steps in ["300", "8"] {
+        let finished = scene
+            .sandbox
+            .venomqa([
+                "explore",
+                "--strategy",
+                "dfs",
+                "--max-steps",
+                steps,
+                "--report",
+                "json",
+            ])
+            .args(["--base-url", &server.url()])
+            .run();
+        let made = scene.database.psql("SELECT to_regclass('more')");
+        assert_eq!(made, "more", "{finished}");
+        assert!(
+            finished.stdout.contains("has changed during the run"),
+            "{finished}"
+        );
+        let finished = finished.code(3);
+        scene.database.psql("DROP TABLE more");
+        scene.assert_untouched(&finished);
+    }
+    scene.database.psql("DROP OWNED BY venomqa_plain; REVOKE SET ON PARAMETER session_replication_role FROM venomqa_plain; DROP ROLE venomqa_plain");
+}
+
+/// A handler that leaves its transaction open, with its connection, as long as the service lives; the answer is a refusal.
+fn leaking(scene: &Scene, sql: &'static str) -> Server {
+    let pool = Pool::new(&scene.database.url());
+    let kept = Arc::new(tokio::sync::Mutex::new(Vec::new()));
+    let list = pool.clone();
+    let add = pool.clone();
+    Server::start(
+        Router::new().route("/", get(async || "ready")).route(
+            "/items",
+            get(async move || executed(list, "SELECT count(*) FROM items").await)
+                .post(async move || executed(add, "INSERT INTO items (name) VALUES ('next')").await)
+                .delete(async move || {
+                    let Ok(client) = pool.take().await else {
+                        return StatusCode::BAD_GATEWAY;
+                    };
+                    client.batch_execute("BEGIN").await.unwrap();
+                    client.batch_execute(sql).await.unwrap();
+                    kept.lock().await.push(client);
+                    StatusCode::CONFLICT
+                }),
+        ),
+    )
+}
+
+#[test]
+fn a_transaction_that_is_left_open_with_a_lock_is_waited_for_and_named_and_nothing_hangs() {
+    let scene = Scene::new("", "");
+    let server = leaking(
+        &scene,
+        "UPDATE items SET name = 'locked' /* in the refund handler */ WHERE id = 1",
+    );
+    let began = std::time::Instant::now();
+    let finished = scene.explore(&server, 3);
+    // Far from the minute that the patience of these tests is; each wait for a lock takes five seconds.
+    assert!(
+        began.elapsed() < std::time::Duration::from_secs(45),
+        "{finished}"
+    );
+    let run = finished.only_run();
+    let said = warning(&run, "open-transaction");
+    let message = said["message"].as_str().unwrap();
+    assert!(message.contains("idle in transaction"), "{said}");
+    assert!(message.contains("in the refund handler"), "{said}");
+    assert!(
+        said["help"]
+            .as_str()
+            .unwrap()
+            .contains("neither commits nor rolls back"),
+        "{said}"
+    );
+    let cleanup = run["cleanup"].to_string();
+    assert!(cleanup.contains("in the refund handler"), "{finished}");
+    assert!(cleanup.contains("venomqa restore"), "{finished}");
+    // The service ends, and with it its transactions.
+    server.stop();
+    scene.sandbox.venomqa(["restore"]).run().code(0);
+    scene.assert_untouched(&finished);
+}
+
+#[test]
+fn a_transaction_that_commits_a_little_late_is_part_of_its_step() {
+    let scene = Scene::new("", "");
+    let late = |pool: Pool, sql: &'static str| {
+        post(async move || {
+            let Ok(client) = pool.take().await else {
+                return StatusCode::BAD_GATEWAY;
+            };
+            client.batch_execute("BEGIN").await.unwrap();
+            client.batch_execute(sql).await.unwrap();
+            tokio::spawn(async move {
+                tokio::time::sleep(std::time::Duration::from_millis(15)).await;
+                client.batch_execute("COMMIT").await.unwrap();
+                pool.put(client).await;
+            });
+            StatusCode::ACCEPTED
+        })
+    };
+    let pool = Pool::new(&scene.database.url());
+    let (list, remove) = (pool.clone(), pool.clone());
+    let server = Server::start(
+        Router::new().route("/", get(async || "ready")).route(
+            "/items",
+            late(pool, "INSERT INTO items (name) VALUES ('late')")
+                .get(async move || executed(list, "SELECT count(*) FROM items").await)
+                .delete(async move || {
+                    executed(remove, "DELETE FROM items WHERE name = 'late'").await
+                }),
+        ),
+    );
+    let finished = scene.explore(&server, 0);
+    let run = finished.only_run();
+    assert_eq!(warnings(&run), [""; 0], "{finished}");
+    assert_eq!(run["stop"]["reason"], "complete", "{finished}");
+    scene.assert_untouched(&finished);
+}
+
+#[test]
+fn a_job_in_the_background_is_reported_with_its_table_unless_it_is_ignored() {
+    for is_ignored in [false, true] {
+        let system = if is_ignored {
+            ", ignore_tables: [beats]"
+        } else {
+            ""
+        };
+        let more = "  - name: read_1\n    request: { path: /items }\n";
+        let scene = Scene::new(system, more);
+        scene.sandbox.write(
+            "venomqa.yaml",
+            &scene
+                .sandbox
+                .read("venomqa.yaml")
+                .replace("max_calls: 2", "max_calls: 12"),
+        );
+        let server = scene.serve(&[]);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, beating) = (stop.clone(), Pool::new(&scene.database.url()));
+        let heart = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                while !stopped.load(Ordering::SeqCst) {
+                    assert!(beating.execute("UPDATE beats SET n = n + 1").await.is_ok());
+                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                }
+            });
+        });
+        let finished = scene.explore(&server, 0);
+        stop.store(true, Ordering::SeqCst);
+        heart.join().unwrap();
+        let run = finished.only_run();
+        if is_ignored {
+            assert_eq!(warnings(&run), [""; 0], "{finished}");
+            assert_eq!(scene.database.psql("SELECT n > 0 FROM beats"), "t");
+        } else {
+            let said = warning(&run, "background-write");
+            assert!(
+                said["message"].as_str().unwrap().contains("`beats`"),
+                "{said}"
+            );
+            assert!(
+                said["help"].as_str().unwrap().contains("ignore_tables"),
+                "{said}"
+            );
+        }
+        let items = "SELECT string_agg(id || name, ' ') FROM items";
+        assert_eq!(scene.database.psql(items), "1first", "{finished}");
+    }
+}
+
+#[test]
+fn a_cache_in_the_service_makes_the_run_untrusted_and_names_the_action() {
+    for (is_emptied, code) in [(false, 3), (true, 0)] {
+        let more = if is_emptied {
+            "after_restore:\n  - request: { method: POST, path: /cache/clear }\n"
+        } else {
+            ""
+        };
+        let scene = Scene::new("", more);
+        let pool = Pool::new(&scene.database.url());
+        let cache = Arc::new(AtomicI64::new(-1));
+        let (reader, adder, dropper) = (cache.clone(), cache.clone(), cache.clone());
+        let (list, add, remove) = (pool.clone(), pool.clone(), pool);
+        let server = Server::start(
+            Router::new()
+                .route("/", get(async || "ready"))
+                .route(
+                    "/items",
+                    get(async move || {
+                        if reader.load(Ordering::SeqCst) < 0
+                            && let Ok(rows) = list.query("SELECT count(*) FROM items", &[]).await
+                        {
+                            reader.store(rows[0].get(0), Ordering::SeqCst);
+                        }
+                        axum::Json(reader.load(Ordering::SeqCst))
+                    })
+                    .post(async move || {
+                        adder.store(-1, Ordering::SeqCst);
+                        executed(add, "INSERT INTO items (name) VALUES ('next')").await
+                    })
+                    .delete(async move || {
+                        dropper.store(-1, Ordering::SeqCst);
+                        executed(
+                            remove,
+                            "DELETE FROM items WHERE id = (SELECT max(id) FROM items)",
+                        )
+                        .await
+                    }),
+                )
+                .route(
+                    "/cache/clear",
+                    post(async move || {
+                        cache.store(-1, Ordering::SeqCst);
+                        StatusCode::NO_CONTENT
+                    }),
+                ),
+        );
+        let finished = scene.explore(&server, code);
+        let run = finished.only_run();
+        if is_emptied {
+            assert_eq!(warnings(&run), [""; 0], "{finished}");
+        } else {
+            let said = warning(&run, "state-outside-systems");
+            assert_eq!(said["untrusted"], true, "{said}");
+            assert!(
+                said["message"].as_str().unwrap().contains("`list`"),
+                "{said}"
+            );
+            assert!(
+                said["help"].as_str().unwrap().contains("after_restore"),
+                "{said}"
+            );
+        }
+        scene.assert_untouched(&finished);
+    }
+}
+
+#[test]
+fn writes_that_no_trigger_sees_end_the_run_and_name_the_table() {
+    let scene = Scene::new("", "");
+    // Row triggers are off for this session only; venomqa's role owns no table here, so its triggers are not for replicas.
+    let database = &scene.database;
+    database.psql(&format!(
+        "CREATE ROLE venomqa_bypassed LOGIN PASSWORD 'venomqa_bypassed'; GRANT SET ON PARAMETER session_replication_role TO venomqa_bypassed;
+         GRANT CREATE ON DATABASE {} TO venomqa_bypassed; GRANT SELECT, INSERT, DELETE, TRIGGER ON ALL TABLES IN SCHEMA public TO venomqa_bypassed;
+         GRANT SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO venomqa_bypassed",
+        database.name
+    ));
+    let spec = scene
+        .sandbox
+        .read("venomqa.yaml")
+        .replace(&database.url(), &database.url_as("venomqa_bypassed"));
+    scene.sandbox.write("venomqa.yaml", &spec);
+    let server = statements(
+        &database.url(),
+        &[
+            ("GET /items", "SELECT count(*) FROM items"),
+            ("POST /items", "INSERT INTO items (name) VALUES ('next')"),
+            (
+                "DELETE /items",
+                "SET LOCAL session_replication_role = replica; DELETE FROM items WHERE id = (SELECT max(id) FROM items)",
+            ),
+        ],
+    );
+    let finished = scene.explore(&server, 3);
+    let run = finished.only_run();
+    assert_eq!(run["stop"]["error"]["kind"], "restore", "{finished}");
+    let told = run["stop"]["error"].to_string();
+    assert!(told.contains("`items`"), "{finished}");
+    assert!(told.contains("switches triggers off"), "{finished}");
+    database.psql(
+        "DROP OWNED BY venomqa_bypassed CASCADE; REVOKE SET ON PARAMETER session_replication_role FROM venomqa_bypassed; DROP ROLE venomqa_bypassed",
+    );
+}
