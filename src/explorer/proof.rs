@@ -252,3 +252,162 @@ fn take(violation: &mut Violation, confirmed: Confirmed) -> Confirmation {
     }
     confirmed.confirmation
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explorer::budget::Limits;
+    use crate::explorer::event::Summary;
+    use crate::explorer::{Options, explore};
+    use crate::interrupt::Interrupt;
+    use crate::model::{Action, Evidence, InvariantId, Model, OracleId, Severity};
+    use crate::oracle::{Judge, Judged, Judgement};
+    use crate::world::toy::{Toy, ToyCall};
+
+    /// How far the three steps have come that break it, and what has nothing to do with them.
+    type State = (u8, u64);
+
+    /// Says no, as a state oracle does, where all three have been taken.
+    struct AllThree;
+
+    impl<W: World<Checkpoint = State>> Judge<W> for AllThree {
+        async fn judge(
+            &mut self,
+            _world: &mut W,
+            step: Judged<'_, State>,
+        ) -> Result<Judgement, WorldError> {
+            let oracle = OracleId::Invariant(InvariantId(0));
+            if !step.new_state || step.arrival.checkpoint.0 < 3 {
+                return Ok(Judgement::default());
+            }
+            let finding = Finding {
+                oracle,
+                name: "never_all_three".into(),
+                severity: Severity::High,
+                kind: "state".to_owned(),
+                message: "all three were taken".to_owned(),
+                evidence: Evidence::Values {
+                    expected: "fewer".to_owned(),
+                    actual: "three".to_owned(),
+                },
+            };
+            let is_news = !step.broken_before.contains(&oracle);
+            Ok(Judgement {
+                findings: is_news.then_some(finding).into_iter().collect(),
+                broken: vec![oracle],
+                ..Judgement::default()
+            })
+        }
+    }
+
+    /// Actions 0, 1 and 2 break it one after the other; the other twenty always lead somewhere new.
+    fn rule(state: &State, action: ActionId) -> State {
+        match action.0 {
+            next @ 0..=2 if u32::from(state.0) == next => (state.0 + 1, state.1),
+            0..=2 => *state,
+            other => (
+                state.0,
+                (state.1.wrapping_mul(31)).wrapping_add(u64::from(other)),
+            ),
+        }
+    }
+
+    fn run<F: FnMut(&State, ActionId) -> State>(world: &mut Toy<State, F>, seed: u64) -> Summary {
+        let model = Model {
+            actions: (0..23).map(|id| Action::named(&format!("a{id}"))).collect(),
+            ..Model::default()
+        };
+        let options = Options {
+            strategy: "random".to_owned(),
+            limits: Limits {
+                max_steps: 5_000,
+                max_depth: 5_000,
+                fail_fast: Some(Severity::Low),
+                ..Limits::default()
+            },
+            seed,
+            interrupt: Interrupt::default(),
+            known: Vec::new(),
+        };
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(explore(&model, world, &mut AllThree, &options, &mut |_| {}))
+    }
+
+    fn path(violation: &Violation) -> Vec<u32> {
+        violation.path.iter().map(|step| step.action.0).collect()
+    }
+
+    #[test]
+    fn a_long_walk_becomes_three_steps_and_what_that_took_is_what_is_told() {
+        let mut longest = 0;
+        for seed in 0..40 {
+            let mut world = Toy::new((0, 1), rule as fn(&State, ActionId) -> State).logged();
+            let summary = run(&mut world, seed);
+            let violation = &summary.violations[0];
+            assert_eq!(path(violation), [0, 1, 2], "seed {seed}");
+            assert_eq!(violation.shrink.result, ShrinkResult::Minimal);
+            assert_eq!(
+                violation.confirmation,
+                Confirmation::Confirmed { times: 3, of: 3 }
+            );
+            let acts = world
+                .log
+                .iter()
+                .filter(|call| matches!(call, ToyCall::Act(..)));
+            let walked = summary.progress.step;
+            // Nothing but the walk, the trials and the three attempts of three steps. Where the walk had to go back, a step
+            // or two were taken again to see whether the toy is deterministic.
+            let told = walked + violation.shrink.requests + 9;
+            let again = world.log.iter().take_while(|call| **call != ToyCall::Renew);
+            let restores = again
+                .filter(|call| matches!(call, ToyCall::Restore(_)))
+                .count() as u64;
+            let acts = acts.count() as u64;
+            assert!((told..=told + restores).contains(&acts), "{acts} {told}");
+            assert!(
+                violation.shrink.requests < 100,
+                "{}",
+                violation.shrink.requests
+            );
+            let renewals = world.log.iter().filter(|call| **call == ToyCall::Renew);
+            assert_eq!(renewals.count(), 1);
+            longest = longest.max(violation.shrink.found_length);
+        }
+        assert!(longest > 100, "{longest}");
+    }
+
+    #[test]
+    fn what_cannot_go_back_is_neither_shrunk_nor_confirmed() {
+        let mut world = Toy::new((0, 1), rule as fn(&State, ActionId) -> State).without_restore();
+        let summary = run(&mut world, 1);
+        let violation = &summary.violations[0];
+        assert!(matches!(violation.shrink.result, ShrinkResult::NotTried(_)));
+        assert!(matches!(violation.confirmation, Confirmation::NotTried(_)));
+        assert_eq!(violation.path.len(), violation.shrink.found_length as usize);
+    }
+
+    #[test]
+    fn what_happens_only_once_is_not_confirmed() {
+        let mut has_happened = false;
+        let mut world = Toy::new((0, 1), move |state: &State, action| {
+            let next = rule(state, action);
+            if next.0 < 3 || !std::mem::replace(&mut has_happened, true) {
+                return next;
+            }
+            *state
+        });
+        let summary = run(&mut world, 1);
+        let violation = &summary.violations[0];
+        assert!(matches!(violation.shrink.result, ShrinkResult::NotTried(_)));
+        let Confirmation::Unconfirmed { times, of, reason } = &violation.confirmation else {
+            panic!("{:?}", violation.confirmation);
+        };
+        assert_eq!((*times, *of), (0, 3));
+        assert!(
+            reason.contains("`never_all_three` had nothing to object to"),
+            "{reason}"
+        );
+    }
+}

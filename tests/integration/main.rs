@@ -9,8 +9,8 @@
 )]
 
 mod commands;
-mod corpus;
 mod confirm;
+mod corpus;
 mod explore;
 mod flags;
 mod honesty;
