@@ -33,6 +33,8 @@ impl Secrets {
     const LEAST: usize = 4;
     /// Values of headers are learned without being asked; `en` or `true` must not become secrets that way.
     const LEAST_LEARNED: usize = 8;
+    /// So are values whose names only look like those of secrets.
+    const LEAST_LIKELY: usize = 6;
 
     /// Nothing but these names; they are those of variables, headers, fields of JSON objects and columns.
     pub fn named(names: impl IntoIterator<Item = String>) -> Self {
@@ -67,16 +69,51 @@ impl Secrets {
         }
     }
 
-    /// Learns what stands under a secret name in this value.
-    pub fn learn_fields(&mut self, value: &Value) {
-        if self.names.is_empty() {
-            return;
+    /// Learns everything that is known there.
+    pub fn learn_all(&mut self, other: &Self) {
+        self.names.extend(other.names.iter().cloned());
+        for value in &other.values {
+            self.add(value.clone());
         }
+    }
+
+    /// Learns a value whose name only looks like that of a secret: a short text, or a number, may be anything.
+    pub(crate) fn learn_likely(&mut self, value: &Value) {
+        if let Value::String(text) = value
+            && text.len() >= Self::LEAST_LIKELY
+        {
+            self.learn(value);
+        }
+    }
+
+    /// Learns the password in a URL, if there is one.
+    pub(crate) fn learn_url(&mut self, text: &str) {
+        let Ok(url) = url::Url::parse(text) else {
+            return;
+        };
+        let options = url
+            .query_pairs()
+            .filter(|(name, _)| is_secret_field(name))
+            .map(|(_, value)| value.into_owned());
+        for value in url.password().map(str::to_owned).into_iter().chain(options) {
+            // As it stands in the URL, and as the server sees it.
+            let pairs = format!("p={}", value.replace('+', "%2B"));
+            for (_, decoded) in url::form_urlencoded::parse(pairs.as_bytes()) {
+                self.learn(&Value::String(decoded.into_owned()));
+            }
+            self.learn(&Value::String(value));
+        }
+    }
+
+    /// Learns what stands under a secret name in this value, or under one that looks like it.
+    pub fn learn_fields(&mut self, value: &Value) {
         match value {
             Value::Object(fields) => {
                 for (name, field) in fields {
                     if self.has_name(name) {
                         self.learn(field);
+                    } else if field.is_string() && is_secret_field(name) {
+                        self.learn_likely(field);
                     } else {
                         self.learn_fields(field);
                     }

@@ -7,7 +7,6 @@ use crate::explorer::event::Summary;
 use crate::explorer::{Known, Now};
 use crate::model::{Model, Origin};
 use crate::oracle::Oracles;
-use crate::secret::Secrets;
 use crate::spec::Spec;
 use crate::spec::reproduction::{self, Writing};
 
@@ -32,7 +31,7 @@ pub(super) fn keep(
     (strategy, seed): (&str, u64),
 ) -> Vec<Option<String>> {
     let model = &spec.model;
-    let mut secrets = Secrets::named(spec.secrets.iter().cloned());
+    let mut secrets = spec.world.secrets.clone();
     evidence::learn_constants(&mut secrets, model);
     // What does not happen any more on its own path stays as it is: it guards against the return of that.
     let settled = |file: &str| {

@@ -11,7 +11,6 @@ use crate::interrupt::Interrupt;
 use crate::oracle::Oracles;
 use crate::report::log::{Recorder, Subject};
 use crate::report::{Reports, date};
-use crate::secret::Secrets;
 use crate::spec::Spec;
 use crate::world::LiveWorld;
 
@@ -175,7 +174,7 @@ impl Job {
             started_at: date(SystemTime::now()),
             actions: spec.places.actions.clone(),
             invariants: spec.places.invariants.clone(),
-            secrets: Secrets::named(spec.secrets.iter().cloned()),
+            secrets: spec.world.secrets.clone(),
         }
     }
 }

@@ -41,10 +41,10 @@ fn render(session: &Session<'_>, runs: &ReportRuns) -> Result<ExitCode, Problem>
                 ));
             }
         }
-        read.map_err(unreadable)?;
+        read.map_err(|error| unreadable(&error))?;
         code = over.into_iter().fold(code, ExitCode::max);
     }
-    finish(session, runs, reports, code)
+    Ok(finish(session, runs, reports, code))
 }
 
 /// Reads all runs, then tells the reports what they come to together.
@@ -54,14 +54,14 @@ fn merge(session: &Session<'_>, runs: &ReportRuns) -> Result<ExitCode, Problem> 
     for source in sources {
         merge
             .read(&source.name, source.reader)
-            .map_err(unreadable)?;
+            .map_err(|error| unreadable(&error))?;
     }
     let mut code = ExitCode::Success;
     for run in merge.into_runs() {
         code = code.max(ExitCode::of_run(&run));
         reports.tell(run);
     }
-    finish(session, runs, reports, code)
+    Ok(finish(session, runs, reports, code))
 }
 
 fn finish(
@@ -69,7 +69,7 @@ fn finish(
     runs: &ReportRuns,
     mut reports: Reports,
     code: ExitCode,
-) -> Result<ExitCode, Problem> {
+) -> ExitCode {
     let mut end = if runs.exit_code {
         code
     } else {
@@ -79,16 +79,12 @@ fn finish(
         session.complain(&error.to_string(), None);
         end = end.max(ExitCode::Failed);
     }
-    Ok(end)
+    end
 }
 
 /// The logs, then the files to write: no report is emptied for a log that is not there.
 fn open(session: &Session<'_>, runs: &ReportRuns) -> Result<(Vec<Source>, Reports), Problem> {
-    let sources = runs
-        .from
-        .iter()
-        .map(|path| source(path))
-        .collect::<Result<_, _>>()?;
+    let sources = runs.from.iter().map(source).collect::<Result<_, _>>()?;
     for path in runs.to.iter().filter_map(|request| request.path.as_ref()) {
         if runs.from.iter().any(|from| is_same_file(from, path)) {
             return Err(Problem::usage(format!(
@@ -135,6 +131,6 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     }
 }
 
-fn unreadable(error: LogError) -> Problem {
+fn unreadable(error: &LogError) -> Problem {
     Problem::usage(error.to_string()).help(error.help)
 }

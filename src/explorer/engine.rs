@@ -179,6 +179,7 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
         (self.observer)(Event::Initial {
             fingerprint: graph.fingerprint(StateId::INITIAL),
             context: &arrival.context,
+            secrets: self.world.secrets(),
         });
         let judgement = self
             .judge

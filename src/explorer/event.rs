@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::model::{
     ActionId, Context, Digest, Finding, Model, OracleId, Severity, StepRecord, Violation,
 };
+use crate::secret::Secrets;
 use crate::world::{Warning, WorldError, WorldErrorKind};
 
 use super::graph::StateId;
@@ -22,6 +23,8 @@ pub enum Event<'a> {
         fingerprint: Digest,
         /// What setup left in the context.
         context: &'a Context,
+        /// What must not be shown, as far as the world knows.
+        secrets: Option<&'a Secrets>,
     },
     /// A step was taken and judged.
     Step(StepInfo<'a>),

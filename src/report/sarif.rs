@@ -1,5 +1,7 @@
 //! SARIF 2.1.0 (an OASIS standard), for code scanning: one SARIF run for each run, one result for each violation.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value, json};
 
 use super::log::{Failure, OracleKind, Violation, Warning};
@@ -270,7 +272,8 @@ fn uri(path: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
             uri.push(char::from(byte));
         } else {
-            uri.push_str(&format!("%{byte:02X}"));
+            // Writing to a string cannot fail.
+            let _ = write!(uri, "%{byte:02X}");
         }
     }
     uri

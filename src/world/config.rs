@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::expr::{JsonPath, Template};
 use crate::model::{Extraction, RequestTemplate, SqlQuery};
-use crate::secret::without_password;
+use crate::secret::{Secrets, without_password};
 
 /// Everything about the system under test that the spec declares.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct WorldConfig {
     pub after_restore: Vec<RequestTemplate>,
     /// Requests run once, before the initial state.
     pub setup: Vec<SetupStep>,
+    /// What must not be shown: the names that the spec gives, and the values that are known before the first request.
+    pub secrets: Secrets,
     /// Waited after each answer before the databases are read, for services that write after they answer.
     pub settle: Duration,
 }

@@ -22,6 +22,7 @@ use crate::interrupt::{Interrupt, Urgency};
 use crate::model::{
     ActionId, Context, Digest, Model, RequestTemplate, RowDelta, SqlQuery, StepRecord, Table,
 };
+use crate::secret::Secrets;
 
 /// A service and the systems under it.
 ///
@@ -271,6 +272,10 @@ impl LiveWorld {
 
 impl World for LiveWorld {
     type Checkpoint = Checkpoint;
+
+    fn secrets(&self) -> Option<&Secrets> {
+        Some(&self.config.secrets)
+    }
 
     async fn begin(&mut self) -> Result<Arrival<Checkpoint>, WorldError> {
         let installed = self.databases.look_before_setup().await?;

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{ActionId, Context, Digest, RequestTemplate, SqlQuery, StepRecord, Table};
+use crate::secret::Secrets;
 
 pub use live::LiveWorld;
 pub use place::Checkpoint;
@@ -70,6 +71,11 @@ pub trait World {
     /// not what it should have been.
     async fn conclude(&mut self) -> Result<(), WorldError> {
         Ok(())
+    }
+
+    /// What must not be shown, as far as the world knows: what `setup` has sent and got is in it.
+    fn secrets(&self) -> Option<&Secrets> {
+        None
     }
 
     /// Whether [`World::restore`] can be called at all (`restore: none` cannot).
@@ -204,6 +210,20 @@ pub struct WorldError {
     pub details: Vec<String>,
     /// What to do next.
     pub help: Option<String>,
+}
+
+impl WorldError {
+    /// The same error without what must not be shown.
+    pub(crate) fn without(mut self, secrets: &Secrets) -> Self {
+        let texts = [&mut self.message]
+            .into_iter()
+            .chain(&mut self.details)
+            .chain(&mut self.help);
+        for text in texts {
+            *text = secrets.hide(text).into_owned();
+        }
+        self
+    }
 }
 
 /// Which part of the world failed.

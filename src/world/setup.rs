@@ -12,7 +12,16 @@ const SHOWN_BODY: usize = 400;
 
 impl LiveWorld {
     /// Runs every setup request. Each must be answered with 2xx and yield what it is to yield.
+    ///
+    /// What it sends and gets is where most secrets come from; no error shows them.
     pub(super) async fn run_setup(&mut self) -> Result<(Context, Cookies), WorldError> {
+        match self.set_up().await {
+            Err(error) => Err(error.without(&self.config.secrets)),
+            done => done,
+        }
+    }
+
+    async fn set_up(&mut self) -> Result<(Context, Cookies), WorldError> {
         let mut context = Context::empty(self.model.names.variables.len());
         let mut cookies = Cookies::default();
         let steps = self.config.setup.clone();
@@ -20,7 +29,23 @@ impl LiveWorld {
             let name = format!("setup request {}", position + 1);
             let bindings = self.model.bindings(&context);
             let rendered = self.render(&name, &step.request, bindings, &cookies)?;
+            let secrets = &mut self.config.secrets;
+            for (name, value) in &rendered.record.headers {
+                secrets.learn_header(name, value);
+            }
+            if let Some(sent) = &rendered.record.body
+                && let Ok(sent) = serde_json::from_slice(sent)
+            {
+                secrets.learn_fields(&sent);
+            }
             let answer = self.exchange(&name, &rendered, &mut cookies).await?;
+            let secrets = &mut self.config.secrets;
+            for (name, value) in &answer.headers {
+                secrets.learn_header(name, value);
+            }
+            if let Some(got) = answer.body.json() {
+                secrets.learn_fields(got);
+            }
             if !(200..300).contains(&answer.status) {
                 return Err(refused(&name, &rendered, &answer));
             }
@@ -36,6 +61,11 @@ impl LiveWorld {
                     ),
                 )
                 .with_details(shown(&answer)));
+            }
+            for (name, value) in &extracted.found {
+                if secrets.has_name(name) {
+                    secrets.learn(value);
+                }
             }
             context = extracted.applied_to(&context);
         }

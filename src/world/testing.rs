@@ -19,6 +19,7 @@ use crate::model::{
     Action, BodyTemplate, Cell, ExtractSource, Extraction, Model, Names, RequestTemplate,
     RowChange, RowDelta, SqlQuery, Table, TableId, TableKind, VariableId, row_key,
 };
+use crate::secret::Secrets;
 
 /// A server that answers each request with whatever bytes `answer` gives for its head and body; `None` closes the
 /// connection. Speaks as little HTTP as possible, so that it can get it wrong.
@@ -122,6 +123,7 @@ pub(super) fn world_config(base_url: &str) -> WorldConfig {
         reset: None,
         after_restore: Vec::new(),
         setup: Vec::new(),
+        secrets: Secrets::default(),
         settle: Duration::ZERO,
     }
 }

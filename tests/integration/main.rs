@@ -28,8 +28,10 @@ mod postgres_trust;
 #[path = "../support/postgres.rs"]
 mod postgres_for_tests;
 mod replay;
+mod reports;
 mod reproduction;
 mod scripts;
+mod secrets;
 mod sessions;
 mod shop;
 mod shrink;

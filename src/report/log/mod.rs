@@ -47,3 +47,6 @@ mod milliseconds {
         Ok(Duration::from_micros((milliseconds * 1000.0).round() as u64))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,7 +89,11 @@ impl<'m> Recorder<'m> {
             Event::Initial {
                 fingerprint,
                 context,
+                secrets,
             } => {
+                if let Some(secrets) = secrets {
+                    self.subject.secrets.learn_all(secrets);
+                }
                 self.learn_context(context);
                 Entry::Initial(Initial {
                     fingerprint: fingerprint.to_string(),
@@ -164,6 +168,11 @@ impl<'m> Recorder<'m> {
         }
         if let Some(body) = record.response.body.json() {
             secrets.learn_fields(body);
+        }
+        if let Some(sent) = &record.request.body
+            && let Ok(sent) = serde_json::from_slice(sent)
+        {
+            secrets.learn_fields(&sent);
         }
     }
 

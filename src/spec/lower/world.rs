@@ -4,9 +4,12 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::Lowering;
 use crate::diagnostic::{Code, Diagnostic, Path};
 use crate::model::{RequestTemplate, SqlQuery};
+use crate::secret::{Secrets, is_secret_name};
 use crate::spec::document::{Document, Http, Reset as WrittenReset, RestoreWord, Service, System};
 use crate::spec::known::Scope;
 use crate::world::config::{
@@ -40,7 +43,9 @@ impl Lowering<'_> {
             .as_ref()
             .and_then(|reset| self.reset(reset, document, &extracted));
         let restore = self.restore(document, &systems);
+        let secrets = self.known_secrets(document, service.as_ref(), &http, &systems);
         WorldConfig {
+            secrets,
             base_dir: base_dir(path),
             reset: reset.or_else(|| {
                 (restore == RestoreMode::Replay && service.is_some()).then_some(Reset::Restart)
@@ -53,6 +58,45 @@ impl Lowering<'_> {
             setup,
             settle: document.settle.map_or(Duration::ZERO, |settle| settle.0),
         }
+    }
+
+    /// What the spec itself says that nobody may see.
+    fn known_secrets(
+        &self,
+        document: &Document,
+        service: Option<&ServiceConfig>,
+        http: &HttpConfig,
+        systems: &[SystemConfig],
+    ) -> Secrets {
+        let mut secrets = Secrets::named(document.secrets.iter().cloned());
+        let mut learn = |name: &str, value: &Value| {
+            if secrets.has_name(name) {
+                secrets.learn(value);
+            } else if is_secret_name(name) {
+                secrets.learn_likely(value);
+            }
+            if let Value::String(text) = value {
+                secrets.learn_url(text);
+            }
+        };
+        for (name, value) in &self.known.constants {
+            learn(name, value);
+        }
+        for (name, LateText(text)) in service.iter().flat_map(|service| &service.env) {
+            learn(name, &Value::String(text.clone()));
+        }
+        for system in systems {
+            if let EngineConfig::Postgres(LateText(url)) = &system.engine {
+                secrets.learn_url(url);
+            }
+        }
+        for (name, template) in &http.headers {
+            // What is filled in later is learned when it is sent.
+            if !template.source().contains("{{") {
+                secrets.learn_header(name, template.source());
+            }
+        }
+        secrets
     }
 
     fn service(&mut self, service: &Service) -> ServiceConfig {

@@ -1,0 +1,197 @@
+//! Secrets are in no report, no log, and in nothing that is said.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::reports::FORMATS;
+use crate::support::{Database, Sandbox, Server};
+
+const BEARER: &str = "bearer-7f3a91c4";
+const SESSION: &str = "sid-55e1b0ffaa";
+const PASSWORD: &str = "hunter2+horse&co";
+const API_KEY: &str = "key/with spaces 99";
+const SSN: &str = "078-05-1120";
+/// As they are, and as they look in a URL.
+const SECRETS: [&str; 8] = [
+    BEARER,
+    SESSION,
+    PASSWORD,
+    "hunter2%2Bhorse%26co",
+    API_KEY,
+    "key%2Fwith%20spaces%2099",
+    "key%2Fwith+spaces+99",
+    SSN,
+];
+
+const SPEC: &str = r#"
+venomqa: 1
+name: vault
+secrets: [token, ssn]
+variables: { password: none, db: none }
+systems: { db: { sqlite: vault.db } }
+http:
+  headers: { X-Api-Key: "${API_KEY}" }
+setup:
+  - request: { method: POST, path: /login, json: { user: qa, password: "{{ password }}" } }
+    extract: { token: $.access }
+actions:
+  - name: add_person
+    request:
+      method: POST
+      path: /people
+      query: { key: "${API_KEY}", pw: "{{ password }}" }
+      headers: { Authorization: "Bearer {{ token }}" }
+      json: { ssn: "078-05-1120" }
+    extract: { ssn: $.person.ssn }
+    max_calls: 1
+  - name: break_down
+    request: { path: "/broken?t={{ token }}", headers: { X-Trace: "{{ token }}" } }
+  - name: ask_for_number
+    preconditions: [add_person]
+    request: { path: "/number/{{ ssn }}" }
+    expect: { status: 200 }
+invariants:
+  - name: nobody_is_known
+    message: "a person is known"
+    sql: SELECT id, ssn, note FROM people
+    expect: empty
+  - name: no_number_is_told
+    jsonpath: $.person.note
+    expect: empty
+"#;
+
+fn echoed(headers: &HeaderMap, query: Option<&str>) -> String {
+    let all: Vec<String> = headers
+        .iter()
+        .map(|(name, value)| format!("{name}={}", value.to_str().unwrap_or_default()))
+        .collect();
+    format!("{} {}", all.join(" "), query.unwrap_or_default())
+}
+
+/// A service that tells whatever it was told.
+fn vault(database: &Database, refuses: bool) -> Server {
+    let connection: Arc<Mutex<Connection>> = Arc::new(Mutex::new(database.open()));
+    let add = async |State(connection): State<Arc<Mutex<Connection>>>| {
+        let note = format!("number {SSN} of {BEARER}");
+        connection
+            .lock()
+            .unwrap()
+            .execute(
+                "INSERT INTO people (ssn, note) VALUES (?1, ?2)",
+                [SSN, &note],
+            )
+            .unwrap();
+        let person = json!({ "person": { "ssn": SSN, "note": note } });
+        (StatusCode::CREATED, axum::Json(person))
+    };
+    let login = async move |headers: HeaderMap, body: axum::Json<Value>| {
+        if refuses {
+            let text = format!("refused: {} {}", body.0, echoed(&headers, None));
+            return (StatusCode::FORBIDDEN, text).into_response();
+        }
+        let cookie = format!("session={SESSION}; Path=/; HttpOnly");
+        let answer = axum::Json(json!({ "access": BEARER }));
+        ([(header::SET_COOKIE, cookie)], answer).into_response()
+    };
+    let broken = async |headers: HeaderMap, RawQuery(query): RawQuery| {
+        (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            echoed(&headers, query.as_deref()),
+        )
+    };
+    let number = async |headers: HeaderMap| (StatusCode::NOT_FOUND, echoed(&headers, Some(SSN)));
+    Server::start(
+        Router::new()
+            .route("/", get(async || "ready"))
+            .route("/login", post(login))
+            .route("/people", post(add))
+            .route("/broken", get(broken))
+            .route("/number/{ssn}", get(number))
+            .with_state(connection),
+    )
+}
+
+/// Explores it, with every format in a file; everything that was written, by name.
+fn everything(refuses: bool, code: i32) -> Vec<(String, String)> {
+    let sandbox = Sandbox::with_spec(SPEC);
+    let database = Database::at(sandbox.path("vault.db"));
+    database
+        .open()
+        .execute_batch("CREATE TABLE people (id INTEGER PRIMARY KEY, ssn TEXT, note TEXT)")
+        .unwrap();
+    let service = vault(&database, refuses);
+    let reports = FORMATS
+        .iter()
+        .flat_map(|format| ["--report".to_owned(), format!("{format}=reports/{format}")]);
+    let run = sandbox
+        .venomqa(["explore", "--max-steps", "20", "--base-url", &service.url()])
+        .args(["--set", &format!("password={PASSWORD}")])
+        .args(["--set", "db=postgres://qa:hunter2%2Bhorse%26co@127.0.0.1/x"])
+        .args(reports)
+        .env("API_KEY", API_KEY)
+        .run()
+        .code(code);
+    let mut all = vec![
+        ("stdout".to_owned(), run.stdout),
+        ("stderr".to_owned(), run.stderr),
+    ];
+    for format in FORMATS {
+        all.push((
+            format.to_owned(),
+            sandbox.read(&format!("reports/{format}")),
+        ));
+    }
+    all
+}
+
+#[track_caller]
+fn assert_no_secret(all: &[(String, String)]) {
+    for (name, text) in all {
+        for secret in SECRETS {
+            let leak = text.find(secret).map(|at| {
+                let start = text[..at]
+                    .char_indices()
+                    .rev()
+                    .nth(80)
+                    .map_or(0, |(at, _)| at);
+                &text[start..at + secret.len()]
+            });
+            assert!(
+                leak.is_none(),
+                "`{secret}` is in {name}: …{}",
+                leak.unwrap()
+            );
+        }
+        if name != "stderr" {
+            assert!(
+                text.contains("[redacted]"),
+                "nothing was hidden in {name}:\n{text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_report_shows_what_is_secret() {
+    let all = everything(false, 1);
+    let (_, console) = &all[0];
+    for found in ["nobody_is_known", "server-error", "no_number_is_told"] {
+        assert!(console.contains(found), "{found} is not in\n{console}");
+    }
+    assert_no_secret(&all);
+}
+
+#[test]
+fn a_service_that_refuses_setup_and_repeats_what_it_was_told_betrays_nothing() {
+    let all = everything(true, 3);
+    let (_, console) = &all[0];
+    assert!(console.contains("refused:"), "{console}");
+    assert_no_secret(&all);
+}
