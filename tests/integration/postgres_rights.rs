@@ -224,6 +224,10 @@ fn arguments_of_children(sandbox: &Sandbox, run: &Running) -> String {
 }
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one server for every way in which a password could come out"
+)]
 fn a_password_is_shown_to_nobody() {
     let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start()));
     let Some(folder) = cluster.folder() else {
