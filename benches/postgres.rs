@@ -1,10 +1,14 @@
-//! What a step costs on PostgreSQL: reading what it did, and going back; with few and many rows, few and many tables.
+//! What a step costs on PostgreSQL: reading what it did, looking again, and going back; with few and many rows, tables
+//! and sequences.
 //!
-//! Runs against a throw-away server, or `VENOMQA_TEST_POSTGRES`: `cargo bench --bench postgres`.
+//! All databases are there at once, and each round measures each of them once, so that whatever else this machine is
+//! doing weighs on all alike. What counts is the ratio to the first.
+//!
+//! Runs against a throw-away server, or `VENOMQA_TEST_POSTGRES`: `cargo bench --bench postgres [-- ROUNDS]`.
 
 use std::time::{Duration, Instant};
 
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, Statement};
 
 use venomqa::world::config::{EngineConfig, LateText, SystemConfig};
 use venomqa::world::system::postgres::PostgresSystem;
@@ -18,128 +22,275 @@ use venomqa::world::system::{System, SystemState};
 )]
 mod support;
 
-const ROUNDS: usize = 1_000;
+const ROUNDS: usize = 2_000;
 
-/// Medians of one setting.
-struct Costs {
-    install: Duration,
-    request: Duration,
-    read: Duration,
-    idle: Duration,
-    restore: Duration,
-    uninstall: Duration,
+/// Rounds before anything is measured: statements are prepared, caches filled.
+const WARM_UP: usize = 50;
+
+/// A database to measure.
+struct Setting {
+    name: &'static str,
+    tables: usize,
+    /// How many of the tables have a key from a sequence.
+    sequences: usize,
+    /// How many of the sequences were called before the run.
+    called: usize,
+    /// Rows of each of the two tables that a step touches.
+    rows: usize,
+    has_key: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "a benchmark prints")]
+const BASE: Setting = Setting {
+    name: "5 tables, 10 rows",
+    tables: 5,
+    sequences: 5,
+    called: 5,
+    rows: 10,
+    has_key: true,
+};
+
+const SETTINGS: [Setting; 8] = [
+    BASE,
+    // Against itself: how far from 1.00 a ratio may be by chance.
+    Setting {
+        name: "the same once more",
+        ..BASE
+    },
+    Setting {
+        name: "1,000,000 rows",
+        rows: 1_000_000,
+        ..BASE
+    },
+    Setting {
+        name: "500 tables",
+        tables: 500,
+        ..BASE
+    },
+    Setting {
+        name: "500 tables with sequences",
+        tables: 500,
+        sequences: 500,
+        called: 500,
+        ..BASE
+    },
+    Setting {
+        name: "500, 495 never called",
+        tables: 500,
+        sequences: 500,
+        ..BASE
+    },
+    Setting {
+        name: "10 rows, no key",
+        has_key: false,
+        ..BASE
+    },
+    Setting {
+        name: "100,000 rows, no key",
+        has_key: false,
+        rows: 100_000,
+        ..BASE
+    },
+];
+
+/// A database under way.
+struct Subject {
+    service: Client,
+    system: PostgresSystem,
+    insert: Statement,
+    update: Statement,
+    // Dropped with it: the name of a database of the throw-away server.
+    _database: support::Database,
+    install: Duration,
+    request: Vec<Duration>,
+    read: Vec<Duration>,
+    again: Vec<Duration>,
+    restore: Vec<Duration>,
+}
+
 fn main() {
     // `cargo test --benches` asks every benchmark whether it works; that is told by the tests.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let rounds = std::env::args()
+        .find_map(|argument| argument.parse().ok())
+        .unwrap_or(ROUNDS);
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .expect("a runtime");
+        .expect("a runtime")
+        .block_on(compare(rounds));
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark prints")]
+async fn compare(rounds: usize) {
+    let mut subjects = Vec::new();
+    for setting in &SETTINGS {
+        subjects.push(Subject::new(setting).await);
+    }
+    for round in 0..WARM_UP + rounds {
+        if round == WARM_UP {
+            subjects.iter_mut().for_each(Subject::forget);
+        }
+        for subject in &mut subjects {
+            subject.step(round).await;
+        }
+    }
     println!(
-        "{:<28}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}",
-        "", "install", "request", "read", "read idle", "restore", "uninstall"
+        "{:<27}{:>12}{:>12}{:>18}{:>18}{:>18}",
+        "median of each, ratio", "install", "request", "read a step", "look again", "restore"
     );
-    for (name, tables, sequences, rows) in [
-        ("5 tables, 10 rows", 5, 5, 10),
-        ("5 tables, 1,000,000 rows", 5, 5, 1_000_000),
-        ("500 tables, 5 sequences", 500, 5, 10),
-        ("100 tables, 100 sequences", 100, 100, 10),
-        ("500 tables, 500 sequences", 500, 500, 10),
-    ] {
-        let costs = runtime.block_on(measure(tables, sequences, rows));
-        let shown = |duration: Duration| format!("{:.3} ms", duration.as_secs_f64() * 1e3);
+    let base = subjects[0].medians();
+    for (setting, subject) in SETTINGS.iter().zip(&subjects) {
+        let medians = subject.medians();
+        let shown = |position: usize| {
+            let ratio = medians[position].as_secs_f64() / base[position].as_secs_f64();
+            format!("{} {ratio:>6.2}", milliseconds(medians[position]))
+        };
         println!(
-            "{name:<28}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}",
-            shown(costs.install),
-            shown(costs.request),
-            shown(costs.read),
-            shown(costs.idle),
-            shown(costs.restore),
-            shown(costs.uninstall)
+            "{:<27}{:>12}{:>12}{:>18}{:>18}{:>18}",
+            setting.name,
+            milliseconds(subject.install),
+            milliseconds(medians[0]),
+            shown(1),
+            shown(2),
+            shown(3)
         );
+    }
+    for subject in &mut subjects {
+        subject.system.uninstall().await.expect("the end");
     }
 }
 
-async fn measure(tables: usize, sequences: usize, rows: usize) -> Costs {
-    let database = support::cluster().database();
-    let service = connect(&database.url()).await;
-    service
-        .batch_execute(&format!(
-            "DO $$ BEGIN FOR i IN 1..{tables} LOOP EXECUTE format(
-               'CREATE TABLE t%s (id %s PRIMARY KEY, name text, total numeric, at timestamptz DEFAULT now())', i,
-               CASE WHEN i <= {sequences} THEN 'serial' ELSE 'int' END);
-             END LOOP; END $$;
-             INSERT INTO t1 (name, total) SELECT 'n' || i, i FROM generate_series(1, {rows}) i;
-             INSERT INTO t2 (name, total) SELECT 'n' || i, i FROM generate_series(1, {rows}) i; ANALYZE; CHECKPOINT"
-        ))
-        .await
-        .expect("a schema");
-    let config = SystemConfig {
-        name: "db".to_owned(),
-        engine: EngineConfig::Postgres(LateText(database.url())),
-        observe_tables: None,
-        ignore_columns: Vec::new(),
-        ignore_tables: Vec::new(),
-        observation_queries: Vec::new(),
-        allow_remote: false,
-    };
-    let mut system = PostgresSystem::open(&config, &database.url()).expect("an address");
-    let began = Instant::now();
-    system.install().await.expect("a journal");
-    system.mark_initial().await.expect("an initial state");
-    let install = began.elapsed();
-    let insert = service
-        .prepare("INSERT INTO t1 (name, total) VALUES ('new', 5)")
-        .await
-        .expect("a statement");
-    let update = service
-        .prepare("UPDATE t2 SET total = total + 1 WHERE id = $1")
-        .await
-        .expect("a statement");
-    let start = SystemState::default();
-    let (mut request, mut read, mut idle, mut restore) = (vec![], vec![], vec![], vec![]);
-    for round in 0..ROUNDS {
+impl Subject {
+    async fn new(setting: &Setting) -> Self {
+        let database = support::cluster().database();
+        let service = connect(&database.url()).await;
+        let Setting {
+            tables,
+            sequences,
+            called,
+            rows,
+            ..
+        } = setting;
+        let key = if setting.has_key { "PRIMARY KEY" } else { "" };
+        service
+            .batch_execute(&format!(
+                "DO $$ BEGIN FOR i IN 1..{tables} LOOP EXECUTE format(
+                   'CREATE TABLE t%s (id %s {key}, name text, total numeric, at timestamptz DEFAULT now())', i,
+                   CASE WHEN i <= {sequences} THEN 'serial' ELSE 'int' END);
+                   IF i BETWEEN 3 AND {called} THEN EXECUTE format('INSERT INTO t%s DEFAULT VALUES', i); END IF;
+                 END LOOP; END $$;
+                 INSERT INTO t1 (name, total) SELECT 'n' || i, i FROM generate_series(1, {rows}) i;
+                 INSERT INTO t2 (name, total) SELECT 'n' || i, i FROM generate_series(1, {rows}) i;"
+            ))
+            .await
+            .expect("a schema");
+        // Or the server would do it at some time during the rounds.
+        service
+            .batch_execute("VACUUM ANALYZE")
+            .await
+            .expect("order");
+        service.batch_execute("CHECKPOINT").await.expect("order");
+        let config = SystemConfig {
+            name: "db".to_owned(),
+            engine: EngineConfig::Postgres(LateText(database.url())),
+            observe_tables: None,
+            ignore_columns: Vec::new(),
+            ignore_tables: Vec::new(),
+            observation_queries: Vec::new(),
+            allow_remote: false,
+        };
+        let mut system = PostgresSystem::open(&config, &database.url()).expect("an address");
         let began = Instant::now();
-        service.execute(&insert, &[]).await.expect("an insert");
-        let id = 1 + i32::try_from(round % rows.min(10)).expect("a small number");
-        service.execute(&update, &[&id]).await.expect("an update");
-        request.push(began.elapsed());
+        system.install().await.expect("a journal");
+        system.mark_initial().await.expect("an initial state");
+        let install = began.elapsed();
+        let insert = service
+            .prepare("INSERT INTO t1 (name, total) VALUES ('new', 5)")
+            .await
+            .expect("a statement");
+        let change = if setting.has_key {
+            "UPDATE t2 SET total = total + 1 WHERE id = $1"
+        } else {
+            // By its place: what the service's own scan costs is not in question.
+            "UPDATE t2 SET total = total + 1 WHERE ctid = (SELECT ctid FROM t2 LIMIT 1) AND $1::int IS NOT NULL"
+        };
+        let update = service.prepare(change).await.expect("a statement");
+        Self {
+            service,
+            system,
+            insert,
+            update,
+            _database: database,
+            install,
+            request: Vec::new(),
+            read: Vec::new(),
+            again: Vec::new(),
+            restore: Vec::new(),
+        }
+    }
+
+    /// One step as a run takes it: the request, what it did, the look before the restore, the restore, the look before
+    /// the next request.
+    async fn step(&mut self, round: usize) {
+        let start = SystemState::default();
         let began = Instant::now();
-        let reading = system.read(&start).await.expect("a reading");
-        read.push(began.elapsed());
-        assert_eq!(reading.delta.changes().len(), 3, "two rows and a sequence");
+        self.service
+            .execute(&self.insert, &[])
+            .await
+            .expect("an insert");
+        let id = 1 + i32::try_from(round % 10).expect("a small number");
+        self.service
+            .execute(&self.update, &[&id])
+            .await
+            .expect("an update");
+        self.request.push(began.elapsed());
+        let began = Instant::now();
+        let reading = self.system.read(&start).await.expect("a reading");
+        self.read.push(began.elapsed());
         let state = SystemState {
             delta: start.delta.after(&reading.delta),
             image: None,
         };
         let began = Instant::now();
-        system.restore(&state, &start).await.expect("a restore");
-        restore.push(began.elapsed());
+        let nothing = self.system.read(&state).await.expect("a reading");
+        self.again.push(began.elapsed());
+        assert!(nothing.delta.is_empty());
         let began = Instant::now();
-        let nothing = system.read(&start).await.expect("a reading");
-        idle.push(began.elapsed());
+        self.system
+            .restore(&state, &start)
+            .await
+            .expect("a restore");
+        self.restore.push(began.elapsed());
+        let began = Instant::now();
+        let nothing = self.system.read(&start).await.expect("a reading");
+        self.again.push(began.elapsed());
         assert!(nothing.delta.is_empty());
     }
-    let began = Instant::now();
-    system.uninstall().await.expect("the end");
-    Costs {
-        install,
-        request: median(request),
-        read: median(read),
-        idle: median(idle),
-        restore: median(restore),
-        uninstall: began.elapsed(),
+
+    fn forget(&mut self) {
+        for durations in [
+            &mut self.request,
+            &mut self.read,
+            &mut self.again,
+            &mut self.restore,
+        ] {
+            durations.clear();
+        }
+    }
+
+    fn medians(&self) -> [Duration; 4] {
+        [&self.request, &self.read, &self.again, &self.restore].map(|durations| {
+            let mut durations = durations.clone();
+            durations.sort();
+            durations[durations.len() / 2]
+        })
     }
 }
 
-fn median(mut durations: Vec<Duration>) -> Duration {
-    durations.sort();
-    durations[durations.len() / 2]
+fn milliseconds(duration: Duration) -> String {
+    format!("{:.3} ms", duration.as_secs_f64() * 1e3)
 }
 
 async fn connect(url: &str) -> Client {

@@ -10,6 +10,7 @@ use tokio_postgres::{Client, Error, Statement};
 
 use super::catalog::{Catalog, Watched};
 use super::counters::Counter;
+use super::keyless::{self, Places};
 use crate::model::TableId;
 
 /// Rows in one statement.
@@ -29,6 +30,8 @@ pub(super) struct Changes {
 /// The statements of the tables that were written so far, prepared.
 #[derive(Default)]
 pub(super) struct Writer {
+    /// Where the rows of tables without a key are.
+    pub(super) places: Places,
     tables: HashMap<TableId, (Statement, Statement)>,
     put: Option<Statement>,
     note: Option<Statement>,
@@ -89,7 +92,10 @@ impl Changes {
     }
 }
 
-type Sent<'a> = Pin<Box<dyn Future<Output = Result<(), Refusal>> + 'a>>;
+/// The rows of a table without a key that were written, with their places.
+type Placed = Vec<(TableId, String, String)>;
+
+type Sent<'a> = Pin<Box<dyn Future<Output = Result<Placed, Refusal>> + 'a>>;
 
 impl Writer {
     /// Writes all of it, or nothing. What is written is told to the past of the journal, unless `last` is given: text
@@ -102,24 +108,42 @@ impl Writer {
         last: Option<&str>,
     ) -> Result<(), Refusal> {
         self.prepare(client, catalog, changes).await?;
+        let places: HashMap<TableId, Vec<Option<String>>> = changes
+            .tables
+            .iter()
+            .filter(|(id, _)| {
+                catalog
+                    .watched(**id)
+                    .is_some_and(|watched| watched.key.is_none())
+            })
+            .map(|(id, (remove, _))| {
+                let places = remove.iter().map(|row| self.places.take(*id, row));
+                (*id, places.collect())
+            })
+            .collect();
         let this = &*self;
         let mut sent: Vec<Sent<'_>> = vec![batch(client, "BEGIN")];
         for (id, (remove, _)) in &changes.tables {
             if let (Some((statement, _)), Some(watched)) =
                 (this.tables.get(id), catalog.watched(*id))
             {
-                for part in remove.chunks(AT_ONCE) {
-                    sent.push(Box::pin(remove_rows(client, statement, watched, part)));
+                for (number, part) in remove.chunks(AT_ONCE).enumerate() {
+                    let from = number * AT_ONCE;
+                    let places = places
+                        .get(id)
+                        .map(|places| &places[from..from + part.len()]);
+                    sent.push(Box::pin(remove_rows(
+                        client, statement, watched, part, places,
+                    )));
                 }
             }
         }
         for (id, (_, add)) in &changes.tables {
-            if let Some((_, statement)) = this.tables.get(id) {
+            if let (Some((_, statement)), Some(watched)) =
+                (this.tables.get(id), catalog.watched(*id))
+            {
                 for part in add.chunks(AT_ONCE) {
-                    sent.push(Box::pin(async move {
-                        client.execute(statement, &[&part]).await?;
-                        Ok(())
-                    }));
+                    sent.push(Box::pin(add_rows(client, statement, watched, part)));
                 }
             }
         }
@@ -134,7 +158,7 @@ impl Writer {
                                 client
                                     .execute(statement, &[&watched.oid, &went, &part])
                                     .await?;
-                                Ok(())
+                                Ok(Placed::new())
                             }));
                         }
                     }
@@ -151,7 +175,7 @@ impl Writer {
                     client
                         .query(statement, &[oid, &counter.last_value, &counter.is_called])
                         .await?;
-                    Ok(())
+                    Ok(Placed::new())
                 }));
             }
         }
@@ -160,7 +184,11 @@ impl Writer {
         }
         sent.push(batch(client, "COMMIT"));
         // The first refusal is the reason of the others; the COMMIT after it has rolled back.
-        join_all(sent).await.into_iter().collect()
+        let placed: Vec<Placed> = join_all(sent).await.into_iter().collect::<Result<_, _>>()?;
+        for (table, row, place) in placed.into_iter().flatten() {
+            self.places.came(table, row, place);
+        }
+        Ok(())
     }
 
     async fn prepare(
@@ -193,8 +221,28 @@ impl Writer {
 fn batch<'a>(client: &'a Client, text: &'a str) -> Sent<'a> {
     Box::pin(async move {
         client.batch_execute(text).await?;
-        Ok(())
+        Ok(Placed::new())
     })
+}
+
+async fn add_rows(
+    client: &Client,
+    statement: &Statement,
+    watched: &Watched,
+    rows: &[String],
+) -> Result<Placed, Refusal> {
+    if watched.key.is_some() {
+        client.execute(statement, &[&rows]).await?;
+        return Ok(Placed::new());
+    }
+    let added = client.query(statement, &[&rows]).await?;
+    Ok(added
+        .iter()
+        .filter_map(|added| {
+            let row = watched.text(&watched.row(added.get(0))?);
+            Some((watched.table.id, row, added.get(1)))
+        })
+        .collect())
 }
 
 async fn remove_rows(
@@ -202,10 +250,15 @@ async fn remove_rows(
     statement: &Statement,
     watched: &Watched,
     rows: &[String],
-) -> Result<(), Refusal> {
+    places: Option<&[Option<String>]>,
+) -> Result<Placed, Refusal> {
     let expected = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-    match client.query(statement, &[&rows, &expected]).await {
-        Ok(_) => Ok(()),
+    let removed = match &places {
+        Some(places) => client.query(statement, &[&rows, &expected, places]).await,
+        None => client.query(statement, &[&rows, &expected]).await,
+    };
+    match removed {
+        Ok(_) => Ok(Placed::new()),
         Err(error) => {
             let found = error
                 .as_db_error()
@@ -233,24 +286,7 @@ fn counted(removal: &str) -> String {
 fn remove_sql(watched: &Watched) -> String {
     let table = &watched.quoted;
     let Some(key) = &watched.key else {
-        let row = |alias: &str| {
-            let columns: Vec<String> = watched
-                .written()
-                .map(|column| format!("{alias}.{column}"))
-                .collect();
-            format!("ROW({})::text", columns.join(", "))
-        };
-        // Equal rows cannot be told apart, so any of them may go, as many as were asked for.
-        return counted(&format!(
-            "WITH wanted AS MATERIALIZED (SELECT {wanted} AS row, count(*) AS copies FROM unnest($1::text[]::{table}[]) AS w GROUP BY 1), \
-             found AS MATERIALIZED (SELECT f.ctid AS place, {found} AS row FROM ONLY {table} AS f \
-               WHERE {found} = ANY (ARRAY(SELECT row FROM wanted))), \
-             numbered AS (SELECT place, row, row_number() OVER (PARTITION BY row) AS number FROM found), \
-             chosen AS MATERIALIZED (SELECT place FROM numbered JOIN wanted USING (row) WHERE number <= copies), \
-             gone AS (DELETE FROM ONLY {table} AS x WHERE x.ctid = ANY (ARRAY(SELECT place FROM chosen)) RETURNING 1)",
-            wanted = row("w"),
-            found = row("f"),
-        ));
+        return counted(&keyless::remove_sql(watched));
     };
     let names: Vec<String> = watched.written().collect();
     let same: Vec<String> = key
@@ -274,8 +310,14 @@ fn add_sql(watched: &Watched) -> String {
         .iter()
         .map(|column| format!("venomqa_row.{column}"))
         .collect();
+    let told = if watched.key.is_some() {
+        ""
+    } else {
+        " RETURNING venomqa_new::text, venomqa_new.ctid::text"
+    };
     format!(
-        "INSERT INTO {table} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM unnest($1::text[]::{table}[]) AS venomqa_row",
+        "INSERT INTO {table} AS venomqa_new ({}) OVERRIDING SYSTEM VALUE \
+         SELECT {} FROM unnest($1::text[]::{table}[]) AS venomqa_row{told}",
         columns.join(", "),
         values.join(", ")
     )

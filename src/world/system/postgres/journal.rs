@@ -1,7 +1,8 @@
 //! The journal: the schema `venomqa` in the database itself, so that an entry commits with the change that it tells of.
 //!
 //! - `venomqa.run`: the format of the journal. Its presence says that a run is under way, or was killed.
-//! - `venomqa.journal`: what triggers noted and nobody has read yet: table, row before, row after, as text.
+//! - `venomqa.journal`: what triggers noted and nobody has read yet: table, row before, row after, as text, and in tables
+//!   without a key the places of both.
 //! - `venomqa.past`: what has been read, and what restores wrote. Together with the journal it is everything that
 //!   happened since the run began.
 //! - `venomqa.sequences`: the sequences as they were before the run.
@@ -177,7 +178,7 @@ fn tables() -> String {
          COMMENT ON SCHEMA venomqa IS 'journal of a venomqa run; `venomqa restore` puts the database back and removes it';
          CREATE TABLE venomqa.run (format int, version text, started timestamptz);
          INSERT INTO venomqa.run VALUES ({FORMAT}, {}, now());
-         CREATE TABLE venomqa.journal (tbl oid NOT NULL, old text, new text);
+         CREATE TABLE venomqa.journal (tbl oid NOT NULL, old text, new text, went tid, came tid);
          CREATE TABLE venomqa.past (tbl oid NOT NULL, old text, new text);
          CREATE TABLE venomqa.sequences (oid oid, name text, last_value bigint, is_called boolean);
          CREATE UNLOGGED TABLE venomqa.alive AS SELECT 1;",
@@ -201,8 +202,12 @@ fn functions() -> String {
            INSERT INTO venomqa.journal VALUES (TG_RELID, OLD::text, NEW::text);
            RETURN NULL;
          END $$;
+         CREATE FUNCTION venomqa.note_keyless_row() {head} $$ BEGIN
+           INSERT INTO venomqa.journal VALUES (TG_RELID, OLD::text, NEW::text, OLD.ctid, NEW.ctid);
+           RETURN NULL;
+         END $$;
          CREATE FUNCTION venomqa.note_truncate() {head} $$ BEGIN
-           EXECUTE format('INSERT INTO venomqa.journal SELECT $1, venomqa_row::text, NULL FROM ONLY %s AS venomqa_row', TG_RELID::regclass)
+           EXECUTE format('INSERT INTO venomqa.journal SELECT $1, venomqa_row::text, NULL, venomqa_row.ctid FROM ONLY %s AS venomqa_row', TG_RELID::regclass)
              USING TG_RELID;
            RETURN NULL;
          END $$;
@@ -232,9 +237,14 @@ fn foreign_triggers(sessions: &Sessions, table: &str) -> String {
 fn triggers(watched: &Watched) -> String {
     let table = &watched.quoted;
     let others = "WHEN (pg_catalog.current_setting('venomqa.writer', true) IS DISTINCT FROM 'on')";
+    let note = if watched.key.is_some() {
+        "note_row"
+    } else {
+        "note_keyless_row"
+    };
     let mut text = format!(
         "CREATE TRIGGER venomqa_row AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW {others} \
-           EXECUTE FUNCTION venomqa.note_row();
+           EXECUTE FUNCTION venomqa.{note}();
          CREATE TRIGGER venomqa_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {others} \
            EXECUTE FUNCTION venomqa.note_truncate();"
     );

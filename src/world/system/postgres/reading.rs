@@ -80,9 +80,9 @@ impl Run {
         let take = sessions
             .writer
             .prepare(
-                "WITH taken AS (DELETE FROM venomqa.journal RETURNING tbl, old, new), \
+                "WITH taken AS (DELETE FROM venomqa.journal RETURNING tbl, old, new, went, came), \
                  kept AS (INSERT INTO venomqa.past SELECT tbl, old, new FROM taken) \
-                 SELECT tbl, old, new FROM taken",
+                 SELECT tbl, old, new, went::text, came::text FROM taken",
             )
             .await
             .map_err(cannot)?;
@@ -500,10 +500,17 @@ impl Run {
         };
         let old = old.transpose().map_err(unreadable)?;
         let new = new.transpose().map_err(unreadable)?;
+        let places = &mut self.writer.places;
         if let Some(row) = old {
+            if let Some(place) = entry.get(3) {
+                places.went(id, &watched.text(&row), place);
+            }
             self.bag.went(id, row);
         }
         if let Some(row) = new {
+            if let Some(place) = entry.get(4) {
+                places.came(id, watched.text(&row), place);
+            }
             self.bag.came(id, row);
         }
         Ok(())

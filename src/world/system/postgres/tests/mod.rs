@@ -8,6 +8,7 @@ mod fixture;
 mod life;
 mod queries;
 mod rights;
+mod round_trips;
 mod rows;
 mod schema;
 mod sequences;

@@ -1,6 +1,9 @@
 //! What a step did, and the way back, for every kind of value and table.
 
-use super::fixture::{Walk, rows, run};
+use std::time::Duration;
+
+use super::fixture::{Walk, connect, dump, rows, run};
+use crate::world::system::postgres::recover;
 
 #[test]
 fn an_insert_an_update_and_a_delete_are_told_and_undone() {
@@ -425,5 +428,76 @@ fn the_journal_stays_small() {
         assert!(sizes.get::<_, i64>(0) < 1_000_000, "{sizes:?}");
         assert!(sizes.get::<_, i64>(1) < 30_000, "{sizes:?}");
         walk.finish().await;
+    });
+}
+
+#[test]
+fn rows_without_a_key_are_found_wherever_the_server_has_moved_them() {
+    run(async {
+        let mut walk = Walk::new(
+            "CREATE TABLE k (n int, t text); INSERT INTO k SELECT i % 7, repeat('x', i % 3) FROM generate_series(1, 2000) i",
+        )
+        .await;
+        let start = walk.state.clone();
+        // Moved by an update, by the restore itself, by the server, onto the places of others.
+        for between in [
+            "SELECT 1",
+            "VACUUM k",
+            "VACUUM FULL k",
+            "UPDATE k SET t = t || 'y' WHERE n = 3",
+            "DELETE FROM k WHERE n = 4; VACUUM k; INSERT INTO k VALUES (9, 'a'), (9, 'a')",
+        ] {
+            walk.step("INSERT INTO k VALUES (1, 'new'), (1, 'new'), (1, NULL)")
+                .await;
+            walk.step("UPDATE k SET t = 'newer' WHERE t = 'new'").await;
+            let there = (walk.state.clone(), walk.dump().await);
+            for statement in between.split("; ") {
+                walk.step(statement).await;
+            }
+            walk.restore(&start).await;
+            assert_eq!(walk.dump().await, walk.before, "{between}");
+            walk.restore(&there.0).await;
+            assert_eq!(walk.dump().await, there.1, "{between}");
+            walk.restore(&start).await;
+        }
+        walk.finish().await;
+    });
+}
+
+/// How often a table without a key is searched while a run goes forth and back, and something happens in between.
+async fn searches(jumps: i64, between: &str) -> i64 {
+    let mut walk =
+        Walk::new("CREATE TABLE k (t text); INSERT INTO k SELECT repeat('x', 60) FROM generate_series(1, 3000) i")
+            .await;
+    let start = walk.state.clone();
+    walk.step("INSERT INTO k VALUES ('new'), ('new')").await;
+    let there = walk.state.clone();
+    walk.sql(between).await;
+    for _ in 0..jumps {
+        walk.try_restore(&start).await.unwrap();
+        walk.try_restore(&there).await.unwrap();
+    }
+    // A session tells what it counted when it ends, all at once.
+    drop(walk.system);
+    walk.service = connect(&walk.database.url()).await;
+    let text = "SELECT n_tup_del, seq_scan FROM pg_stat_user_tables WHERE relname = 'k'";
+    for _ in 0..500 {
+        let row = walk.service.query_one(text, &[]).await.unwrap();
+        if row.get::<_, i64>(0) == 2 * jumps {
+            recover(&walk.database.url(), false).await.unwrap();
+            assert_eq!(dump(&walk.service).await, walk.before);
+            return row.get(1);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the server counts otherwise");
+}
+
+#[test]
+fn a_table_without_a_key_is_searched_only_where_rows_were_moved() {
+    run(async {
+        let once = searches(1, "SELECT 1").await;
+        assert_eq!(searches(9, "SELECT 1").await, once);
+        assert!(searches(1, "VACUUM FULL k").await > once);
     });
 }

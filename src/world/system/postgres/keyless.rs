@@ -1,0 +1,76 @@
+//! Rows of tables without a key: found by the place that they were last seen at, and only where they are no longer there
+//! by searching the table.
+//!
+//! A place (`ctid`) is no identity: the server moves rows, and gives places away again. So it is a hint, and what is there
+//! is compared with what is to go.
+
+use std::collections::HashMap;
+
+use super::catalog::Watched;
+use crate::model::TableId;
+
+/// Where rows were last seen: table, row (as [`Watched::text`] writes it), a place for each of several equal ones.
+#[derive(Debug, Default)]
+pub(super) struct Places(HashMap<TableId, HashMap<String, Vec<String>>>);
+
+impl Places {
+    /// The row is at this place now.
+    pub(super) fn came(&mut self, table: TableId, row: String, place: String) {
+        let rows = self.0.entry(table).or_default();
+        rows.entry(row).or_default().push(place);
+    }
+
+    /// The row has left this place.
+    pub(super) fn went(&mut self, table: TableId, row: &str, place: &str) {
+        let Some(rows) = self.0.get_mut(&table) else {
+            return;
+        };
+        if let Some(places) = rows.get_mut(row) {
+            places.retain(|known| known != place);
+            if places.is_empty() {
+                rows.remove(row);
+            }
+        }
+    }
+
+    /// A place of the row, which is about to leave it.
+    pub(super) fn take(&mut self, table: TableId, row: &str) -> Option<String> {
+        let place = self.0.get(&table)?.get(row)?.last()?.clone();
+        self.went(table, row, &place);
+        Some(place)
+    }
+}
+
+/// Removes rows: `$1` their texts, `$2` how many they are, `$3` their places or NULL. Yields one row for each that is
+/// gone. Equal rows cannot be told apart, so any of them may go, as many as were asked for.
+pub(super) fn remove_sql(watched: &Watched) -> String {
+    let table = &watched.quoted;
+    let row = |alias: &str| {
+        let columns: Vec<String> = watched
+            .written()
+            .map(|column| format!("{alias}.{column}"))
+            .collect();
+        format!("ROW({})::text", columns.join(", "))
+    };
+    format!(
+        "WITH wanted AS MATERIALIZED (\
+           SELECT {wanted} AS row, ($3::text[])[w.venomqa_number]::tid AS place \
+           FROM (SELECT (t.r).*, t.n AS venomqa_number FROM unnest($1::text[]) WITH ORDINALITY AS u(r, n), \
+             LATERAL (SELECT u.r::{table} AS r, u.n AS n OFFSET 0) AS t) AS w), \
+         hinted AS (DELETE FROM ONLY {table} AS x USING wanted WHERE x.ctid = wanted.place AND {removed} = wanted.row \
+           RETURNING x.ctid AS place, wanted.row AS row), \
+         missed AS MATERIALIZED (SELECT row, count(*) - (SELECT count(*) FROM hinted AS h WHERE h.row = wanted.row) AS copies \
+           FROM wanted WHERE (SELECT count(*) FROM hinted) < $2::int8 GROUP BY row), \
+         found AS MATERIALIZED (SELECT f.ctid AS place, {found} AS row FROM ONLY {table} AS f \
+           WHERE (SELECT count(*) FROM hinted) < $2::int8 \
+             AND {found} = ANY (ARRAY(SELECT row FROM missed WHERE copies > 0)) \
+             AND f.ctid <> ALL (ARRAY(SELECT place FROM hinted))), \
+         numbered AS (SELECT place, row, row_number() OVER (PARTITION BY row) AS number FROM found), \
+         chosen AS MATERIALIZED (SELECT place FROM numbered JOIN missed USING (row) WHERE number <= copies), \
+         searched AS (DELETE FROM ONLY {table} AS x WHERE x.ctid = ANY (ARRAY(SELECT place FROM chosen)) RETURNING 1), \
+         gone AS (SELECT FROM hinted UNION ALL SELECT FROM searched)",
+        wanted = row("w"),
+        removed = row("x"),
+        found = row("f"),
+    )
+}
