@@ -284,12 +284,3 @@ fn schema_triggers() -> String {
          ALTER EVENT TRIGGER venomqa_drop ENABLE ALWAYS;"
     )
 }
-
-/// Tells one schema from another, for roles that may not create event triggers.
-pub(super) const SIGNATURE: &str = "
-SELECT md5(coalesce(string_agg(format('%s %s %s %s %s %s %s', c.oid, c.relnamespace, c.relname, c.relkind, a.attname,
-       a.atttypid, a.atttypmod), E'\\n' ORDER BY c.oid, a.attnum), ''))
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-WHERE c.relkind IN ('r', 'p', 'S') AND c.relpersistence <> 't'
-  AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'venomqa')";

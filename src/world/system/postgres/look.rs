@@ -41,6 +41,8 @@ pub(super) struct Seen {
     pub(super) open: Vec<Open>,
     /// Places of the sequences that have to be read by themselves.
     pub(super) unclear: Vec<usize>,
+    /// How many transactions that are not venomqa's have had a number since the last look; `None`: unknown.
+    pub(super) others: Option<i32>,
     /// Whether there are large objects; `None`: not looked for, for nothing was written.
     pub(super) has_large_objects: Option<bool>,
 }
@@ -171,6 +173,9 @@ impl Look {
                 }
             }
         }
+        seen.others = next
+            .zip(self.expected)
+            .map(|(next, expected)| next.wrapping_sub(expected));
         self.expected = next
             .filter(|_| self.can_be_quiet && seen.open.is_empty())
             .map(|next| next.wrapping_add(i32::from(took)));

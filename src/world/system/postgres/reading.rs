@@ -17,6 +17,7 @@ use super::failure::{failed, lost};
 use super::journal;
 use super::look::{Look, Open};
 use super::query::Queries;
+use super::schema::{self, Schema};
 use super::session::Sessions;
 use super::verify::Proof;
 use crate::model::{NetDelta, RowChange, RowDelta, SqlQuery, Table, TableKind};
@@ -34,9 +35,6 @@ const SUM_UP_AFTER: u64 = 20_000;
 
 /// How often something is tried in which a job that writes can get in the way.
 const MEANWHILE: u32 = 8;
-
-/// How often the schema is compared where no event trigger tells of a change.
-const SCHEMA_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A run on a database.
 pub(super) struct Run {
@@ -60,7 +58,8 @@ pub(super) struct Run {
     since_shrink: u64,
     past: u64,
     sum_up_at: u64,
-    schema: Option<(String, Instant)>,
+    /// Where no event trigger tells of changes.
+    schema: Option<Schema>,
 }
 
 impl Run {
@@ -80,21 +79,16 @@ impl Run {
         let take = sessions
             .writer
             .prepare(
-                "WITH taken AS (DELETE FROM venomqa.journal RETURNING tbl, old, new, went, came), \
+                "WITH taken AS (DELETE FROM venomqa.journal RETURNING tbl, old, new, went, came, xmin AS by), \
                  kept AS (INSERT INTO venomqa.past SELECT tbl, old, new FROM taken) \
-                 SELECT tbl, old, new, went::text, came::text FROM taken",
+                 SELECT tbl, old, new, went::text, came::text, by::text FROM taken",
             )
             .await
             .map_err(cannot)?;
         let schema = if sessions.is_superuser {
             None
         } else {
-            let signature = sessions
-                .writer
-                .query_one(journal::SIGNATURE, &[])
-                .await
-                .map_err(cannot)?;
-            Some((signature.get(0), Instant::now()))
+            Some(Schema::read(&sessions.writer).await.map_err(cannot)?)
         };
         let warnings = catalog.notes.clone();
         Ok(Self {
@@ -206,7 +200,10 @@ impl Run {
     /// The schema once more, whether or not it was looked at a moment ago.
     pub(super) async fn conclude(&mut self) -> Result<(), WorldError> {
         self.settle().await?;
-        self.check_schema(Duration::ZERO).await
+        if let Some(schema) = &mut self.schema {
+            schema.suspect();
+        }
+        self.check_schema().await
     }
 
     /// Writes the rows in which two states differ. Rows that a job has written meanwhile are put back with them.
@@ -400,6 +397,12 @@ impl Run {
         }
         let rows = rows.map_err(|error| failed(&self.address, "read the journal", &error))?;
         let seen = self.look.told(&rows, !taken.is_empty(), &mut self.counters);
+        if let Some(schema) = &mut self.schema {
+            let writers: HashSet<&str> = taken.iter().map(|row| row.get(5)).collect();
+            if seen.others.and_then(|others| usize::try_from(others).ok()) != Some(writers.len()) {
+                schema.suspect();
+            }
+        }
         self.read_unclear(seen.unclear)
             .await
             .map_err(|error| failed(&self.address, "read a sequence", &error))?;
@@ -440,6 +443,13 @@ impl Run {
         Ok(())
     }
 
+    fn refreshed(&mut self, what: &str) {
+        self.warn_once(
+            format!("the service refreshed {what}: what it shows is not put back"),
+            "let a query of the spec read the tables behind it; a service that reads the view cannot be explored exactly",
+        );
+    }
+
     /// Something was changed that cannot be put back.
     fn warn_once(&mut self, message: String, help: &str) {
         if self.warned.insert(message.clone()) {
@@ -478,13 +488,10 @@ impl Run {
                 return Ok(());
             }
             journal::REFRESH => {
-                self.warn_once(
-                    format!(
-                        "the service refreshed the materialized view `{}`: what it shows is not put back",
-                        new.unwrap_or_default()
-                    ),
-                    "let a query of the spec read the tables behind it; a service that reads the view cannot be explored exactly",
-                );
+                self.refreshed(&format!(
+                    "the materialized view `{}`",
+                    new.unwrap_or_default()
+                ));
                 return Ok(());
             }
             _ => {}
@@ -535,23 +542,24 @@ impl Run {
             self.sum_up_at = SUM_UP_AFTER.max(self.past * 4);
             self.look.forget();
         }
-        self.check_schema(SCHEMA_INTERVAL).await
+        self.check_schema().await
     }
 
-    /// Compares the schema, where nothing else tells of its changes and it was not looked at for so long.
-    async fn check_schema(&mut self, interval: Duration) -> Result<(), WorldError> {
-        if let Some((signature, looked)) = &mut self.schema
-            && looked.elapsed() >= interval
-        {
-            let row = self
-                .sessions
-                .writer
-                .query_one(journal::SIGNATURE, &[])
-                .await
-                .map_err(|error| failed(&self.address, "compare the schema", &error))?;
-            *looked = Instant::now();
-            if row.get::<_, &str>(0) != signature {
-                return Err(self.schema_changed("tables, columns or sequences"));
+    /// Compares the schema, where it is time to and nothing else tells of its changes.
+    async fn check_schema(&mut self) -> Result<(), WorldError> {
+        let cannot = |error: Error| failed(&self.address, "compare the schema", &error);
+        let client = &self.sessions.writer;
+        let changes = match &mut self.schema {
+            Some(schema) => schema.changes(client).await.map_err(cannot)?,
+            None => Vec::new(),
+        };
+        for change in changes {
+            match change {
+                schema::Change::Tables => {
+                    return Err(self.schema_changed("tables, columns or sequences"));
+                }
+                schema::Change::Views => self.queries = Queries::default(),
+                schema::Change::Refreshed => self.refreshed("a materialized view"),
             }
         }
         Ok(())

@@ -12,7 +12,10 @@ fn a_server_is_reached_over_tls_and_its_certificate_is_checked_where_the_url_say
         return;
     }
     let database = cluster.database();
-    database.psql("CREATE TABLE t (id int PRIMARY KEY); ALTER ROLE postgres PASSWORD 's3cret'");
+    // Before PostgreSQL 14 a password is not kept in this form by itself.
+    database.psql(
+        "SET password_encryption = 'scram-sha-256'; ALTER ROLE postgres PASSWORD 's3cret'; CREATE TABLE t (id int PRIMARY KEY)",
+    );
     cluster.crash();
     let (port, certificate) = cluster.speak_tls().expect("`openssl` makes a certificate");
     cluster.up_on(Some(port));
