@@ -31,7 +31,6 @@ mod milliseconds {
 
     use serde::{Deserialize, Deserializer, Serializer};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
     pub(super) fn serialize<S: Serializer>(
         time: &Duration,
         serializer: S,

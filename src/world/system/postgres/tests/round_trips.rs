@@ -121,7 +121,10 @@ fn between(
         loop {
             answer.extend(some(&mut *server)?);
             let (kinds, is_whole) = messages(&answer);
-            let ready = kinds.iter().filter(|kind| **kind == b'Z').count();
+            let ready = kinds
+                .iter()
+                .map(|kind| usize::from(*kind == b'Z'))
+                .sum::<usize>();
             if is_whole && ready >= awaited {
                 // Before it is ready for the first time, the server asks as well: for a password.
                 is_ready = is_ready || ready > 0;
