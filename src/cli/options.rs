@@ -98,7 +98,13 @@ impl Plan {
             flag("--coverage-target", share.to_string());
         }
         if let Some(time) = limits.time_limit {
-            flag("--time-limit", format!("{}ms", time.as_millis()));
+            let milliseconds = time.as_millis();
+            let text = if milliseconds.is_multiple_of(1000) {
+                format!("{}s", milliseconds / 1000)
+            } else {
+                format!("{milliseconds}ms")
+            };
+            flag("--time-limit", text);
         }
         if let Some(url) = &values.base_url {
             flag("--base-url", url.clone());
@@ -217,7 +223,7 @@ mod tests {
                 &["explore".to_owned(), "my specs/a.yaml".to_owned()],
                 &values
             ),
-            r"venomqa explore 'my specs/a.yaml' --strategy dfs --seed 1 --max-steps 500 --max-depth 4 --time-limit 90000ms --base-url http://127.0.0.1:8000 --set 'name=it'\''s' --set 'api_token=[redacted]' --fail-fast=low"
+            r"venomqa explore 'my specs/a.yaml' --strategy dfs --seed 1 --max-steps 500 --max-depth 4 --time-limit 90s --base-url http://127.0.0.1:8000 --set 'name=it'\''s' --set 'api_token=[redacted]' --fail-fast=low"
         );
     }
 }

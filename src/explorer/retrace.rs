@@ -74,7 +74,7 @@ pub(super) fn non_determinism(
         code: "non-deterministic",
         message: format!("`{name}` was run twice from the same state, and differed in: {what}"),
         help: Some(
-            "name generated columns in `ignore_columns`, and variables that only pass through in `state_from_context`"
+            "a service that writes after it has answered: give it time with `settle: 20ms`; otherwise name generated columns in `ignore_columns`, and variables that only pass through in `state_from_context`"
                 .to_owned(),
         ),
         untrusted: false,

@@ -1,4 +1,4 @@
-//! JUnit XML in the dialect that CI servers read.
+//! `JUnit` XML in the dialect that CI servers read.
 //!
 //! One test suite for each run. Its cases have names that stay the same from run to run, so that a server can tell a new
 //! failure from an old one: the run itself, every invariant, every action. An action's case fails when a check broke there.

@@ -1,6 +1,8 @@
 //! What is reported as confirmed happens again, each time, on a service that was started again. What does not is told
 //! apart, with what differed.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::support::bank::{self, Flaw};
@@ -45,15 +47,11 @@ fn a_bug_in_the_data_happens_again_on_a_service_that_was_started_again() {
 fn a_restart_leaves_no_trace_in_a_database_that_the_service_writes_to_when_it_starts() {
     let sandbox = sandbox(Kind::Bank, "");
     let database = Database::at(sandbox.path("bank.db"));
-    drop(bank::router(
-        database.path(),
-        Flaw::Nothing,
-        Default::default(),
-    ));
+    drop(bank::router(database.path(), Flaw::Nothing, Arc::default()));
     // What the first start of the run will make of it, and what the end of the run has to go back to.
     let copy = Database::at(sandbox.path("copy.db"));
     std::fs::copy(database.path(), copy.path()).unwrap();
-    drop(bank::router(copy.path(), Flaw::Nothing, Default::default()));
+    drop(bank::router(copy.path(), Flaw::Nothing, Arc::default()));
     assert_ne!(database.dump(), copy.dump());
 
     let run = explore(&sandbox).code(1).only_run();
@@ -169,7 +167,7 @@ fn what_happens_now_and_then_is_unconfirmed_and_comes_last() {
     let server = Server::start(bank::router(
         database.path(),
         Flaw::Stumbles,
-        Default::default(),
+        Arc::default(),
     ));
     let before = database.dump();
     let finished = sandbox

@@ -2,7 +2,7 @@
 //!
 //! This is what reports read, and all that they read: a run that is going on and a run that was written down are one and
 //! the same to them. [`Recorder`] makes entries of the explorer's events and is the one place where secrets are taken
-//! out; [`writer`](write) puts entries into a file, one JSON object a line; [`read`] gets them back.
+//! out; [`writer`](mod@write) puts entries into a file, one JSON object a line; [`read`](fn@read) gets them back.
 //! `docs/log.md` describes the format.
 
 mod entry;

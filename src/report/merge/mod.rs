@@ -1,7 +1,7 @@
 //! One run made of several over the same spec, as the jobs of a CI matrix leave them.
 //!
 //! What comes out depends neither on the order in which runs are merged nor on what was merged before: everything is
-//! added up, united or chosen by a rule that does not care, and every run that went in stays known as a [`Part`].
+//! added up, united or chosen by a rule that does not care, and every run that went in stays known as a [`Part`](super::log::Part).
 
 mod group;
 mod stop;
