@@ -94,7 +94,13 @@ pub(super) fn shrunk(violation: &Violation) -> String {
     let reason = shrink.reason.as_deref().unwrap_or_default();
     match shrink.result {
         ShrinkResult::NotTried => format!("not shrunk: {reason}"),
-        ShrinkResult::Minimal if u64::from(shrink.found_length) > length => done,
+        // Of what does not happen each time nobody can say what it needs.
+        ShrinkResult::Minimal
+            if u64::from(shrink.found_length) > length
+                || violation.confirmation.result != ConfirmationResult::Confirmed =>
+        {
+            done
+        }
         ShrinkResult::Minimal => format!("{done}: without any of them it does not happen"),
         ShrinkResult::Unfinished => format!("{done}, perhaps not the shortest: {reason}"),
         ShrinkResult::TakenBack => {

@@ -284,3 +284,16 @@ fn actions_that_wait_for_the_same_thing_are_told_of_once() {
     }
     assert_eq!(plain(&run).matches("is never extracted").count(), 1);
 }
+
+#[test]
+fn of_what_does_not_happen_each_time_nobody_says_what_it_needs() {
+    let mut run = run();
+    let mut violation = refunded_twice();
+    violation.shrink.found_length = 3;
+    let claim = "without any of them it does not happen";
+    run.summary.violations = vec![violation.clone()];
+    assert!(plain(&run).contains(claim));
+    violation.confirmation.result = crate::report::log::ConfirmationResult::Unconfirmed;
+    run.summary.violations = vec![violation];
+    assert!(!plain(&run).contains(claim), "{}", plain(&run));
+}

@@ -198,7 +198,7 @@ function factsOf(violation) {
   const { shrink } = violation;
   const length = violation.path.length;
   const shrunk = shrink && {
-    minimal: shrink.found_length > length ? `shrunk from ${shrink.found_length} to ${count(length, "step")} in ${count(shrink.requests, "request")}` : `as short as it was found: ${count(length, "step")}, none can be left out`,
+    minimal: shrink.found_length > length ? `shrunk from ${shrink.found_length} to ${count(length, "step")} in ${count(shrink.requests, "request")}` : `as short as it was found: ${count(length, "step")}${result === "confirmed" ? ", none can be left out" : ""}`,
     unfinished: `${shrink.found_length > length ? `shrunk from ${shrink.found_length} to ${count(length, "step")}` : count(length, "step")}, perhaps not the shortest: ${shrink.reason}`,
     "taken-back": `not shrunk: a shorter path did not happen again: ${shrink.reason}`,
     "not-tried": length ? `not shrunk: ${shrink.reason}` : null,
