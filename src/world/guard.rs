@@ -103,15 +103,26 @@ impl Guard {
 }
 
 impl LiveWorld {
-    /// Looks at a state that has just been restored.
-    pub(super) async fn prove_restore(&mut self, place: &Arc<Place>) -> Result<(), WorldError> {
-        if self.guard.wants_rows(place) {
-            self.databases.verify(&place.content).await?;
-        }
+    /// Looks at a state that has just been restored. `sent`: requests were sent since, and may have changed rows.
+    ///
+    /// What a job wrote since is put back where something is about to be compared; otherwise the look before the next
+    /// request finds it.
+    pub(super) async fn prove_restore(
+        &mut self,
+        place: &Arc<Place>,
+        sent: bool,
+    ) -> Result<(), WorldError> {
+        let wants_rows = self.guard.wants_rows(place);
         let remembered = {
             let answers = place.answers();
             self.guard.wants_answer(&answers, self.requests)
         };
+        if sent || wants_rows || remembered.is_some() {
+            self.undo(place).await?;
+        }
+        if wants_rows {
+            self.databases.verify(&place.content).await?;
+        }
         let Some(remembered) = remembered else {
             return Ok(());
         };
