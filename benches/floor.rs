@@ -22,6 +22,9 @@ use venomqa::model::Request;
 use venomqa::oracle::{Oracles, checks};
 use venomqa::spec::{self, Environment, Spec, Vocabulary};
 use venomqa::world::LiveWorld;
+use venomqa::world::config::{EngineConfig, LateText, SystemConfig};
+use venomqa::world::system::sqlite::SqliteSystem;
+use venomqa::world::system::{System, SystemState};
 
 const ROUNDS: usize = 9;
 const ROWS: [i64; 2] = [10, 1_000_000];
@@ -54,11 +57,14 @@ fn main() {
             for _ in 0..ROUNDS {
                 against_the_floor(name, steps).await;
             }
+            inherent(steps).await;
             return;
         }
         for name in strategy::NAMES {
             against_the_floor(name, steps).await;
         }
+        println!();
+        inherent(steps).await;
         println!();
         println!("rows in the database   run ms (dfs)   run ms (bfs)");
         for rows in ROWS {
@@ -101,6 +107,70 @@ async fn against_the_floor(strategy: &str, steps: u64) {
         share(summary.time.restore),
         share(summary.time.oracles),
     );
+}
+
+/// What the service itself pays for being watched: its requests alone, the time of all else left out.
+async fn inherent(steps: u64) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_, requests) = run(folder.path(), "dfs", steps).await;
+    let mut ratios = [Vec::new(), Vec::new()];
+    for round in 0..=ROUNDS {
+        let plain = floor(&requests).await.as_secs_f64();
+        for (ratios, goes_back) in ratios.iter_mut().zip([false, true]) {
+            let watched = watched_floor(&requests, goes_back).await.as_secs_f64();
+            if round > 0 {
+                ratios.push(watched / plain);
+            }
+        }
+    }
+    for ratios in &mut ratios {
+        ratios.sort_by(f64::total_cmp);
+    }
+    println!("the service's requests alone / floor, inherent in watching and going back:");
+    println!(
+        "  with the journal installed        {:.2}",
+        ratios[0][ROUNDS / 2]
+    );
+    println!(
+        "  and a restore before each request {:.2}",
+        ratios[1][ROUNDS / 2]
+    );
+}
+
+/// The requests of [`floor`] with the journal installed, and where `goes_back` is set, the initial state restored after
+/// each. Only the requests are timed.
+async fn watched_floor(requests: &[Request], goes_back: bool) -> Duration {
+    let folder = tempfile::tempdir().expect("a folder");
+    let db = folder.path().join("notes.db");
+    let service = Running::open(&db);
+    let config = SystemConfig {
+        name: "db".to_owned(),
+        engine: EngineConfig::Sqlite(LateText(db.to_string_lossy().into_owned())),
+        observe_tables: None,
+        ignore_columns: Vec::new(),
+        ignore_tables: Vec::new(),
+        observation_queries: Vec::new(),
+        allow_remote: false,
+    };
+    let mut system = SqliteSystem::open(&config, &db).expect("the database");
+    system.install().await.expect("a journal");
+    system.mark_initial().await.expect("an initial state");
+    let start = SystemState::default();
+    let client = client();
+    let mut spent = Duration::ZERO;
+    for request in requests {
+        spent += send(&client, &service, request).await;
+        if goes_back {
+            let reading = system.read(&start).await.expect("a reading");
+            let now = SystemState {
+                delta: start.delta.after(&reading.delta),
+                image: None,
+            };
+            system.restore(&now, &start).await.expect("a restore");
+        }
+    }
+    system.uninstall().await.expect("the end");
+    spent
 }
 
 /// Times of runs on a database that holds this many customers beforehand.
@@ -200,17 +270,28 @@ actions:
 async fn floor(requests: &[Request]) -> Duration {
     let folder = tempfile::tempdir().expect("a folder");
     let service = Running::open(&folder.path().join("notes.db"));
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .build()
-        .expect("a client");
+    let client = client();
     let began = Instant::now();
     for request in requests {
-        let method = request.method.parse().expect("a method");
-        let url = format!("{}{}", service.url, request.target);
-        let answer = client.request(method, url).send().await.expect("an answer");
-        answer.bytes().await.expect("a body");
+        send(&client, &service, request).await;
     }
+    began.elapsed()
+}
+
+fn client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .expect("a client")
+}
+
+/// Sends one request and reads its answer. Returns how long that took.
+async fn send(client: &reqwest::Client, service: &Running, request: &Request) -> Duration {
+    let began = Instant::now();
+    let method = request.method.parse().expect("a method");
+    let url = format!("{}{}", service.url, request.target);
+    let answer = client.request(method, url).send().await.expect("an answer");
+    answer.bytes().await.expect("a body");
     began.elapsed()
 }
 
