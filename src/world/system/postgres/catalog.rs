@@ -35,6 +35,7 @@ pub(super) struct Catalog {
     pub(super) notes: Vec<Warning>,
     by_number: HashMap<u32, TableId>,
     sequence_places: HashMap<Cell, usize>,
+    sequence_numbers: HashMap<u32, usize>,
 }
 
 /// A table whose rows are journalled and put back.
@@ -140,6 +141,11 @@ impl Catalog {
         Ok(reader.finish())
     }
 
+    /// The place of the sequence with this number.
+    pub(super) fn sequence_numbered(&self, number: u32) -> Option<usize> {
+        self.sequence_numbers.get(&number).copied()
+    }
+
     /// The place of the sequence with this name.
     pub(super) fn sequence_place(&self, name: &Cell) -> Option<usize> {
         self.sequence_places.get(name).copied()
@@ -240,6 +246,7 @@ impl Reader<'_> {
         self.catalog
             .sequence_places
             .insert(Cell::text(&shown), place);
+        self.catalog.sequence_numbers.insert(table.oid, place);
         self.catalog.sequences.push(Sequence {
             oid: table.oid,
             quoted,

@@ -1,18 +1,15 @@
 //! Sequences: what each of them is, and how they differ from what a state says.
 //!
-//! A sequence moves outside transactions, and nothing tells which of them did: [`super::look`] has to ask each. What it
-//! can ask cheaply is the number that a sequence handed out last; one that was never called has none, and is read by
-//! itself, with a scan of its one row.
-//!
-//! The server writes the move of a sequence to its log, and gives the caller's transaction a number for it, unless it
-//! has logged numbers in advance: then up to 32 calls leave nothing behind at all. Such a sequence is *loose*. Setting a
-//! sequence, to its own value too, ends that. So all are set when a run begins, and a sequence is loose from when the
-//! service called it until a restore puts it back.
+//! A sequence moves outside transactions, and no trigger tells of it. What does tell is the transaction: the server writes
+//! the move to its log, and gives the caller's transaction a number for it, unless it has logged numbers in advance: then
+//! up to 32 calls leave nothing behind at all. Such a sequence is *loose*, and [`super::look`] asks it every time. Setting
+//! a sequence, to its own value too, ends that. So all are set when a run begins, and a sequence is loose from when the
+//! service called it until a restore puts it back. One without a log is loose for ever.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use tokio_postgres::{Client, Error, Statement};
+use tokio_postgres::{Client, Error, Row as Told, Statement};
 
 use super::catalog::{Catalog, Sequence};
 use super::sql::literal;
@@ -21,14 +18,26 @@ use crate::model::{Cell, NetDelta, Row, RowChange, RowKey, Table, row_key};
 /// Sequences in one statement that reads them one by one.
 const AT_ONCE: usize = 100;
 
+/// Reads the sequences with these numbers, in any order, and leaves out what is none (any more).
+pub(super) const ASK: &str = "venomqa.ask";
+
+/// Reads all of them.
+pub(super) const ASK_ALL: &str = "venomqa.ask_all";
+
+/// As many sequences as are all read at every check of a restore.
+const CHECKED_ALWAYS: usize = 32;
+
 /// The sequences of a database, as last seen.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     now: Vec<Counter>,
     initial: Vec<Counter>,
+    /// Since the last telling.
     moved: BTreeSet<usize>,
     loose: BTreeSet<usize>,
-    covered: Vec<usize>,
+    /// In the course of the run.
+    ever_moved: BTreeSet<usize>,
+    checks: usize,
 }
 
 /// One sequence.
@@ -40,26 +49,27 @@ pub(super) struct Counter {
     pub(super) is_called: bool,
 }
 
+/// What the database says of one sequence.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    /// The server's number of the sequence.
+    pub(super) number: u32,
+    pub(super) counter: Counter,
+    /// Whether it is known to move without a trace from now on.
+    pub(super) is_loose: bool,
+}
+
 impl Counters {
     /// Reads all of them, each by itself.
     pub(super) async fn read(client: &Client, catalog: &Catalog) -> Result<Self, Error> {
         let mut counters = Self::default();
         for part in catalog.sequences.chunks(AT_ONCE) {
-            let each = part.iter().map(|sequence| {
-                format!(
-                    "SELECT last_value, is_called, log_cnt FROM {}",
-                    sequence.quoted
-                )
-            });
-            let text = each.collect::<Vec<_>>().join(" UNION ALL ");
-            for row in client.query(&text, &[]).await? {
-                if row.get::<_, i64>(2) > 0 {
+            for (asked, sequence) in client.query(&each(part), &[]).await?.iter().zip(part) {
+                let asked = Asked::from(asked, 0);
+                if asked.is_loose || sequence.is_unlogged {
                     counters.loose.insert(counters.now.len());
                 }
-                counters.now.push(Counter {
-                    last_value: row.get(0),
-                    is_called: row.get(1),
-                });
+                counters.now.push(asked.counter);
             }
         }
         counters.initial = counters.now.clone();
@@ -68,13 +78,15 @@ impl Counters {
 
     /// Sets loose sequences to the value that they have, so that their next call leaves a trace.
     pub(super) async fn tie(&mut self, client: &Client, catalog: &Catalog) -> Result<(), Error> {
-        let loose: Vec<&Sequence> = self
+        let places: Vec<usize> = self
             .loose
             .iter()
-            .map(|place| &catalog.sequences[*place])
+            .copied()
+            .filter(|place| !catalog.sequences[*place].is_unlogged)
             .collect();
-        for part in loose.chunks(AT_ONCE) {
-            let each = part.iter().map(|sequence| {
+        for part in places.chunks(AT_ONCE) {
+            let each = part.iter().map(|place| {
+                let sequence = &catalog.sequences[*place];
                 format!(
                     "SELECT setval({}::oid::regclass, last_value, is_called) FROM {}",
                     sequence.oid, sequence.quoted
@@ -84,7 +96,9 @@ impl Counters {
                 .batch_execute(&each.collect::<Vec<_>>().join(" UNION ALL "))
                 .await?;
         }
-        self.loose.clear();
+        for place in places {
+            self.loose.remove(&place);
+        }
         Ok(())
     }
 
@@ -93,85 +107,25 @@ impl Counters {
         self.now[place]
     }
 
-    /// Places of the sequences that may move without a trace.
-    pub(super) fn loose(&self) -> impl Iterator<Item = usize> {
-        self.loose.iter().copied()
+    /// The numbers of the sequences that may move without a trace.
+    pub(super) fn loose(&self, catalog: &Catalog) -> Vec<u32> {
+        numbers(&self.loose, catalog)
     }
 
-    /// Places of the sequences that were never called.
-    pub(super) fn uncalled(&self) -> impl Iterator<Item = usize> {
-        self.now
-            .iter()
-            .enumerate()
-            .filter(|(_, now)| !now.is_called)
-            .map(|(place, _)| place)
-    }
-
-    /// Places of the sequences that `venomqa.uncalled()` reads, in its order.
-    pub(super) fn covered(&self) -> &[usize] {
-        &self.covered
-    }
-
-    /// Makes `venomqa.uncalled()` read every sequence that is not called now, beside those that it reads already.
-    pub(super) async fn cover(&mut self, client: &Client, catalog: &Catalog) -> Result<(), Error> {
-        let all: BTreeSet<usize> = self
-            .covered
-            .iter()
-            .copied()
-            .chain(self.uncalled())
-            .collect();
-        if all.len() == self.covered.len() {
-            return Ok(());
-        }
-        self.covered = all.into_iter().collect();
-        let mut body = String::from("BEGIN RETURN '{}'::int8[]");
-        for part in self.covered.chunks(AT_ONCE) {
-            let each = part.iter().map(|place| {
-                format!(
-                    "SELECT last_value FROM {}",
-                    catalog.sequences[*place].quoted
-                )
-            });
-            // Writing to a string cannot fail.
-            let _ = write!(
-                body,
-                " || ARRAY({})",
-                each.collect::<Vec<_>>().join(" UNION ALL ")
-            );
-        }
-        body.push_str("; END");
-        client
-            .batch_execute(&format!(
-                "CREATE OR REPLACE FUNCTION venomqa.uncalled() RETURNS int8[] LANGUAGE plpgsql AS {}",
-                literal(&body)
-            ))
-            .await
-    }
-
-    /// The sequence at this place was found to be at this value.
-    pub(super) fn found(&mut self, place: usize, now: Counter) {
-        if self.now[place] != now {
-            self.now[place] = now;
-            self.moved.insert(place);
+    /// What was asked just now.
+    pub(super) fn take_in(&mut self, catalog: &Catalog, asked: &Asked) {
+        let Some(place) = catalog.sequence_numbered(asked.number) else {
+            return;
+        };
+        let has_moved = self.now[place] != asked.counter;
+        if asked.is_loose || has_moved {
             self.loose.insert(place);
         }
-    }
-
-    /// Reads one sequence by itself.
-    pub(super) async fn read_one(
-        &mut self,
-        client: &Client,
-        sequence: &Sequence,
-        place: usize,
-    ) -> Result<(), Error> {
-        let text = format!("SELECT last_value, is_called FROM {}", sequence.quoted);
-        let row = client.query_one(&text, &[]).await?;
-        let now = Counter {
-            last_value: row.get(0),
-            is_called: row.get(1),
-        };
-        self.found(place, now);
-        Ok(())
+        if has_moved {
+            self.now[place] = asked.counter;
+            self.moved.insert(place);
+            self.ever_moved.insert(place);
+        }
     }
 
     /// How the sequences that moved since the last call differ from what `known` says.
@@ -209,40 +163,108 @@ impl Counters {
             .unwrap_or(self.initial[place])
     }
 
-    /// Whether every sequence is what `state` says; the first that is not, with both values.
-    pub(super) fn disagreement<'a>(
-        &self,
+    /// Reads the sequences that ever moved, and now and then all of them. The first that is not what `state` says, with
+    /// what it should be and what it is.
+    pub(super) async fn check<'a>(
+        &mut self,
+        client: &Client,
         catalog: &'a Catalog,
         state: &NetDelta,
-    ) -> Option<(&'a Sequence, Counter, Counter)> {
-        let table = catalog.sequence_table.as_ref()?;
-        catalog
-            .sequences
-            .iter()
-            .enumerate()
-            .find_map(|(place, sequence)| {
+    ) -> Result<Option<(&'a Sequence, Counter, Counter)>, Error> {
+        let Some(table) = &catalog.sequence_table else {
+            return Ok(None);
+        };
+        let every = (self.now.len() / CHECKED_ALWAYS).max(1);
+        let is_whole = self.checks.is_multiple_of(every);
+        self.checks += 1;
+        let answer = if is_whole {
+            client
+                .query(&format!("SELECT * FROM {ASK_ALL}()"), &[])
+                .await?
+        } else {
+            let ever_moved = numbers(&self.ever_moved, catalog);
+            client
+                .query(&format!("SELECT * FROM {ASK}($1)"), &[&ever_moved])
+                .await?
+        };
+        let mut wrong = None;
+        for asked in answer.iter().map(|row| Asked::from(row, 0)) {
+            self.take_in(catalog, &asked);
+            if let Some(place) = catalog.sequence_numbered(asked.number) {
+                let sequence = &catalog.sequences[place];
                 let expected = self.expected(table, sequence, place, state);
-                (expected != self.now[place]).then_some((sequence, expected, self.now[place]))
-            })
+                if expected != asked.counter {
+                    wrong.get_or_insert((sequence, expected, asked.counter));
+                }
+            }
+        }
+        Ok(wrong)
     }
 
     /// The sequence at this place is being put to a value.
-    pub(super) fn put(&mut self, place: usize, to: Counter) {
+    pub(super) fn put(&mut self, catalog: &Catalog, place: usize, to: Counter) {
         self.now[place] = to;
-        self.loose.remove(&place);
+        if !catalog.sequences[place].is_unlogged {
+            self.loose.remove(&place);
+        }
     }
+}
 
-    /// All of them, read again; what the initial state is stays.
-    pub(super) async fn again(&self, client: &Client, catalog: &Catalog) -> Result<Self, Error> {
-        let mut again = Self::read(client, catalog).await?;
-        again.initial.clone_from(&self.initial);
-        again.covered.clone_from(&self.covered);
-        again.moved = (0..again.now.len())
-            .filter(|place| again.now[*place] != self.now[*place])
-            .chain(self.moved.iter().copied())
-            .collect();
-        Ok(again)
+impl Asked {
+    /// Four columns of an answer, from this one on: number, last value, whether it was called, whether it is loose.
+    pub(super) fn from(row: &Told, column: usize) -> Self {
+        Self {
+            number: row.get(column),
+            counter: Counter {
+                last_value: row.get(column + 1),
+                is_called: row.get(column + 2),
+            },
+            is_loose: row.get(column + 3),
+        }
     }
+}
+
+/// The functions that read sequences, for the journal.
+pub(super) fn functions(catalog: &Catalog) -> String {
+    let head = "RETURNS TABLE (number oid, last_value int8, is_called bool, is_loose bool) LANGUAGE plpgsql \
+                SET search_path = pg_catalog, pg_temp AS";
+    let mut all = String::from("BEGIN ");
+    for part in catalog.sequences.chunks(AT_ONCE) {
+        // Writing to a string cannot fail.
+        let _ = write!(all, "RETURN QUERY {}; ", each(part));
+    }
+    all.push_str("END");
+    // What was never called has no last value, and is read by itself.
+    format!(
+        "CREATE FUNCTION {ASK_ALL}() {head} {};
+         CREATE FUNCTION {ASK}(numbers oid[]) {head} $$ BEGIN
+           is_loose := false;
+           FOR number, last_value IN SELECT c.oid, pg_sequence_last_value(c.oid) FROM pg_class c WHERE c.oid = ANY (numbers) AND c.relkind = 'S' LOOP
+             is_called := last_value IS NOT NULL;
+             IF NOT is_called THEN EXECUTE format('SELECT last_value, is_called FROM %s', number::regclass) INTO last_value, is_called; END IF;
+             RETURN NEXT;
+           END LOOP;
+         END $$;",
+        literal(&all)
+    )
+}
+
+/// Reads each of these sequences.
+fn each(sequences: &[Sequence]) -> String {
+    let each = sequences.iter().map(|sequence| {
+        format!(
+            "SELECT {}::oid, s.last_value, s.is_called, s.log_cnt > 0 FROM {} AS s",
+            sequence.oid, sequence.quoted
+        )
+    });
+    each.collect::<Vec<_>>().join(" UNION ALL ")
+}
+
+fn numbers(places: &BTreeSet<usize>, catalog: &Catalog) -> Vec<u32> {
+    places
+        .iter()
+        .map(|place| catalog.sequences[*place].oid)
+        .collect()
 }
 
 /// The statement that puts a sequence to a value: its number, the value, whether it was handed out.

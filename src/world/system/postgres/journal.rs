@@ -3,6 +3,7 @@
 //! - `venomqa.run`: the format of the journal. Its presence says that a run is under way, or was killed.
 //! - `venomqa.journal`: what triggers noted and nobody has read yet: table, row before, row after, as text, and in tables
 //!   without a key the places of both.
+//!   Where there are many sequences, each transaction also notes which of them it called: see [`super::look`].
 //! - `venomqa.past`: what has been read, and what restores wrote. Together with the journal it is everything that
 //!   happened since the run began.
 //! - `venomqa.sequences`: the sequences as they were before the run.
@@ -23,11 +24,12 @@ use tokio_postgres::{Client, Error};
 
 use super::bag::Bag;
 use super::catalog::{Catalog, Watched};
+use super::counters;
 use super::session::{Sessions, TEXT_FORM};
 use super::sql::literal;
 
 /// Changes when the journal's tables do.
-pub(super) const FORMAT: i32 = 2;
+pub(super) const FORMAT: i32 = 3;
 
 /// Number that stands for a change of the schema among the tables of the journal.
 pub(super) const SCHEMA_CHANGE: u32 = 0;
@@ -40,6 +42,13 @@ pub(super) const FOREIGN_WRITE: u32 = 2;
 
 /// Number that stands for a refresh of a materialized view.
 pub(super) const REFRESH: u32 = 3;
+
+/// Number that stands for the sequences that a transaction called, among other relations: their numbers in `new`. What is
+/// in `old` says that it may have called others later on.
+pub(super) const CALLS: u32 = 4;
+
+/// Up to this many sequences each is asked after a step that wrote, which takes less time than the note of a transaction.
+const FEW_SEQUENCES: usize = 32;
 
 /// From here on numbers are those of tables: what is below belongs to the server itself.
 pub(super) const FIRST_TABLE: u32 = 16;
@@ -57,6 +66,10 @@ pub(super) async fn create(sessions: &Sessions, catalog: &Catalog) -> Result<(),
     let mut text = String::from("BEGIN;");
     text.push_str(&tables());
     text.push_str(&functions());
+    text.push_str(&counters::functions(catalog));
+    if tells_calls(catalog) {
+        text.push_str(&calls_trigger());
+    }
     for watched in &catalog.tables {
         text.push_str(&triggers(watched));
     }
@@ -83,6 +96,11 @@ pub(super) async fn create(sessions: &Sessions, catalog: &Catalog) -> Result<(),
         let _ = sessions.writer.batch_execute("ROLLBACK").await;
     }
     created
+}
+
+/// Whether transactions note which sequences they called.
+pub(super) fn tells_calls(catalog: &Catalog) -> bool {
+    catalog.sequences.len() > FEW_SEQUENCES
 }
 
 /// The format of the journal that is there, and when its run began; `None` where there is none.
@@ -214,8 +232,27 @@ fn functions() -> String {
          CREATE FUNCTION venomqa.note_foreign() {head} $$ BEGIN
            INSERT INTO venomqa.journal VALUES ({FOREIGN_WRITE}, TG_OP, TG_RELID::regclass::text);
            RETURN NULL;
+         END $$;"
+    )
+}
+
+/// Notes the sequences that a transaction called, at its end, once: whoever calls one holds a lock on it until then. On the
+/// journal and not on the application's tables, whose DDL would stumble over an event that waits. Where the service made
+/// deferred constraints immediate there may be calls after the note, and it says so.
+fn calls_trigger() -> String {
+    format!(
+        "CREATE FUNCTION venomqa.note_calls() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ BEGIN
+           PERFORM set_config('venomqa.will_tell', 'no', true);
+           INSERT INTO venomqa.journal (tbl, old, new)
+           SELECT {CALLS}, CASE WHEN pg_trigger_depth() > 1 OR current_query() ~* 'constraints' THEN 'so far' END, array_agg(relation)::text
+           FROM pg_locks WHERE locktype = 'relation' AND pid = pg_backend_pid() AND mode <> 'AccessShareLock';
+           RETURN NULL;
          END $$;
-         CREATE FUNCTION venomqa.uncalled() RETURNS int8[] LANGUAGE sql AS $$ SELECT '{{}}'::int8[] $$;"
+         CREATE CONSTRAINT TRIGGER venomqa_calls AFTER INSERT ON venomqa.journal DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+           WHEN (CASE WHEN NEW.tbl = {CALLS} OR pg_catalog.current_setting('venomqa.will_tell', true) = 'yes' THEN false
+                 ELSE pg_catalog.set_config('venomqa.will_tell', 'yes', true) = 'yes' END)
+           EXECUTE FUNCTION venomqa.note_calls();
+         ALTER TABLE venomqa.journal ENABLE ALWAYS TRIGGER venomqa_calls;"
     )
 }
 

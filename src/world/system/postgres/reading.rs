@@ -12,9 +12,9 @@ use super::apply::{Changes, Refusal, Writer};
 use super::bag::Bag;
 use super::blocked;
 use super::catalog::{Catalog, Watched};
-use super::counters::{self, Counters};
+use super::counters::{self, ASK, Asked, Counters};
 use super::failure::{failed, lost};
-use super::journal;
+use super::journal::{self, CALLS};
 use super::look::{Look, Open};
 use super::query::Queries;
 use super::schema::{self, Schema};
@@ -73,16 +73,19 @@ impl Run {
         let counters = Counters::read(&sessions.writer, &catalog)
             .await
             .map_err(cannot)?;
-        let look = Look::prepare(&sessions.writer, &catalog, sessions.server_version)
+        let look = Look::prepare(&sessions.writer, &catalog)
             .await
             .map_err(cannot)?;
         let take = sessions
             .writer
-            .prepare(
+            .prepare(&format!(
                 "WITH taken AS (DELETE FROM venomqa.journal RETURNING tbl, old, new, went, came, xmin AS by), \
-                 kept AS (INSERT INTO venomqa.past SELECT tbl, old, new FROM taken) \
-                 SELECT tbl, old, new, went::text, came::text, by::text FROM taken",
-            )
+                 kept AS (INSERT INTO venomqa.past SELECT tbl, old, new FROM taken WHERE tbl <> {CALLS}) \
+                 SELECT tbl, old, new, went::text, came::text, by::text, NULL::oid, NULL::int8, NULL::bool, NULL::bool \
+                 FROM taken WHERE tbl <> {CALLS} UNION ALL \
+                 SELECT tbl, NULL, NULL, NULL, NULL, by::text, s.number, s.last_value, s.is_called, true \
+                 FROM taken, {ASK}(new::oid[]) AS s WHERE tbl = {CALLS}"
+            ))
             .await
             .map_err(cannot)?;
         let schema = if sessions.is_superuser {
@@ -147,9 +150,6 @@ impl Run {
         let client = &self.sessions.writer;
         let mut counters = Counters::read(client, &self.catalog).await?;
         counters.tie(client, &self.catalog).await?;
-        if !self.look.reads_uncalled() {
-            counters.cover(client, &self.catalog).await?;
-        }
         Ok(counters)
     }
 
@@ -262,7 +262,7 @@ impl Run {
                     let sequence = &self.catalog.sequences[place];
                     let restart = sequence.caches.then_some(sequence.quoted.as_str());
                     changes.put(sequence.oid, counter, restart);
-                    self.counters.put(place, counter);
+                    self.counters.put(&self.catalog, place, counter);
                 }
             } else if let Some(watched) = self.catalog.watched(change.table.id) {
                 if let Some(row) = &change.before {
@@ -396,16 +396,19 @@ impl Run {
             self.enter(row)?;
         }
         let rows = rows.map_err(|error| failed(&self.address, "read the journal", &error))?;
-        let seen = self.look.told(&rows, !taken.is_empty(), &mut self.counters);
+        let seen = self
+            .look
+            .told(&rows, !taken.is_empty(), &self.catalog, &mut self.counters);
+        for called in taken.iter().filter(|row| row.get::<_, u32>(0) == CALLS) {
+            self.counters
+                .take_in(&self.catalog, &Asked::from(called, 6));
+        }
         if let Some(schema) = &mut self.schema {
             let writers: HashSet<&str> = taken.iter().map(|row| row.get(5)).collect();
             if seen.others.and_then(|others| usize::try_from(others).ok()) != Some(writers.len()) {
                 schema.suspect();
             }
         }
-        self.read_unclear(seen.unclear)
-            .await
-            .map_err(|error| failed(&self.address, "read a sequence", &error))?;
         if seen.has_large_objects == Some(true) && !self.catalog.has_large_objects {
             self.catalog.has_large_objects = true;
             self.warn_once(
@@ -422,25 +425,6 @@ impl Run {
                     .contains(&(open.pid, open.transaction.clone()))
             })
             .collect())
-    }
-
-    async fn read_unclear(&mut self, unclear: Vec<usize>) -> Result<(), Error> {
-        if unclear.is_empty() {
-            return Ok(());
-        }
-        for place in unclear {
-            let sequence = &self.catalog.sequences[place];
-            self.counters
-                .read_one(&self.sessions.writer, sequence, place)
-                .await?;
-        }
-        if !self.look.reads_uncalled() {
-            self.counters
-                .cover(&self.sessions.writer, &self.catalog)
-                .await?;
-            self.look.forget();
-        }
-        Ok(())
     }
 
     fn refreshed(&mut self, what: &str) {
@@ -473,6 +457,7 @@ impl Run {
             )));
         }
         match number {
+            CALLS => return Ok(()),
             journal::VIEW_CHANGE => {
                 self.queries = Queries::default();
                 return Ok(());

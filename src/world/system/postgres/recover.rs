@@ -289,11 +289,7 @@ async fn sequences(
             last_value: row.get(1),
             is_called: row.get(2),
         };
-        let place = catalog
-            .sequences
-            .iter()
-            .position(|sequence| sequence.oid == oid);
-        if let Some(place) = place
+        if let Some(place) = catalog.sequence_numbered(oid)
             && counters.at(place) != before
         {
             let sequence = &catalog.sequences[place];

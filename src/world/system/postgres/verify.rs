@@ -106,11 +106,11 @@ impl Proof {
                 return Err(inexact(&watched.table.name, wrong));
             }
         }
-        *counters = counters
-            .again(&sessions.writer, catalog)
+        let wrong = counters
+            .check(&sessions.writer, catalog, state)
             .await
             .map_err(|error| cannot(&error))?;
-        match counters.disagreement(catalog, state) {
+        match wrong {
             None => Ok(()),
             Some((sequence, expected, found)) => Err(inexact(
                 &sequence.name,
