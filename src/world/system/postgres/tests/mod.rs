@@ -4,6 +4,7 @@ use super::{PostgresSystem, recover};
 use crate::postgres_for_tests as support;
 
 mod beyond;
+mod calls;
 mod fixture;
 mod life;
 mod queries;
