@@ -106,6 +106,19 @@ const STEPS: &[&str] = &[
     "SELECT nextval('short'), nextval('down')",
 ];
 
+/// More sequences: then transactions tell which of them they called.
+const MANY: &str = "DO $$ BEGIN FOR i IN 0..39 LOOP EXECUTE format('CREATE SEQUENCE many_%s', i); END LOOP; END $$;";
+
+/// What is done to those.
+const STEPS_WITH_MANY: &[&str] = &[
+    "SELECT nextval('many_{n}{m}')",
+    "SELECT nextval('many_{n}{m}'); UPDATE parent SET n = n + 1",
+    "BEGIN; UPDATE parent SET n = n + 1; SELECT nextval('many_{m}'); COMMIT",
+    "BEGIN; SELECT setval('many_{m}', 1, false), nextval('many_{m}'), nextval('many_{n}'); ROLLBACK",
+    "BEGIN; SAVEPOINT a; SELECT nextval('many_{m}'); UPDATE parent SET n = n + 1; RELEASE a; SELECT setval('many_{n}', {m} + 1); COMMIT",
+    "BEGIN; SET CONSTRAINTS ALL IMMEDIATE; INSERT INTO metrics VALUES (clock_timestamp(), {n}, NULL); SELECT nextval('many_{m}'); COMMIT",
+];
+
 /// What the schema must have, each as a query that finds it: everything that the issue names.
 const EVERYTHING: &[(&str, &str)] = &[
     (
@@ -267,13 +280,25 @@ fn the_schema_of_the_walk_has_everything() {
 
 #[test]
 fn random_jumps_between_states_are_exact() {
+    jump_at_random(SCHEMA, STEPS);
+}
+
+#[test]
+fn random_jumps_between_states_with_many_sequences_are_exact() {
+    jump_at_random(
+        &[SCHEMA, MANY].concat(),
+        &[STEPS_WITH_MANY, STEPS, STEPS_WITH_MANY].concat(),
+    );
+}
+
+fn jump_at_random(schema: &str, steps: &[&str]) {
     let jumps = number("VENOMQA_SOUNDNESS_JUMPS", 400);
     let mut random = Random::new(number("VENOMQA_SOUNDNESS_SEED", 1));
     run(async {
-        let mut walk = Walk::new(SCHEMA).await;
+        let mut walk = Walk::new(schema).await;
         let mut states: Vec<(SystemState, String)> = vec![(walk.state.clone(), walk.dump().await)];
         let mut seen = 0;
-        let mut done = vec![0; STEPS.len()];
+        let mut done = vec![0; steps.len()];
         for jump in 0..jumps {
             let (state, content) = states[random.below(states.len())].clone();
             walk.try_restore(&state)
@@ -284,8 +309,8 @@ fn random_jumps_between_states_are_exact() {
                 walk.system.verify(&state).await.unwrap();
             }
             for _ in 0..=random.below(3) {
-                let number = random.below(STEPS.len());
-                let step = STEPS[number]
+                let number = random.below(steps.len());
+                let step = steps[number]
                     .replace("{n}", &random.below(5).to_string())
                     .replace("{m}", &random.below(5).to_string());
                 // What the database refuses has happened as well: a number may be gone.
@@ -311,7 +336,7 @@ fn random_jumps_between_states_are_exact() {
             }
         }
         assert!(seen > jumps as usize, "the walk stood still");
-        let never = STEPS.iter().zip(&done).find(|(_, done)| **done == 0);
+        let never = steps.iter().zip(&done).find(|(_, done)| **done == 0);
         assert_eq!(never, None, "a step that the database always refuses");
         walk.finish().await;
     });
