@@ -51,6 +51,12 @@ impl Refusal {
     pub(super) fn is_deadlock(&self) -> bool {
         matches!(self, Self::Database(error) if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED))
     }
+
+    /// Whether a row that was to come was there already, or one that excludes it.
+    pub(super) fn is_collision(&self) -> bool {
+        let codes = [SqlState::UNIQUE_VIOLATION, SqlState::EXCLUSION_VIOLATION];
+        matches!(self, Self::Database(error) if error.code().is_some_and(|code| codes.contains(code)))
+    }
 }
 
 impl From<Error> for Refusal {
@@ -279,7 +285,8 @@ async fn remove_rows(
 /// Fails, and with it the transaction, where not every row was found.
 fn counted(removal: &str) -> String {
     format!(
-        "{removal} SELECT CASE WHEN count(*) = $2::int8 THEN 0 ELSE ('{MISSING}' || count(*))::int END FROM gone"
+        "{removal} SELECT CASE WHEN count(*) FILTER (WHERE is_meant) = $2::int8 THEN 0 \
+         ELSE ('{MISSING}' || count(*) FILTER (WHERE is_meant))::int END FROM gone"
     )
 }
 
@@ -296,10 +303,13 @@ fn remove_sql(watched: &Watched) -> String {
             format!("venomqa_row.{name} {} venomqa_gone.{name}", column.equals)
         })
         .collect();
+    // A job may have changed the row while its lock was waited for: found by its key, it is not the row that was meant.
     counted(&format!(
         "WITH gone AS (DELETE FROM ONLY {table} AS venomqa_row USING unnest($1::text[]::{table}[]) AS venomqa_gone \
-         WHERE {} RETURNING 1)",
-        same.join(" AND ")
+         WHERE {} RETURNING {} = {} AS is_meant)",
+        same.join(" AND "),
+        watched.whole("venomqa_row"),
+        watched.whole("venomqa_gone")
     ))
 }
 

@@ -371,4 +371,13 @@ impl Watched {
     pub(super) fn written(&self) -> impl Iterator<Item = String> {
         self.table.columns.iter().map(|column| quoted(column))
     }
+
+    /// The text of what can be written of a row, as SQL over the row's alias.
+    pub(super) fn whole(&self, alias: &str) -> String {
+        let columns: Vec<String> = self
+            .written()
+            .map(|column| format!("{alias}.{column}"))
+            .collect();
+        format!("ROW({})::text", columns.join(", "))
+    }
 }

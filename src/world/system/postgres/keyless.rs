@@ -45,13 +45,6 @@ impl Places {
 /// gone. Equal rows cannot be told apart, so any of them may go, as many as were asked for.
 pub(super) fn remove_sql(watched: &Watched) -> String {
     let table = &watched.quoted;
-    let row = |alias: &str| {
-        let columns: Vec<String> = watched
-            .written()
-            .map(|column| format!("{alias}.{column}"))
-            .collect();
-        format!("ROW({})::text", columns.join(", "))
-    };
     format!(
         "WITH wanted AS MATERIALIZED (\
            SELECT {wanted} AS row, ($3::text[])[w.venomqa_number]::tid AS place \
@@ -68,9 +61,9 @@ pub(super) fn remove_sql(watched: &Watched) -> String {
          numbered AS (SELECT place, row, row_number() OVER (PARTITION BY row) AS number FROM found), \
          chosen AS MATERIALIZED (SELECT place FROM numbered JOIN missed USING (row) WHERE number <= copies), \
          searched AS (DELETE FROM ONLY {table} AS x WHERE x.ctid = ANY (ARRAY(SELECT place FROM chosen)) RETURNING 1), \
-         gone AS (SELECT FROM hinted UNION ALL SELECT FROM searched)",
-        wanted = row("w"),
-        removed = row("x"),
-        found = row("f"),
+         gone AS (SELECT true AS is_meant FROM hinted UNION ALL SELECT true FROM searched)",
+        wanted = watched.whole("w"),
+        removed = watched.whole("x"),
+        found = watched.whole("f"),
     )
 }

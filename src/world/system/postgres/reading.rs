@@ -220,7 +220,8 @@ impl Run {
             };
             attempt += 1;
             let is_deadlock = refusal.is_deadlock();
-            if attempt < MEANWHILE && (is_deadlock || matches!(refusal, Refusal::Missing(_))) {
+            let is_overtaken = matches!(refusal, Refusal::Missing(_)) || refusal.is_collision();
+            if attempt < MEANWHILE && (is_deadlock || is_overtaken) {
                 match self.strays(&from).await? {
                     Some(now) => {
                         from = now;

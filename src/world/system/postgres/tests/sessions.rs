@@ -83,6 +83,63 @@ fn a_restore_that_meets_a_lock_gives_up_and_names_who_holds_it() {
 }
 
 #[test]
+fn what_a_job_commits_while_a_restore_waits_for_its_lock_is_put_back_as_well() {
+    run(async {
+        let mut walk = Walk::new(
+            "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1); CREATE TABLE log (what text)",
+        )
+        .await;
+        let start = walk.state.clone();
+        walk.step("UPDATE t SET n = 2").await;
+        let two = walk.state.clone();
+        walk.step("UPDATE t SET n = 3; INSERT INTO t VALUES (5, 5)")
+            .await;
+        let three = walk.state.clone();
+        walk.step("DELETE FROM t WHERE id = 5").await;
+        let without = walk.state.clone();
+        let job = connect(&walk.database.url()).await;
+        for (from, to, work) in [
+            (&three, &start, "UPDATE t SET n = 50 WHERE id = 1"),
+            (&three, &two, "UPDATE t SET n = 50 WHERE id = 1"),
+            (
+                &three,
+                &start,
+                "UPDATE t SET n = 50; INSERT INTO log VALUES ('x')",
+            ),
+            (&three, &start, "DELETE FROM t WHERE id = 1"),
+            (&without, &three, "INSERT INTO t VALUES (5, 50)"),
+        ] {
+            walk.restore(to).await;
+            let content = walk.dump().await;
+            walk.restore(from).await;
+            job.batch_execute(&format!("BEGIN; {work}")).await.unwrap();
+            let working = async {
+                loop {
+                    let waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+                    if !walk.service.query(waiting, &[]).await.unwrap().is_empty() {
+                        break job.batch_execute("COMMIT").await.unwrap();
+                    }
+                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                }
+            };
+            let (restored, ()) = tokio::join!(walk.system.restore(from, to), working);
+            restored.unwrap_or_else(|error| panic!("{work}: {error:?}"));
+            walk.state = to.clone();
+            assert_eq!(walk.dump().await, content, "{work}");
+            let reading = walk.read().await;
+            assert!(reading.delta.is_empty(), "{work}: {:?}", reading.delta);
+            assert_eq!(
+                reading.warnings.first().map(|warning| warning.code),
+                Some("background-write"),
+                "{work}"
+            );
+        }
+        walk.restore(&start).await;
+        walk.finish().await;
+    });
+}
+
+#[test]
 fn a_session_in_the_way_of_the_end_is_named_and_the_content_is_back_nevertheless() {
     run(async {
         let mut walk =
