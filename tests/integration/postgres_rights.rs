@@ -32,10 +32,14 @@ impl<'d> Role<'d> {
 impl Drop for Role<'_> {
     fn drop(&mut self) {
         let name = self.name;
-        let parameter = "REVOKE SET ON PARAMETER session_replication_role FROM";
-        self.store.database.psql(&format!(
-            "DROP OWNED BY {name}; {parameter} {name}; DROP ROLE {name}"
-        ));
+        // A second panic would end the process, and with it all other tests.
+        if std::thread::panicking() {
+            return;
+        }
+        let (_, revoke) = self.store.database.replica(name);
+        self.store
+            .database
+            .psql(&format!("DROP OWNED BY {name}; {revoke} DROP ROLE {name}"));
     }
 }
 
@@ -85,8 +89,8 @@ fn a_role_without_rights_is_refused_and_the_statements_that_it_is_shown_are_enou
             "{statements:#?}"
         );
         if rounds == 0 {
-            let wanted = "GRANT SET ON PARAMETER session_replication_role TO \"venomqa_nobody\";";
-            assert!(statements.contains(&wanted), "{statements:#?}");
+            let (wanted, _) = store.database.replica("venomqa_nobody");
+            assert!(statements.contains(&wanted.as_str()), "{statements:#?}");
         }
         // Exactly as they are printed, nothing else.
         store.database.psql(&statements.join("\n"));
@@ -242,8 +246,9 @@ fn a_password_is_shown_to_nobody() {
     drop(listener);
     cluster.up_on(Some(port));
     let database = cluster.database();
+    // PostgreSQL 13 keeps an MD5 sum by default, which the rule above does not accept.
     database.psql(&format!(
-        "CREATE ROLE keeper SUPERUSER LOGIN PASSWORD '{SECRET}'"
+        "SET password_encryption = 'scram-sha-256'; CREATE ROLE keeper SUPERUSER LOGIN PASSWORD '{SECRET}'"
     ));
     let url = |password: &str, database: &str| {
         format!("postgres://keeper:{password}@127.0.0.1:{port}/{database}")

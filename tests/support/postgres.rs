@@ -351,6 +351,26 @@ impl Database {
     pub fn psql(&self, script: &str) -> String {
         self.cluster.psql(&self.name, script)
     }
+
+    /// What lets a role act as a replica, and what takes that away. Before PostgreSQL 15 there is no right for it.
+    pub fn replica(&self, role: &str) -> (String, String) {
+        let version: u32 = self
+            .psql("SHOW server_version_num")
+            .parse()
+            .expect("a number");
+        if version >= 150_000 {
+            let right = "SET ON PARAMETER session_replication_role";
+            (
+                format!("GRANT {right} TO \"{role}\";"),
+                format!("REVOKE {right} FROM \"{role}\";"),
+            )
+        } else {
+            (
+                format!("ALTER ROLE \"{role}\" SUPERUSER;"),
+                format!("ALTER ROLE \"{role}\" NOSUPERUSER;"),
+            )
+        }
+    }
 }
 
 /// Where the server's programs are.

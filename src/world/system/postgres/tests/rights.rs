@@ -16,23 +16,6 @@ fn role(database: &support::Database, name: &str) {
     ));
 }
 
-/// What lets a role act as a replica, and what takes that away. Before PostgreSQL 15 there is no right for it.
-fn replica(database: &support::Database, name: &str) -> (String, String) {
-    let version: i32 = database.psql("SHOW server_version_num").parse().unwrap();
-    if version >= 150_000 {
-        let right = "SET ON PARAMETER session_replication_role";
-        (
-            format!("GRANT {right} TO \"{name}\";"),
-            format!("REVOKE {right} FROM \"{name}\";"),
-        )
-    } else {
-        (
-            format!("ALTER ROLE \"{name}\" SUPERUSER;"),
-            format!("ALTER ROLE \"{name}\" NOSUPERUSER;"),
-        )
-    }
-}
-
 async fn refused(url: &str) -> WorldError {
     let mut system = PostgresSystem::open(&config(url), url).unwrap();
     let error = system.install().await.unwrap_err();
@@ -45,7 +28,7 @@ fn a_role_without_rights_is_told_every_statement_that_gives_them_and_can_run_the
     run(async {
         let database = support::cluster().database();
         role(&database, "lowly");
-        let (grant, revoke) = replica(&database, "lowly");
+        let (grant, revoke) = database.replica("lowly");
         database.psql(&revoke);
         database.psql(SCHEMA);
         let service = connect(&database.url()).await;
@@ -176,7 +159,7 @@ fn row_level_security_must_not_hide_rows_from_a_restore() {
             "CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t ENABLE ROW LEVEL SECURITY; GRANT ALL ON t TO veiled;
              GRANT CREATE ON DATABASE \"\" TO veiled".replace("\"\"", &database.name).as_str(),
         );
-        let (grant, revoke) = replica(&database, "veiled");
+        let (grant, revoke) = database.replica("veiled");
         database.psql(&revoke);
         let error = refused(&database.url_as("veiled")).await;
         let bypass = "ALTER ROLE \"veiled\" BYPASSRLS;".to_owned();
