@@ -124,7 +124,7 @@ impl Cluster {
         writeln!(
             config,
             "listen_addresses = '{listen}'\nunix_socket_directories = '{}'\nport = {port}\nfsync = off\nmax_connections = 200\n\
-             max_locks_per_transaction = 256\nautovacuum_naptime = 2s",
+             max_locks_per_transaction = 256\nmax_prepared_transactions = 10\nautovacuum_naptime = 2s",
             folder.display()
         )
         .expect("the server's configuration");

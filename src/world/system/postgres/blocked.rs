@@ -11,17 +11,25 @@ use crate::world::WorldError;
 /// Characters of a query that are shown.
 const SHOWN: usize = 300;
 
-/// Sessions of this database that have a transaction open, and may hold locks.
+/// Transactions of this database that are open, of sessions and prepared ones, and hold locks. What a prepared one holds
+/// goes by the name of the session's transaction that it was, which its lock on its own number tells.
 const HOLDERS: &str = "
-SELECT a.pid, a.state, a.query, extract(epoch FROM clock_timestamp() - a.xact_start)::float8,
-       coalesce((SELECT string_agg(DISTINCT c.relname::text, ', ') FROM pg_catalog.pg_locks l
-         JOIN pg_catalog.pg_class c ON c.oid = l.relation
-         WHERE l.pid = a.pid AND l.granted AND l.database = a.datid AND c.relkind IN ('r', 'p')
-           AND c.relnamespace::regnamespace::text !~ '^(pg_|venomqa)'), '')
-FROM pg_catalog.pg_stat_activity a
-WHERE a.datname = current_database() AND a.application_name <> 'venomqa' AND a.xact_start IS NOT NULL
-  AND EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.pid = a.pid AND l.granted AND l.locktype = 'relation')
-ORDER BY a.xact_start LIMIT 5";
+WITH holder AS (
+  SELECT a.pid, NULL AS locker, a.state, a.query, a.xact_start AS since FROM pg_catalog.pg_stat_activity a
+  WHERE a.datname = current_database() AND a.application_name <> 'venomqa' AND a.xact_start IS NOT NULL
+  UNION ALL
+  SELECT NULL, l.virtualtransaction, 'prepared', p.gid, p.prepared FROM pg_catalog.pg_prepared_xacts p
+  JOIN pg_catalog.pg_locks l ON l.pid IS NULL AND l.transactionid = p.transaction
+  WHERE p.database = current_database()),
+held AS (
+  SELECT h.pid, h.state, h.query, h.since, l.relation FROM holder h
+  JOIN pg_catalog.pg_locks l ON l.pid = h.pid OR (l.pid IS NULL AND l.virtualtransaction = h.locker)
+  WHERE l.granted AND l.locktype = 'relation')
+SELECT held.pid, held.state, held.query, extract(epoch FROM clock_timestamp() - held.since)::float8,
+       coalesce(string_agg(DISTINCT c.relname::text, ', '), '')
+FROM held LEFT JOIN pg_catalog.pg_class c ON c.oid = held.relation AND c.relkind IN ('r', 'p')
+  AND c.relnamespace::regnamespace::text !~ '^(pg_|venomqa)'
+GROUP BY held.pid, held.state, held.query, held.since ORDER BY held.since LIMIT 5";
 
 /// An error of the writer; where it is a lock that was not to be had, with the sessions that may hold it.
 pub(super) async fn explain(
@@ -39,11 +47,11 @@ pub(super) async fn explain(
     };
     let holders = rows.iter().map(|row| {
         let tables: String = row.get(4);
-        let session = session(row.get(0), row.get(1), row.get(2), row.get(3));
+        let holder = holder(row.get(0), row.get(1), row.get(2), row.get(3));
         if tables.is_empty() {
-            session
+            holder
         } else {
-            format!("{session} (locks: {tables})")
+            format!("{holder} (locks: {tables})")
         }
     });
     explained.with_details(holders).with_help(
@@ -51,9 +59,9 @@ pub(super) async fn explain(
     )
 }
 
-/// One session, for people.
-pub(super) fn session(
-    pid: i32,
+/// Who has a transaction open, for people: a session, or nobody where there is no number of one, for it was prepared.
+pub(super) fn holder(
+    pid: Option<i32>,
     state: Option<String>,
     query: Option<String>,
     seconds: Option<f64>,
@@ -61,6 +69,9 @@ pub(super) fn session(
     let state = state.unwrap_or_else(|| "in a transaction".to_owned());
     let age = seconds.map_or_else(String::new, |seconds| format!(" for {seconds:.1} s"));
     let query = query.unwrap_or_default();
+    let Some(pid) = pid else {
+        return format!("transaction `{query}`, {state}{age}");
+    };
     let mut query: String = query.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((end, _)) = query.char_indices().nth(SHOWN) {
         query.truncate(end);

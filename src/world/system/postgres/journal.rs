@@ -237,14 +237,18 @@ fn functions() -> String {
 }
 
 /// Notes the sequences that a transaction called, at its end, once: whoever calls one holds a lock on it until then. On the
-/// journal and not on the application's tables, whose DDL would stumble over an event that waits. Where the service made
-/// deferred constraints immediate there may be calls after the note, and it says so.
+/// journal and not on the application's tables, whose DDL would stumble over an event that waits.
+///
+/// There may be calls after the note, and it says so, where the service made deferred constraints immediate, which the query
+/// or the stack of calls shows, and where a cursor outlives the transaction: its rows are made after deferred triggers.
 fn calls_trigger() -> String {
     format!(
-        "CREATE FUNCTION venomqa.note_calls() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ BEGIN
+        "CREATE FUNCTION venomqa.note_calls() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ DECLARE stack text; BEGIN
            PERFORM set_config('venomqa.will_tell', 'no', true);
+           GET DIAGNOSTICS stack = PG_CONTEXT;
            INSERT INTO venomqa.journal (tbl, old, new)
-           SELECT {CALLS}, CASE WHEN pg_trigger_depth() > 1 OR current_query() ~* 'constraints' THEN 'so far' END, array_agg(relation)::text
+           SELECT {CALLS}, CASE WHEN stack ~ '\n' OR current_query() ~* 'constraints' OR EXISTS (SELECT FROM pg_cursors WHERE is_holdable) THEN 'so far' END,
+             array_agg(relation)::text
            FROM pg_locks WHERE locktype = 'relation' AND pid = pg_backend_pid() AND mode <> 'AccessShareLock';
            RETURN NULL;
          END $$;

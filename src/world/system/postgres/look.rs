@@ -36,7 +36,7 @@ pub(super) struct Look {
 /// What a look saw, beside the sequences.
 #[derive(Default)]
 pub(super) struct Seen {
-    /// Sessions that have written and not ended their transaction.
+    /// Transactions that have written and not ended.
     pub(super) open: Vec<Open>,
     /// How many transactions that are not venomqa's have had a number since the last look; `None`: unknown.
     pub(super) others: Option<i32>,
@@ -44,11 +44,13 @@ pub(super) struct Seen {
     pub(super) has_large_objects: Option<bool>,
 }
 
-/// A session that has written and not ended its transaction.
+/// A transaction that has written and not ended.
 pub(super) struct Open {
-    pub(super) pid: i32,
+    /// `None`: no session has it, it was prepared (`PREPARE TRANSACTION`) and waits for its end.
+    pub(super) pid: Option<i32>,
     pub(super) transaction: String,
     pub(super) state: Option<String>,
+    /// The last query of the session, or the name of the prepared transaction.
     pub(super) query: Option<String>,
     pub(super) seconds: Option<f64>,
 }
@@ -76,6 +78,10 @@ impl Look {
              extract(epoch FROM clock_timestamp() - a.xact_start)::float8, NULL, NULL, NULL, NULL, NULL FROM pg_stat_get_activity(NULL) AS a \
              WHERE a.datid = $1 AND a.backend_xid IS NOT NULL AND a.pid <> pg_backend_pid() \
              AND a.backend_type IS DISTINCT FROM 'autovacuum worker' \
+             UNION ALL \
+             SELECT {open_kind}, NULL, NULL, p.transaction::text, 'prepared', p.gid, \
+             extract(epoch FROM clock_timestamp() - p.prepared)::float8, NULL, NULL, NULL, NULL, NULL FROM pg_prepared_xact() AS p \
+             WHERE p.dbid = $1 \
              UNION ALL \
              SELECT {sequence_kind}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.* FROM {ASK}($3) AS s \
              UNION ALL \

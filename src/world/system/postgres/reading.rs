@@ -51,8 +51,8 @@ pub(super) struct Run {
     take: Statement,
     /// Taken, and not yet told: a reading that fails half-way loses nothing.
     bag: Bag,
-    /// Open transactions that were waited for in vain: session and transaction.
-    given_up: HashSet<(i32, String)>,
+    /// Open transactions that were waited for in vain.
+    given_up: HashSet<String>,
     warnings: Vec<Warning>,
     warned: HashSet<String>,
     since_shrink: u64,
@@ -351,8 +351,15 @@ impl Run {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(20));
         };
-        for session in open {
-            let said = blocked::session(session.pid, session.state, session.query, session.seconds);
+        for Open {
+            pid,
+            transaction,
+            state,
+            query,
+            seconds,
+        } in open
+        {
+            let said = blocked::holder(pid, state, query, seconds);
             self.warnings.push(Warning {
                 code: "open-transaction",
                 message: format!(
@@ -366,12 +373,12 @@ impl Run {
                 ),
                 untrusted: false,
             });
-            self.given_up.insert((session.pid, session.transaction));
+            self.given_up.insert(transaction);
         }
         self.tidy().await
     }
 
-    /// One look: what is in the journal goes into the bag. Returns the sessions to wait for.
+    /// One look: what is in the journal goes into the bag. Returns the transactions to wait for.
     async fn take_entries(&mut self) -> Result<Vec<Open>, WorldError> {
         let client = &self.sessions.writer;
         // Whoever is not seen open in the first statement has ended before the second one looks.
@@ -420,11 +427,7 @@ impl Run {
         Ok(seen
             .open
             .into_iter()
-            .filter(|open| {
-                !self
-                    .given_up
-                    .contains(&(open.pid, open.transaction.clone()))
-            })
+            .filter(|open| !self.given_up.contains(&open.transaction))
             .collect())
     }
 

@@ -61,6 +61,8 @@ fn calls_are_told_wherever_in_the_transaction_they_are() {
             let mut walk = Walk::new(&tables(count)).await;
             walk.sql(
                 "CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('t6_id_seq'); RETURN NULL; END $$;
+                 CREATE FUNCTION at_once() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN
+                   UPDATE t1 SET n = n + 1; SET CONSTRAINTS ALL IMMEDIATE; RETURN nextval('t4_id_seq'); END $$;
                  CREATE CONSTRAINT TRIGGER late AFTER INSERT ON t3 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION late();",
             )
             .await;
@@ -93,6 +95,19 @@ fn calls_are_told_wherever_in_the_transaction_they_are() {
                     "BEGIN; INSERT INTO t1 DEFAULT VALUES; SET CONSTRAINTS ALL IMMEDIATE; SELECT nextval('t4_id_seq'); COMMIT",
                     vec!["t1_id_seq", "t4_id_seq"],
                 ),
+                ("SELECT at_once()", vec!["t4_id_seq"]),
+                (
+                    "BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT nextval('t4_id_seq') FROM t1; UPDATE t2 SET n = 3; COMMIT; CLOSE c",
+                    vec!["t4_id_seq"],
+                ),
+                (
+                    "DO $$ BEGIN UPDATE t1 SET n = 4; PERFORM nextval('t4_id_seq'); COMMIT; PERFORM nextval('t5_id_seq'); END $$",
+                    vec!["t4_id_seq", "t5_id_seq"],
+                ),
+                (
+                    "DO $$ BEGIN BEGIN UPDATE t1 SET n = 4; RAISE 'no'; EXCEPTION WHEN OTHERS THEN PERFORM nextval('t4_id_seq'); END; END $$",
+                    vec!["t4_id_seq"],
+                ),
                 (
                     "INSERT INTO t3 DEFAULT VALUES",
                     vec!["t3_id_seq", "t6_id_seq"],
@@ -121,7 +136,7 @@ fn calls_are_told_wherever_in_the_transaction_they_are() {
                 walk.restore(&start).await;
                 assert_eq!(walk.dump().await, before, "{count}: {how}");
             }
-            walk.sql("DROP TRIGGER late ON t3; DROP FUNCTION late()")
+            walk.sql("DROP TRIGGER late ON t3; DROP FUNCTION late(); DROP FUNCTION at_once()")
                 .await;
             walk.system.uninstall().await.unwrap();
             assert_eq!(walk.dump().await, walk.before);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::fixture::{Walk, connect, dump, leftovers, rows, run};
+use super::support;
 use crate::world::WorldErrorKind;
 use crate::world::system::{System, SystemState};
 
@@ -50,6 +51,48 @@ fn a_transaction_that_stays_open_is_reported_once_with_its_query() {
         );
         assert!(walk.read().await.warnings.is_empty());
         walk.sql("ROLLBACK").await;
+        walk.finish().await;
+    });
+}
+
+#[test]
+fn a_prepared_transaction_is_reported_as_open_and_as_holder_of_its_locks() {
+    run(async {
+        let mut walk =
+            Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)")
+                .await;
+        let allowed = walk
+            .service
+            .query_one("SHOW max_prepared_transactions", &[])
+            .await
+            .unwrap();
+        if allowed.get::<_, &str>(0) == "0" {
+            // A server of the user's, which refuses to prepare any: there is nothing to report.
+            assert!(support::cluster().folder().is_none());
+            return;
+        }
+        let start = walk.state.clone();
+        walk.step("INSERT INTO t VALUES (2, 2)").await;
+        let name = format!("of the handler {}", walk.database.url());
+        walk.sql(&format!(
+            "BEGIN; UPDATE t SET n = 3 WHERE id = 2; PREPARE TRANSACTION '{name}'"
+        ))
+        .await;
+        let reading = walk.read().await;
+        assert!(reading.delta.is_empty());
+        let [warning] = &*reading.warnings else {
+            panic!("{:?}", reading.warnings);
+        };
+        assert_eq!(warning.code, "open-transaction");
+        let told = format!("transaction `{name}`, prepared for ");
+        assert!(warning.message.contains(&told), "{}", warning.message);
+        let error = walk.try_restore(&start).await.unwrap_err();
+        let details = error.details.join("; ");
+        assert!(details.contains(&told), "{error:?}");
+        assert!(details.ends_with("(locks: t)"), "{details}");
+        walk.sql(&format!("COMMIT PREPARED '{name}'")).await;
+        let reading = walk.read().await;
+        assert_eq!(rows(&reading), ["t: 2|2 -> 2|3"]);
         walk.finish().await;
     });
 }
