@@ -284,3 +284,92 @@ impl NetDelta {
 pub fn row_key(cells: impl IntoIterator<Item = Cell>) -> RowKey {
     cells.into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::random::Random;
+
+    fn table() -> Arc<Table> {
+        Arc::new(Table {
+            id: TableId(1),
+            system: "db".into(),
+            name: "t".to_owned(),
+            columns: vec!["id".to_owned(), "n".to_owned()],
+            kind: TableKind::Rows,
+            observed: true,
+            ignored_columns: vec![false, false],
+        })
+    }
+
+    /// The contents of a table, as a map that is compared row by row.
+    type Content = BTreeMap<i64, i64>;
+
+    fn change(table: &Arc<Table>, id: i64, before: Option<i64>, after: Option<i64>) -> RowChange {
+        let row = |n: i64| Row::from([Cell::Integer(id), Cell::Integer(n)]);
+        RowChange {
+            table: table.clone(),
+            key: row_key([Cell::Integer(id)]),
+            before: before.map(row),
+            after: after.map(row),
+        }
+    }
+
+    /// What to write to get from one content to another.
+    fn naive(table: &Arc<Table>, from: &Content, to: &Content) -> RowDelta {
+        let ids = from.keys().chain(to.keys());
+        let changes = ids.map(|id| change(table, *id, from.get(id).copied(), to.get(id).copied()));
+        let mut delta = RowDelta::new(changes.collect());
+        delta.0.dedup();
+        delta
+    }
+
+    #[test]
+    fn each_row_among_thousands_is_found_when_it_alone_differs() {
+        let table = table();
+        let inserts = (0..5_000).map(|id| change(&table, id, None, Some(0)));
+        let many = NetDelta::default().after(&RowDelta::new(inserts.collect()));
+        for id in 0..5_000 {
+            let step = RowDelta::new(vec![change(&table, id, Some(0), Some(1))]);
+            let other = many.after(&step);
+            assert_eq!(many.way_to(&other), step);
+            assert_eq!(other.way_to(&many), step.inverse());
+            assert!(!many.same_content(&other), "row {id}");
+        }
+    }
+
+    #[test]
+    fn the_way_between_any_two_states_is_the_rows_in_which_they_differ() {
+        let table = table();
+        let mut random = Random::new(1);
+        for range in [5, 60, 150, 320, 550, 1_500] {
+            let mut states = vec![(NetDelta::default(), Content::new())];
+            for _ in 0..1_500 {
+                let (net, content) = &states[random.below(states.len())];
+                let mut next = content.clone();
+                for _ in 0..=random.below(40) {
+                    let id = random.below(range) as i64;
+                    if random.below(2) == 0 {
+                        next.insert(id, random.below(6) as i64);
+                    } else {
+                        next.remove(&id);
+                    }
+                }
+                let net = net.after(&naive(&table, content, &next));
+                let (other, content) = &states[random.below(states.len())];
+                let way = naive(&table, content, &next);
+                assert_eq!(other.way_to(&net), way);
+                assert_eq!(other.same_content(&net), way.is_empty());
+                assert_eq!(other.after(&way).digest(), net.digest());
+                if states.len() < 60 {
+                    states.push((net, next));
+                } else {
+                    let place = random.below(states.len());
+                    states[place] = (net, next);
+                }
+            }
+        }
+    }
+}
