@@ -43,7 +43,7 @@ struct Setting {
     rows: usize,
     has_key: bool,
     /// What it is compared with: the smallest database, unless told.
-    against: Option<&'static Setting>,
+    against: Option<&'static Self>,
 }
 
 const BASE: Setting = Setting {

@@ -326,6 +326,10 @@ mod tests {
         delta
     }
 
+    fn number(random: &mut Random, bound: usize) -> i64 {
+        i64::try_from(random.below(bound)).expect("a small number")
+    }
+
     #[test]
     fn each_row_among_thousands_is_found_when_it_alone_differs() {
         let table = table();
@@ -350,9 +354,9 @@ mod tests {
                 let (net, content) = &states[random.below(states.len())];
                 let mut next = content.clone();
                 for _ in 0..=random.below(40) {
-                    let id = random.below(range) as i64;
+                    let id = number(&mut random, range);
                     if random.below(2) == 0 {
-                        next.insert(id, random.below(6) as i64);
+                        next.insert(id, number(&mut random, 6));
                     } else {
                         next.remove(&id);
                     }
