@@ -84,11 +84,6 @@ impl Changes {
         }
     }
 
-    /// Whether nothing is written.
-    pub(super) fn is_empty(&self) -> bool {
-        self.rows() == 0 && self.sequences.is_empty()
-    }
-
     /// How many rows are written.
     pub(super) fn rows(&self) -> usize {
         self.tables

@@ -68,7 +68,7 @@ pub(super) async fn create(sessions: &Sessions, catalog: &Catalog) -> Result<(),
     text.push_str(&functions());
     text.push_str(&counters::functions(catalog));
     if tells_calls(catalog) {
-        text.push_str(&calls_trigger());
+        text.push_str(&calls_trigger(calls_may_come_late(&sessions.writer).await?));
     }
     for watched in &catalog.tables {
         text.push_str(&triggers(watched));
@@ -236,18 +236,30 @@ fn functions() -> String {
     )
 }
 
+/// Whether triggers of the application may run at the end of a transaction, and call sequences after the note.
+async fn calls_may_come_late(client: &Client) -> Result<bool, Error> {
+    let row = client
+        .query_one(
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgdeferrable AND NOT tgisinternal)",
+            &[],
+        )
+        .await?;
+    Ok(row.get(0))
+}
+
 /// Notes the sequences that a transaction called, at its end, once: whoever calls one holds a lock on it until then. On the
 /// journal and not on the application's tables, whose DDL would stumble over an event that waits.
 ///
 /// There may be calls after the note, and it says so, where the service made deferred constraints immediate, which the query
-/// or the stack of calls shows, and where a cursor outlives the transaction: its rows are made after deferred triggers.
-fn calls_trigger() -> String {
+/// or the stack of calls shows, where a cursor outlives the transaction: its rows are made after deferred triggers, and
+/// where the application has such triggers itself.
+fn calls_trigger(may_come_late: bool) -> String {
     format!(
         "CREATE FUNCTION venomqa.note_calls() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ DECLARE stack text; BEGIN
            PERFORM set_config('venomqa.will_tell', 'no', true);
            GET DIAGNOSTICS stack = PG_CONTEXT;
            INSERT INTO venomqa.journal (tbl, old, new)
-           SELECT {CALLS}, CASE WHEN stack ~ '\n' OR current_query() ~* 'constraints' OR EXISTS (SELECT FROM pg_cursors WHERE is_holdable) THEN 'so far' END,
+           SELECT {CALLS}, CASE WHEN {may_come_late} OR stack ~ '\n' OR current_query() ~* 'constraints' OR EXISTS (SELECT FROM pg_cursors WHERE is_holdable) THEN 'so far' END,
              array_agg(relation)::text
            FROM pg_locks WHERE locktype = 'relation' AND pid = pg_backend_pid() AND mode <> 'AccessShareLock';
            RETURN NULL;

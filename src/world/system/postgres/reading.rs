@@ -253,6 +253,7 @@ impl Run {
             return Ok(());
         }
         let mut changes = Changes::default();
+        let mut is_logged = false;
         for change in way.changes() {
             if change.table.kind == TableKind::Sequence {
                 let target = change
@@ -261,6 +262,7 @@ impl Run {
                     .and_then(|row| counters::of_row(&self.catalog, row));
                 if let Some((place, counter)) = target {
                     let sequence = &self.catalog.sequences[place];
+                    is_logged |= !sequence.is_unlogged;
                     let restart = sequence.caches.then_some(sequence.quoted.as_str());
                     changes.put(sequence.oid, counter, restart);
                     self.counters.put(&self.catalog, place, counter);
@@ -279,10 +281,11 @@ impl Run {
             .write(&self.sessions.writer, &self.catalog, &changes, None)
             .await;
         self.past += changes.rows() as u64;
-        if written.is_err() {
-            self.look.forget();
-        } else if !changes.is_empty() {
+        // To set a sequence without a log takes no number.
+        if written.is_ok() && (is_logged || changes.rows() > 0) {
             self.look.wrote();
+        } else {
+            self.look.forget();
         }
         written
     }

@@ -145,6 +145,50 @@ fn calls_are_told_wherever_in_the_transaction_they_are() {
 }
 
 #[test]
+fn calls_of_a_deferred_trigger_that_runs_after_the_note_are_told() {
+    run(async {
+        for count in FEW_AND_MANY {
+            let schema = format!(
+                "{} CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('t6_id_seq'); RETURN NULL; END $$;
+                 CREATE CONSTRAINT TRIGGER late AFTER INSERT ON t3 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION late();",
+                tables(count)
+            );
+            let mut walk = Walk::new(&schema).await;
+            let start = walk.state.clone();
+            let before = walk.dump().await;
+            let how = "BEGIN; UPDATE t1 SET n = n + 1; INSERT INTO t3 (id) VALUES (77); COMMIT";
+            let reading = walk.step(how).await;
+            assert_eq!(moved(&reading), ["t6_id_seq"], "{count}");
+            walk.restore(&start).await;
+            assert_eq!(walk.dump().await, before, "{count}");
+            walk.finish().await;
+        }
+    });
+}
+
+#[test]
+fn what_a_job_calls_right_after_an_unlogged_sequence_was_put_back_is_told() {
+    run(async {
+        for count in FEW_AND_MANY {
+            let schema = format!(
+                "{} CREATE UNLOGGED TABLE u (id serial PRIMARY KEY);",
+                tables(count)
+            );
+            let mut walk = Walk::new(&schema).await;
+            let start = walk.state.clone();
+            let before = walk.dump().await;
+            walk.step("SELECT nextval('u_id_seq')").await;
+            walk.try_restore(&start).await.unwrap();
+            let reading = walk.step("SELECT nextval('t4_id_seq')").await;
+            assert_eq!(moved(&reading), ["t4_id_seq"], "{count}");
+            walk.restore(&start).await;
+            assert_eq!(walk.dump().await, before, "{count}");
+            walk.finish().await;
+        }
+    });
+}
+
+#[test]
 fn calls_of_several_sessions_at_once_are_told() {
     run(async {
         let mut walk = Walk::new(&tables(60)).await;
