@@ -17,7 +17,7 @@
 //! All the others are logged: they must survive what the rows of the application survive.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use futures_util::TryStreamExt as _;
 use tokio_postgres::{Client, Error};
@@ -29,7 +29,7 @@ use super::session::{Sessions, TEXT_FORM};
 use super::sql::literal;
 
 /// Changes when the journal's tables do.
-pub(super) const FORMAT: i32 = 3;
+pub(super) const FORMAT: i32 = 4;
 
 /// Number that stands for a change of the schema among the tables of the journal.
 pub(super) const SCHEMA_CHANGE: u32 = 0;
@@ -57,7 +57,7 @@ pub(super) const FIRST_TABLE: u32 = 16;
 pub(super) const RUN_LOCK: &str = "8243107338930713204";
 
 /// Statements that change what the journal has to know. An index, a comment or a grant does not.
-const TAGS: &str = "'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'DROP TABLE', 'CREATE SEQUENCE', \
+const TAGS: &str = "'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'DROP TABLE', 'CREATE SEQUENCE', 'ALTER SEQUENCE', \
      'DROP SEQUENCE', 'ALTER TYPE', 'DROP TYPE', 'CREATE SCHEMA', 'ALTER SCHEMA', 'DROP SCHEMA', 'CREATE EXTENSION', \
      'DROP EXTENSION', 'DROP OWNED', 'ALTER DOMAIN', 'DROP DOMAIN', 'IMPORT FOREIGN SCHEMA', 'CREATE VIEW', 'ALTER VIEW', 'DROP VIEW'";
 
@@ -83,10 +83,11 @@ pub(super) async fn create(sessions: &Sessions, catalog: &Catalog) -> Result<(),
         // Writing to a string cannot fail.
         let _ = write!(
             text,
-            "INSERT INTO venomqa.sequences SELECT {}, {}, last_value, is_called FROM {};",
-            sequence.oid,
+            "INSERT INTO venomqa.sequences SELECT {oid}, {}, last_value, is_called, {} FROM {};",
             literal(&sequence.quoted),
-            sequence.quoted
+            shape(sequence.oid),
+            sequence.quoted,
+            oid = sequence.oid
         );
     }
     text.push_str("COMMIT");
@@ -198,7 +199,7 @@ fn tables() -> String {
          INSERT INTO venomqa.run VALUES ({FORMAT}, {}, now());
          CREATE TABLE venomqa.journal (tbl oid NOT NULL, old text, new text, went tid, came tid);
          CREATE TABLE venomqa.past (tbl oid NOT NULL, old text, new text);
-         CREATE TABLE venomqa.sequences (oid oid, name text, last_value bigint, is_called boolean);
+         CREATE TABLE venomqa.sequences (oid oid, name text, last_value bigint, is_called boolean, shape text);
          CREATE UNLOGGED TABLE venomqa.alive AS SELECT 1;",
         literal(env!("CARGO_PKG_VERSION")),
     )
@@ -310,6 +311,14 @@ fn triggers(watched: &Watched) -> String {
     text
 }
 
+/// What a sequence is beside its value: a restart is no change of the schema.
+fn shape(oid: impl Display) -> String {
+    format!(
+        "(SELECT concat_ws(' ', s, c.relpersistence, c.relnamespace, c.relname) \
+         FROM pg_catalog.pg_sequence AS s JOIN pg_catalog.pg_class AS c ON c.oid = s.seqrelid WHERE s.seqrelid = {oid})"
+    )
+}
+
 /// Notes every change of the schema as an entry. Only a superuser may create these; without them the schema is compared
 /// now and then.
 fn schema_triggers() -> String {
@@ -319,12 +328,14 @@ fn schema_triggers() -> String {
     let of_command = format!(
         "CASE command_tag WHEN 'REFRESH MATERIALIZED VIEW' THEN {REFRESH}::oid ELSE {number} END"
     );
+    let shape = shape("objid");
     let mine = "IF current_setting('venomqa.writer', true) = 'on' THEN RETURN; END IF;";
     format!(
         "CREATE FUNCTION venomqa.note_ddl() {head} $$ BEGIN {mine}
            INSERT INTO venomqa.journal
            SELECT DISTINCT {of_command}, command_tag, object_identity FROM pg_event_trigger_ddl_commands()
-           WHERE schema_name IS DISTINCT FROM 'pg_temp' AND object_type NOT IN ('index', 'function');
+           WHERE schema_name IS DISTINCT FROM 'pg_temp' AND object_type NOT IN ('index', 'function')
+             AND NOT (command_tag = 'ALTER SEQUENCE' AND EXISTS (SELECT FROM venomqa.sequences AS known WHERE known.oid = objid AND known.shape = {shape}));
          END $$;
          CREATE FUNCTION venomqa.note_drop() {head} $$ BEGIN {mine}
            INSERT INTO venomqa.journal

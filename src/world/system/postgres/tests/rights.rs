@@ -106,6 +106,11 @@ fn a_role_without_rights_is_told_every_statement_that_gives_them_and_can_run_the
         // Event triggers, which a superuser has, tell of that as another change.
         let is_told = system.read(&start).await.is_err();
         assert_eq!(is_told, grant.ends_with("SUPERUSER;"));
+        for by in [2, 1] {
+            let change = format!("ALTER SEQUENCE orders_id_seq INCREMENT {by}");
+            service.batch_execute(&change).await.unwrap();
+            assert_eq!(system.read(&start).await.is_err(), by == 2);
+        }
         // And now and then, for one that changes the schema and writes rows as well.
         service
             .batch_execute(

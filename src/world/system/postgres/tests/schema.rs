@@ -82,6 +82,18 @@ fn a_change_of_the_schema_ends_the_run_with_a_clear_error() {
             ("DROP TABLE t", "DROP TABLE"),
             ("DROP TABLE counted", "DROP TABLE"),
             ("CREATE SEQUENCE q", "CREATE SEQUENCE"),
+            (
+                "ALTER SEQUENCE counted_id_seq INCREMENT 5",
+                "ALTER SEQUENCE",
+            ),
+            (
+                "ALTER SEQUENCE counted_id_seq MAXVALUE 10",
+                "ALTER SEQUENCE",
+            ),
+            (
+                "ALTER SEQUENCE counted_id_seq RENAME TO other",
+                "ALTER SEQUENCE",
+            ),
             ("ALTER TYPE mood ADD VALUE 'angry'", "ALTER TYPE"),
         ] {
             let mut walk = Walk::new(
@@ -109,9 +121,11 @@ fn a_change_of_the_schema_ends_the_run_with_a_clear_error() {
 #[test]
 fn what_does_not_concern_the_journal_may_change() {
     run(async {
-        let mut walk = Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int)").await;
+        let mut walk =
+            Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int); CREATE SEQUENCE numbers").await;
         walk.sql(
-            "CREATE TEMPORARY TABLE scratch (n int); INSERT INTO scratch VALUES (1); ALTER TABLE scratch ADD COLUMN m int; DROP TABLE scratch;
+            "ALTER SEQUENCE numbers RESTART WITH 50; ALTER SEQUENCE numbers RESTART; ALTER SEQUENCE numbers OWNED BY t.n;
+             CREATE TEMPORARY TABLE scratch (n int); INSERT INTO scratch VALUES (1); ALTER TABLE scratch ADD COLUMN m int; DROP TABLE scratch;
              CREATE INDEX ON t (n); CREATE TABLE IF NOT EXISTS t (id int); CREATE VIEW v AS SELECT * FROM t; DROP VIEW v; ANALYZE t;
              COMMENT ON TABLE t IS 'x'; GRANT SELECT ON t TO PUBLIC; REINDEX TABLE t",
         )
