@@ -27,7 +27,10 @@ pub mod toy;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{ActionId, Context, Digest, RequestTemplate, SqlQuery, StepRecord, Table};
+use crate::model::{
+    ActionId, Cell, Context, Digest, RequestTemplate, RowChange, RowDelta, SqlQuery, StepRecord,
+    Table, TableKind,
+};
 use crate::secret::Secrets;
 
 pub use live::LiveWorld;
@@ -181,14 +184,31 @@ pub struct Warning {
 }
 
 impl Warning {
-    /// Rows of a table changed while no request ran.
-    pub(crate) fn background_write(table: &Table) -> Self {
+    /// What changed while no request ran: the tables, and where no row did, the sequences.
+    pub(crate) fn background_writes(delta: &RowDelta) -> Vec<Self> {
+        let rows: Vec<Self> = delta.rows().map(Self::background_write).collect();
+        if !rows.is_empty() {
+            return rows;
+        }
+        let sequences = delta.changes().iter();
+        sequences.map(Self::background_write).collect()
+    }
+
+    fn background_write(change: &RowChange) -> Self {
+        let table = &change.table;
         Self {
             code: "background-write",
-            message: format!(
-                "rows of `{}` (system `{}`) changed while no request ran; they have been put back",
-                table.name, table.system
-            ),
+            message: match table.kind {
+                TableKind::Rows => format!(
+                    "rows of `{}` (system `{}`) changed while no request ran; they have been put back",
+                    table.name, table.system
+                ),
+                TableKind::Sequence => format!(
+                    "the sequence `{}` (system `{}`) moved while no request ran; it has been put back",
+                    change.key.first().map(Cell::to_string).unwrap_or_default(),
+                    table.system
+                ),
+            },
             help: Some(
                 "a job that writes by itself: name its tables under `ignore_tables`; a service that writes after it has answered: give it time with `settle: 20ms`"
                     .to_owned(),

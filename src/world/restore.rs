@@ -18,8 +18,8 @@ impl LiveWorld {
         let Some(content) = change.content else {
             return Ok(());
         };
-        for row in change.rows.rows() {
-            self.warnings.say(Warning::background_write(&row.table));
+        for warning in Warning::background_writes(&change.rows) {
+            self.warnings.say(warning);
         }
         let began = Instant::now();
         self.databases.restore(&content, &place.content).await?;

@@ -192,8 +192,7 @@ impl Run {
             return Ok(None);
         }
         let delta = RowDelta::new(changes);
-        let tables = delta.rows().map(|change| &*change.table);
-        self.warnings.extend(tables.map(Warning::background_write));
+        self.warnings.extend(Warning::background_writes(&delta));
         Ok(Some(known.after(&delta)))
     }
 

@@ -189,6 +189,32 @@ fn what_a_job_calls_right_after_an_unlogged_sequence_was_put_back_is_told() {
 }
 
 #[test]
+fn a_sequence_that_a_check_of_a_restore_finds_moved_is_put_back_and_said() {
+    run(async {
+        for count in FEW_AND_MANY {
+            let mut walk = Walk::new(&tables(count)).await;
+            let start = walk.state.clone();
+            let before = walk.dump().await;
+            walk.step("INSERT INTO t4 DEFAULT VALUES").await;
+            walk.try_restore(&start).await.unwrap();
+            walk.sql("SELECT nextval('t4_id_seq')").await;
+            walk.system.verify(&start).await.unwrap();
+            assert_eq!(walk.dump().await, before, "{count}");
+            let warnings = walk.read().await.warnings;
+            let [warning] = &*warnings else {
+                panic!("{warnings:?}");
+            };
+            assert_eq!(warning.code, "background-write");
+            assert!(
+                warning.message.contains("the sequence `t4_id_seq`"),
+                "{warning:?}"
+            );
+            walk.finish().await;
+        }
+    });
+}
+
+#[test]
 fn calls_of_several_sessions_at_once_are_told() {
     run(async {
         let mut walk = Walk::new(&tables(60)).await;
