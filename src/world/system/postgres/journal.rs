@@ -192,6 +192,7 @@ pub(super) async fn sum_up(client: &Client, catalog: &Catalog) -> Result<u64, Er
 }
 
 fn tables() -> String {
+    // A publication of all tables refuses to delete from one whose rows have no identity.
     format!(
         "CREATE SCHEMA venomqa;
          COMMENT ON SCHEMA venomqa IS 'journal of a venomqa run; `venomqa restore` puts the database back and removes it';
@@ -199,6 +200,8 @@ fn tables() -> String {
          INSERT INTO venomqa.run VALUES ({FORMAT}, {}, now());
          CREATE TABLE venomqa.journal (tbl oid NOT NULL, old text, new text, went tid, came tid);
          CREATE TABLE venomqa.past (tbl oid NOT NULL, old text, new text);
+         ALTER TABLE venomqa.journal REPLICA IDENTITY FULL;
+         ALTER TABLE venomqa.past REPLICA IDENTITY FULL;
          CREATE TABLE venomqa.sequences (oid oid, name text, last_value bigint, is_called boolean, shape text);
          CREATE UNLOGGED TABLE venomqa.alive AS SELECT 1;",
         literal(env!("CARGO_PKG_VERSION")),

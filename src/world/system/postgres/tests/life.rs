@@ -262,3 +262,20 @@ fn an_empty_database_can_be_watched() {
         walk.finish().await;
     });
 }
+
+#[test]
+fn a_publication_of_all_tables_does_not_stop_a_run() {
+    run(async {
+        let mut walk = Walk::new(
+            "CREATE TABLE t (id serial PRIMARY KEY, n int); INSERT INTO t (n) VALUES (1), (2); CREATE PUBLICATION p FOR ALL TABLES",
+        )
+        .await;
+        walk.jump_about(&[
+            "INSERT INTO t (n) VALUES (3)",
+            "UPDATE t SET n = 5 WHERE id = 1",
+            "DELETE FROM t WHERE id = 2",
+        ])
+        .await;
+        walk.finish().await;
+    });
+}
