@@ -122,7 +122,7 @@ impl Catalog {
             catalog: Self::default(),
             missing: Missing::default(),
         };
-        reader.missing.always(client, &numbers).await?;
+        reader.missing.obstacles(client, &numbers).await?;
         for table in &listed {
             let shown = reader.names.shown(&table.schema, &table.name);
             match table.kind {

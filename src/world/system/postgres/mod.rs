@@ -38,6 +38,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::Value;
+use tokio_postgres::error::SqlState;
 
 use super::{QueryRows, Reading, System, SystemState};
 use crate::model::{SqlQuery, Table};
@@ -162,9 +163,13 @@ impl System for PostgresSystem {
         // A connection that is lost now leaves it open whether the journal is there.
         self.is_installed = true;
         if let Err(error) = journal::create(&sessions, &catalog).await {
-            return Err(
-                blocked::explain(&sessions, &self.address, "install the journal", &error).await,
-            );
+            let explained =
+                blocked::explain(&sessions, &self.address, "install the journal", &error).await;
+            return Err(if error.code() == Some(&SqlState::DUPLICATE_SCHEMA) {
+                explained.with_help("the journal needs that name; rename the schema that has it")
+            } else {
+                explained
+            });
         }
         self.run = Some(Run::new(self.address.clone(), sessions, catalog).await?);
         Ok(recovered)

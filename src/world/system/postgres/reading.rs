@@ -183,13 +183,14 @@ impl Run {
     }
 
     /// A job may have written at this very moment: says so, and what the content is now that it was believed to be `known`.
-    /// `None` where the journal tells of no such thing.
+    /// `None` where the journal tells of no such thing. What a job wrote and took back was in the way, and is no more.
     async fn strays(&mut self, known: &NetDelta) -> Result<Option<NetDelta>, WorldError> {
         self.look.forget();
+        let past = self.past;
         self.take_entries().await?;
         let changes = self.told(known)?;
         if changes.is_empty() {
-            return Ok(None);
+            return Ok((self.past > past).then(|| known.clone()));
         }
         let delta = RowDelta::new(changes);
         self.warnings.extend(Warning::background_writes(&delta));
@@ -394,18 +395,23 @@ impl Run {
             client.query(&self.take, &[]),
         )
         .await;
-        let cannot = |error: &Error| failed(&self.address, "read the journal", error);
         if client.is_closed() {
             return Err(lost(&self.address, "read the journal"));
         }
-        let taken = taken.map_err(|error| cannot(&error))?;
+        let taken = match taken {
+            Ok(taken) => taken,
+            Err(error) => return Err(self.cannot_read(&error).await),
+        };
         self.since_shrink += taken.len() as u64;
         self.past += taken.len() as u64;
         // First what was noted: a table or sequence that is gone explains why the other statement failed.
         for row in &taken {
             self.enter(row)?;
         }
-        let rows = rows.map_err(|error| failed(&self.address, "read the journal", &error))?;
+        let rows = match rows {
+            Ok(rows) => rows,
+            Err(error) => return Err(self.cannot_read(&error).await),
+        };
         let seen = self
             .look
             .told(&rows, !taken.is_empty(), &self.catalog, &mut self.counters);
@@ -431,6 +437,10 @@ impl Run {
             .into_iter()
             .filter(|open| !self.given_up.contains(&open.transaction))
             .collect())
+    }
+
+    async fn cannot_read(&self, error: &Error) -> WorldError {
+        blocked::explain(&self.sessions, &self.address, "read the journal", error).await
     }
 
     fn refreshed(&mut self, what: &str) {

@@ -15,7 +15,8 @@ const INTERVAL: Duration = Duration::from_millis(200);
 /// has made.
 const SIGNATURE: &str = "
 SELECT md5(coalesce(string_agg(format('%s %s %s %s %s %s %s %s %s', c.oid, c.relnamespace, c.relname, c.relkind,
-         c.relpersistence, a.attname, a.atttypid, a.atttypmod, (SELECT s FROM pg_sequence s WHERE s.seqrelid = c.oid)), E'\\n' ORDER BY c.oid, a.attnum) FILTER (WHERE c.relkind NOT IN ('v', 'm')), '')),
+         c.relpersistence, a.attname, a.atttypid, a.atttypmod, (SELECT s FROM pg_sequence s WHERE s.seqrelid = c.oid)),
+         E'\\n' ORDER BY c.oid, a.attnum) FILTER (WHERE c.relkind NOT IN ('v', 'm')), '')),
        md5(coalesce(string_agg(format('%s %s %s %s', c.oid, c.relnamespace, c.relname,
          (SELECT w.xmin FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename = '_RETURN')), E'\\n' ORDER BY c.oid)
          FILTER (WHERE c.relkind = 'v' AND coalesce(a.attnum, 1) = 1), '')),

@@ -26,6 +26,33 @@ SELECT ev_class, format('the rule %I', rulename), format('ALTER TABLE %s ENABLE 
 FROM pg_rewrite WHERE ev_enabled IN ('A', 'R') AND ev_class = ANY ($1)
 ORDER BY 1, 2";
 
+/// Tables that are published with their deletions, and whose rows have no identity: the server refuses to delete them.
+const PUBLISHED: &str = "
+SELECT c.oid::regclass::text, min(p.pubname::text)
+FROM pg_class c
+JOIN pg_class a ON a.oid = c.oid OR c.relispartition AND a.oid IN (SELECT relid FROM pg_partition_ancestors(c.oid))
+JOIN pg_publication_tables t ON t.schemaname = a.relnamespace::regnamespace::name AND t.tablename = a.relname
+JOIN pg_publication p ON p.pubname = t.pubname AND p.pubdelete
+WHERE c.oid = ANY ($1) AND c.relkind = 'r'
+  AND (c.relreplident = 'n' OR c.relreplident = 'd' AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary))
+GROUP BY c.oid ORDER BY 1";
+
+/// Conditions that rows from before them need not meet (`NOT VALID`), on tables and on the domains of their columns: where,
+/// which, and of a table's own the rows that do not meet it. One that is not enforced does no harm.
+const UNPROVED: &str = "
+SELECT c.oid::regclass::text, n.conname::text, format('TABLE %s', c.oid::regclass),
+       CASE n.contype WHEN 'c' THEN format('NOT (%s)', pg_get_expr(n.conbin, n.conrelid))
+         ELSE (SELECT format('%I IS NULL', attname) FROM pg_attribute WHERE attrelid = c.oid AND attnum = n.conkey[1]) END
+FROM pg_constraint n JOIN pg_class c ON c.oid = n.conrelid
+WHERE n.conrelid = ANY ($1) AND c.relkind = 'r' AND n.contype IN ('c', 'n') AND NOT n.convalidated
+  AND to_jsonb(n)->>'conenforced' IS DISTINCT FROM 'false' AND has_table_privilege(c.oid, 'SELECT')
+UNION ALL
+SELECT c.oid::regclass::text, n.conname::text, format('DOMAIN %s', n.contypid::regtype), NULL
+FROM pg_constraint n JOIN pg_attribute a ON a.atttypid = n.contypid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_class c ON c.oid = a.attrelid
+WHERE a.attrelid = ANY ($1) AND c.relkind = 'r' AND n.contypid <> 0 AND NOT n.convalidated
+ORDER BY 1, 2";
+
 impl Missing {
     /// Whether nothing is missing.
     pub(in super::super) fn is_empty(&self) -> bool {
@@ -64,12 +91,38 @@ impl Missing {
         table.rights.all() && !table.filtered
     }
 
-    /// Notes what would fire during a restore.
-    pub(super) async fn always(&mut self, client: &Client, numbers: &[u32]) -> Result<(), Error> {
+    /// Notes what would stand in the way of a restore.
+    pub(super) async fn obstacles(
+        &mut self,
+        client: &Client,
+        numbers: &[u32],
+    ) -> Result<(), Error> {
         for row in client.query(ALWAYS, &[&numbers]).await? {
             let (what, cure): (String, String) = (row.get(1), row.get(2));
             self.obstacles.push(format!(
                 "{what} is enabled for replicas, so it would fire when venomqa puts rows back: `{cure}`"
+            ));
+        }
+        for row in client.query(PUBLISHED, &[&numbers]).await? {
+            let (table, publication): (String, String) = (row.get(0), row.get(1));
+            self.obstacles.push(format!(
+                "the publication `{publication}` has the server refuse to delete rows of {table}, which have no identity: \
+                 `ALTER TABLE {table} REPLICA IDENTITY FULL`"
+            ));
+        }
+        for row in client.query(UNPROVED, &[&numbers]).await? {
+            let (table, name, owner): (String, String, String) =
+                (row.get(0), row.get(1), row.get(2));
+            if let Some(wrong) = row.get::<_, Option<String>>(3) {
+                let look = format!("SELECT EXISTS (SELECT FROM ONLY {table} WHERE {wrong})");
+                if !client.query_one(&look, &[]).await?.get::<_, bool>(0) {
+                    continue;
+                }
+            }
+            self.obstacles.push(format!(
+                "rows of {table} need not meet the condition {name}, which is `NOT VALID`, so once deleted they could not be \
+                 put back: correct them, and `ALTER {owner} VALIDATE CONSTRAINT {}`",
+                quoted(&name)
             ));
         }
         Ok(())

@@ -181,6 +181,72 @@ fn row_level_security_must_not_hide_rows_from_a_restore() {
 }
 
 #[test]
+fn rows_that_could_not_be_put_back_are_refused_with_their_cure() {
+    run(async {
+        for (schema, expected) in [
+            (
+                "CREATE TABLE t (n int); CREATE PUBLICATION p FOR TABLE t",
+                "ALTER TABLE public.t REPLICA IDENTITY FULL",
+            ),
+            (
+                "CREATE TABLE whole (n int) PARTITION BY LIST (n); CREATE TABLE part PARTITION OF whole DEFAULT;
+                 CREATE PUBLICATION p FOR TABLE whole WITH (publish_via_partition_root)",
+                "ALTER TABLE public.part REPLICA IDENTITY FULL",
+            ),
+            (
+                "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, -5);
+                 ALTER TABLE t ADD CONSTRAINT positive CHECK (n > 0) NOT VALID",
+                "ALTER TABLE public.t VALIDATE CONSTRAINT \"positive\"",
+            ),
+            (
+                "CREATE DOMAIN d AS int; CREATE TABLE t (id int PRIMARY KEY, n d); INSERT INTO t VALUES (1, -5);
+                 ALTER DOMAIN d ADD CONSTRAINT positive CHECK (VALUE > 0) NOT VALID",
+                "ALTER DOMAIN public.d VALIDATE CONSTRAINT \"positive\"",
+            ),
+        ] {
+            let database = support::cluster().database();
+            database.psql(schema);
+            let error = refused(&database.url()).await;
+            assert!(error.details[0].contains(expected), "{error:?}");
+        }
+    });
+}
+
+#[test]
+fn a_schema_with_the_name_of_the_journal_is_left_alone() {
+    run(async {
+        let database = support::cluster().database();
+        database.psql("CREATE SCHEMA venomqa; CREATE TABLE venomqa.mine (n int)");
+        let service = connect(&database.url()).await;
+        let mut system = PostgresSystem::open(&config(&database.url()), &database.url()).unwrap();
+        let error = system.install().await.unwrap_err();
+        assert!(error.help.is_some_and(|help| help.contains("rename")));
+        system.uninstall().await.unwrap();
+        let mine = service.query("SELECT FROM venomqa.mine", &[]).await;
+        assert!(mine.is_ok_and(|rows| rows.is_empty()));
+    });
+}
+
+#[test]
+fn what_stands_in_no_restores_way_is_no_reason_to_refuse() {
+    run(async {
+        let mut walk = Walk::new(
+            "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 5), (2, NULL);
+             ALTER TABLE t ADD CONSTRAINT positive CHECK (n > 0) NOT VALID;
+             CREATE TABLE loose (n int); ALTER TABLE loose REPLICA IDENTITY FULL; CREATE TABLE added (n int);
+             CREATE PUBLICATION p FOR TABLE t, loose; CREATE PUBLICATION additions FOR TABLE added WITH (publish = 'insert')",
+        )
+        .await;
+        walk.jump_about(&[
+            "DELETE FROM t",
+            "INSERT INTO loose VALUES (1); INSERT INTO added VALUES (2)",
+        ])
+        .await;
+        walk.finish().await;
+    });
+}
+
+#[test]
 fn triggers_that_would_fire_during_a_restore_are_refused_with_their_cure() {
     run(async {
         let database = support::cluster().database();

@@ -1,5 +1,7 @@
 //! Transactions that stay open, locks, and connections that end.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::fixture::{Walk, connect, dump, leftovers, rows, run};
@@ -93,6 +95,65 @@ fn a_prepared_transaction_is_reported_as_open_and_as_holder_of_its_locks() {
         walk.sql(&format!("COMMIT PREPARED '{name}'")).await;
         let reading = walk.read().await;
         assert_eq!(rows(&reading), ["t: 2|2 -> 2|3"]);
+        walk.finish().await;
+    });
+}
+
+#[test]
+fn a_reading_that_meets_a_lock_gives_up_and_names_who_holds_it() {
+    run(async {
+        let mut walk = Walk::new(
+            "CREATE TABLE t (id serial PRIMARY KEY); CREATE TABLE u (id serial PRIMARY KEY)",
+        )
+        .await;
+        let job = connect(&walk.database.url()).await;
+        job.batch_execute("BEGIN; TRUNCATE t RESTART IDENTITY /* of the job */")
+            .await
+            .unwrap();
+        walk.sql("INSERT INTO u DEFAULT VALUES").await;
+        let error = walk.try_read().await.unwrap_err();
+        let details = error.details.join("; ");
+        assert!(details.contains("of the job"), "{error:?}");
+        job.batch_execute("ROLLBACK").await.unwrap();
+        walk.read().await;
+        walk.finish().await;
+    });
+}
+
+#[test]
+fn what_a_job_writes_and_takes_back_is_no_inexact_restore() {
+    run(async {
+        let mut walk =
+            Walk::new("CREATE TABLE t (id int PRIMARY KEY, locked bool); INSERT INTO t VALUES (1, false), (2, false)")
+                .await;
+        let start = walk.state.clone();
+        walk.step("UPDATE t SET locked = true WHERE id = 2").await;
+        let there = walk.state.clone();
+        let url = walk.database.url();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let end = is_over.clone();
+        // In a thread of its own: it must write in the midst of a check.
+        let job = std::thread::spawn(move || {
+            run(async {
+                let job = connect(&url).await;
+                while !end.load(Ordering::Relaxed) {
+                    for locked in [true, false] {
+                        let set = format!("UPDATE t SET locked = {locked} WHERE id = 1");
+                        job.batch_execute(&set).await.unwrap();
+                    }
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            });
+        });
+        for round in 0..300 {
+            walk.read().await;
+            walk.restore(if round % 2 == 0 { &start } else { &there })
+                .await;
+        }
+        is_over.store(true, Ordering::Relaxed);
+        job.join().unwrap();
+        walk.read().await;
+        walk.restore(&start).await;
         walk.finish().await;
     });
 }
