@@ -5,9 +5,10 @@
 //! depends on the rows it touched, and on nothing else.
 //!
 //! In reading order: [`address`] and [`session`] connect, [`catalog`] reads the schema, [`journal`] installs the triggers,
-//! [`reading`] reads what a step did, [`look`] sees what leaves no entry, [`schema`] what changes the tables themselves, [`counters`] looks after sequences, [`apply`] writes rows, [`keyless`] finds those that have no key, [`verify`] proves
-//! restores, [`bind`] and [`query`] run the queries of the spec, [`mod@recover`] undoes a run, [`blocked`] names who is in the
-//! way.
+//! [`reading`] reads what a step did and goes back to a state, [`look`] sees what leaves no entry, [`schema`] what changes
+//! the tables themselves, [`counters`] looks after sequences, [`apply`] writes rows, [`keyless`] finds those that have no
+//! key, [`verify`] proves restores, [`bind`] and [`query`] run the queries of the spec, [`mod@recover`] undoes a run,
+//! [`blocked`] names who is in the way.
 
 mod address;
 mod apply;

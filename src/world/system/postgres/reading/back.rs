@@ -1,0 +1,139 @@
+//! The way back: writes the rows in which two states differ, and proves that they were.
+
+use super::super::apply::{Changes, Refusal};
+use super::super::{blocked, counters};
+use super::{MEANWHILE, Run};
+use crate::model::{NetDelta, RowDelta, TableKind};
+use crate::world::{Warning, WorldError, WorldErrorKind};
+
+impl Run {
+    /// Writes the rows in which two states differ. Rows that a job has written meanwhile are put back with them.
+    pub(in super::super) async fn restore(
+        &mut self,
+        from: &NetDelta,
+        to: &NetDelta,
+    ) -> Result<(), WorldError> {
+        let mut from = from.clone();
+        let mut attempt = 0;
+        loop {
+            let Err(refusal) = self.go(&from, to).await else {
+                return Ok(());
+            };
+            attempt += 1;
+            let is_deadlock = refusal.is_deadlock();
+            let is_overtaken = matches!(refusal, Refusal::Missing(_)) || refusal.is_collision();
+            if attempt < MEANWHILE && (is_deadlock || is_overtaken) {
+                match self.strays(&from).await? {
+                    Some(now) => {
+                        from = now;
+                        continue;
+                    }
+                    None if is_deadlock => continue,
+                    None => {}
+                }
+            }
+            return Err(match refusal {
+                Refusal::Missing(what) => WorldError::new(
+                    WorldErrorKind::Restore,
+                    format!("cannot restore a state in `{}`: {what}", self.address),
+                )
+                .with_help(
+                    "rows were written past the journal, by a session that switches triggers off perhaps",
+                ),
+                Refusal::Database(error) => {
+                    blocked::explain(&self.sessions, &self.address, "restore a state", &error).await
+                }
+            });
+        }
+    }
+
+    /// Writes the rows in which two contents differ, or none of them.
+    async fn go(&mut self, from: &NetDelta, to: &NetDelta) -> Result<(), Refusal> {
+        let way = from.way_to(to);
+        if way.is_empty() {
+            return Ok(());
+        }
+        let mut changes = Changes::default();
+        let mut is_logged = false;
+        for change in way.changes() {
+            if change.table.kind == TableKind::Sequence {
+                let target = change
+                    .after
+                    .as_ref()
+                    .and_then(|row| counters::of_row(&self.catalog, row));
+                if let Some((place, counter)) = target {
+                    let sequence = &self.catalog.sequences[place];
+                    is_logged |= !sequence.is_unlogged;
+                    let restart = sequence.caches.then_some(sequence.quoted.as_str());
+                    changes.put(sequence.oid, counter, restart);
+                    self.counters.put(&self.catalog, place, counter);
+                }
+            } else if let Some(watched) = self.catalog.watched(change.table.id) {
+                if let Some(row) = &change.before {
+                    changes.remove(change.table.id, watched.text(row));
+                }
+                if let Some(row) = &change.after {
+                    changes.add(change.table.id, watched.text(row));
+                }
+            }
+        }
+        let written = self
+            .writer
+            .write(&self.sessions.writer, &self.catalog, &changes, None)
+            .await;
+        self.past += changes.rows() as u64;
+        // To set a sequence without a log takes no number.
+        if written.is_ok() && (is_logged || changes.rows() > 0) {
+            self.look.wrote();
+        } else {
+            self.look.forget();
+        }
+        written
+    }
+
+    /// Compares the database with what a state says it must hold. Where a job has written meanwhile, its rows are put back
+    /// first.
+    pub(in super::super) async fn verify(&mut self, state: &NetDelta) -> Result<(), WorldError> {
+        let mut attempt = 0;
+        loop {
+            let Err(error) = self.check(state).await else {
+                return Ok(());
+            };
+            attempt += 1;
+            if error.kind != WorldErrorKind::Restore || attempt >= MEANWHILE {
+                return Err(error);
+            }
+            let Some(now) = self.strays(state).await? else {
+                return Err(error);
+            };
+            self.restore(&now, state).await?;
+        }
+    }
+
+    async fn check(&mut self, state: &NetDelta) -> Result<(), WorldError> {
+        self.proof
+            .check(
+                &self.sessions,
+                &self.address,
+                &self.catalog,
+                &mut self.counters,
+                state,
+            )
+            .await
+    }
+
+    /// A job may have written at this very moment: says so, and what the content is now that it was believed to be `known`.
+    /// `None` where the journal tells of no such thing. What a job wrote and took back was in the way, and is no more.
+    async fn strays(&mut self, known: &NetDelta) -> Result<Option<NetDelta>, WorldError> {
+        self.look.forget();
+        let past = self.past;
+        self.take_entries().await?;
+        let changes = self.told(known)?;
+        if changes.is_empty() {
+            return Ok((self.past > past).then(|| known.clone()));
+        }
+        let delta = RowDelta::new(changes);
+        self.warnings.extend(Warning::background_writes(&delta));
+        Ok(Some(known.after(&delta)))
+    }
+}
