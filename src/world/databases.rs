@@ -198,6 +198,17 @@ impl Databases {
         Ok(())
     }
 
+    /// The transactions that hold locks right now, each in words that name the system.
+    pub(super) async fn lock_holders(&mut self) -> Vec<String> {
+        let mut holders = Vec::new();
+        for system in &mut self.systems {
+            let found = system.lock_holders().await;
+            let name = system.name();
+            holders.extend(found.iter().map(|holder| format!("in `{name}`: {holder}")));
+        }
+        holders
+    }
+
     /// A digest of each observation query's result. A query whose tables and parameters did not change since `before`
     /// is not run.
     pub(super) async fn observe(

@@ -90,15 +90,26 @@ impl LiveWorld {
             "{name}: `{} {}`: {}",
             request.record.method, request.record.target, failure.what
         );
-        let mut details = Vec::new();
-        let mut help = None;
+        // Before the service is looked at, which takes a while: what it holds may go meanwhile.
+        let mut details = if failure.timed_out {
+            self.databases.lock_holders().await
+        } else {
+            Vec::new()
+        };
+        let mut help = (!details.is_empty()).then(|| {
+            "a transaction that is open holds locks, which this request may be waiting for; find the path on which a handler \
+             neither commits nor rolls back"
+                .to_owned()
+        });
         if let Some(service) = &mut self.service {
             if let Some(status) = service.exits_within(DEATH).await {
                 message = format!("{message}; the service {}", ending(status));
             } else {
-                help = Some("the service is still running; its log may say more".to_owned());
+                help.get_or_insert_with(|| {
+                    "the service is still running; its log may say more".to_owned()
+                });
             }
-            details = service.log_details().await;
+            details.extend(service.log_details().await);
         }
         WorldError {
             kind: WorldErrorKind::Service,

@@ -52,6 +52,8 @@ pub(super) struct Failure {
     pub(super) interrupted: bool,
     /// The request may still be at work in the service.
     pub(super) unfinished: bool,
+    /// There was no complete answer in time.
+    pub(super) timed_out: bool,
 }
 
 impl Client {
@@ -127,6 +129,7 @@ impl Client {
             maybe_idle: false,
             interrupted: false,
             unfinished: false,
+            timed_out: false,
         })?;
         *wire.timeout_mut() = Some(timeout);
         let max_body = self.max_body;
@@ -135,6 +138,7 @@ impl Client {
             maybe_idle: false,
             interrupted: false,
             unfinished: false,
+            timed_out: false,
         })?;
         let exchange = async {
             let answer = client.execute(wire).await.map_err(|error| (error, true))?;
@@ -163,6 +167,7 @@ impl Client {
                     maybe_idle: false,
                     interrupted: true,
                     unfinished: true,
+                    timed_out: false,
                 });
             }
         };
@@ -273,6 +278,7 @@ fn failure(error: reqwest::Error, before_answer: bool, reused: bool, timeout: Du
         maybe_idle,
         interrupted: false,
         unfinished: !error.is_connect(),
+        timed_out: error.is_timeout(),
     }
 }
 

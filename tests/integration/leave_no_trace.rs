@@ -68,8 +68,18 @@ fn assert_untouched(sandbox: &Sandbox, before: &str, dump: &str, after: &str) {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name.starts_with("store.db"))
         .filter(|name| !["store.db", "store.db-wal", "store.db-shm"].contains(&&**name))
+        .filter(|name| name != "store.db-journal" || !is_cold(&sandbox.path(name)))
         .collect();
     assert!(files.is_empty(), "{after} left {files:?}");
+}
+
+/// Whether a rollback journal of SQLite holds nothing yet. A process that is killed before it has written its first page
+/// leaves such a one behind, and SQLite removes it with the next write.
+fn is_cold(journal: &std::path::Path) -> bool {
+    fs::read(journal)
+        .unwrap()
+        .first()
+        .is_none_or(|byte| *byte == 0)
 }
 
 #[test]

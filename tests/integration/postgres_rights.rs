@@ -31,15 +31,17 @@ impl<'d> Role<'d> {
 
 impl Drop for Role<'_> {
     fn drop(&mut self) {
-        let name = self.name;
+        let (name, database) = (self.name, &self.store.database);
+        let gone = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let (_, revoke) = database.replica(name);
+            database.psql(&format!("DROP OWNED BY {name}; {revoke} DROP ROLE {name}"));
+        }));
         // A second panic would end the process, and with it all other tests.
-        if std::thread::panicking() {
-            return;
+        if let Err(panic) = gone
+            && !std::thread::panicking()
+        {
+            std::panic::resume_unwind(panic);
         }
-        let (_, revoke) = self.store.database.replica(name);
-        self.store
-            .database
-            .psql(&format!("DROP OWNED BY {name}; {revoke} DROP ROLE {name}"));
     }
 }
 

@@ -221,8 +221,13 @@ fn leaking(scene: &Scene, sql: &'static str) -> Server {
     let kept = Arc::new(tokio::sync::Mutex::new(Vec::new()));
     let list = pool.clone();
     let add = pool.clone();
+    let touch = pool.clone();
+    let router = Router::new().route("/", get(async || "ready")).route(
+        "/touch",
+        post(async move || executed(touch, "UPDATE items SET name = 'touched' WHERE id = 1").await),
+    );
     Server::start(
-        Router::new().route("/", get(async || "ready")).route(
+        router.route(
             "/items",
             get(async move || executed(list, "SELECT count(*) FROM items").await)
                 .post(async move || executed(add, "INSERT INTO items (name) VALUES ('next')").await)
@@ -269,6 +274,52 @@ fn a_transaction_that_is_left_open_with_a_lock_is_waited_for_and_named_and_nothi
     assert!(cleanup.contains("in the refund handler"), "{finished}");
     assert!(cleanup.contains("venomqa restore"), "{finished}");
     // The service ends, and with it its transactions.
+    server.stop();
+    scene.sandbox.venomqa(["restore"]).run().code(0);
+    scene.assert_untouched(&finished);
+}
+
+#[test]
+fn a_request_that_hangs_at_the_lock_of_an_earlier_one_is_told_who_holds_it() {
+    let touch = "  - name: touch
+    preconditions: [drop]
+    request: { method: POST, path: /touch }
+";
+    let scene = Scene::new("", touch);
+    let spec = scene.sandbox.read("venomqa.yaml");
+    let spec = spec.replace("http: { ", "http: { timeout: 1s, ");
+    scene.sandbox.write("venomqa.yaml", &spec);
+    let server = leaking(
+        &scene,
+        "UPDATE items SET name = 'locked' /* in the refund handler */ WHERE id = 1",
+    );
+    let finished = scene.explore(&server, 3);
+    let run = finished.only_run();
+    let error = &run["stop"]["error"];
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("`POST /touch`: no answer"), "{finished}");
+    let help = error["help"].as_str().unwrap();
+    assert!(help.contains("neither commits nor rolls back"), "{help}");
+    let details = error["details"].as_array().unwrap();
+    let told = |words: &[&str]| {
+        details.iter().any(|line| {
+            let line = line.as_str().unwrap();
+            words.iter().all(|word| line.contains(word))
+        })
+    };
+    assert!(
+        told(&[
+            "in `db`: session ",
+            "idle in transaction",
+            "in the refund handler",
+            "(locks: items)"
+        ]),
+        "{finished}"
+    );
+    assert!(
+        told(&["waiting for a lock", "name = 'touched'"]),
+        "{finished}"
+    );
     server.stop();
     scene.sandbox.venomqa(["restore"]).run().code(0);
     scene.assert_untouched(&finished);

@@ -75,6 +75,12 @@ pub trait System {
         Ok(())
     }
 
+    /// The transactions that hold locks right now, each in words: why a request may hang. Empty where there is none, or where
+    /// that cannot be known.
+    async fn lock_holders(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Prepares a query of the spec and says which tables it reads; `None` when that cannot be known.
     async fn prepare(&mut self, query: &SqlQuery) -> Result<Option<Vec<Arc<Table>>>, WorldError>;
 

@@ -52,8 +52,13 @@ impl Refusal {
         matches!(self, Self::Database(error) if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED))
     }
 
+    /// Whether it may be the doing of a session that wrote at the same time.
+    pub(super) fn is_overtaken(&self) -> bool {
+        matches!(self, Self::Missing(_)) || self.is_collision() || self.is_deadlock()
+    }
+
     /// Whether a row that was to come was there already, or one that excludes it.
-    pub(super) fn is_collision(&self) -> bool {
+    fn is_collision(&self) -> bool {
         let codes = [SqlState::UNIQUE_VIOLATION, SqlState::EXCLUSION_VIOLATION];
         matches!(self, Self::Database(error) if error.code().is_some_and(|code| codes.contains(code)))
     }

@@ -11,12 +11,15 @@ use crate::world::WorldError;
 /// Characters of a query that are shown.
 const SHOWN: usize = 300;
 
-/// Transactions of this database that are open, of sessions and prepared ones, and hold locks. What a prepared one holds
-/// goes by the name of the session's transaction that it was, which its lock on its own number tells.
+/// Transactions of this database that hold locks, the oldest first: of sessions, whatever may be known of them to this role,
+/// and prepared ones. What a prepared one holds goes by the name of the session's transaction that it was, which its lock on
+/// its own number tells.
 const HOLDERS: &str = "
 WITH holder AS (
-  SELECT a.pid, NULL AS locker, a.state, a.query, a.xact_start AS since FROM pg_catalog.pg_stat_activity a
-  WHERE a.datname = current_database() AND a.application_name <> 'venomqa' AND a.xact_start IS NOT NULL
+  SELECT a.pid, NULL AS locker, CASE a.wait_event_type WHEN 'Lock' THEN 'waiting for a lock' ELSE a.state END AS state, a.query,
+         a.xact_start AS since
+  FROM pg_catalog.pg_stat_activity a
+  WHERE a.datname = current_database() AND a.application_name IS DISTINCT FROM 'venomqa'
   UNION ALL
   SELECT NULL, l.virtualtransaction, 'prepared', p.gid, p.prepared FROM pg_catalog.pg_prepared_xacts p
   JOIN pg_catalog.pg_locks l ON l.pid IS NULL AND l.transactionid = p.transaction
@@ -29,7 +32,7 @@ SELECT held.pid, held.state, held.query, extract(epoch FROM clock_timestamp() - 
        coalesce(string_agg(DISTINCT c.relname::text, ', '), '')
 FROM held LEFT JOIN pg_catalog.pg_class c ON c.oid = held.relation AND c.relkind IN ('r', 'p')
   AND c.relnamespace::regnamespace::text !~ '^(pg_|venomqa)'
-GROUP BY held.pid, held.state, held.query, held.since ORDER BY held.since LIMIT 5";
+GROUP BY held.pid, held.state, held.query, held.since ORDER BY held.since NULLS LAST LIMIT 5";
 
 /// An error of the writer; where it is a lock that was not to be had, with the sessions that may hold it.
 pub(super) async fn explain(
@@ -42,9 +45,16 @@ pub(super) async fn explain(
     if error.code() != Some(&SqlState::LOCK_NOT_AVAILABLE) {
         return explained;
     }
-    let Ok(rows) = sessions.reader.query(HOLDERS, &[]).await else {
-        return explained;
-    };
+    // What the writer failed with is what counts.
+    let holders = holders(sessions).await.unwrap_or_default();
+    explained.with_details(holders).with_help(
+        "a request handler has left its transaction open; find the path on which it neither commits nor rolls back",
+    )
+}
+
+/// The transactions that hold locks, for people.
+pub(super) async fn holders(sessions: &Sessions) -> Result<Vec<String>, Error> {
+    let rows = sessions.reader.query(HOLDERS, &[]).await?;
     let holders = rows.iter().map(|row| {
         let tables: String = row.get(4);
         let holder = holder(row.get(0), row.get(1), row.get(2), row.get(3));
@@ -54,9 +64,7 @@ pub(super) async fn explain(
             format!("{holder} (locks: {tables})")
         }
     });
-    explained.with_details(holders).with_help(
-        "a request handler has left its transaction open; find the path on which it neither commits nor rolls back",
-    )
+    Ok(holders.collect())
 }
 
 /// Who has a transaction open, for people: a session, or nobody where there is no number of one, for it was prepared.

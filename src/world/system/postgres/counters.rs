@@ -187,18 +187,19 @@ impl Counters {
                 .query(&format!("SELECT * FROM {ASK}($1)"), &[&ever_moved])
                 .await?
         };
-        let mut wrong = None;
+        // What it was believed to be stays as it is: whether the move of one that is wrong was ever told is for the next
+        // look to say.
         for asked in answer.iter().map(|row| Asked::from(row, 0)) {
-            self.take_in(catalog, &asked);
-            if let Some(place) = catalog.sequence_numbered(asked.number) {
-                let sequence = &catalog.sequences[place];
-                let expected = self.expected(table, sequence, place, state);
-                if expected != asked.counter {
-                    wrong.get_or_insert((sequence, expected, asked.counter));
-                }
+            let Some(place) = catalog.sequence_numbered(asked.number) else {
+                continue;
+            };
+            let sequence = &catalog.sequences[place];
+            let expected = self.expected(table, sequence, place, state);
+            if expected != asked.counter {
+                return Ok(Some((sequence, expected, asked.counter)));
             }
         }
-        Ok(wrong)
+        Ok(None)
     }
 
     /// The sequence at this place is being put to a value.

@@ -29,7 +29,7 @@ use super::session::{Sessions, TEXT_FORM};
 use super::sql::literal;
 
 /// Changes when the journal's tables do.
-pub(super) const FORMAT: i32 = 4;
+pub(super) const FORMAT: i32 = 5;
 
 /// Number that stands for a change of the schema among the tables of the journal.
 pub(super) const SCHEMA_CHANGE: u32 = 0;
@@ -64,7 +64,7 @@ const TAGS: &str = "'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TAB
 /// Creates the journal, in one transaction.
 pub(super) async fn create(sessions: &Sessions, catalog: &Catalog) -> Result<(), Error> {
     let mut text = String::from("BEGIN;");
-    text.push_str(&tables());
+    text.push_str(&tables(tells_calls(catalog)));
     text.push_str(&functions());
     text.push_str(&counters::functions(catalog));
     if tells_calls(catalog) {
@@ -191,14 +191,21 @@ pub(super) async fn sum_up(client: &Client, catalog: &Catalog) -> Result<u64, Er
     Ok(texts.len() as u64)
 }
 
-fn tables() -> String {
+/// `top` is the transaction that an entry belongs to, whichever savepoint it was made behind: what [`super::look`] compares
+/// with the transactions that noted their calls.
+fn tables(tells_calls: bool) -> String {
+    let top = if tells_calls {
+        "DEFAULT pg_catalog.pg_current_xact_id()"
+    } else {
+        ""
+    };
     // A publication of all tables refuses to delete from one whose rows have no identity.
     format!(
         "CREATE SCHEMA venomqa;
          COMMENT ON SCHEMA venomqa IS 'journal of a venomqa run; `venomqa restore` puts the database back and removes it';
          CREATE TABLE venomqa.run (format int, version text, started timestamptz);
          INSERT INTO venomqa.run VALUES ({FORMAT}, {}, now());
-         CREATE TABLE venomqa.journal (tbl oid NOT NULL, old text, new text, went tid, came tid);
+         CREATE TABLE venomqa.journal (tbl oid NOT NULL, old text, new text, went tid, came tid, top xid8 {top});
          CREATE TABLE venomqa.past (tbl oid NOT NULL, old text, new text);
          ALTER TABLE venomqa.journal REPLICA IDENTITY FULL;
          ALTER TABLE venomqa.past REPLICA IDENTITY FULL;
@@ -260,6 +267,7 @@ async fn calls_may_come_late(client: &Client) -> Result<bool, Error> {
 fn calls_trigger(may_come_late: bool) -> String {
     format!(
         "CREATE FUNCTION venomqa.note_calls() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ DECLARE stack text; BEGIN
+           IF current_setting('transaction_read_only') = 'on' THEN RETURN NULL; END IF;
            PERFORM set_config('venomqa.will_tell', 'no', true);
            GET DIAGNOSTICS stack = PG_CONTEXT;
            INSERT INTO venomqa.journal (tbl, old, new)

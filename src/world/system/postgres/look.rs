@@ -4,8 +4,8 @@
 //! out one by one. So the loose ones are asked each time, half a microsecond each, and the others only where somebody may
 //! have called them unseen: where more numbers were handed out since the last look than the transactions have, venomqa's
 //! own apart, that have told in the journal [what they called](super::journal::CALLS). Those are asked as the journal is
-//! read. A transaction that was rolled back, or that wrote nothing, has told nothing; one that was open at the last look
-//! may have had its number before. So looking costs the same however many sequences there are.
+//! read. A transaction that was rolled back, that wrote nothing or that ended as a read-only one has told nothing; one that
+//! was open at the last look may have had its number before. So looking costs the same however many sequences there are.
 //!
 //! Where there are few sequences no transaction tells, and all are asked after each that had a number.
 
@@ -14,7 +14,7 @@ use tokio_postgres::{Client, Error, Row, Statement};
 
 use super::catalog::Catalog;
 use super::counters::{ASK, ASK_ALL, Asked, Counters};
-use super::journal;
+use super::journal::{self, CALLS};
 
 /// The number of the next transaction: what is left of it when the first number is taken away.
 const NEXT: &str = "pg_catalog.age('3'::xid)";
@@ -60,9 +60,10 @@ impl Look {
     pub(super) async fn prepare(client: &Client, catalog: &Catalog) -> Result<Self, Error> {
         let told = if journal::tells_calls(catalog) {
             format!(
-                "(SELECT CASE WHEN bool_or(part.is_partial) THEN -1 ELSE count(*) END FROM \
-                 (SELECT bool_or(tbl = {} AND old IS NOT NULL) AS is_partial FROM venomqa.journal GROUP BY xmin) AS part)",
-                journal::CALLS
+                "(SELECT CASE WHEN bool_or(part.is_partial) OR count(DISTINCT top) <> count(DISTINCT top) FILTER (WHERE part.has_note) \
+                 THEN -1 ELSE count(*) END FROM \
+                 (SELECT top, bool_or(tbl = {CALLS}) AS has_note, bool_or(tbl = {CALLS} AND old IS NOT NULL) AS is_partial \
+                 FROM venomqa.journal GROUP BY xmin, top) AS part)"
             )
         } else {
             "0".to_owned()

@@ -196,6 +196,14 @@ impl System for PostgresSystem {
         self.run()?.verify(&state.delta).await
     }
 
+    async fn lock_holders(&mut self) -> Vec<String> {
+        match &self.run {
+            // It explains another error, which counts, whether or not it can be explained.
+            Some(run) => blocked::holders(&run.sessions).await.unwrap_or_default(),
+            None => Vec::new(),
+        }
+    }
+
     async fn prepare(&mut self, query: &SqlQuery) -> Result<Option<Vec<Arc<Table>>>, WorldError> {
         self.run()?.tables(query).await
     }

@@ -82,7 +82,8 @@ pub(super) async fn recover(
         .map_err(|error| cannot(&error))?;
     // First the content, which needs the rows only; then the triggers, which need the tables for a moment.
     let (rows, sequences) = match put_back(sessions, address, &catalog, &emptied, None).await {
-        // A job may have written meanwhile. What counts is what is found once it can no longer.
+        // A job may have written meanwhile, the very key that is to come back perhaps. What counts is what is found once it
+        // can no longer.
         Err(error) if error.kind == WorldErrorKind::Restore => (0, 0),
         done => done?,
     };
@@ -177,14 +178,16 @@ async fn put_back(
     let client = &sessions.writer;
     let mut changes = Changes::default();
     // What comes into the journal from here on is the next attempt's; it must not be thrown away with this one's past.
-    client
+    let taken = client
         .execute(
             "WITH taken AS (DELETE FROM venomqa.journal RETURNING tbl, old, new) \
              INSERT INTO venomqa.past SELECT tbl, old, new FROM taken",
             &[],
         )
-        .await
-        .map_err(|error| failed(address, doing, &error))?;
+        .await;
+    if let Err(error) = taken {
+        return Err(blocked::explain(sessions, address, doing, &error).await);
+    }
     let bag = everything(client, catalog, emptied)
         .await
         .map_err(|error| failed(address, doing, &error))?
@@ -212,23 +215,28 @@ async fn put_back(
     let rows = changes.rows();
     // A transaction that already runs takes a second BEGIN with a warning, which nobody hears.
     let last = last.unwrap_or("TRUNCATE venomqa.past");
-    match Writer::default()
+    let Err(refusal) = Writer::default()
         .write(client, catalog, &changes, Some(last))
         .await
-    {
-        Ok(()) => Ok((rows, moved)),
-        Err(Refusal::Missing(what)) => Err(WorldError::new(
+    else {
+        return Ok((rows, moved));
+    };
+    let is_overtaken = refusal.is_overtaken();
+    let mut error = match refusal {
+        Refusal::Missing(what) => WorldError::new(
             WorldErrorKind::Restore,
             format!("cannot {doing} in `{address}`: {what}"),
         )
         .with_help(
             "rows were written past the journal, by a session that switches triggers off perhaps; \
              the journal is left in place (schema `venomqa`)",
-        )),
-        Err(Refusal::Database(error)) => {
-            Err(blocked::explain(sessions, address, doing, &error).await)
-        }
+        ),
+        Refusal::Database(error) => blocked::explain(sessions, address, doing, &error).await,
+    };
+    if is_overtaken {
+        error.kind = WorldErrorKind::Restore;
     }
+    Err(error)
 }
 
 /// Everything that happened since the run began, or why it cannot be read.

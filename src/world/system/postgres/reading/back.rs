@@ -21,8 +21,7 @@ impl Run {
             };
             attempt += 1;
             let is_deadlock = refusal.is_deadlock();
-            let is_overtaken = matches!(refusal, Refusal::Missing(_)) || refusal.is_collision();
-            if attempt < MEANWHILE && (is_deadlock || is_overtaken) {
+            if attempt < MEANWHILE && refusal.is_overtaken() {
                 match self.strays(&from).await? {
                     Some(now) => {
                         from = now;
@@ -124,8 +123,9 @@ impl Run {
 
     /// A job may have written at this very moment: says so, and what the content is now that it was believed to be `known`.
     /// `None` where the journal tells of no such thing. What a job wrote and took back was in the way, and is no more.
+    ///
+    /// No more is asked than at any other look: a sequence that moved without one that tells of it is no job's doing.
     async fn strays(&mut self, known: &NetDelta) -> Result<Option<NetDelta>, WorldError> {
-        self.look.forget();
         let past = self.past;
         self.take_entries().await?;
         let changes = self.told(known)?;

@@ -126,6 +126,15 @@ fn calls_are_told_wherever_in_the_transaction_they_are() {
                 ),
                 ("TRUNCATE t1 RESTART IDENTITY", vec!["t1_id_seq"]),
                 (
+                    "BEGIN; UPDATE t1 SET n = 5; SELECT nextval('t4_id_seq'); SET TRANSACTION READ ONLY; COMMIT",
+                    vec!["t4_id_seq"],
+                ),
+                (
+                    "BEGIN; UPDATE t1 SET n = 6; SELECT nextval('t4_id_seq'); SET TRANSACTION READ ONLY; COMMIT; \
+                     BEGIN; SAVEPOINT a; UPDATE t2 SET n = 6; RELEASE a; SELECT nextval('t5_id_seq'); COMMIT",
+                    vec!["t4_id_seq", "t5_id_seq"],
+                ),
+                (
                     "SELECT setval('t5_id_seq', 40, false); UPDATE t2 SET n = 9",
                     vec!["t5_id_seq"],
                 ),

@@ -1,6 +1,7 @@
 //! Sequences: found wherever they move, and put back.
 
 use super::fixture::{Walk, connect, rows, run, sequences};
+use crate::world::WorldErrorKind;
 use crate::world::system::{System as _, SystemState};
 
 #[test]
@@ -269,5 +270,36 @@ fn ids_from_numbers_taken_in_advance_never_collide_and_their_cure_is_named() {
         let reading = walk.system.read(&SystemState::default()).await.unwrap();
         assert!(reading.warnings.is_empty(), "{:?}", reading.warnings);
         walk.system.uninstall().await.unwrap();
+    });
+}
+
+#[test]
+fn a_sequence_that_moved_without_being_seen_makes_the_restore_inexact_and_a_job_does_not() {
+    run(async {
+        let mut walk = Walk::new("CREATE TABLE t (id serial PRIMARY KEY, n int)").await;
+        let start = walk.state.clone();
+        // A look that sees no sequence while somebody holds a certain lock. Locks leave no trace.
+        walk.sql(
+            "DO $$ BEGIN EXECUTE replace(pg_get_functiondef('venomqa.ask_all'::regproc), 'BEGIN ', \
+             'BEGIN IF EXISTS (SELECT FROM pg_locks WHERE locktype = ''advisory'' AND objid = 4711) THEN RETURN; END IF; '); END $$",
+        )
+        .await;
+        walk.step("INSERT INTO t (n) VALUES (1)").await;
+        walk.try_restore(&start).await.unwrap();
+        walk.sql("SELECT nextval('t_id_seq')").await;
+        walk.system.verify(&start).await.unwrap();
+        assert_eq!(walk.dump().await, walk.before, "a job called it");
+
+        walk.sql("SELECT pg_advisory_lock(4711)").await;
+        let reading = walk.step("INSERT INTO t (n) VALUES (1)").await;
+        assert!(sequences(&reading).is_empty());
+        walk.sql("SELECT pg_advisory_unlock(4711)").await;
+        walk.try_restore(&start).await.unwrap();
+        let error = walk.system.verify(&start).await.unwrap_err();
+        assert_eq!(error.kind, WorldErrorKind::Restore);
+        assert!(error.message.contains("`t_id_seq`"), "{error:?}");
+        let expected = "the sequence stands at 1 (called: true), expected 1 (called: false)";
+        assert_eq!(error.details, [expected]);
+        walk.finish().await;
     });
 }

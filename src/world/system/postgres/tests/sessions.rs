@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio_postgres::Client;
+
 use super::fixture::{Walk, connect, dump, leftovers, rows, run};
 use super::support;
 use crate::world::WorldErrorKind;
@@ -217,15 +219,7 @@ fn what_a_job_commits_while_a_restore_waits_for_its_lock_is_put_back_as_well() {
             let content = walk.dump().await;
             walk.restore(from).await;
             job.batch_execute(&format!("BEGIN; {work}")).await.unwrap();
-            let working = async {
-                loop {
-                    let waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-                    if !walk.service.query(waiting, &[]).await.unwrap().is_empty() {
-                        break job.batch_execute("COMMIT").await.unwrap();
-                    }
-                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-                }
-            };
+            let working = commit_once_somebody_waits(&job, &walk.service);
             let (restored, ()) = tokio::join!(walk.system.restore(from, to), working);
             restored.unwrap_or_else(|error| panic!("{work}: {error:?}"));
             walk.state = to.clone();
@@ -240,6 +234,43 @@ fn what_a_job_commits_while_a_restore_waits_for_its_lock_is_put_back_as_well() {
         }
         walk.restore(&start).await;
         walk.finish().await;
+    });
+}
+
+/// Commits the transaction of `job` when another session of the database waits for a lock.
+async fn commit_once_somebody_waits(job: &Client, observer: &Client) {
+    let waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    while observer.query(waiting, &[]).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    job.batch_execute("COMMIT").await.unwrap();
+}
+
+#[test]
+fn what_a_job_commits_while_the_content_before_the_run_is_put_back_is_undone_as_well() {
+    run(async {
+        for work in [
+            "INSERT INTO t VALUES (2, 50)",
+            "UPDATE t SET n = 50 WHERE id = 1",
+            "DELETE FROM t WHERE id = 1",
+            "INSERT INTO t VALUES (4, 50)",
+        ] {
+            let mut walk = Walk::new(
+                "CREATE TABLE t (id int PRIMARY KEY, n int UNIQUE); INSERT INTO t VALUES (1, 1), (2, 2), (3, 50)",
+            )
+            .await;
+            walk.step("DELETE FROM t WHERE id > 1; UPDATE t SET n = 9 WHERE id = 1")
+                .await;
+            let job = connect(&walk.database.url()).await;
+            job.batch_execute(&format!("BEGIN; {work}")).await.unwrap();
+            let (ended, ()) = tokio::join!(
+                walk.system.uninstall(),
+                commit_once_somebody_waits(&job, &walk.service)
+            );
+            ended.unwrap_or_else(|error| panic!("{work}: {error:?}"));
+            assert_eq!(walk.dump().await, walk.before, "{work}");
+            assert_eq!(leftovers(&walk.service).await, 0);
+        }
     });
 }
 
