@@ -18,7 +18,7 @@ use crate::model::{Bindings, RequestTemplate, Response};
 const DEATH: Duration = Duration::from_millis(500);
 
 /// How often rows that keep changing are put back before the run gives up.
-const ATTEMPTS: u32 = 5;
+const ATTEMPTS: u32 = 20;
 
 impl LiveWorld {
     /// Fills a request. The error names it and the template.

@@ -323,7 +323,7 @@ fn add_sql(watched: &Watched) -> String {
     let told = if watched.key.is_some() {
         ""
     } else {
-        " RETURNING venomqa_new::text, venomqa_new.ctid::text"
+        " RETURNING (venomqa_new.*)::text, venomqa_new.ctid::text"
     };
     format!(
         "INSERT INTO {table} AS venomqa_new ({}) OVERRIDING SYSTEM VALUE \

@@ -107,7 +107,12 @@ pub(super) fn tells_calls(catalog: &Catalog) -> bool {
 /// The format of the journal that is there, and when its run began; `None` where there is none.
 pub(super) async fn found(client: &Client) -> Result<Option<(i32, String)>, Error> {
     let present = client
-        .query_one("SELECT to_regclass('venomqa.run') IS NOT NULL", &[])
+        .query_one(
+            // A schema of the user's may have the same name, and a table in it as well.
+            "SELECT count(*) = 3 FROM pg_attribute WHERE attrelid = to_regclass('venomqa.run') AND NOT attisdropped \
+             AND attname IN ('format', 'version', 'started')",
+            &[],
+        )
         .await?
         .get::<_, bool>(0);
     if !present {
@@ -236,7 +241,7 @@ fn functions() -> String {
            RETURN NULL;
          END $$;
          CREATE FUNCTION venomqa.note_truncate() {head} $$ BEGIN
-           EXECUTE format('INSERT INTO venomqa.journal SELECT $1, venomqa_row::text, NULL, venomqa_row.ctid FROM ONLY %s AS venomqa_row', TG_RELID::regclass)
+           EXECUTE format('INSERT INTO venomqa.journal SELECT $1, (venomqa_row.*)::text, NULL, venomqa_row.ctid FROM ONLY %s AS venomqa_row', TG_RELID::regclass)
              USING TG_RELID;
            RETURN NULL;
          END $$;

@@ -36,7 +36,7 @@ const SHRINK_AFTER: u64 = 2_000;
 const SUM_UP_AFTER: u64 = 20_000;
 
 /// How often something is tried in which a job that writes can get in the way.
-const MEANWHILE: u32 = 8;
+const MEANWHILE: u32 = 20;
 
 /// A run on a database.
 pub(super) struct Run {

@@ -146,7 +146,7 @@ fn hash(watched: &Watched, row: &Row) -> u128 {
 /// Every row of a table.
 async fn content(sessions: &Sessions, watched: &Watched) -> Result<Vec<Option<Row>>, Error> {
     let text = format!(
-        "SELECT venomqa_row::text FROM ONLY {} AS venomqa_row",
+        "SELECT (venomqa_row.*)::text FROM ONLY {} AS venomqa_row",
         watched.quoted
     );
     let rows = sessions.writer.query(&text, &[]).await?;
@@ -177,7 +177,7 @@ async fn rows(
         })
         .collect();
     let text = format!(
-        "SELECT venomqa_row::text FROM unnest($1::text[]::{table}[]) AS wanted JOIN ONLY {table} AS venomqa_row ON {same}",
+        "SELECT (venomqa_row.*)::text FROM unnest($1::text[]::{table}[]) AS wanted JOIN ONLY {table} AS venomqa_row ON {same}",
         table = watched.quoted,
         same = same.join(" AND ")
     );

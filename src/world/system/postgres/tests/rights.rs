@@ -216,7 +216,7 @@ fn rows_that_could_not_be_put_back_are_refused_with_their_cure() {
 fn a_schema_with_the_name_of_the_journal_is_left_alone() {
     run(async {
         let database = support::cluster().database();
-        database.psql("CREATE SCHEMA venomqa; CREATE TABLE venomqa.mine (n int)");
+        database.psql("CREATE SCHEMA venomqa; CREATE TABLE venomqa.mine (n int); CREATE TABLE venomqa.run (n int)");
         let service = connect(&database.url()).await;
         let mut system = PostgresSystem::open(&config(&database.url()), &database.url()).unwrap();
         let error = system.install().await.unwrap_err();

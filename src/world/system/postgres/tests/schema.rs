@@ -8,8 +8,8 @@ fn several_schemas_and_odd_names_are_watched() {
     run(async {
         let mut walk = Walk::new(
             r#"CREATE SCHEMA billing; CREATE SCHEMA "Select From"; CREATE TABLE "order" ("group" int PRIMARY KEY, "Naïve ""col""" text, t int, "new" int);
-               CREATE TABLE billing."order" (id serial PRIMARY KEY, n int); CREATE TABLE "Select From"."we're; --" (id int PRIMARY KEY, "row" text);
-               CREATE TABLE "Mixed" (venom int, "TG_RELID" int, "old" int)"#,
+               CREATE TABLE billing."order" (id serial PRIMARY KEY, n int); CREATE TABLE "Select From"."we're; --" (id int PRIMARY KEY, "row" text, venomqa_row int DEFAULT 5);
+               CREATE TABLE "Mixed" (venom int, "TG_RELID" int, "old" int, venomqa_row text DEFAULT 'r', venomqa_new text DEFAULT 'n', venomqa_gone int)"#,
         )
         .await;
         let reading = walk
@@ -18,7 +18,7 @@ fn several_schemas_and_odd_names_are_watched() {
         assert_eq!(
             rows(&reading),
             [
-                "Select From.we're; --: - -> 1|y",
+                "Select From.we're; --: - -> 1|y|5",
                 "billing.order: - -> 1|2",
                 "order: - -> 1|x|2|3"
             ]

@@ -117,6 +117,7 @@ const STEPS_WITH_MANY: &[&str] = &[
     "BEGIN; SELECT setval('many_{m}', 1, false), nextval('many_{m}'), nextval('many_{n}'); ROLLBACK",
     "BEGIN; SAVEPOINT a; SELECT nextval('many_{m}'); UPDATE parent SET n = n + 1; RELEASE a; SELECT setval('many_{n}', {m} + 1); COMMIT",
     "BEGIN; SET CONSTRAINTS ALL IMMEDIATE; INSERT INTO metrics VALUES (clock_timestamp(), {n}, NULL); SELECT nextval('many_{m}'); COMMIT",
+    "BEGIN; UPDATE parent SET n = n + 1; SELECT nextval('many_{m}'); SET TRANSACTION READ ONLY; COMMIT",
 ];
 
 /// What the schema must have, each as a query that finds it: everything that the issue names.
