@@ -86,7 +86,8 @@ impl Secrets {
         }
     }
 
-    /// Learns the password in a URL, if there is one.
+    /// Learns the password in a URL, if there is one. One that stands openly elsewhere in the same URL (`postgres:postgres@`)
+    /// is hidden in its place only: taken out everywhere, it would be told by the holes.
     pub(crate) fn learn_url(&mut self, text: &str) {
         let Ok(url) = url::Url::parse(text) else {
             return;
@@ -95,7 +96,11 @@ impl Secrets {
             .query_pairs()
             .filter(|(name, _)| is_secret_field(name))
             .map(|(_, value)| value.into_owned());
+        let open = without_password(text).replace(REDACTED, "");
         for value in url.password().map(str::to_owned).into_iter().chain(options) {
+            if open.contains(&value) {
+                continue;
+            }
             // As it stands in the URL, and as the server sees it.
             let pairs = format!("p={}", value.replace('+', "%2B"));
             for (_, decoded) in url::form_urlencoded::parse(pairs.as_bytes()) {
@@ -366,6 +371,18 @@ mod tests {
             value,
             json!({ "pin": REDACTED, "code [redacted]": [1, REDACTED], "n": 1_234_567 })
         );
+    }
+
+    #[test]
+    fn a_password_that_is_the_name_of_the_user_too_leaves_that_name_readable() {
+        let mut secrets = Secrets::default();
+        let url = "postgres://postgres:postgres@127.0.0.1/shop";
+        secrets.learn_url(url);
+        let shown = without_password(url);
+        assert_eq!(shown, "postgres://postgres:[redacted]@127.0.0.1/shop");
+        assert_eq!(secrets.hide(&shown), shown);
+        secrets.learn_url("postgres://postgres:s3cret@127.0.0.1/shop");
+        assert_eq!(secrets.hide("s3cret"), REDACTED);
     }
 
     #[test]

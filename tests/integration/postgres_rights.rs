@@ -1,48 +1,18 @@
 //! Who may do what: roles without rights, hosts that are not this machine, and passwords that nobody sees.
 
-use crate::postgres_for_tests::{Cluster, cluster};
+use crate::postgres_for_tests::{Cluster, Role, cluster};
 use crate::support::{
     Finished, PostgresStore, Running, Sandbox, eventually, postgres_store, store, violations,
 };
 
-/// A role of one test, gone afterwards, whatever it was granted.
-struct Role<'d> {
-    store: &'d PostgresStore,
-    name: &'static str,
-}
-
-impl<'d> Role<'d> {
-    fn new(store: &'d PostgresStore, name: &'static str) -> Self {
-        store
-            .database
-            .psql(&format!("CREATE ROLE {name} LOGIN PASSWORD '{name}'"));
-        Self { store, name }
-    }
-
-    fn explore(&self, sandbox: &Sandbox) -> Finished {
-        let spec = postgres_store::spec(&self.store.database.url_as(self.name));
-        sandbox.write("venomqa.yaml", &spec);
-        sandbox
-            .venomqa(["explore", "--max-steps", "300", "--report", "json"])
-            .args(["--base-url", &self.store.url()])
-            .run()
-    }
-}
-
-impl Drop for Role<'_> {
-    fn drop(&mut self) {
-        let (name, database) = (self.name, &self.store.database);
-        let gone = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let (_, revoke) = database.replica(name);
-            database.psql(&format!("DROP OWNED BY {name}; {revoke} DROP ROLE {name}"));
-        }));
-        // A second panic would end the process, and with it all other tests.
-        if let Err(panic) = gone
-            && !std::thread::panicking()
-        {
-            std::panic::resume_unwind(panic);
-        }
-    }
+/// Explores the store as a role.
+fn explore_as(role: &Role, store: &PostgresStore, sandbox: &Sandbox) -> Finished {
+    let spec = postgres_store::spec(&store.database.url_as(role.name));
+    sandbox.write("venomqa.yaml", &spec);
+    sandbox
+        .venomqa(["explore", "--max-steps", "300", "--report", "json"])
+        .args(["--base-url", &store.url()])
+        .run()
 }
 
 #[test]
@@ -53,10 +23,10 @@ fn a_role_without_rights_is_refused_and_the_statements_that_it_is_shown_are_enou
     );
     let before = store.dump();
     let sandbox = Sandbox::new();
-    let role = Role::new(&store, "venomqa_nobody");
+    let role = store.database.role("venomqa_nobody");
     let mut rounds = 0;
     let finished = loop {
-        let finished = role.explore(&sandbox);
+        let finished = explore_as(&role, &store, &sandbox);
         if finished.status.code() != Some(3) {
             break finished;
         }
@@ -91,7 +61,7 @@ fn a_role_without_rights_is_refused_and_the_statements_that_it_is_shown_are_enou
             "{statements:#?}"
         );
         if rounds == 0 {
-            let (wanted, _) = store.database.replica("venomqa_nobody");
+            let wanted = store.database.replica("venomqa_nobody");
             assert!(statements.contains(&wanted.as_str()), "{statements:#?}");
         }
         // Exactly as they are printed, nothing else.
@@ -111,8 +81,8 @@ fn what_a_role_without_superuser_rights_left_behind_is_put_back_by_it() {
     let store = PostgresStore::start(cluster().database(), true);
     let before = store.dump();
     let sandbox = Sandbox::new();
-    let role = Role::new(&store, "venomqa_modest");
-    let refused = role.explore(&sandbox).code(3).only_run();
+    let role = store.database.role("venomqa_modest");
+    let refused = explore_as(&role, &store, &sandbox).code(3).only_run();
     let lines = refused["stop"]["error"]["details"].as_array().unwrap();
     for line in lines {
         store.database.psql(line.as_str().unwrap());

@@ -31,9 +31,16 @@ enum Host {
     Given(String),
 }
 
-/// A database that no other test uses.
+/// A database that no other test uses. A server that is not the tests' own gets rid of it in the end.
 pub struct Database {
     pub name: String,
+    cluster: &'static Cluster,
+}
+
+/// A role that may log in, with its name as its password. It is gone in the end, whatever it was granted.
+pub struct Role {
+    pub name: &'static str,
+    database: String,
     cluster: &'static Cluster,
 }
 
@@ -352,24 +359,54 @@ impl Database {
         self.cluster.psql(&self.name, script)
     }
 
-    /// What lets a role act as a replica, and what takes that away. Before PostgreSQL 15 there is no right for it.
-    pub fn replica(&self, role: &str) -> (String, String) {
+    /// A new role.
+    pub fn role(&self, name: &'static str) -> Role {
+        self.psql(&format!("CREATE ROLE {name} LOGIN PASSWORD '{name}'"));
+        Role {
+            name,
+            database: self.name.clone(),
+            cluster: self.cluster,
+        }
+    }
+
+    /// What lets a role act as a replica. Before PostgreSQL 15 there is no right for it.
+    pub fn replica(&self, role: &str) -> String {
         let version: u32 = self
             .psql("SHOW server_version_num")
             .parse()
             .expect("a number");
         if version >= 150_000 {
-            let right = "SET ON PARAMETER session_replication_role";
-            (
-                format!("GRANT {right} TO \"{role}\";"),
-                format!("REVOKE {right} FROM \"{role}\";"),
-            )
+            format!("GRANT SET ON PARAMETER session_replication_role TO \"{role}\";")
         } else {
-            (
-                format!("ALTER ROLE \"{role}\" SUPERUSER;"),
-                format!("ALTER ROLE \"{role}\" NOSUPERUSER;"),
-            )
+            format!("ALTER ROLE \"{role}\" SUPERUSER;")
         }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if matches!(self.cluster.host, Host::Given(_)) {
+            let drop = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+            unless_panicking(self.cluster.try_psql(self.cluster.first(), &drop));
+        }
+    }
+}
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        let drop = format!("DROP OWNED BY {0} CASCADE; DROP ROLE {0}", self.name);
+        let dropped = self.cluster.try_psql(&self.database, &drop).or_else(|_| {
+            // Its database may be gone before it.
+            self.cluster.try_psql(self.cluster.first(), &drop)
+        });
+        unless_panicking(dropped);
+    }
+}
+
+/// A second panic would end the process, and with it all other tests.
+fn unless_panicking(done: Result<String, String>) {
+    if let Err(error) = done {
+        assert!(std::thread::panicking(), "psql: {error}");
     }
 }
 

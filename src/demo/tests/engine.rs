@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use crate::demo::Database;
-use crate::postgres_for_tests::cluster;
+use crate::postgres_for_tests::{self, cluster};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Engine {
@@ -25,7 +25,10 @@ enum Look {
         connection: Connection,
         _folder: TempDir,
     },
-    Postgres(Client),
+    Postgres {
+        client: Client,
+        _database: postgres_for_tests::Database,
+    },
 }
 
 impl Home {
@@ -44,12 +47,16 @@ impl Home {
                 }
             }
             Engine::Postgres => {
-                let url = cluster().database().url();
+                let database = cluster().database();
+                let url = database.url();
                 let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
                 tokio::spawn(connection);
                 Self {
                     database: Database::parse(url.as_ref()).unwrap(),
-                    look: Look::Postgres(client),
+                    look: Look::Postgres {
+                        client,
+                        _database: database,
+                    },
                 }
             }
         }
@@ -72,7 +79,7 @@ impl Home {
                 });
                 rows.unwrap().map(Result::unwrap).collect()
             }
-            Look::Postgres(client) => {
+            Look::Postgres { client, .. } => {
                 let answer = client.simple_query(sql).await.unwrap();
                 let rows = answer.iter().filter_map(|message| match message {
                     SimpleQueryMessage::Row(row) => Some(row),
@@ -95,7 +102,7 @@ impl Home {
                 "SELECT t.name, c.name FROM sqlite_master AS t, pragma_table_info(t.name) AS c
                  WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%' ORDER BY t.name, c.cid"
             }
-            Look::Postgres(_) => {
+            Look::Postgres { .. } => {
                 "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'
                  ORDER BY table_name COLLATE \"C\", ordinal_position"
             }
@@ -124,7 +131,7 @@ impl Home {
         match self.look {
             // Counts what others have written.
             Look::Sqlite { .. } => self.rows("PRAGMA data_version").await,
-            Look::Postgres(_) => {
+            Look::Postgres { .. } => {
                 let counters = "SELECT sequencename, last_value FROM pg_sequences ORDER BY 1";
                 let mut trace = self.rows(counters).await;
                 trace.push(self.content().await);

@@ -9,13 +9,6 @@ use crate::world::system::{System, SystemState};
 const SCHEMA: &str = "CREATE SCHEMA billing; CREATE TABLE orders (id serial PRIMARY KEY, n int); \
                       CREATE TABLE billing.invoices (id int PRIMARY KEY); INSERT INTO orders (n) VALUES (1)";
 
-/// A role of this name, gone before it is made: roles belong to the server, not to the database.
-fn role(database: &support::Database, name: &str) {
-    database.psql(&format!(
-        "DO $$ BEGIN CREATE ROLE {name} LOGIN PASSWORD '{name}'; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
-    ));
-}
-
 async fn refused(url: &str) -> WorldError {
     let mut system = PostgresSystem::open(&config(url), url).unwrap();
     let error = system.install().await.unwrap_err();
@@ -27,9 +20,8 @@ async fn refused(url: &str) -> WorldError {
 fn a_role_without_rights_is_told_every_statement_that_gives_them_and_can_run_then() {
     run(async {
         let database = support::cluster().database();
-        role(&database, "lowly");
-        let (grant, revoke) = database.replica("lowly");
-        database.psql(&revoke);
+        let _lowly = database.role("lowly");
+        let grant = database.replica("lowly");
         database.psql(SCHEMA);
         let service = connect(&database.url()).await;
         let before = dump(&service).await;
@@ -128,7 +120,6 @@ fn a_role_without_rights_is_told_every_statement_that_gives_them_and_can_run_the
         system.uninstall().await.unwrap();
         assert_eq!(dump(&service).await, before);
         assert_eq!(leftovers(&service).await, 0);
-        database.psql(&format!("DROP OWNED BY lowly; {revoke}"));
     });
 }
 
@@ -136,7 +127,7 @@ fn a_role_without_rights_is_told_every_statement_that_gives_them_and_can_run_the
 fn a_service_with_few_rights_is_journalled_without_a_grant() {
     run(async {
         let mut walk = Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int)").await;
-        role(&walk.database, "clerk");
+        let _clerk = walk.database.role("clerk");
         walk.database.psql("GRANT SELECT, INSERT ON t TO clerk");
         let clerk = connect(&walk.database.url_as("clerk")).await;
         clerk
@@ -150,7 +141,6 @@ fn a_service_with_few_rights_is_journalled_without_a_grant() {
                 .is_err()
         );
         assert_eq!(rows(&walk.read().await), ["t: - -> 1|1"]);
-        walk.database.psql("REVOKE ALL ON t FROM clerk");
         walk.finish().await;
     });
 }
@@ -159,13 +149,12 @@ fn a_service_with_few_rights_is_journalled_without_a_grant() {
 fn row_level_security_must_not_hide_rows_from_a_restore() {
     run(async {
         let database = support::cluster().database();
-        role(&database, "veiled");
+        let _veiled = database.role("veiled");
         database.psql(
             "CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t ENABLE ROW LEVEL SECURITY; GRANT ALL ON t TO veiled;
              GRANT CREATE ON DATABASE \"\" TO veiled".replace("\"\"", &database.name).as_str(),
         );
-        let (grant, revoke) = database.replica("veiled");
-        database.psql(&revoke);
+        let grant = database.replica("veiled");
         let error = refused(&database.url_as("veiled")).await;
         let bypass = "ALTER ROLE \"veiled\" BYPASSRLS;".to_owned();
         assert!(error.details.contains(&grant), "{error:?}");
@@ -176,7 +165,6 @@ fn row_level_security_must_not_hide_rows_from_a_restore() {
             let error = refused(&database.url_as("veiled")).await;
             assert_eq!(error.details, [bypass]);
         }
-        database.psql(&format!("DROP OWNED BY veiled; {revoke}"));
     });
 }
 
