@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cookies::Cookies;
-use super::http::Failure;
+use super::http::{Failure, FailureKind};
 use super::live::LiveWorld;
 use super::place::Place;
 use super::render::Rendered;
@@ -61,7 +61,7 @@ impl LiveWorld {
         let began = Instant::now();
         self.requests += 1;
         let mut outcome = self.client.send(request, cookies, &self.interrupt).await;
-        if matches!(&outcome, Err(failure) if failure.maybe_idle) {
+        if matches!(&outcome, Err(failure) if failure.kind == FailureKind::MaybeIdle) {
             let harmless = request.wire.method().is_safe()
                 || match known {
                     Some(known) if !known.is_empty() => {
@@ -81,17 +81,16 @@ impl LiveWorld {
     }
 
     async fn explain(&mut self, name: &str, request: &Rendered, failure: Failure) -> WorldError {
-        if failure.interrupted {
-            self.unfinished = true;
+        self.unfinished |= failure.kind != FailureKind::Unsent;
+        if failure.kind == FailureKind::Interrupted {
             return interrupted();
         }
-        self.unfinished |= failure.unfinished;
         let mut message = format!(
             "{name}: `{} {}`: {}",
             request.record.method, request.record.target, failure.what
         );
         // Before the service is looked at, which takes a while: what it holds may go meanwhile.
-        let mut details = if failure.timed_out {
+        let mut details = if failure.kind == FailureKind::TimedOut {
             self.databases.lock_holders().await
         } else {
             Vec::new()

@@ -6,7 +6,7 @@
 //! **Connections that idled.** A server may close an idle connection in the very moment a request is written to it; the
 //! request then fails although the service is well. A connection is therefore not used again after one second of
 //! silence (servers wait five seconds and more), and a failure that could still be that race is marked
-//! [`Failure::maybe_idle`]: the request may be sent once more if it is known to have done nothing.
+//! [`FailureKind::MaybeIdle`]: the request may be sent once more if it is known to have done nothing.
 
 use std::cell::OnceCell;
 use std::error::Error;
@@ -46,14 +46,24 @@ pub(super) struct Client {
 pub(super) struct Failure {
     /// What happened, in words that go on after "`GET /orders`: ".
     pub(super) what: String,
+    /// What is known about it.
+    pub(super) kind: FailureKind,
+}
+
+/// What is known about a request without a complete answer. But for [`FailureKind::Unsent`] it may still be at work in the
+/// service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FailureKind {
+    /// It never left.
+    Unsent,
     /// The connection had been used before and was closed without an answer: perhaps it was closed for being idle.
-    pub(super) maybe_idle: bool,
-    /// The user is in a hurry; nothing is wrong with the service.
-    pub(super) interrupted: bool,
-    /// The request may still be at work in the service.
-    pub(super) unfinished: bool,
+    MaybeIdle,
     /// There was no complete answer in time.
-    pub(super) timed_out: bool,
+    TimedOut,
+    /// The answer is none, or broke off.
+    Broken,
+    /// The user is in a hurry; nothing is wrong with the service.
+    Interrupted,
 }
 
 impl Client {
@@ -126,19 +136,13 @@ impl Client {
         let url = request.wire.url();
         let mut wire = request.wire.try_clone().ok_or_else(|| Failure {
             what: "the request cannot be sent a second time".to_owned(),
-            maybe_idle: false,
-            interrupted: false,
-            unfinished: false,
-            timed_out: false,
+            kind: FailureKind::Unsent,
         })?;
         *wire.timeout_mut() = Some(timeout);
         let max_body = self.max_body;
         let client = self.client_for(url).map_err(|error| Failure {
             what: error.message,
-            maybe_idle: false,
-            interrupted: false,
-            unfinished: false,
-            timed_out: false,
+            kind: FailureKind::Unsent,
         })?;
         let exchange = async {
             let answer = client.execute(wire).await.map_err(|error| (error, true))?;
@@ -164,10 +168,7 @@ impl Client {
             () = interrupt.reached(Urgency::Now) => {
                 return Err(Failure {
                     what: "given up, because the run was interrupted".to_owned(),
-                    maybe_idle: false,
-                    interrupted: true,
-                    unfinished: true,
-                    timed_out: false,
+                    kind: FailureKind::Interrupted,
                 });
             }
         };
@@ -255,31 +256,27 @@ async fn read_body(mut answer: reqwest::Response, max: u64) -> Result<Body, reqw
 fn failure(error: reqwest::Error, before_answer: bool, reused: bool, timeout: Duration) -> Failure {
     let error = error.without_url();
     let words = in_words(&error);
-    let (what, maybe_idle) = if error.is_connect() {
-        (format!("cannot connect: {words}"), false)
+    let (what, kind) = if error.is_connect() {
+        (format!("cannot connect: {words}"), FailureKind::Unsent)
     } else if error.is_timeout() {
         let part = if before_answer {
             "no answer"
         } else {
             "the answer began, but was not complete"
         };
-        (format!("{part} within {timeout:?}"), false)
+        (format!("{part} within {timeout:?}"), FailureKind::TimedOut)
     } else if before_answer {
-        let closed = is_closed(&error);
-        (format!("no HTTP answer: {words}"), closed && reused)
+        let kind = if is_closed(&error) && reused {
+            FailureKind::MaybeIdle
+        } else {
+            FailureKind::Broken
+        };
+        (format!("no HTTP answer: {words}"), kind)
     } else {
-        (
-            format!("the answer broke off or is malformed: {words}"),
-            false,
-        )
+        let what = format!("the answer broke off or is malformed: {words}");
+        (what, FailureKind::Broken)
     };
-    Failure {
-        what,
-        maybe_idle,
-        interrupted: false,
-        unfinished: !error.is_connect(),
-        timed_out: error.is_timeout(),
-    }
+    Failure { what, kind }
 }
 
 /// Whether the other side closed the connection, as opposed to sending something that is no HTTP.

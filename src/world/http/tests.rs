@@ -29,7 +29,7 @@ async fn send(client: &mut Client, request: &RequestTemplate) -> Result<Response
 async fn what_goes_wrong(bytes: &'static [u8]) -> String {
     let server = RawServer::start(move |_, _| Some(bytes.to_vec()));
     let failure = get(&server).await.expect_err("this is no complete answer");
-    assert!(!failure.maybe_idle && !failure.interrupted);
+    assert_eq!(failure.kind, FailureKind::Broken);
     failure.what
 }
 
@@ -67,10 +67,11 @@ async fn a_connection_closed_without_a_byte_may_be_an_idle_one_only_if_it_was_us
     });
     let mut client = Client::new(&server.url(), &http_config("")).unwrap();
     let get = request("GET", "/");
-    assert!(!send(&mut client, &get).await.unwrap_err().maybe_idle);
+    let failure = send(&mut client, &get).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Broken);
     assert_eq!(send(&mut client, &get).await.unwrap().status, 200);
     let failure = send(&mut client, &get).await.unwrap_err();
-    assert!(failure.maybe_idle && failure.unfinished, "{failure:?}");
+    assert_eq!(failure.kind, FailureKind::MaybeIdle);
 }
 
 #[tokio::test]
@@ -88,7 +89,7 @@ async fn a_refused_connection_says_so_and_leaves_nothing_under_way() {
         "{}",
         failure.what
     );
-    assert!(!failure.unfinished);
+    assert_eq!(failure.kind, FailureKind::Unsent);
 }
 
 #[tokio::test]
@@ -114,7 +115,7 @@ async fn a_service_that_hangs_is_given_up_after_the_timeout() {
         .await
         .unwrap_err();
     assert_eq!(failure.what, "no answer within 1s");
-    assert!(failure.unfinished && !failure.maybe_idle);
+    assert_eq!(failure.kind, FailureKind::TimedOut);
 }
 
 #[tokio::test]
@@ -134,7 +135,7 @@ async fn a_user_in_a_hurry_does_not_wait_for_the_answer() {
         .send(&rendered, &mut Cookies::default(), &interrupt)
         .await
         .unwrap_err();
-    assert!(failure.interrupted && failure.unfinished);
+    assert_eq!(failure.kind, FailureKind::Interrupted);
 }
 
 #[tokio::test]
