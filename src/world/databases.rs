@@ -157,21 +157,25 @@ impl Databases {
         Ok(change)
     }
 
-    /// Puts every system whose content differs back. Says whether any did.
+    /// Puts every system whose content differs back. Says whether each of the systems then looked, and nobody else had
+    /// written anything since the last reading.
     pub(super) async fn restore(
         &mut self,
         from: &[SystemState],
         to: &[SystemState],
     ) -> Result<bool, WorldError> {
-        let mut any = false;
+        let mut is_quiet = true;
         for (position, system) in self.systems.iter_mut().enumerate() {
             let (from, to) = (&from[position], &to[position]);
-            if !same_content(from, to) {
-                system.restore(from, to).await?;
-                any = true;
-            }
+            is_quiet &= !same_content(from, to) && system.restore(from, to).await?;
         }
-        Ok(any)
+        Ok(is_quiet)
+    }
+
+    /// See [`System::restores_over_strays`].
+    pub(super) fn restore_over_strays(&self) -> bool {
+        let mut systems = self.systems.iter();
+        systems.all(|system| system.restores_over_strays())
     }
 
     /// To be called when the service has been started again: an error where it no longer works on what is watched.

@@ -60,6 +60,7 @@ impl LiveWorld {
     ) -> Result<Response, WorldError> {
         let began = Instant::now();
         self.requests += 1;
+        self.at_rest = None;
         let mut outcome = self.client.send(request, cookies, &self.interrupt).await;
         if matches!(&outcome, Err(failure) if failure.kind == FailureKind::MaybeIdle) {
             let harmless = request.wire.method().is_safe()

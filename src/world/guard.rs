@@ -117,7 +117,7 @@ impl LiveWorld {
             let answers = place.answers();
             self.guard.wants_answer(&answers, self.requests)
         };
-        if sent || wants_rows || remembered.is_some() {
+        if sent || ((wants_rows || remembered.is_some()) && !self.is_at_rest()) {
             self.undo(place).await?;
         }
         if wants_rows {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::config::{RestoreMode, SystemConfig, WorldConfig};
 use super::databases::{Change, Databases};
@@ -24,6 +24,9 @@ use crate::model::{
 };
 use crate::secret::Secrets;
 
+/// Time between a look and a request in which no other look is needed.
+const MOMENT: Duration = Duration::from_millis(1);
+
 /// A service and the systems under it.
 ///
 /// [`LiveWorld::start`] makes them ready, [`World::begin`] runs `setup`; [`LiveWorld::finish`] must be called at the end,
@@ -44,6 +47,8 @@ pub struct LiveWorld {
     pub(super) spent: WorldTime,
     /// Requests sent so far.
     pub(super) requests: u64,
+    /// When the systems were restored and seen to be at rest, with no request since.
+    pub(super) at_rest: Option<Instant>,
     /// A request was given up and may still be at work in the service.
     pub(super) unfinished: bool,
     /// The content before `setup`.
@@ -125,6 +130,7 @@ impl LiveWorld {
             warnings: Warnings::default(),
             spent: WorldTime::default(),
             requests: 0,
+            at_rest: None,
             unfinished: false,
             before_setup: Arc::new([]),
             initial: None,
@@ -217,6 +223,7 @@ impl LiveWorld {
                 "venomqa did not start the service and cannot restart it",
             ));
         };
+        self.at_rest = None;
         self.stop_service().await;
         let empty = Context::empty(self.model.names.variables.len());
         let values: Arc<dyn Lookup> = Arc::new(self.model.bindings(&empty));
@@ -253,6 +260,12 @@ impl LiveWorld {
             return Err(interrupted());
         }
         Ok(())
+    }
+
+    /// Whether the systems were at rest a moment ago. What is written in so short a while is as likely to be written while the
+    /// next request is under way, where nobody can tell it from what the service does.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.at_rest.is_some_and(|since| since.elapsed() < MOMENT)
     }
 
     /// What changed since the content was this one.
@@ -311,7 +324,9 @@ impl World for LiveWorld {
     ) -> Result<Arrival<Checkpoint>, WorldError> {
         self.check_interrupt()?;
         let now = self.now()?;
-        self.put_back_strays(&now).await?;
+        if !self.is_at_rest() {
+            self.put_back_strays(&now).await?;
+        }
         let model = self.model.clone();
         let declared = model.action(action);
         let name = format!("action `{}`", declared.name);

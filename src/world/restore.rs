@@ -57,8 +57,11 @@ impl LiveWorld {
             return Ok(());
         }
         // A restore writes the rows in which two known contents differ, so what is there has to be the known one.
-        self.put_back_strays(now).await?;
-        self.databases.restore(&now.content, &to.content).await?;
+        if !self.databases.restore_over_strays() {
+            self.put_back_strays(now).await?;
+        }
+        let is_at_rest = self.databases.restore(&now.content, &to.content).await?;
+        self.at_rest = is_at_rest.then(Instant::now);
         self.stand_at(to.clone());
         let live = to.context.clone();
         let sent = !self.config.after_restore.is_empty();

@@ -318,7 +318,7 @@ impl System for FakeSystem {
         })
     }
 
-    async fn restore(&mut self, from: &SystemState, to: &SystemState) -> Result<(), WorldError> {
+    async fn restore(&mut self, from: &SystemState, to: &SystemState) -> Result<bool, WorldError> {
         let mut store = self.store.0.lock().unwrap();
         store.restores += 1;
         let way = from.delta.way_to(&to.delta);
@@ -333,7 +333,7 @@ impl System for FakeSystem {
             };
         }
         store.journal.clear();
-        Ok(())
+        Ok(false)
     }
 
     async fn verify(&mut self, state: &SystemState) -> Result<(), WorldError> {

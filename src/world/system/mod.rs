@@ -57,8 +57,15 @@ pub trait System {
     async fn read(&mut self, known: &SystemState) -> Result<Reading, WorldError>;
 
     /// Writes the rows in which `from`, the content now, and `to` differ, in one transaction, without firing triggers
-    /// or foreign keys.
-    async fn restore(&mut self, from: &SystemState, to: &SystemState) -> Result<(), WorldError>;
+    /// or foreign keys. Says whether it looked when it had written, and nobody else had written anything since the last
+    /// reading; otherwise the next reading tells.
+    async fn restore(&mut self, from: &SystemState, to: &SystemState) -> Result<bool, WorldError>;
+
+    /// Whether a restore notices rows in its way that somebody else has written since the last reading. Where it does not,
+    /// there has to be a reading right before.
+    fn restores_over_strays(&self) -> bool {
+        false
+    }
 
     /// The walk is over: a last look at what is too dear to look at after every step.
     async fn conclude(&mut self) -> Result<(), WorldError> {

@@ -10,6 +10,7 @@ use tokio_postgres::{Client, Error, Statement};
 
 use super::catalog::{Catalog, Watched};
 use super::counters::Counter;
+use super::journal;
 use super::keyless::{self, Places};
 use crate::model::TableId;
 
@@ -25,6 +26,14 @@ pub(super) struct Changes {
     tables: BTreeMap<TableId, (Vec<String>, Vec<String>)>,
     sequences: Vec<(u32, Counter)>,
     restarts: Vec<String>,
+}
+
+/// Rows of any tables in one statement: their table, whether they went or came, their texts.
+#[derive(Default)]
+struct Noted<'a> {
+    tables: Vec<u32>,
+    went: Vec<bool>,
+    rows: Vec<&'a str>,
 }
 
 /// The statements of the tables that were written so far, prepared.
@@ -89,6 +98,29 @@ impl Changes {
         }
     }
 
+    /// The rows as the past of the journal has them.
+    fn noted(&self, catalog: &Catalog) -> Vec<Noted<'_>> {
+        let rows = self.tables.iter().flat_map(|(id, (remove, add))| {
+            let went = remove.iter().map(|row| (true, row));
+            let came = add.iter().map(|row| (false, row));
+            let table = catalog.watched(*id).map(|watched| watched.oid);
+            went.chain(came)
+                .filter_map(move |(went, row)| Some((table?, went, row.as_str())))
+        });
+        let mut noted: Vec<Noted<'_>> = Vec::new();
+        for (number, (table, went, row)) in rows.enumerate() {
+            if number % AT_ONCE == 0 {
+                noted.push(Noted::default());
+            }
+            if let Some(last) = noted.last_mut() {
+                last.tables.push(table);
+                last.went.push(went);
+                last.rows.push(row);
+            }
+        }
+        noted
+    }
+
     /// How many rows are written.
     pub(super) fn rows(&self) -> usize {
         self.tables
@@ -114,6 +146,18 @@ impl Writer {
         last: Option<&str>,
     ) -> Result<(), Refusal> {
         self.prepare(client, catalog, changes).await?;
+        self.send(client, catalog, changes, last).await
+    }
+
+    /// [`Writer::write`] for changes that were prepared: everything is on its way once this has been polled, before it has
+    /// waited for anything.
+    pub(super) async fn send(
+        &mut self,
+        client: &Client,
+        catalog: &Catalog,
+        changes: &Changes,
+        last: Option<&str>,
+    ) -> Result<(), Refusal> {
         let places: HashMap<TableId, Vec<Option<String>>> = changes
             .tables
             .iter()
@@ -156,19 +200,11 @@ impl Writer {
         if last.is_none()
             && let Some(statement) = &this.note
         {
-            for (id, (remove, add)) in &changes.tables {
-                if let Some(watched) = catalog.watched(*id) {
-                    for (went, rows) in [(true, remove), (false, add)] {
-                        for part in rows.chunks(AT_ONCE) {
-                            sent.push(Box::pin(async move {
-                                client
-                                    .execute(statement, &[&watched.oid, &went, &part])
-                                    .await?;
-                                Ok(Placed::new())
-                            }));
-                        }
-                    }
-                }
+            for Noted { tables, went, rows } in changes.noted(catalog) {
+                sent.push(Box::pin(async move {
+                    client.execute(statement, &[&tables, &went, &rows]).await?;
+                    Ok(Placed::new())
+                }));
             }
         }
         for restart in &changes.restarts {
@@ -197,7 +233,8 @@ impl Writer {
         Ok(())
     }
 
-    async fn prepare(
+    /// Prepares the statements that these changes need.
+    pub(super) async fn prepare(
         &mut self,
         client: &Client,
         catalog: &Catalog,
@@ -213,9 +250,7 @@ impl Writer {
             }
         }
         if self.note.is_none() {
-            let text = "INSERT INTO venomqa.past SELECT $1::oid, CASE WHEN $2::bool THEN row END, \
-                        CASE WHEN NOT $2 THEN row END FROM unnest($3::text[]) AS row";
-            self.note = Some(client.prepare(text).await?);
+            self.note = Some(client.prepare(journal::NOTE).await?);
         }
         if self.put.is_none() && !changes.sequences.is_empty() {
             self.put = Some(super::counters::prepare_put(client).await?);

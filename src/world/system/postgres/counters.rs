@@ -128,6 +128,11 @@ impl Counters {
         }
     }
 
+    /// Whether any has moved since it was last told.
+    pub(super) fn have_moved(&self) -> bool {
+        !self.moved.is_empty()
+    }
+
     /// How the sequences that moved since the last call differ from what `known` says.
     pub(super) fn changes(&mut self, catalog: &Catalog, known: &NetDelta) -> Vec<RowChange> {
         let Some(table) = &catalog.sequence_table else {
@@ -250,8 +255,8 @@ pub(super) fn functions(catalog: &Catalog) -> String {
     )
 }
 
-/// Reads each of these sequences.
-fn each(sequences: &[Sequence]) -> String {
+/// Reads each of these sequences by itself.
+pub(super) fn each(sequences: &[Sequence]) -> String {
     let each = sequences.iter().map(|sequence| {
         format!(
             "SELECT {}::oid, s.last_value, s.is_called, s.log_cnt > 0 FROM {} AS s",

@@ -147,6 +147,10 @@ pub(super) const SHRINK: &str = "DO $$ BEGIN
 EXCEPTION WHEN lock_not_available THEN NULL;
 END $$";
 
+/// Adds rows to the past: their tables, whether they went or came, their texts.
+pub(super) const NOTE: &str = "INSERT INTO venomqa.past SELECT t, CASE WHEN w THEN r END, CASE WHEN NOT w THEN r END \
+     FROM unnest($1::oid[], $2::bool[], $3::text[]) AS u(t, w, r)";
+
 /// Replaces the past by what is left of it when equal rows have cancelled. Returns how many entries that is.
 pub(super) async fn sum_up(client: &Client, catalog: &Catalog) -> Result<u64, Error> {
     let mut bag = Bag::default();
@@ -179,12 +183,7 @@ pub(super) async fn sum_up(client: &Client, catalog: &Catalog) -> Result<u64, Er
             }
         }
     }
-    let insert = client
-        .prepare(
-            "INSERT INTO venomqa.past SELECT t, CASE WHEN w THEN r END, CASE WHEN NOT w THEN r END \
-             FROM unnest($1::oid[], $2::bool[], $3::text[]) AS u(t, w, r)",
-        )
-        .await?;
+    let insert = client.prepare(NOTE).await?;
     client.batch_execute("BEGIN; TRUNCATE venomqa.past").await?;
     match client.execute(&insert, &[&tables, &went, &texts]).await {
         Ok(_) => client.batch_execute("COMMIT").await?,

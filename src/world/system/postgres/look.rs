@@ -9,15 +9,22 @@
 //!
 //! Where there are few sequences no transaction tells, and all are asked after each that had a number.
 
+use std::fmt::Write as _;
+
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Row, Statement};
 
 use super::catalog::Catalog;
-use super::counters::{ASK, ASK_ALL, Asked, Counters};
+use super::counters::{self, ASK, ASK_ALL, Asked, Counters};
 use super::journal::{self, CALLS};
 
 /// The number of the next transaction: what is left of it when the first number is taken away.
 const NEXT: &str = "pg_catalog.age('3'::xid)";
+
+/// Whether a transaction that has a number may be open, in whatever database: the oldest that is open for the snapshot of
+/// this statement is older than the next one to come. Who each of them is takes ten times as long to find out.
+const ANY_OPEN: &str =
+    "pg_catalog.age(pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::xid) > 0";
 
 /// The kinds of rows that the statement yields.
 mod kind {
@@ -58,40 +65,32 @@ pub(super) struct Open {
 impl Look {
     /// Prepares the statement for these sequences.
     pub(super) async fn prepare(client: &Client, catalog: &Catalog) -> Result<Self, Error> {
-        let told = if journal::tells_calls(catalog) {
-            format!(
-                "(SELECT CASE WHEN bool_or(part.is_partial) OR count(DISTINCT top) <> count(DISTINCT top) FILTER (WHERE part.has_note) \
-                 THEN -1 ELSE count(*) END FROM \
-                 (SELECT top, bool_or(tbl = {CALLS}) AS has_note, bool_or(tbl = {CALLS} AND old IS NOT NULL) AS is_partial \
-                 FROM venomqa.journal GROUP BY xmin, top) AS part)"
-            )
-        } else {
-            "0".to_owned()
-        };
         // The parts of a UNION ALL run in this order. Who is not seen open has ended before the journal is read; who
         // begins after the first part gets a number that is not the expected one at the next look.
-        let text = format!(
+        let mut text = format!(
             "SELECT {next_kind}, {NEXT}, NULL::int4, NULL::text, NULL::text, NULL::text, NULL::float8, \
              CASE WHEN {NEXT} = $2 THEN NULL ELSE EXISTS (SELECT FROM pg_largeobject_metadata) END, \
              NULL::oid, NULL::int8, NULL::bool, NULL::bool \
              UNION ALL \
              SELECT {open_kind}, NULL, a.pid, a.backend_xid::text, a.state, a.query, \
              extract(epoch FROM clock_timestamp() - a.xact_start)::float8, NULL, NULL, NULL, NULL, NULL FROM pg_stat_get_activity(NULL) AS a \
-             WHERE a.datid = $1 AND a.backend_xid IS NOT NULL AND a.pid <> pg_backend_pid() \
+             WHERE {ANY_OPEN} AND a.datid = $1 AND a.backend_xid IS NOT NULL AND a.pid <> pg_backend_pid() \
              AND a.backend_type IS DISTINCT FROM 'autovacuum worker' \
              UNION ALL \
              SELECT {open_kind}, NULL, NULL, p.transaction::text, 'prepared', p.gid, \
              extract(epoch FROM clock_timestamp() - p.prepared)::float8, NULL, NULL, NULL, NULL, NULL FROM pg_prepared_xact() AS p \
-             WHERE p.dbid = $1 \
-             UNION ALL \
-             SELECT {sequence_kind}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.* FROM {ASK}($3) AS s \
-             UNION ALL \
-             SELECT {sequence_kind}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.* FROM {ASK_ALL}() AS s \
-             WHERE {NEXT}::int8 - $2::int8 IS DISTINCT FROM {told}",
+             WHERE {ANY_OPEN} AND p.dbid = $1",
             next_kind = kind::NEXT,
             open_kind = kind::OPEN,
-            sequence_kind = kind::SEQUENCE,
         );
+        for asked in asked(catalog) {
+            // Writing to a string cannot fail.
+            let _ = write!(
+                text,
+                " UNION ALL SELECT {}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.* FROM {asked}",
+                kind::SEQUENCE
+            );
+        }
         let types = [Type::OID, Type::INT4, Type::OID_ARRAY];
         Ok(Self {
             statement: client.prepare_typed(&text, &types).await?,
@@ -157,4 +156,27 @@ impl Look {
     pub(super) fn forget(&mut self) {
         self.expected = None;
     }
+}
+
+/// The parts of the statement that ask sequences: the loose ones (`$3`), and all where somebody may have called them unseen.
+fn asked(catalog: &Catalog) -> Vec<String> {
+    if catalog.sequences.is_empty() {
+        return Vec::new();
+    }
+    if !journal::tells_calls(catalog) {
+        return vec![format!(
+            "({}) AS s(number, last_value, is_called, is_loose) WHERE s.number = ANY ($3) OR {NEXT} IS DISTINCT FROM $2",
+            counters::each(&catalog.sequences)
+        )];
+    }
+    let told = format!(
+        "(SELECT CASE WHEN bool_or(part.is_partial) OR count(DISTINCT top) <> count(DISTINCT top) FILTER (WHERE part.has_note) \
+         THEN -1 ELSE count(*) END FROM \
+         (SELECT top, bool_or(tbl = {CALLS}) AS has_note, bool_or(tbl = {CALLS} AND old IS NOT NULL) AS is_partial \
+         FROM venomqa.journal GROUP BY xmin, top) AS part)"
+    );
+    vec![
+        format!("{ASK}($3) AS s WHERE cardinality($3) > 0"),
+        format!("{ASK_ALL}() AS s WHERE {NEXT}::int8 - $2::int8 IS DISTINCT FROM {told}"),
+    ]
 }

@@ -184,8 +184,12 @@ impl System for PostgresSystem {
         self.run()?.read(&known.delta).await
     }
 
-    async fn restore(&mut self, from: &SystemState, to: &SystemState) -> Result<(), WorldError> {
+    async fn restore(&mut self, from: &SystemState, to: &SystemState) -> Result<bool, WorldError> {
         self.run()?.restore(&from.delta, &to.delta).await
+    }
+
+    fn restores_over_strays(&self) -> bool {
+        true
     }
 
     async fn conclude(&mut self) -> Result<(), WorldError> {

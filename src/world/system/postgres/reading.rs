@@ -38,6 +38,12 @@ const SUM_UP_AFTER: u64 = 20_000;
 /// How often something is tried in which a job that writes can get in the way.
 const MEANWHILE: u32 = 20;
 
+/// What the database said of open transactions and sequences, and what was taken from the journal after that.
+type Glimpse = (
+    Result<Vec<tokio_postgres::Row>, Error>,
+    Result<Vec<tokio_postgres::Row>, Error>,
+);
+
 /// A run on a database.
 pub(super) struct Run {
     pub(super) sessions: Sessions,
@@ -255,19 +261,20 @@ impl Run {
 
     /// One look: what is in the journal goes into the bag. Returns the transactions to wait for.
     async fn take_entries(&mut self) -> Result<Vec<Open>, WorldError> {
-        let client = &self.sessions.writer;
-        // Whoever is not seen open in the first statement has ended before the second one looks.
-        let (rows, taken) = futures_util::future::join(
-            self.look.ask(
-                client,
-                self.sessions.database,
-                &self.catalog,
-                &self.counters,
-            ),
-            client.query(&self.take, &[]),
-        )
-        .await;
-        if client.is_closed() {
+        let glimpse = glimpse(
+            &self.sessions,
+            &self.look,
+            &self.take,
+            &self.catalog,
+            &self.counters,
+        );
+        let glimpse = glimpse.await;
+        self.take_in(glimpse).await
+    }
+
+    /// What was seen goes into the bag. Returns the transactions to wait for.
+    async fn take_in(&mut self, (rows, taken): Glimpse) -> Result<Vec<Open>, WorldError> {
+        if self.sessions.writer.is_closed() {
             return Err(lost(&self.address, "read the journal"));
         }
         let taken = match taken {
@@ -463,4 +470,20 @@ impl Run {
             "rows were written past the journal, by a session that switches triggers off perhaps",
         )
     }
+}
+
+/// Asks the database for what [`Run::take_in`] takes in, in one round trip.
+async fn glimpse(
+    sessions: &Sessions,
+    look: &Look,
+    take: &Statement,
+    catalog: &Catalog,
+    counters: &Counters,
+) -> Glimpse {
+    // Whoever is not seen open in the first statement has ended before the second one looks.
+    futures_util::future::join(
+        look.ask(&sessions.writer, sessions.database, catalog, counters),
+        sessions.writer.query(take, &[]),
+    )
+    .await
 }

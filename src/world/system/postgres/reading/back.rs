@@ -1,28 +1,37 @@
 //! The way back: writes the rows in which two states differ, and proves that they were.
 
+use futures_util::future::join;
+
 use super::super::apply::{Changes, Refusal};
 use super::super::{blocked, counters};
-use super::{MEANWHILE, Run};
+use super::{MEANWHILE, Run, glimpse};
 use crate::model::{NetDelta, RowDelta, TableKind};
 use crate::world::{Warning, WorldError, WorldErrorKind};
 
 impl Run {
-    /// Writes the rows in which two states differ. Rows that a job has written meanwhile are put back with them.
+    /// Writes the rows in which two states differ, and looks. Rows that a job has written meanwhile are put back where they
+    /// are in the way; others are for the next reading. Says whether it has looked and there is nothing to read.
     pub(in super::super) async fn restore(
         &mut self,
         from: &NetDelta,
         to: &NetDelta,
-    ) -> Result<(), WorldError> {
+    ) -> Result<bool, WorldError> {
         let mut from = from.clone();
         let mut attempt = 0;
         loop {
-            let Err(refusal) = self.go(&from, to).await else {
-                return Ok(());
+            let way = from.way_to(to);
+            if way.is_empty() {
+                return Ok(false);
+            }
+            let past = self.past;
+            let refusal = match self.go(&way).await? {
+                Ok(is_quiet) => return Ok(is_quiet),
+                Err(refusal) => refusal,
             };
             attempt += 1;
             let is_deadlock = refusal.is_deadlock();
             if attempt < MEANWHILE && refusal.is_overtaken() {
-                match self.strays(&from).await? {
+                match self.strays(&from, past).await? {
                     Some(now) => {
                         from = now;
                         continue;
@@ -46,12 +55,45 @@ impl Run {
         }
     }
 
-    /// Writes the rows in which two contents differ, or none of them.
-    async fn go(&mut self, from: &NetDelta, to: &NetDelta) -> Result<(), Refusal> {
-        let way = from.way_to(to);
-        if way.is_empty() {
-            return Ok(());
+    /// Writes these rows, or none of them, and looks, in one round trip. Says whether there is nothing to read then.
+    async fn go(&mut self, way: &RowDelta) -> Result<Result<bool, Refusal>, WorldError> {
+        let (changes, is_logged) = self.changes(way);
+        let client = &self.sessions.writer;
+        if let Err(error) = self.writer.prepare(client, &self.catalog, &changes).await {
+            return Ok(Err(error.into()));
         }
+        // To set a sequence without a log takes no number.
+        if is_logged || changes.rows() > 0 {
+            self.look.wrote();
+        } else {
+            self.look.forget();
+        }
+        let glimpse = glimpse(
+            &self.sessions,
+            &self.look,
+            &self.take,
+            &self.catalog,
+            &self.counters,
+        );
+        let sent = self.writer.send(client, &self.catalog, &changes, None);
+        let (written, glimpse) = join(sent, glimpse).await;
+        if client.is_closed() && written.is_err() {
+            return Ok(written.map(|()| false));
+        }
+        let open = self.take_in(glimpse).await?;
+        if let Err(refusal) = written {
+            // What was believed of sequences is not so, and whether a number was used is not known.
+            self.look.forget();
+            return Ok(Err(refusal));
+        }
+        self.past += changes.rows() as u64;
+        Ok(Ok(open.is_empty()
+            && self.bag.is_empty()
+            && !self.counters.have_moved()))
+    }
+
+    /// What is to be written on this way, and whether a sequence that has a log is among it.
+    fn changes(&mut self, way: &RowDelta) -> (Changes, bool) {
         let mut changes = Changes::default();
         let mut is_logged = false;
         for change in way.changes() {
@@ -76,18 +118,7 @@ impl Run {
                 }
             }
         }
-        let written = self
-            .writer
-            .write(&self.sessions.writer, &self.catalog, &changes, None)
-            .await;
-        self.past += changes.rows() as u64;
-        // To set a sequence without a log takes no number.
-        if written.is_ok() && (is_logged || changes.rows() > 0) {
-            self.look.wrote();
-        } else {
-            self.look.forget();
-        }
-        written
+        (changes, is_logged)
     }
 
     /// Compares the database with what a state says it must hold. Where a job has written meanwhile, its rows are put back
@@ -95,6 +126,7 @@ impl Run {
     pub(in super::super) async fn verify(&mut self, state: &NetDelta) -> Result<(), WorldError> {
         let mut attempt = 0;
         loop {
+            let past = self.past;
             let Err(error) = self.check(state).await else {
                 return Ok(());
             };
@@ -102,7 +134,7 @@ impl Run {
             if error.kind != WorldErrorKind::Restore || attempt >= MEANWHILE {
                 return Err(error);
             }
-            let Some(now) = self.strays(state).await? else {
+            let Some(now) = self.strays(state, past).await? else {
                 return Err(error);
             };
             self.restore(&now, state).await?;
@@ -122,11 +154,15 @@ impl Run {
     }
 
     /// A job may have written at this very moment: says so, and what the content is now that it was believed to be `known`.
-    /// `None` where the journal tells of no such thing. What a job wrote and took back was in the way, and is no more.
+    /// `None` where the journal tells of no such thing since it held so many entries of the `past`. What a job wrote and took
+    /// back was in the way, and is no more.
     ///
     /// No more is asked than at any other look: a sequence that moved without one that tells of it is no job's doing.
-    async fn strays(&mut self, known: &NetDelta) -> Result<Option<NetDelta>, WorldError> {
-        let past = self.past;
+    async fn strays(
+        &mut self,
+        known: &NetDelta,
+        past: u64,
+    ) -> Result<Option<NetDelta>, WorldError> {
         self.take_entries().await?;
         let changes = self.told(known)?;
         if changes.is_empty() {

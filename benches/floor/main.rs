@@ -3,15 +3,22 @@
 //! with every request, so that an answer costs the same on both sides, whatever state it is given in.
 //!
 //! `cargo bench --bench floor`, or with another number of steps: `cargo bench --bench floor -- 2000`, or one strategy
-//! only, over and over: `cargo bench --bench floor -- dfs`. What the columns say is in `docs/performance.md`.
+//! only, over and over: `cargo bench --bench floor -- dfs`. With the word `postgres` the service runs on PostgreSQL, on a
+//! throw-away server or `VENOMQA_TEST_POSTGRES`. What the columns say is in `docs/performance.md`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark is a program that prints")]
 
+mod service;
+#[path = "../../tests/support/postgres.rs"]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "shared with tests, which use more of it"
+)]
+mod support;
+
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
-use std::process::{Child, Command};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use venomqa::explorer::budget::Limits;
@@ -22,9 +29,9 @@ use venomqa::model::Request;
 use venomqa::oracle::{Oracles, checks};
 use venomqa::spec::{self, Environment, Spec, Vocabulary};
 use venomqa::world::LiveWorld;
-use venomqa::world::config::{EngineConfig, LateText, SystemConfig};
-use venomqa::world::system::sqlite::SqliteSystem;
-use venomqa::world::system::{System, SystemState};
+use venomqa::world::system::SystemState;
+
+use service::{Engine, Home, Running};
 
 const ROUNDS: usize = 9;
 const ROWS: [i64; 2] = [10, 1_000_000];
@@ -35,12 +42,17 @@ fn main() {
         .build()
         .expect("a runtime");
     let arguments: Vec<String> = std::env::args().collect();
-    if let [_, serve_word, port, db] = arguments.as_slice()
-        && serve_word == "serve"
+    if let [_, serve, engine, port, location] = arguments.as_slice()
+        && serve == "serve"
     {
         let port = port.parse().expect("a port");
-        return runtime.block_on(serve(port, Path::new(db)));
+        return runtime.block_on(service::serve(engine, port, location));
     }
+    let engine = if arguments.iter().any(|word| word == "postgres") {
+        Engine::Postgres
+    } else {
+        Engine::Sqlite
+    };
     let steps = std::env::args()
         .find_map(|argument| argument.parse().ok())
         .unwrap_or(500);
@@ -55,36 +67,35 @@ fn main() {
             .find(|name| arguments.iter().any(|word| word == *name))
         {
             for _ in 0..ROUNDS {
-                against_the_floor(name, steps).await;
+                against_the_floor(engine, name, steps).await;
             }
-            inherent(steps).await;
+            inherent(engine, steps).await;
             return;
         }
         for name in strategy::NAMES {
-            against_the_floor(name, steps).await;
+            against_the_floor(engine, name, steps).await;
         }
         println!();
-        inherent(steps).await;
+        inherent(engine, steps).await;
         println!();
         println!("rows in the database   run ms (dfs)   run ms (bfs)");
         for rows in ROWS {
-            let dfs = median(&times(rows, "dfs", steps).await);
-            let bfs = median(&times(rows, "bfs", steps).await);
+            let dfs = median(&times(engine, rows, "dfs", steps).await);
+            let bfs = median(&times(engine, rows, "bfs", steps).await);
             println!("{rows:>20} {:>14.1} {:>14.1}", ms(dfs), ms(bfs));
         }
     });
 }
 
-async fn against_the_floor(strategy: &str, steps: u64) {
+async fn against_the_floor(engine: Engine, strategy: &str, steps: u64) {
     let mut runs = Vec::new();
     let mut floors = Vec::new();
     let mut ratios = Vec::new();
     let mut last = None;
     // The first pair finds neither side in the machine's caches.
     for round in 0..=ROUNDS {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (summary, requests) = run(folder.path(), strategy, steps).await;
-        let floor = floor(&requests).await;
+        let (summary, requests) = run(&Home::new(engine), strategy, steps).await;
+        let floor = floor(engine, &requests).await;
         if round == 0 {
             continue;
         }
@@ -110,14 +121,15 @@ async fn against_the_floor(strategy: &str, steps: u64) {
 }
 
 /// What the service itself pays for being watched: its requests alone, the time of all else left out.
-async fn inherent(steps: u64) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (_, requests) = run(folder.path(), "dfs", steps).await;
+async fn inherent(engine: Engine, steps: u64) {
+    let (_, requests) = run(&Home::new(engine), "dfs", steps).await;
     let mut ratios = [Vec::new(), Vec::new()];
     for round in 0..=ROUNDS {
-        let plain = floor(&requests).await.as_secs_f64();
+        let plain = floor(engine, &requests).await.as_secs_f64();
         for (ratios, goes_back) in ratios.iter_mut().zip([false, true]) {
-            let watched = watched_floor(&requests, goes_back).await.as_secs_f64();
+            let watched = watched_floor(engine, &requests, goes_back)
+                .await
+                .as_secs_f64();
             if round > 0 {
                 ratios.push(watched / plain);
             }
@@ -139,20 +151,10 @@ async fn inherent(steps: u64) {
 
 /// The requests of [`floor`] with the journal installed, and where `goes_back` is set, the initial state restored after
 /// each. Only the requests are timed.
-async fn watched_floor(requests: &[Request], goes_back: bool) -> Duration {
-    let folder = tempfile::tempdir().expect("a folder");
-    let db = folder.path().join("notes.db");
-    let service = Running::open(&db);
-    let config = SystemConfig {
-        name: "db".to_owned(),
-        engine: EngineConfig::Sqlite(LateText(db.to_string_lossy().into_owned())),
-        observe_tables: None,
-        ignore_columns: Vec::new(),
-        ignore_tables: Vec::new(),
-        observation_queries: Vec::new(),
-        allow_remote: false,
-    };
-    let mut system = SqliteSystem::open(&config, &db).expect("the database");
+async fn watched_floor(engine: Engine, requests: &[Request], goes_back: bool) -> Duration {
+    let home = Home::new(engine);
+    let service = Running::on(&home);
+    let mut system = home.system();
     system.install().await.expect("a journal");
     system.mark_initial().await.expect("an initial state");
     let start = SystemState::default();
@@ -174,31 +176,18 @@ async fn watched_floor(requests: &[Request], goes_back: bool) -> Duration {
 }
 
 /// Times of runs on a database that holds this many customers beforehand.
-async fn times(rows: i64, strategy: &str, steps: u64) -> Vec<Duration> {
+async fn times(engine: Engine, rows: i64, strategy: &str, steps: u64) -> Vec<Duration> {
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
-        let folder = tempfile::tempdir().expect("a folder");
-        fill(&folder.path().join("notes.db"), rows);
-        times.push(run(folder.path(), strategy, steps).await.0.time.total);
+        let home = Home::new(engine);
+        home.fill(rows).await;
+        times.push(run(&home, strategy, steps).await.0.time.total);
     }
     times
 }
 
-/// The schema of the service, with rows that no request touches in a table that requests do touch.
-fn fill(db: &Path, rows: i64) {
-    drop(Running::open(db));
-    let connection = rusqlite::Connection::open(db).expect("the database");
-    connection
-        .execute(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
-             INSERT INTO notes (kind, text) SELECT 0, 'note ' || i FROM n",
-            [rows],
-        )
-        .expect("rows");
-}
-
-async fn run(folder: &Path, strategy: &str, steps: u64) -> (Summary, Vec<Request>) {
-    let spec = notes_spec(folder);
+async fn run(home: &Home, strategy: &str, steps: u64) -> (Summary, Vec<Request>) {
+    let spec = notes_spec(home);
     let mut world = LiveWorld::start(&spec.world, spec.model.clone(), Interrupt::default())
         .await
         .expect("the world starts");
@@ -231,19 +220,20 @@ async fn run(folder: &Path, strategy: &str, steps: u64) -> (Summary, Vec<Request
 }
 
 /// Thirty actions, each of which always writes: on both sides every request costs the same, whatever the state.
-fn notes_spec(folder: &Path) -> Spec {
+fn notes_spec(home: &Home) -> Spec {
     let mut text = format!(
         "venomqa: 1
 name: notes
-service: {{ command: [{program:?}, serve, '${{port}}', {db:?}], ready: {{ path: / }} }}
+service: {{ command: [{program:?}, serve, {engine}, '${{port}}', {location:?}], ready: {{ path: / }} }}
 http: {{ base_url: 'http://127.0.0.1:${{port}}' }}
-systems: {{ db: {{ sqlite: {db:?} }} }}
+systems: {{ db: {{ {engine}: {location:?} }} }}
 invariants:
   - {{ name: no_negative_count, sql: SELECT * FROM kinds WHERE hits < 0 }}
 actions:
 ",
         program = std::env::current_exe().expect("a path").to_string_lossy(),
-        db = folder.join("notes.db").to_string_lossy(),
+        engine = home.engine().key(),
+        location = home.location(),
     );
     for kind in 1..=30 {
         // Writing to a string cannot fail.
@@ -267,9 +257,9 @@ actions:
 }
 
 /// The same requests, one by one, over one connection.
-async fn floor(requests: &[Request]) -> Duration {
-    let folder = tempfile::tempdir().expect("a folder");
-    let service = Running::open(&folder.path().join("notes.db"));
+async fn floor(engine: Engine, requests: &[Request]) -> Duration {
+    let home = Home::new(engine);
+    let service = Running::on(&home);
     let client = client();
     let began = Instant::now();
     for request in requests {
@@ -293,78 +283,6 @@ async fn send(client: &reqwest::Client, service: &Running, request: &Request) ->
     let answer = client.request(method, url).send().await.expect("an answer");
     answer.bytes().await.expect("a body");
     began.elapsed()
-}
-
-/// The service under test: this program again, in its own process.
-struct Running {
-    process: Child,
-    url: String,
-}
-
-impl Running {
-    fn open(db: &Path) -> Self {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .and_then(|listener| listener.local_addr())
-            .expect("a free port")
-            .port();
-        let process = Command::new(std::env::current_exe().expect("a path"))
-            .args(["serve", &port.to_string()])
-            .arg(db)
-            .spawn()
-            .expect("the service starts");
-        while std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Self {
-            process,
-            url: format!("http://127.0.0.1:{port}"),
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself; nothing else can go wrong here.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// A small, ordinary service: every request is a transaction of its own on a real file.
-async fn serve(port: u16, db: &Path) {
-    let connection = rusqlite::Connection::open(db).expect("the database");
-    connection
-        .execute_batch(
-            "PRAGMA journal_mode = wal;
-             PRAGMA synchronous = normal;
-             CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, text TEXT NOT NULL);
-             CREATE TABLE IF NOT EXISTS kinds (kind INTEGER PRIMARY KEY, hits INTEGER NOT NULL);",
-        )
-        .expect("a schema");
-    let connection = Arc::new(Mutex::new(connection));
-    let write = move |axum::extract::Path(kind): axum::extract::Path<i64>| async move {
-        let mut connection = connection.lock().expect("one request at a time");
-        let transaction = connection.transaction().expect("a transaction");
-        transaction
-            .prepare_cached("INSERT INTO notes (kind, text) VALUES (?1, 'a note of some length')")
-            .and_then(|mut insert| insert.insert([kind]))
-            .expect("a row");
-        transaction
-            .prepare_cached(
-                "INSERT INTO kinds VALUES (?1, 1) ON CONFLICT DO UPDATE SET hits = hits + 1",
-            )
-            .and_then(|mut count| count.execute([kind]))
-            .expect("a row");
-        transaction.commit().expect("a commit");
-        axum::Json(kind)
-    };
-    let router = axum::Router::new()
-        .route("/", axum::routing::get(|| async { "ready" }))
-        .route("/notes/{kind}", axum::routing::post(write));
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        .await
-        .expect("the port");
-    axum::serve(listener, router).await.expect("a service");
 }
 
 fn median(times: &[Duration]) -> Duration {
