@@ -12,10 +12,8 @@ use super::catalog::{Catalog, Watched};
 use super::counters::Counter;
 use super::journal;
 use super::keyless::{self, Places};
+use super::parts::{Noted, parts};
 use crate::model::TableId;
-
-/// Rows in one statement.
-const AT_ONCE: usize = 5_000;
 
 /// Starts the message of a statement that did not find the rows it was to remove.
 const MISSING: &str = "venomqa-found-only-";
@@ -26,14 +24,6 @@ pub(super) struct Changes {
     tables: BTreeMap<TableId, (Vec<String>, Vec<String>)>,
     sequences: Vec<(u32, Counter)>,
     restarts: Vec<String>,
-}
-
-/// Rows of any tables in one statement: their table, whether they went or came, their texts.
-#[derive(Default)]
-struct Noted<'a> {
-    tables: Vec<u32>,
-    went: Vec<bool>,
-    rows: Vec<&'a str>,
 }
 
 /// The statements of the tables that were written so far, prepared.
@@ -107,18 +97,7 @@ impl Changes {
             went.chain(came)
                 .filter_map(move |(went, row)| Some((table?, went, row.as_str())))
         });
-        let mut noted: Vec<Noted<'_>> = Vec::new();
-        for (number, (table, went, row)) in rows.enumerate() {
-            if number % AT_ONCE == 0 {
-                noted.push(Noted::default());
-            }
-            if let Some(last) = noted.last_mut() {
-                last.tables.push(table);
-                last.went.push(went);
-                last.rows.push(row);
-            }
-        }
-        noted
+        Noted::of(&rows.collect::<Vec<_>>())
     }
 
     /// How many rows are written.
@@ -172,18 +151,17 @@ impl Writer {
             })
             .collect();
         let this = &*self;
-        let mut sent: Vec<Sent<'_>> = vec![batch(client, "BEGIN")];
+        let begin = begin(catalog);
+        let mut sent: Vec<Sent<'_>> = vec![batch(client, &begin)];
         for (id, (remove, _)) in &changes.tables {
             if let (Some((statement, _)), Some(watched)) =
                 (this.tables.get(id), catalog.watched(*id))
             {
-                for (number, part) in remove.chunks(AT_ONCE).enumerate() {
-                    let from = number * AT_ONCE;
-                    let places = places
-                        .get(id)
-                        .map(|places| &places[from..from + part.len()]);
+                for part in parts(remove) {
+                    let places = places.get(id).map(|places| &places[part.clone()]);
+                    let rows = &remove[part];
                     sent.push(Box::pin(remove_rows(
-                        client, statement, watched, part, places,
+                        client, statement, watched, rows, places,
                     )));
                 }
             }
@@ -192,17 +170,17 @@ impl Writer {
             if let (Some((_, statement)), Some(watched)) =
                 (this.tables.get(id), catalog.watched(*id))
             {
-                for part in add.chunks(AT_ONCE) {
-                    sent.push(Box::pin(add_rows(client, statement, watched, part)));
+                for part in parts(add) {
+                    sent.push(Box::pin(add_rows(client, statement, watched, &add[part])));
                 }
             }
         }
         if last.is_none()
             && let Some(statement) = &this.note
         {
-            for Noted { tables, went, rows } in changes.noted(catalog) {
+            for noted in changes.noted(catalog) {
                 sent.push(Box::pin(async move {
-                    client.execute(statement, &[&tables, &went, &rows]).await?;
+                    noted.write(client, statement).await?;
                     Ok(Placed::new())
                 }));
             }
@@ -257,6 +235,14 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// Begins a transaction in which functions of the application find what they name.
+fn begin(catalog: &Catalog) -> String {
+    if catalog.search_path.is_empty() {
+        return "BEGIN".to_owned();
+    }
+    format!("BEGIN; SET LOCAL search_path = {}", catalog.search_path)
 }
 
 fn batch<'a>(client: &'a Client, text: &'a str) -> Sent<'a> {

@@ -33,6 +33,9 @@ pub(super) struct Catalog {
     pub(super) has_large_objects: bool,
     /// What is not put back.
     pub(super) notes: Vec<Warning>,
+    /// Where unqualified names are looked for while rows are written: as the role sees them, then in every other schema.
+    /// Conditions, indexes and generated columns call functions of the application, which use names of theirs.
+    pub(super) search_path: String,
     by_number: HashMap<u32, TableId>,
     sequence_places: HashMap<Cell, usize>,
     sequence_numbers: HashMap<u32, usize>,
@@ -82,8 +85,8 @@ pub(super) struct Sequence {
     pub(super) quoted: String,
     /// Name as people write it.
     pub(super) name: String,
-    /// Whether sessions take numbers in advance.
-    pub(super) caches: bool,
+    /// Whether sessions take numbers in advance, and this role may have them start anew.
+    pub(super) restarts: bool,
     /// Whether it moves without a trace in the log.
     pub(super) is_unlogged: bool,
 }
@@ -123,6 +126,14 @@ impl Catalog {
             missing: Missing::default(),
         };
         reader.missing.obstacles(client, &numbers).await?;
+        for (table, condition, asked) in Missing::fickle(client, &numbers).await? {
+            reader.note(
+                format!(
+                    "the condition `{condition}` of {table} asks {asked}: a row that met it once may not meet it when it is put back"
+                ),
+                Some("a row that is refused then ends the run, and is put back by `venomqa restore` once the condition is dropped".to_owned()),
+            );
+        }
         for table in &listed {
             let shown = reader.names.shown(&table.schema, &table.name);
             match table.kind {
@@ -138,6 +149,7 @@ impl Catalog {
             }
         }
         reader.large_objects().await?;
+        reader.catalog.search_path = names::search_path(sessions).await?;
         Ok(reader.finish())
     }
 
@@ -251,7 +263,7 @@ impl Reader<'_> {
             oid: table.oid,
             quoted,
             name: shown,
-            caches: kind.caches,
+            restarts: kind.caches && table.is_owned,
             is_unlogged: kind.is_unlogged,
         });
     }

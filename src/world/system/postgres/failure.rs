@@ -27,6 +27,15 @@ pub(super) fn failed(address: &Address, doing: &str, error: &Error) -> WorldErro
                 "raise `max_locks_per_transaction` in the server's configuration and restart it",
             )
         }
+        _ if refuses_rows(db) => system(format!("cannot {doing} in `{address}`: {}", db.message()))
+            .with_details(lines(db))
+            .with_help(
+                "a condition, an index or a generated column of the application refuses a row that was there before: where its \
+                 function does not find what it names, `ALTER FUNCTION ... SET search_path = ...` cures that; otherwise drop it, \
+                 and run `venomqa restore`",
+            ),
+        SqlState::DUPLICATE_OBJECT => system(format!("cannot {doing} in `{address}`: {}", db.message()))
+            .with_help("the journal needs that name; rename what the application calls so"),
         _ => system(format!("cannot {doing} in `{address}`: {}", db.message()))
             .with_details(lines(db)),
     }
@@ -45,6 +54,17 @@ pub(super) fn ends_session(db: &DbError) -> bool {
     .contains(db.code())
 }
 
+/// Whether something of the application answers to rows that are written, and says no.
+fn refuses_rows(db: &DbError) -> bool {
+    [
+        SqlState::CHECK_VIOLATION,
+        SqlState::UNDEFINED_FUNCTION,
+        SqlState::UNDEFINED_TABLE,
+        SqlState::RAISE_EXCEPTION,
+    ]
+    .contains(db.code())
+}
+
 /// Whether the connection broke while something was under way.
 fn is_broken(error: &Error) -> bool {
     error
@@ -59,8 +79,8 @@ pub(super) fn lost(address: &Address, doing: &str) -> WorldError {
         format!("cannot {doing}: the connection to `{address}` is lost"),
     )
     .with_help(
-        "the content before the run is kept in the schema `venomqa` of the database; the next run, or `venomqa restore`, \
-         puts it back",
+        "the content before the run is kept in the schema `venomqa` of the database; where the end of this run cannot put it \
+         back, the next run, or `venomqa restore`, does",
     )
 }
 

@@ -25,6 +25,7 @@ use tokio_postgres::{Client, Error};
 use super::bag::Bag;
 use super::catalog::{Catalog, Watched};
 use super::counters;
+use super::parts::Noted;
 use super::session::{Sessions, TEXT_FORM};
 use super::sql::literal;
 
@@ -59,7 +60,8 @@ pub(super) const RUN_LOCK: &str = "8243107338930713204";
 /// Statements that change what the journal has to know. An index, a comment or a grant does not.
 const TAGS: &str = "'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'DROP TABLE', 'CREATE SEQUENCE', 'ALTER SEQUENCE', \
      'DROP SEQUENCE', 'ALTER TYPE', 'DROP TYPE', 'CREATE SCHEMA', 'ALTER SCHEMA', 'DROP SCHEMA', 'CREATE EXTENSION', \
-     'DROP EXTENSION', 'DROP OWNED', 'ALTER DOMAIN', 'DROP DOMAIN', 'IMPORT FOREIGN SCHEMA', 'CREATE VIEW', 'ALTER VIEW', 'DROP VIEW'";
+     'DROP EXTENSION', 'DROP OWNED', 'ALTER DOMAIN', 'DROP DOMAIN', 'IMPORT FOREIGN SCHEMA', 'CREATE VIEW', 'ALTER VIEW', 'DROP VIEW', \
+     'CREATE TRIGGER', 'ALTER TRIGGER', 'DROP TRIGGER', 'CREATE RULE', 'ALTER RULE', 'DROP RULE'";
 
 /// Creates the journal, in one transaction.
 pub(super) async fn create(sessions: &Sessions, catalog: &Catalog) -> Result<(), Error> {
@@ -173,26 +175,27 @@ pub(super) async fn sum_up(client: &Client, catalog: &Catalog) -> Result<u64, Er
             }
         }
     }
-    let (mut tables, mut went, mut texts) = (Vec::new(), Vec::new(), Vec::new());
+    let mut left: Vec<(u32, bool, String)> = Vec::new();
     for (id, row, count) in bag.rows() {
         if let Some(watched) = catalog.watched(id) {
-            for _ in 0..count.unsigned_abs() {
-                tables.push(watched.oid);
-                went.push(count < 0);
-                texts.push(watched.text(row));
-            }
+            let entry = (watched.oid, count < 0, watched.text(row));
+            left.extend((0..count.unsigned_abs()).map(|_| entry.clone()));
         }
     }
-    let insert = client.prepare(NOTE).await?;
+    let rows: Vec<(u32, bool, &str)> = left
+        .iter()
+        .map(|(table, went, row)| (*table, *went, row.as_str()))
+        .collect();
+    let note = client.prepare(NOTE).await?;
     client.batch_execute("BEGIN; TRUNCATE venomqa.past").await?;
-    match client.execute(&insert, &[&tables, &went, &texts]).await {
-        Ok(_) => client.batch_execute("COMMIT").await?,
-        Err(error) => {
+    for noted in Noted::of(&rows) {
+        if let Err(error) = noted.write(client, &note).await {
             client.batch_execute("ROLLBACK").await?;
             return Err(error);
         }
     }
-    Ok(texts.len() as u64)
+    client.batch_execute("COMMIT").await?;
+    Ok(rows.len() as u64)
 }
 
 /// `top` is the transaction that an entry belongs to, whichever savepoint it was made behind: what [`super::look`] compares
@@ -349,7 +352,7 @@ fn schema_triggers() -> String {
         "CREATE FUNCTION venomqa.note_ddl() {head} $$ BEGIN {mine}
            INSERT INTO venomqa.journal
            SELECT DISTINCT {of_command}, command_tag, object_identity FROM pg_event_trigger_ddl_commands()
-           WHERE schema_name IS DISTINCT FROM 'pg_temp' AND object_type NOT IN ('index', 'function')
+           WHERE schema_name IS DISTINCT FROM 'pg_temp' AND object_type NOT IN ('index', 'function') AND object_identity !~ ' on pg_temp'
              AND NOT (command_tag = 'ALTER SEQUENCE' AND EXISTS (SELECT FROM venomqa.sequences AS known WHERE known.oid = objid AND known.shape = {shape}));
          END $$;
          CREATE FUNCTION venomqa.note_drop() {head} $$ BEGIN {mine}

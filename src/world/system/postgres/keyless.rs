@@ -43,6 +43,9 @@ impl Places {
 
 /// Removes rows: `$1` their texts, `$2` how many they are, `$3` their places or NULL. Yields one row for each that is
 /// gone. Equal rows cannot be told apart, so any of them may go, as many as were asked for.
+///
+/// Nothing in it is compared pair by pair: `IS TRUE` keeps the planner from making a join of the search, which in this
+/// session would be a nested loop; and what is found and what is wanted are brought together by sorting.
 pub(super) fn remove_sql(watched: &Watched) -> String {
     let table = &watched.quoted;
     format!(
@@ -56,10 +59,12 @@ pub(super) fn remove_sql(watched: &Watched) -> String {
            FROM wanted WHERE (SELECT count(*) FROM hinted) < $2::int8 GROUP BY row), \
          found AS MATERIALIZED (SELECT f.ctid AS place, {found} AS row FROM ONLY {table} AS f \
            WHERE (SELECT count(*) FROM hinted) < $2::int8 \
-             AND {found} = ANY (ARRAY(SELECT row FROM missed WHERE copies > 0)) \
-             AND f.ctid <> ALL (ARRAY(SELECT place FROM hinted))), \
-         numbered AS (SELECT place, row, row_number() OVER (PARTITION BY row) AS number FROM found), \
-         chosen AS MATERIALIZED (SELECT place FROM numbered JOIN missed USING (row) WHERE number <= copies), \
+             AND ({found} IN (SELECT row FROM missed WHERE copies > 0)) IS TRUE \
+             AND (f.ctid IN (SELECT place FROM hinted)) IS NOT TRUE), \
+         ranked AS (SELECT place, row_number() OVER (PARTITION BY row ORDER BY place) AS number, \
+             max(copies) OVER (PARTITION BY row) AS copies \
+           FROM (SELECT place, row, NULL::int8 AS copies FROM found UNION ALL SELECT NULL, row, copies FROM missed) AS rows_and_copies), \
+         chosen AS MATERIALIZED (SELECT place FROM ranked WHERE place IS NOT NULL AND number <= copies), \
          searched AS (DELETE FROM ONLY {table} AS x WHERE x.ctid = ANY (ARRAY(SELECT place FROM chosen)) RETURNING 1), \
          gone AS (SELECT true AS is_meant FROM hinted UNION ALL SELECT true FROM searched)",
         wanted = watched.whole("w"),

@@ -6,7 +6,7 @@
 //!
 //! In reading order: [`address`] and [`session`] connect, [`catalog`] reads the schema, [`journal`] installs the triggers,
 //! [`reading`] reads what a step did and goes back to a state, [`look`] sees what leaves no entry, [`schema`] what changes
-//! the tables themselves, [`counters`] looks after sequences, [`apply`] writes rows, [`keyless`] finds those that have no
+//! the tables themselves, [`counters`] looks after sequences, [`apply`] writes rows, in [`parts`], [`keyless`] finds those that have no
 //! key, [`verify`] proves restores, [`bind`] and [`query`] run the queries of the spec, [`mod@recover`] undoes a run,
 //! [`blocked`] names who is in the way.
 
@@ -21,6 +21,7 @@ mod failure;
 mod journal;
 mod keyless;
 mod look;
+mod parts;
 mod query;
 mod reading;
 mod recover;
@@ -100,6 +101,7 @@ impl PostgresSystem {
         let (catalog, mut missing) = Catalog::read(sessions, Some(&self.config))
             .await
             .map_err(cannot)?;
+        missing.encoding(&sessions.writer).await.map_err(cannot)?;
         let may_create = sessions
             .writer
             .query_one(

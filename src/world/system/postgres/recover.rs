@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error};
 
 use super::address::Address;
@@ -59,10 +60,16 @@ pub(super) async fn recover(
         .batch_execute("ROLLBACK")
         .await
         .map_err(|error| cannot(&error))?;
-    let Some((format, started)) = journal::found(client)
-        .await
-        .map_err(|error| cannot(&error))?
-    else {
+    let found = match journal::found(client).await {
+        Ok(found) => found,
+        Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+            return Err(cannot(&error).with_help(
+                "a run of another role has left its journal (schema `venomqa`): run `venomqa restore` with a URL of that role",
+            ));
+        }
+        Err(error) => return Err(cannot(&error)),
+    };
+    let Some((format, started)) = found else {
         return Ok(None);
     };
     if format != journal::FORMAT {
@@ -81,10 +88,14 @@ pub(super) async fn recover(
         .await
         .map_err(|error| cannot(&error))?;
     // First the content, which needs the rows only; then the triggers, which need the tables for a moment.
+    let mut is_back = true;
     let (rows, sequences) = match put_back(sessions, address, &catalog, &emptied, None).await {
         // A job may have written meanwhile, the very key that is to come back perhaps. What counts is what is found once it
         // can no longer.
-        Err(error) if error.kind == WorldErrorKind::Restore => (0, 0),
+        Err(error) if error.kind == WorldErrorKind::Restore => {
+            is_back = false;
+            (0, 0)
+        }
         done => done?,
     };
     let watched = client
@@ -123,6 +134,11 @@ pub(super) async fn recover(
                         .collect(),
                 }));
             }
+            Err(error) if attempt >= ATTEMPTS && is_back => {
+                let help = "the content before the run is back, only the journal (schema `venomqa`) is still there: \
+                            end that session, or stop the service";
+                return Err(error.with_help(help));
+            }
             Err(error) if attempt >= ATTEMPTS => return Err(error),
             Err(_) => {}
         }
@@ -159,11 +175,7 @@ async fn remove(
         // The error above is what counts; a lost connection has rolled back by itself.
         let _ = client.batch_execute("ROLLBACK").await;
     }
-    done.map_err(|error| {
-        let help = "the content before the run is back, only the journal (schema `venomqa`) is still there: \
-                    end that session, or stop the service";
-        error.with_help(help)
-    })
+    done
 }
 
 /// Undoes everything in the journal, in one transaction that ends with `last`.
@@ -301,7 +313,7 @@ async fn sequences(
             && counters.at(place) != before
         {
             let sequence = &catalog.sequences[place];
-            let restart = sequence.caches.then_some(sequence.quoted.as_str());
+            let restart = sequence.restarts.then_some(sequence.quoted.as_str());
             changes.put(oid, before, restart);
             moved += 1;
         }

@@ -11,11 +11,14 @@ use tokio_postgres::{Client, Error};
 /// How often the schema is compared without a reason.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Tables, columns and sequences; views, with what they select; materialized views, with the file that their last refresh
+/// Tables, columns, triggers, rules and sequences; views, with what they select; materialized views, with the file that their last refresh
 /// has made.
 const SIGNATURE: &str = "
-SELECT md5(coalesce(string_agg(format('%s %s %s %s %s %s %s %s %s', c.oid, c.relnamespace, c.relname, c.relkind,
-         c.relpersistence, a.attname, a.atttypid, a.atttypmod, (SELECT s FROM pg_sequence s WHERE s.seqrelid = c.oid)),
+SELECT md5(coalesce(string_agg(format('%s %s %s %s %s %s %s %s %s %s %s', c.oid, c.relnamespace, c.relname, c.relkind,
+         c.relpersistence, a.attname, a.atttypid, a.atttypmod, (SELECT s FROM pg_sequence s WHERE s.seqrelid = c.oid),
+         c.relispartition, CASE a.attnum WHEN 1 THEN (SELECT string_agg(t.name, ' ' ORDER BY t.name) FROM
+           (SELECT format('%s %s %s', oid, tgname, tgenabled) FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal
+            UNION ALL SELECT format('%s %s %s', oid, rulename, ev_enabled) FROM pg_rewrite WHERE ev_class = c.oid) AS t(name)) END),
          E'\\n' ORDER BY c.oid, a.attnum) FILTER (WHERE c.relkind NOT IN ('v', 'm')), '')),
        md5(coalesce(string_agg(format('%s %s %s %s', c.oid, c.relnamespace, c.relname,
          (SELECT w.xmin FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename = '_RETURN')), E'\\n' ORDER BY c.oid)

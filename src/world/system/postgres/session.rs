@@ -182,7 +182,7 @@ impl Sessions {
             WorldErrorKind::System,
             format!("another venomqa run is using the database `{address}`"),
         )
-        .with_help("wait for it to end, or give each run a database of its own"))
+        .with_help("wait for it to end, or give each run a database of its own; one spec names a database once, under `systems`"))
     }
 }
 

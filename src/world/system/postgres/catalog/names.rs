@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use tokio_postgres::Error;
+
+use super::super::session::Sessions;
 use super::super::sql::quoted;
 use super::listing::Listed;
 use crate::model::{Table, TableId, TableKind};
@@ -76,4 +79,20 @@ impl Names<'_> {
 /// `"schema"."table"`.
 pub(super) fn qualified(schema: &str, name: &str) -> String {
     format!("{}.{}", quoted(schema), quoted(name))
+}
+
+/// The role's own `search_path`, then every other schema of the application.
+pub(super) async fn search_path(sessions: &Sessions) -> Result<String, Error> {
+    let rows = sessions
+        .writer
+        .query(
+            "SELECT nspname::text FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'venomqa') \
+             ORDER BY nspname COLLATE \"C\"",
+            &[],
+        )
+        .await?;
+    let own = Some(sessions.search_path.trim().to_owned()).filter(|path| !path.is_empty());
+    let others = rows.iter().map(|row| quoted(row.get(0)));
+    let path: Vec<String> = own.into_iter().chain(others).collect();
+    Ok(path.join(", "))
 }

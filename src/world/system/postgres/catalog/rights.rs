@@ -26,20 +26,37 @@ SELECT ev_class, format('the rule %I', rulename), format('ALTER TABLE %s ENABLE 
 FROM pg_rewrite WHERE ev_enabled IN ('A', 'R') AND ev_class = ANY ($1)
 ORDER BY 1, 2";
 
-/// Tables that are published with their deletions, and whose rows have no identity: the server refuses to delete them.
+/// Event triggers that answer even to what a replica does.
+const EVENTS: &str = "SELECT format('%I', evtname) FROM pg_event_trigger WHERE evtenabled IN ('A', 'R') AND evtname !~ '^venomqa_' ORDER BY 1";
+
+/// Casts of the application between the rows of a table and text, which is the form that the journal keeps rows in.
+const CASTS: &str = "
+SELECT t.typrelid::regclass::text, format('DROP CAST (%s AS %s)', c.castsource::regtype, c.casttarget::regtype)
+FROM pg_cast c JOIN pg_type t ON (t.oid = c.castsource AND c.casttarget = 'text'::regtype) OR (t.oid = c.casttarget AND c.castsource = 'text'::regtype)
+WHERE t.typrelid = ANY ($1) ORDER BY 1";
+
+/// Tables with deletions or additions that a publication may have the server refuse.
 const PUBLISHED: &str = "
-SELECT c.oid::regclass::text, min(p.pubname::text)
+SELECT DISTINCT c.oid::regclass::text
 FROM pg_class c
 JOIN pg_class a ON a.oid = c.oid OR c.relispartition AND a.oid IN (SELECT relid FROM pg_partition_ancestors(c.oid))
 JOIN pg_publication_tables t ON t.schemaname = a.relnamespace::regnamespace::name AND t.tablename = a.relname
-JOIN pg_publication p ON p.pubname = t.pubname AND p.pubdelete
-WHERE c.oid = ANY ($1) AND c.relkind = 'r'
-  AND (c.relreplident = 'n' OR c.relreplident = 'd' AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary))
-GROUP BY c.oid ORDER BY 1";
+WHERE c.oid = ANY ($1) AND c.relkind = 'r' AND has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'DELETE')
+ORDER BY 1";
 
-/// Conditions that rows from before them need not meet (`NOT VALID`), on tables and on the domains of their columns: where,
-/// which, and of a table's own the rows that do not meet it. One that is not enforced does no harm.
+/// Conditions that rows from before them need not meet (`NOT VALID`), on tables and on the domains that are somewhere in
+/// the types of their columns: where, which, and of a table's own the rows that do not meet it. One that is not enforced
+/// does no harm.
 const UNPROVED: &str = "
+WITH RECURSIVE used(relation, type) AS (
+  SELECT a.attrelid, a.atttypid FROM pg_attribute a WHERE a.attrelid = ANY ($1) AND a.attnum > 0 AND NOT a.attisdropped
+  UNION
+  SELECT u.relation, inner_type.oid FROM used u JOIN pg_type t ON t.oid = u.type
+  CROSS JOIN LATERAL (
+    SELECT t.typbasetype UNION ALL SELECT t.typelem
+    UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE r.rngtypid = t.oid
+    UNION ALL SELECT f.atttypid FROM pg_attribute f WHERE t.typrelid <> 0 AND f.attrelid = t.typrelid AND f.attnum > 0 AND NOT f.attisdropped
+  ) AS inner_type(oid) WHERE inner_type.oid <> 0)
 SELECT c.oid::regclass::text, n.conname::text, format('TABLE %s', c.oid::regclass),
        CASE n.contype WHEN 'c' THEN format('NOT (%s)', pg_get_expr(n.conbin, n.conrelid))
          ELSE (SELECT format('%I IS NULL', attname) FROM pg_attribute WHERE attrelid = c.oid AND attnum = n.conkey[1]) END
@@ -48,10 +65,19 @@ WHERE n.conrelid = ANY ($1) AND c.relkind = 'r' AND n.contype IN ('c', 'n') AND 
   AND to_jsonb(n)->>'conenforced' IS DISTINCT FROM 'false' AND has_table_privilege(c.oid, 'SELECT')
 UNION ALL
 SELECT c.oid::regclass::text, n.conname::text, format('DOMAIN %s', n.contypid::regtype), NULL
-FROM pg_constraint n JOIN pg_attribute a ON a.atttypid = n.contypid AND a.attnum > 0 AND NOT a.attisdropped
-JOIN pg_class c ON c.oid = a.attrelid
-WHERE a.attrelid = ANY ($1) AND c.relkind = 'r' AND n.contypid <> 0 AND NOT n.convalidated
+FROM pg_constraint n JOIN used u ON u.type = n.contypid JOIN pg_class c ON c.oid = u.relation
+WHERE c.relkind = 'r' AND n.contypid <> 0 AND NOT n.convalidated
 ORDER BY 1, 2";
+
+/// Conditions that ask a function of the application which may answer otherwise another time, or the clock.
+const FICKLE: &str = "
+SELECT DISTINCT n.conrelid::regclass::text, n.conname::text, coalesce(p.oid::regprocedure::text, 'the clock')
+FROM pg_constraint n
+CROSS JOIN LATERAL regexp_matches(n.conbin::text, ':funcid ([0-9]+)|(SQLVALUEFUNCTION)', 'g') AS m(found)
+LEFT JOIN pg_proc p ON p.oid = m.found[1]::oid
+WHERE n.conrelid = ANY ($1) AND n.contype = 'c' AND (p.oid IS NULL OR p.provolatile <> 'i' AND (p.oid >= 16384
+  OR p.proname IN ('now', 'clock_timestamp', 'statement_timestamp', 'transaction_timestamp', 'timeofday', 'random', 'current_setting')))
+ORDER BY 1, 2, 3";
 
 impl Missing {
     /// Whether nothing is missing.
@@ -91,6 +117,19 @@ impl Missing {
         table.rights.all() && !table.filtered
     }
 
+    /// Notes a database whose texts may be no text.
+    pub(in super::super) async fn encoding(&mut self, client: &Client) -> Result<(), Error> {
+        let encoding = client.query_one("SHOW server_encoding", &[]).await?;
+        if encoding.get::<_, &str>(0) == "SQL_ASCII" {
+            self.obstacles.push(
+                "the encoding of the database is SQL_ASCII: it may hold bytes that are no text in any encoding, and cannot be \
+                 read as such; make one with `CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0` for tests"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+
     /// Notes what would stand in the way of a restore.
     pub(super) async fn obstacles(
         &mut self,
@@ -103,11 +142,34 @@ impl Missing {
                 "{what} is enabled for replicas, so it would fire when venomqa puts rows back: `{cure}`"
             ));
         }
-        for row in client.query(PUBLISHED, &[&numbers]).await? {
-            let (table, publication): (String, String) = (row.get(0), row.get(1));
+        for row in client.query(EVENTS, &[]).await? {
+            let name: String = row.get(0);
             self.obstacles.push(format!(
-                "the publication `{publication}` has the server refuse to delete rows of {table}, which have no identity: \
-                 `ALTER TABLE {table} REPLICA IDENTITY FULL`"
+                "the event trigger {name} is enabled for replicas, so it would fire when venomqa installs its journal: \
+                 `ALTER EVENT TRIGGER {name} ENABLE`"
+            ));
+        }
+        for row in client.query(CASTS, &[&numbers]).await? {
+            let (table, cure): (String, String) = (row.get(0), row.get(1));
+            self.obstacles.push(format!(
+                "a cast of the application stands for the text of rows of {table}, which is what the journal keeps: `{cure}`"
+            ));
+        }
+        for row in client.query(PUBLISHED, &[&numbers]).await? {
+            let table: String = row.get(0);
+            // Which identity a publication wants depends on its columns and conditions: the server knows best.
+            let refused = client
+                .batch_execute(&format!("EXPLAIN DELETE FROM ONLY {table}"))
+                .await;
+            let Err(error) = refused else { continue };
+            let Some(why) = error.as_db_error() else {
+                return Err(error);
+            };
+            self.obstacles.push(format!(
+                "the server refuses to delete rows of {table}: {}{}: `ALTER TABLE {table} REPLICA IDENTITY FULL`, or take it \
+                 out of the publication",
+                why.message(),
+                why.detail().map_or_else(String::new, |detail| format!(" ({detail})"))
             ));
         }
         for row in client.query(UNPROVED, &[&numbers]).await? {
@@ -126,5 +188,17 @@ impl Missing {
             ));
         }
         Ok(())
+    }
+
+    /// Conditions that rows which are put back may no longer meet: table, condition, what it asks.
+    pub(super) async fn fickle(
+        client: &Client,
+        numbers: &[u32],
+    ) -> Result<Vec<(String, String, String)>, Error> {
+        let rows = client.query(FICKLE, &[&numbers]).await?;
+        Ok(rows
+            .iter()
+            .map(|row| (row.get(0), row.get(1), row.get(2)))
+            .collect())
     }
 }

@@ -105,7 +105,7 @@ impl Run {
                 if let Some((place, counter)) = target {
                     let sequence = &self.catalog.sequences[place];
                     is_logged |= !sequence.is_unlogged;
-                    let restart = sequence.caches.then_some(sequence.quoted.as_str());
+                    let restart = sequence.restarts.then_some(sequence.quoted.as_str());
                     changes.put(sequence.oid, counter, restart);
                     self.counters.put(&self.catalog, place, counter);
                 }

@@ -60,10 +60,10 @@ fn calls_are_told_wherever_in_the_transaction_they_are() {
         for count in FEW_AND_MANY {
             let mut walk = Walk::new(&tables(count)).await;
             walk.sql(
-                "CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('t6_id_seq'); RETURN NULL; END $$;
+                "SET venomqa.writer = 'on'; CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('t6_id_seq'); RETURN NULL; END $$;
                  CREATE FUNCTION at_once() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN
                    UPDATE t1 SET n = n + 1; SET CONSTRAINTS ALL IMMEDIATE; RETURN nextval('t4_id_seq'); END $$;
-                 CREATE CONSTRAINT TRIGGER late AFTER INSERT ON t3 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION late();",
+                 CREATE CONSTRAINT TRIGGER late AFTER INSERT ON t3 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION late(); RESET venomqa.writer",
             )
             .await;
             walk.read().await;
@@ -145,7 +145,7 @@ fn calls_are_told_wherever_in_the_transaction_they_are() {
                 walk.restore(&start).await;
                 assert_eq!(walk.dump().await, before, "{count}: {how}");
             }
-            walk.sql("DROP TRIGGER late ON t3; DROP FUNCTION late(); DROP FUNCTION at_once()")
+            walk.sql("SET venomqa.writer = 'on'; DROP TRIGGER late ON t3; DROP FUNCTION late(); DROP FUNCTION at_once()")
                 .await;
             walk.system.uninstall().await.unwrap();
             assert_eq!(walk.dump().await, walk.before);

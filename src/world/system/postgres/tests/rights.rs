@@ -191,6 +191,40 @@ fn rows_that_could_not_be_put_back_are_refused_with_their_cure() {
                  ALTER DOMAIN d ADD CONSTRAINT positive CHECK (VALUE > 0) NOT VALID",
                 "ALTER DOMAIN public.d VALIDATE CONSTRAINT \"positive\"",
             ),
+            (
+                "CREATE TABLE t (id int PRIMARY KEY DEFERRABLE); CREATE PUBLICATION p FOR TABLE t",
+                "ALTER TABLE public.t REPLICA IDENTITY FULL",
+            ),
+            (
+                "CREATE TABLE t (id int NOT NULL); CREATE UNIQUE INDEX i ON t (id); ALTER TABLE t REPLICA IDENTITY USING INDEX i;
+                 DROP INDEX i; CREATE PUBLICATION p FOR TABLE t",
+                "ALTER TABLE public.t REPLICA IDENTITY FULL",
+            ),
+            (
+                "CREATE DOMAIN d AS int; CREATE DOMAIN e AS d; CREATE TABLE t (id int PRIMARY KEY, n e[]); INSERT INTO t VALUES (1, '{-5}');
+                 ALTER DOMAIN d ADD CONSTRAINT positive CHECK (VALUE > 0) NOT VALID",
+                "ALTER DOMAIN public.d VALIDATE CONSTRAINT \"positive\"",
+            ),
+            (
+                "CREATE DOMAIN d AS int; CREATE TYPE pair AS (a int, b d); CREATE TABLE t (id int PRIMARY KEY, n pair);
+                 ALTER DOMAIN d ADD CONSTRAINT positive CHECK (VALUE > 0) NOT VALID",
+                "ALTER DOMAIN public.d VALIDATE CONSTRAINT \"positive\"",
+            ),
+            (
+                "CREATE TABLE t (id int PRIMARY KEY); CREATE FUNCTION shown(t) RETURNS text LANGUAGE sql AS 'SELECT ''EUR'' || $1.id';
+                 CREATE CAST (t AS text) WITH FUNCTION shown(t)",
+                "DROP CAST (public.t AS text)",
+            ),
+            (
+                "CREATE TABLE t (id int PRIMARY KEY); CREATE FUNCTION made(text) RETURNS t LANGUAGE sql AS 'SELECT ROW(0)::t';
+                 CREATE CAST (text AS t) WITH FUNCTION made(text)",
+                "DROP CAST (text AS public.t)",
+            ),
+            (
+                "CREATE FUNCTION noted() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+                 CREATE EVENT TRIGGER audit ON ddl_command_end EXECUTE FUNCTION noted(); ALTER EVENT TRIGGER audit ENABLE ALWAYS",
+                "ALTER EVENT TRIGGER audit ENABLE",
+            ),
         ] {
             let database = support::cluster().database();
             database.psql(schema);
@@ -247,6 +281,83 @@ fn triggers_that_would_fire_during_a_restore_are_refused_with_their_cure() {
         assert!(
             error.details[0].contains("ENABLE TRIGGER always"),
             "{error:?}"
+        );
+    });
+}
+
+#[test]
+fn what_a_publication_wants_of_rows_is_for_the_server_to_say() {
+    run(async {
+        let database = support::cluster().database();
+        let version: u32 = database
+            .psql("SHOW server_version_num")
+            .parse()
+            .expect("a number");
+        if version < 150_000 {
+            // Publications have neither conditions nor columns.
+            return;
+        }
+        for (publication, refuses) in [
+            ("FOR TABLE t WHERE (n > 0)", true),
+            ("FOR TABLE t WHERE (id > 0)", false),
+            ("FOR TABLE t (n)", true),
+            ("FOR TABLE t (id)", false),
+        ] {
+            let database = support::cluster().database();
+            database.psql(&format!(
+                "CREATE TABLE t (id int PRIMARY KEY, n int); CREATE PUBLICATION p {publication}"
+            ));
+            let url = database.url();
+            let mut system = PostgresSystem::open(&config(&url), &url).unwrap();
+            let installed = system.install().await;
+            assert_eq!(installed.is_err(), refuses, "{publication}: {installed:?}");
+            system.uninstall().await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_database_that_may_hold_bytes_of_no_encoding_is_refused() {
+    run(async {
+        let cluster = support::cluster();
+        let database = cluster.database();
+        let name = format!("{}_no_text", database.name);
+        database.psql(&format!(
+            "CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
+        ));
+        let error = refused(&cluster.url("postgres", &name)).await;
+        database.psql(&format!("DROP DATABASE {name} WITH (FORCE)"));
+        assert!(error.details[0].contains("SQL_ASCII"), "{error:?}");
+    });
+}
+
+#[test]
+fn a_condition_that_may_answer_otherwise_another_time_is_told_at_the_start() {
+    run(async {
+        let database = support::cluster().database();
+        database.psql(
+            "CREATE FUNCTION has_parent(int) RETURNS bool LANGUAGE sql AS 'SELECT true';
+             CREATE FUNCTION positive(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT $1 > 0';
+             CREATE TABLE t (id int PRIMARY KEY CHECK (positive(id)), until timestamptz, parent int, since date CHECK (since > '2020-01-01'),
+               CONSTRAINT current CHECK (until > CURRENT_TIMESTAMP), CONSTRAINT known CHECK (has_parent(parent)))",
+        );
+        let url = database.url();
+        let mut system = PostgresSystem::open(&config(&url), &url).unwrap();
+        system.install().await.unwrap();
+        let warnings = system.read(&SystemState::default()).await.unwrap().warnings;
+        system.uninstall().await.unwrap();
+        let told: Vec<&str> = warnings
+            .iter()
+            .map(|warning| warning.message.as_str())
+            .collect();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(
+            told[0].contains("`current` of public.t asks the clock"),
+            "{told:?}"
+        );
+        assert!(
+            told[1].contains("`known` of public.t asks public.has_parent(integer)"),
+            "{told:?}"
         );
     });
 }

@@ -95,6 +95,14 @@ fn a_change_of_the_schema_ends_the_run_with_a_clear_error() {
                 "ALTER SEQUENCE",
             ),
             ("ALTER TYPE mood ADD VALUE 'angry'", "ALTER TYPE"),
+            (
+                "CREATE TRIGGER same BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+                "CREATE TRIGGER",
+            ),
+            (
+                "CREATE RULE never AS ON DELETE TO t DO INSTEAD NOTHING",
+                "CREATE RULE",
+            ),
         ] {
             let mut walk = Walk::new(
                 "CREATE TYPE mood AS ENUM ('fine'); CREATE TABLE t (id int PRIMARY KEY, n int); CREATE TABLE counted (id serial)",
@@ -125,7 +133,8 @@ fn what_does_not_concern_the_journal_may_change() {
             Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int); CREATE SEQUENCE numbers").await;
         walk.sql(
             "ALTER SEQUENCE numbers RESTART WITH 50; ALTER SEQUENCE numbers RESTART; ALTER SEQUENCE numbers OWNED BY t.n;
-             CREATE TEMPORARY TABLE scratch (n int); INSERT INTO scratch VALUES (1); ALTER TABLE scratch ADD COLUMN m int; DROP TABLE scratch;
+             CREATE TEMPORARY TABLE scratch (n int); INSERT INTO scratch VALUES (1);
+             CREATE TRIGGER same BEFORE UPDATE ON scratch FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger(); ALTER TABLE scratch ADD COLUMN m int; DROP TABLE scratch;
              CREATE INDEX ON t (n); CREATE TABLE IF NOT EXISTS t (id int); CREATE VIEW v AS SELECT * FROM t; DROP VIEW v; ANALYZE t;
              COMMENT ON TABLE t IS 'x'; GRANT SELECT ON t TO PUBLIC; REINDEX TABLE t",
         )
@@ -148,6 +157,33 @@ fn five_hundred_tables_are_installed_watched_and_left() {
         walk.jump_about(&[
             "INSERT INTO t1 (a) VALUES ('x'); INSERT INTO t500 (a) VALUES ('y')",
             "UPDATE t500 SET a = 'z'",
+        ])
+        .await;
+        walk.finish().await;
+    });
+}
+
+#[test]
+fn functions_of_the_application_find_what_they_name_when_rows_are_put_back() {
+    run(async {
+        let mut walk = Walk::new(
+            "CREATE SCHEMA lib;
+             CREATE FUNCTION lib.norm(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT lower(trim($1))';
+             CREATE FUNCTION valid(text) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN norm($1) <> ''; END $$;
+             CREATE TABLE rates (kind text PRIMARY KEY, rate int); INSERT INTO rates VALUES ('a', 7);
+             CREATE FUNCTION rate(text) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+               RETURN (SELECT r.rate FROM rates r WHERE kind = norm($1)); EXCEPTION WHEN OTHERS THEN RETURN -1; END $$;
+             SET search_path = public, lib;
+             CREATE TABLE users (id int PRIMARY KEY, email text CHECK (valid(email)), rate int GENERATED ALWAYS AS (rate(email)) STORED);
+             CREATE FUNCTION folded(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN norm($1); END $$;
+             CREATE UNIQUE INDEX ON users (folded(email)); CREATE TABLE loose (email text CHECK (valid(email)));
+             INSERT INTO users VALUES (1, 'A'), (2, 'b'); INSERT INTO loose VALUES ('x'), ('x')",
+        )
+        .await;
+        walk.jump_about(&[
+            "DELETE FROM users WHERE id = 1; DELETE FROM loose",
+            "UPDATE users SET email = ' c '",
+            "INSERT INTO users VALUES (3, 'a')",
         ])
         .await;
         walk.finish().await;

@@ -275,6 +275,65 @@ fn what_a_job_commits_while_the_content_before_the_run_is_put_back_is_undone_as_
 }
 
 #[test]
+fn a_row_that_went_past_the_journal_leaves_it_in_place_and_nothing_is_said_to_be_back() {
+    run(async {
+        let mut walk =
+            Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)")
+                .await;
+        walk.step("DELETE FROM t").await;
+        walk.sql("SET venomqa.writer = 'on'; INSERT INTO t VALUES (1, 100)")
+            .await;
+        let error = walk.system.uninstall().await.unwrap_err();
+        let help = error.help.unwrap_or_default();
+        assert!(!help.contains("is back"), "{help}");
+        assert!(leftovers(&walk.service).await > 0);
+        walk.sql("DELETE FROM t; RESET venomqa.writer").await;
+        walk.finish().await;
+    });
+}
+
+#[test]
+fn jobs_of_which_one_is_always_at_work_are_not_waited_for() {
+    run(async {
+        let mut walk = Walk::configured(
+            "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1); CREATE TABLE beats (id int PRIMARY KEY, n int);
+             INSERT INTO beats SELECT i, 0 FROM generate_series(1, 3) i",
+            |config| config.ignore_tables = vec!["beats".to_owned()],
+        )
+        .await;
+        let start = walk.state.clone();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let jobs: Vec<_> = (1..=3)
+            .map(|id| {
+                let (url, end) = (walk.database.url(), is_over.clone());
+                std::thread::spawn(move || {
+                    run(async {
+                        let job = connect(&url).await;
+                        while !end.load(Ordering::Relaxed) {
+                            let beat = format!("BEGIN; UPDATE beats SET n = n + 1 WHERE id = {id}");
+                            job.batch_execute(&beat).await.unwrap();
+                            tokio::time::sleep(Duration::from_millis(10 * id)).await;
+                            job.batch_execute("COMMIT").await.unwrap();
+                        }
+                    });
+                })
+            })
+            .collect();
+        for _ in 0..20 {
+            let reading = walk.step("UPDATE t SET n = n + 1").await;
+            assert_eq!(rows(&reading).len(), 1);
+            assert!(reading.warnings.is_empty(), "{:?}", reading.warnings);
+            walk.restore(&start).await;
+        }
+        is_over.store(true, Ordering::Relaxed);
+        for job in jobs {
+            job.join().unwrap();
+        }
+        walk.system.uninstall().await.unwrap();
+    });
+}
+
+#[test]
 fn a_session_in_the_way_of_the_end_is_named_and_the_content_is_back_nevertheless() {
     run(async {
         let mut walk =
