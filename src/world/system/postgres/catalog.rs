@@ -126,13 +126,8 @@ impl Catalog {
             missing: Missing::default(),
         };
         reader.missing.obstacles(client, &numbers).await?;
-        for (table, condition, asked) in Missing::fickle(client, &numbers).await? {
-            reader.note(
-                format!(
-                    "the condition `{condition}` of {table} asks {asked}: a row that met it once may not meet it when it is put back"
-                ),
-                Some("a row that is refused then ends the run, and is put back by `venomqa restore` once the condition is dropped".to_owned()),
-            );
+        for (message, help) in Missing::fickle(client, &numbers).await? {
+            reader.note(message, Some(help.to_owned()));
         }
         for table in &listed {
             let shown = reader.names.shown(&table.schema, &table.name);

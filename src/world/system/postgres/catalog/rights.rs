@@ -69,14 +69,21 @@ FROM pg_constraint n JOIN used u ON u.type = n.contypid JOIN pg_class c ON c.oid
 WHERE c.relkind = 'r' AND n.contypid <> 0 AND NOT n.convalidated
 ORDER BY 1, 2";
 
-/// Conditions that ask a function of the application which may answer otherwise another time, or the clock.
+/// Conditions that ask a function of the application which may answer otherwise another time, or the clock; and generated
+/// columns that ask any function of it.
 const FICKLE: &str = "
-SELECT DISTINCT n.conrelid::regclass::text, n.conname::text, coalesce(p.oid::regprocedure::text, 'the clock')
+SELECT DISTINCT n.conrelid::regclass::text, n.conname::text, coalesce(p.oid::regprocedure::text, 'the clock'), true
 FROM pg_constraint n
 CROSS JOIN LATERAL regexp_matches(n.conbin::text, ':funcid ([0-9]+)|(SQLVALUEFUNCTION)', 'g') AS m(found)
 LEFT JOIN pg_proc p ON p.oid = m.found[1]::oid
 WHERE n.conrelid = ANY ($1) AND n.contype = 'c' AND (p.oid IS NULL OR p.provolatile <> 'i' AND (p.oid >= 16384
   OR p.proname IN ('now', 'clock_timestamp', 'statement_timestamp', 'transaction_timestamp', 'timeofday', 'random', 'current_setting')))
+UNION
+SELECT a.attrelid::regclass::text, a.attname::text, p.oid::regprocedure::text, false
+FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+CROSS JOIN LATERAL regexp_matches(d.adbin::text, ':funcid ([0-9]+)', 'g') AS m(found)
+JOIN pg_proc p ON p.oid = m.found[1]::oid
+WHERE a.attrelid = ANY ($1) AND a.attgenerated = 's' AND p.oid >= 16384
 ORDER BY 1, 2, 3";
 
 impl Missing {
@@ -190,15 +197,30 @@ impl Missing {
         Ok(())
     }
 
-    /// Conditions that rows which are put back may no longer meet: table, condition, what it asks.
+    /// What may be otherwise when rows are put back, in words, and what that comes to.
     pub(super) async fn fickle(
         client: &Client,
         numbers: &[u32],
-    ) -> Result<Vec<(String, String, String)>, Error> {
+    ) -> Result<Vec<(String, &'static str)>, Error> {
         let rows = client.query(FICKLE, &[&numbers]).await?;
-        Ok(rows
-            .iter()
-            .map(|row| (row.get(0), row.get(1), row.get(2)))
-            .collect())
+        let told = rows.iter().map(|row| {
+            let (table, name, asked): (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));
+            if row.get(3) {
+                (
+                    format!(
+                        "the condition `{name}` of {table} asks {asked}: a row that met it once may not meet it when it is put back"
+                    ),
+                    "a row that is refused then ends the run, and is put back by `venomqa restore` once the condition is dropped",
+                )
+            } else {
+                (
+                    format!(
+                        "the generated column `{name}` of {table} asks {asked}: what it holds is computed again when its row is put back"
+                    ),
+                    "a function that depends on nothing but its arguments computes the same again; of another the value may change",
+                )
+            }
+        });
+        Ok(told.collect())
     }
 }

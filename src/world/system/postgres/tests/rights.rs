@@ -338,8 +338,10 @@ fn a_condition_that_may_answer_otherwise_another_time_is_told_at_the_start() {
         database.psql(
             "CREATE FUNCTION has_parent(int) RETURNS bool LANGUAGE sql AS 'SELECT true';
              CREATE FUNCTION positive(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT $1 > 0';
+             CREATE FUNCTION twice(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 * 2';
              CREATE TABLE t (id int PRIMARY KEY CHECK (positive(id)), until timestamptz, parent int, since date CHECK (since > '2020-01-01'),
-               CONSTRAINT current CHECK (until > CURRENT_TIMESTAMP), CONSTRAINT known CHECK (has_parent(parent)))",
+               CONSTRAINT current CHECK (until > CURRENT_TIMESTAMP), CONSTRAINT known CHECK (has_parent(parent)),
+               own int GENERATED ALWAYS AS (twice(id)) STORED, plain int GENERATED ALWAYS AS (id * 2) STORED)",
         );
         let url = database.url();
         let mut system = PostgresSystem::open(&config(&url), &url).unwrap();
@@ -350,13 +352,17 @@ fn a_condition_that_may_answer_otherwise_another_time_is_told_at_the_start() {
             .iter()
             .map(|warning| warning.message.as_str())
             .collect();
-        assert_eq!(told.len(), 2, "{told:?}");
+        assert_eq!(told.len(), 3, "{told:?}");
         assert!(
             told[0].contains("`current` of public.t asks the clock"),
             "{told:?}"
         );
         assert!(
             told[1].contains("`known` of public.t asks public.has_parent(integer)"),
+            "{told:?}"
+        );
+        assert!(
+            told[2].contains("`own` of public.t asks public.twice(integer)"),
             "{told:?}"
         );
     });
