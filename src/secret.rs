@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use serde_json::Value;
 
@@ -15,7 +16,23 @@ pub struct Secrets {
     /// In lower case.
     names: BTreeSet<String>,
     /// The longest first, so that a secret that is part of another leaves nothing of it behind.
-    values: Vec<String>,
+    values: Vec<Known>,
+}
+
+/// A text that is secret.
+#[derive(Clone, Debug)]
+struct Known {
+    text: String,
+    scope: Scope,
+}
+
+/// Where a secret is hidden.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// Wherever it turns up.
+    Everywhere,
+    /// Where it stands as a password and nowhere else, because it is a word that stands openly elsewhere.
+    Place,
 }
 
 /// Headers whose values let somebody act as the user.
@@ -29,7 +46,7 @@ const SECRET_HEADERS: [&str; 5] = [
 
 impl Secrets {
     /// A shorter value, taken out wherever it turns up, would leave holes in innocent words; it is hidden only where it
-    /// is the whole of a text.
+    /// is the whole of a text, and where it stands as a password.
     const LEAST: usize = 4;
     /// Values of headers are learned without being asked; `en` or `true` must not become secrets that way.
     const LEAST_LEARNED: usize = 8;
@@ -55,25 +72,27 @@ impl Secrets {
     /// Learns a value that is secret: its texts, and how they look in a URL.
     pub fn learn(&mut self, value: &Value) {
         match value {
-            Value::String(text) => {
-                let encoded: String =
-                    url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
-                self.add(encoded.replace('+', "%20"));
-                self.add(encoded);
-                self.add(text.clone());
-            }
-            Value::Number(number) => self.add(number.to_string()),
+            Value::String(text) => self.learn_forms(text, Scope::Everywhere),
+            Value::Number(number) => self.add(number.to_string(), Scope::Everywhere),
             Value::Array(items) => items.iter().for_each(|item| self.learn(item)),
             Value::Object(fields) => fields.values().for_each(|field| self.learn(field)),
             Value::Null | Value::Bool(_) => {}
         }
     }
 
+    /// Learns a text, and how it looks in a URL.
+    fn learn_forms(&mut self, text: &str, scope: Scope) {
+        let encoded: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        self.add(encoded.replace('+', "%20"), scope);
+        self.add(encoded, scope);
+        self.add(text.to_owned(), scope);
+    }
+
     /// Learns everything that is known there.
     pub fn learn_all(&mut self, other: &Self) {
         self.names.extend(other.names.iter().cloned());
-        for value in &other.values {
-            self.add(value.clone());
+        for known in &other.values {
+            self.add(known.text.clone(), known.scope);
         }
     }
 
@@ -86,27 +105,23 @@ impl Secrets {
         }
     }
 
-    /// Learns the password in a URL, if there is one. One that stands openly elsewhere in the same URL (`postgres:postgres@`)
-    /// is hidden in its place only: taken out everywhere, it would be told by the holes.
+    /// Learns the password in a URL or in settings as libpq takes them, if there is one. One that stands openly elsewhere in
+    /// the same text (`postgres:postgres@`) is hidden in its place only: taken out everywhere, it would be told by the holes.
     pub(crate) fn learn_url(&mut self, text: &str) {
-        let Ok(url) = url::Url::parse(text) else {
-            return;
-        };
-        let options = url
-            .query_pairs()
-            .filter(|(name, _)| is_secret_field(name))
-            .map(|(_, value)| value.into_owned());
         let open = without_password(text).replace(REDACTED, "");
-        for value in url.password().map(str::to_owned).into_iter().chain(options) {
-            if open.contains(&value) {
-                continue;
-            }
-            // As it stands in the URL, and as the server sees it.
+        for value in passwords(text) {
+            // As it stands there, and as the server sees it.
             let pairs = format!("p={}", value.replace('+', "%2B"));
-            for (_, decoded) in url::form_urlencoded::parse(pairs.as_bytes()) {
-                self.learn(&Value::String(decoded.into_owned()));
-            }
-            self.learn(&Value::String(value));
+            let decoded = url::form_urlencoded::parse(pairs.as_bytes())
+                .next()
+                .map_or_else(|| value.clone(), |(_, decoded)| decoded.into_owned());
+            let scope = if open.contains(&value) || open.contains(&decoded) {
+                Scope::Place
+            } else {
+                Scope::Everywhere
+            };
+            self.learn_forms(&decoded, scope);
+            self.learn_forms(&value, scope);
         }
     }
 
@@ -166,28 +181,45 @@ impl Secrets {
         }
     }
 
-    fn add(&mut self, value: String) {
-        if value.is_empty() || self.values.contains(&value) {
+    fn add(&mut self, text: String, scope: Scope) {
+        if text.is_empty() {
+            return;
+        }
+        if let Some(known) = self.values.iter_mut().find(|known| known.text == text) {
+            if scope == Scope::Everywhere {
+                known.scope = scope;
+            }
             return;
         }
         let place = self
             .values
-            .partition_point(|known| known.len() >= value.len());
-        self.values.insert(place, value);
+            .partition_point(|known| known.text.len() >= text.len());
+        self.values.insert(place, Known { text, scope });
     }
 
     /// The text without any secret; borrowed where there was none in it.
     pub fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut shown = Cow::Borrowed(text);
-        for value in &self.values {
-            if *shown == **value {
+        for Known { text: value, scope } in &self.values {
+            let everywhere = *scope == Scope::Everywhere;
+            if everywhere && *shown == **value {
                 return REDACTED.to_owned().into();
             }
-            if value.len() >= Self::LEAST && shown.contains(value.as_str()) {
-                shown = shown.replace(value.as_str(), REDACTED).into();
+            if everywhere && value.len() >= Self::LEAST {
+                if shown.contains(value.as_str()) {
+                    shown = shown.replace(value.as_str(), REDACTED).into();
+                }
+            } else if let Cow::Owned(hidden) = replace_password(&shown, value, REDACTED) {
+                shown = hidden.into();
             }
         }
         shown
+    }
+
+    fn is_known(&self, text: &str, scope: Scope) -> bool {
+        self.values
+            .iter()
+            .any(|known| known.scope == scope && known.text == text)
     }
 
     /// The value of a header as it is shown.
@@ -211,9 +243,7 @@ impl Secrets {
                 }
             }
             // A number is secret as a whole or not at all.
-            Value::Number(number)
-                if self.values.iter().any(|known| *known == number.to_string()) =>
-            {
+            Value::Number(number) if self.is_known(&number.to_string(), Scope::Everywhere) => {
                 *value = REDACTED.into();
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -227,7 +257,10 @@ impl Secrets {
                         .collect();
                 }
                 for (name, field) in fields {
-                    if self.has_name(name) && !field.is_null() {
+                    let is_password = field.as_str().is_some_and(|text| {
+                        self.is_known(text, Scope::Place) && is_secret_field(name)
+                    });
+                    if is_password || (self.has_name(name) && !field.is_null()) {
                         *field = REDACTED.into();
                     } else {
                         self.hide_in(field);
@@ -288,23 +321,25 @@ pub(crate) fn is_secret_header(name: &str) -> bool {
 }
 
 /// A text that may be or end in a URL, without the password in it: `--db=postgres://user:[redacted]@host/database`.
-/// A URL whose scheme was forgotten (`user:password@host`) is one as well.
+/// A URL whose scheme was forgotten (`user:password@host`) is one as well, and so are settings as libpq takes them
+/// (`host=127.0.0.1 password=[redacted]`).
 pub(crate) fn without_password(text: &str) -> String {
+    let mut text = text.to_owned();
+    for value in settings(&text).into_iter().rev() {
+        text.replace_range(value, REDACTED);
+    }
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
-        None => (String::new(), text),
+        None => (String::new(), text.as_str()),
     };
     let (place, options) = match rest.split_once('?') {
         Some((place, options)) => (place, Some(options)),
         None => (rest, None),
     };
     // A password may hold anything, an unescaped slash too: better to hide too much than too little.
-    let user_and_host = place
-        .rsplit_once('@')
-        .and_then(|(user, host)| Some((user.split_once(':')?.0, host)));
-    let place = user_and_host.map_or_else(
+    let place = user_information(place).map_or_else(
         || place.to_owned(),
-        |(user, host)| format!("{user}:{REDACTED}@{host}"),
+        |(user, _, host)| format!("{user}:{REDACTED}@{host}"),
     );
     let options = options.map_or_else(String::new, |options| {
         let shown = options
@@ -316,6 +351,179 @@ pub(crate) fn without_password(text: &str) -> String {
         format!("?{}", shown.collect::<Vec<_>>().join("&"))
     });
     format!("{scheme}{place}{options}")
+}
+
+/// User, password and host of what stands behind the scheme of a URL.
+fn user_information(place: &str) -> Option<(&str, &str, &str)> {
+    let (user, host) = place.rsplit_once('@')?;
+    let (user, password) = user.split_once(':')?;
+    Some((user, password, host))
+}
+
+/// The passwords in a text that is a URL or consists of settings as libpq takes them; empty for any other text.
+fn passwords(text: &str) -> Vec<String> {
+    let parsed = url::Url::parse(text).ok();
+    // One with several hosts is none for everybody else.
+    let is_database = ["postgres://", "postgresql://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme));
+    if parsed.is_none() && !is_database {
+        return setting_passwords(text);
+    }
+    let place = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let end = place.find(['/', '?', '#']).unwrap_or(place.len());
+    let written = user_information(&place[..end]).map(|(_, password, _)| password.to_owned());
+    let understood = parsed.and_then(|url| url.password().map(str::to_owned));
+    let query = text.split_once('?').map_or("", |(_, query)| query);
+    let query = query.split('#').next().unwrap_or_default();
+    let options = url::form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| is_secret_field(name))
+        .map(|(_, value)| value.into_owned());
+    written
+        .into_iter()
+        .chain(understood)
+        .chain(options)
+        .collect()
+}
+
+/// The passwords in settings, as libpq reads them.
+fn setting_passwords(text: &str) -> Vec<String> {
+    let read = |value: Range<usize>| {
+        let mut letters = text[value].chars();
+        let mut read = String::new();
+        while let Some(letter) = letters.next() {
+            read.extend(match letter {
+                '\\' => letters.next(),
+                letter => Some(letter),
+            });
+        }
+        read
+    };
+    settings_of_database(text).into_iter().map(read).collect()
+}
+
+/// Where the passwords stand in a text that is nothing but settings as libpq takes them, without the quotes around them. A
+/// sentence or a query in which `password = $1` stands begins otherwise.
+pub(crate) fn settings_of_database(text: &str) -> Vec<Range<usize>> {
+    const NAMES: [&str; 8] = [
+        "host", "hostaddr", "port", "dbname", "user", "password", "sslmode", "service",
+    ];
+    let begins_with_one = text.split_once('=').is_some_and(|(name, _)| {
+        NAMES
+            .iter()
+            .any(|known| name.trim().eq_ignore_ascii_case(known))
+    });
+    if !begins_with_one {
+        return Vec::new();
+    }
+    let unquoted = |value: Range<usize>| {
+        let behind = text[value.clone()].trim_start_matches(QUOTES);
+        let start = value.end - behind.len();
+        start..start + behind.trim_end_matches(QUOTES).len()
+    };
+    settings(text).into_iter().map(unquoted).collect()
+}
+
+/// What a value may be put in.
+const QUOTES: [char; 2] = ['\'', '"'];
+
+/// Where values of settings stand that nobody may see: `password=secret`, `PASSWORD = 'top secret'`. Not those in the query
+/// string of a URL, which end elsewhere.
+fn settings(text: &str) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for (equals, _) in text.match_indices('=') {
+        if found.last().is_some_and(|value| equals < value.end) {
+            continue;
+        }
+        let (before, name) = split_name(text[..equals].trim_end());
+        if !is_secret_field(name) || before.ends_with(['?', '&']) {
+            continue;
+        }
+        let value = text[equals + 1..].trim_start();
+        let start = text.len() - value.len();
+        if !value.is_empty() {
+            found.push(start..start + length_of_setting(value));
+        }
+    }
+    found
+}
+
+/// How far the value of a setting goes that begins here: up to a space outside of its quotes.
+fn length_of_setting(text: &str) -> usize {
+    let may_be_quoted = text.starts_with(QUOTES);
+    let mut quote = None;
+    let mut escaped = false;
+    for (at, letter) in text.char_indices() {
+        match letter {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            letter if quote == Some(letter) => quote = None,
+            letter if quote.is_none() && may_be_quoted && QUOTES.contains(&letter) => {
+                quote = Some(letter);
+            }
+            letter if quote.is_none() && letter.is_whitespace() => return at,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// Splits the name that a text ends in from what stands before it.
+fn split_name(text: &str) -> (&str, &str) {
+    let name = text.trim_end_matches(is_of_name);
+    text.split_at(name.len())
+}
+
+fn is_of_name(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || ['_', '-', '.'].contains(&letter)
+}
+
+/// A text with something else for this password where it stands as one: in a URL (`user:PASSWORD@host`), and behind a name
+/// that says so (`password=PASSWORD`); borrowed where it does not. The text may be escaped to be part of another one.
+pub(crate) fn replace_password<'t>(text: &'t str, password: &str, by: &str) -> Cow<'t, str> {
+    let Some(first) = password.chars().next() else {
+        return text.into();
+    };
+    let mut replaced = String::new();
+    let (mut done, mut from) = (0, 0);
+    while let Some(found) = text[from..].find(password) {
+        let start = from + found;
+        let end = start + password.len();
+        if is_place(&text[..start], &text[end..]) {
+            replaced.push_str(&text[done..start]);
+            replaced.push_str(by);
+            (done, from) = (end, end);
+        } else {
+            from = start + first.len_utf8();
+        }
+    }
+    if done == 0 {
+        return text.into();
+    }
+    replaced.push_str(&text[done..]);
+    replaced.into()
+}
+
+/// Whether what stands between these two is a password.
+fn is_place(before: &str, after: &str) -> bool {
+    let is_in_url = [":", "%3A", "%3a"].iter().any(|end| before.ends_with(end))
+        && ["@", "%40"].iter().any(|start| after.starts_with(start));
+    if is_in_url {
+        return true;
+    }
+    // The first letters of another value.
+    if after.starts_with(|letter: char| letter.is_alphanumeric() || letter == '_') {
+        return false;
+    }
+    let is_quote = |letter: char| QUOTES.contains(&letter) || letter == '\\';
+    let before = before.trim_end_matches(is_quote).trim_end();
+    ["=", ":", "=>", "%3D", "%3d"]
+        .iter()
+        .find_map(|sign| before.strip_suffix(sign))
+        .is_some_and(|before| {
+            let (_, name) = split_name(before.trim_end().trim_end_matches(is_quote));
+            is_secret_field(name)
+        })
 }
 
 #[cfg(test)]
@@ -353,6 +561,42 @@ mod tests {
     }
 
     #[test]
+    fn settings_are_shown_without_their_password() {
+        for (settings, shown) in [
+            (
+                "host=127.0.0.1 password=topsecret dbname=shop",
+                "host=127.0.0.1 password=[redacted] dbname=shop",
+            ),
+            (
+                "host=h PASSWORD = 'top secret' user=qa",
+                "host=h PASSWORD = [redacted] user=qa",
+            ),
+            (
+                r"password='it\'s top secret' host=h",
+                "password=[redacted] host=h",
+            ),
+            (r"password=top\ secret host=h", "password=[redacted] host=h"),
+            (
+                "password=it's host=h sslpassword=\"top secret\"",
+                "password=[redacted] host=h sslpassword=[redacted]",
+            ),
+            ("password='top secret host=h", "password=[redacted]"),
+            (
+                "password=top=secret://or@else? host=h",
+                "password=[redacted] host=h",
+            ),
+            ("host=h user=qa password=", "host=h user=qa password="),
+            ("host=h user=qa", "host=h user=qa"),
+        ] {
+            assert_eq!(
+                without_password(settings),
+                shown.replace("password=\0", ""),
+                "{settings}"
+            );
+        }
+    }
+
+    #[test]
     fn a_learned_value_is_hidden_wherever_it_turns_up() {
         let mut secrets = Secrets::default();
         secrets.learn(&json!("p&ss word"));
@@ -383,6 +627,78 @@ mod tests {
         assert_eq!(secrets.hide(&shown), shown);
         secrets.learn_url("postgres://postgres:s3cret@127.0.0.1/shop");
         assert_eq!(secrets.hide("s3cret"), REDACTED);
+    }
+
+    #[test]
+    fn a_password_that_stands_openly_elsewhere_is_hidden_where_it_is_a_password() {
+        for (url, password) in [
+            ("postgres://app:app@127.0.0.1/db", "app"),
+            ("postgres://qa:s10@127.0.0.1/s10", "s10"),
+            ("postgres://qa:postgres@127.0.0.1/db", "postgres"),
+            ("postgres://qa:qa@localhost:5432,127.0.0.1:5433/db", "qa"),
+            ("postgres://a%40b:a%40b@127.0.0.1/db", "a%40b"),
+            ("postgres://a%40b:a%40b@127.0.0.1/db", "a@b"),
+            ("postgres:///shop?user=shop&password=shop", "shop"),
+            ("host=127.0.0.1 user='a b' password='a b'", "a b"),
+        ] {
+            let mut secrets = Secrets::default();
+            secrets.learn_url(url);
+            for place in [
+                "postgres://user:***@127.0.0.1/db",
+                "postgres%3A%2F%2Fuser%3A***%40127.0.0.1%2Fdb",
+                "postgres:///db?user=user&password=***&sslmode=disable",
+                "host=127.0.0.1 PGPASSWORD=***",
+                "Password = '***' host=127.0.0.1",
+                r#"{"password":"***"}"#,
+                r#"{\"db_password\": \"***\"}"#,
+                "dsn=%3Fpassword%3D***%26sslmode%3Ddisable",
+            ] {
+                let text = format!("GRANT SET TO {password}; {place}");
+                assert_eq!(
+                    secrets.hide(&text.replace("***", password)),
+                    text.replace("***", REDACTED),
+                    "{url}"
+                );
+            }
+            for innocent in [
+                format!("{password} is the owner of {password}"),
+                format!("password={password}s"),
+                format!("{password}:5432@{password}"),
+                format!("postgres://{password}@127.0.0.1/{password}"),
+            ] {
+                assert_eq!(secrets.hide(&innocent), innocent, "{url}");
+            }
+            let mut body = json!({ "owner": password, "password": password });
+            secrets.hide_in(&mut body);
+            assert_eq!(body, json!({ "owner": password, "password": REDACTED }));
+        }
+    }
+
+    #[test]
+    fn a_password_that_is_learned_from_another_url_is_hidden_everywhere_from_then_on() {
+        let mut secrets = Secrets::default();
+        secrets.learn_url("postgres://shop:shop@127.0.0.1/db");
+        let mut others = Secrets::default();
+        others.learn_all(&secrets);
+        assert_eq!(others.hide("shop:shop@"), "shop:[redacted]@");
+        others.learn_url("postgres://qa:shop@127.0.0.1/db");
+        assert_eq!(others.hide("shop:shop@"), "[redacted]:[redacted]@");
+        others.learn_all(&secrets);
+        assert_eq!(others.hide("shop"), REDACTED);
+    }
+
+    #[test]
+    fn passwords_in_settings_are_learned_from_nothing_but_settings() {
+        let mut secrets = Secrets::default();
+        secrets.learn_url(r"host=127.0.0.1 password = 'it\'s top secret' user=qa");
+        assert_eq!(
+            secrets.hide("with it's top secret of qa"),
+            "with [redacted] of qa"
+        );
+        secrets.learn_url("SELECT id FROM users WHERE password = NULL");
+        secrets.learn_url("reset_token_ttl=15 minutes");
+        assert_eq!(secrets.hide("NULL"), "NULL");
+        assert_eq!(secrets.hide("15"), "15");
     }
 
     #[test]

@@ -106,7 +106,7 @@ async fn start(
 
 /// What the file itself says is secret.
 fn secrets(case: &Case) -> Secrets {
-    let mut secrets = Secrets::named(case.spec.secrets.iter().cloned());
+    let mut secrets = case.spec.world.secrets.clone();
     evidence::learn_constants(&mut secrets, &case.spec.model);
     secrets
 }

@@ -200,6 +200,29 @@ fn arguments_of_children(sandbox: &Sandbox, run: &Running) -> String {
 }
 
 #[test]
+fn settings_as_libpq_takes_them_are_refused_without_their_password() {
+    let store = PostgresStore::start(cluster().database(), false);
+    let spec = postgres_store::spec("{{ dsn }}").replace(
+        "\nname: store\n",
+        "\nname: store\nvariables: { dsn: none }\n",
+    );
+    let sandbox = Sandbox::with_spec(&spec);
+    let set = format!("dsn=host=127.0.0.1 password = 'top {SECRET}'");
+    for command in ["explore", "restore"] {
+        let finished = sandbox
+            .venomqa([command, "--set", &set])
+            .env("STORE_URL", store.url())
+            .run()
+            .code(3)
+            .never_says(SECRET);
+        let said = finished.stdout.clone() + &finished.stderr;
+        for told in ["host=127.0.0.1 password = [redacted]", "write it as a URL"] {
+            assert!(said.contains(told), "{told} is not in {finished}");
+        }
+    }
+}
+
+#[test]
 #[expect(
     clippy::too_many_lines,
     reason = "one server for every way in which a password could come out"
@@ -315,6 +338,8 @@ fn a_password_is_shown_to_nobody() {
         format!("postgres://keeper:{SECRET}@db.example.org/shop"),
         format!("postgres://keeper:{SECRET}/with/slashes@127.0.0.1:{port}/shop"),
         format!("postgres://keeper:{SECRET}@"),
+        format!("host=127.0.0.1 password={SECRET}"),
+        format!("host=127.0.0.1 PASSWORD = 'it is {SECRET}' user=keeper"),
     ] {
         for command in ["explore", "restore", "demo"] {
             let set = format!("db={url}");

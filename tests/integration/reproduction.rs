@@ -6,8 +6,8 @@ use std::process::Stdio;
 
 use crate::postgres_for_tests::cluster;
 use crate::support::{
-    Database, Finished, JournalMode, Kind, Running, Sandbox, Store, credits, eventually, service,
-    store, vault,
+    Database, Finished, JournalMode, Kind, PostgresStore, Running, Sandbox, Store, credits,
+    eventually, postgres_store, service, store, vault,
 };
 
 const FOUND: &str = ".venomqa/no_refund_beyond_the_total-refund.yaml";
@@ -199,6 +199,43 @@ fn the_password_of_a_database_is_asked_for_and_not_written_down() {
         .run()
         .code(1)
         .never_says("s3cr3t-password");
+}
+
+#[test]
+fn another_password_can_be_set_for_a_url_that_names_its_user_and_its_password_alike() {
+    let store = PostgresStore::start(cluster().database(), true);
+    let url = store.database.url();
+    let (_, place) = url.split_once('@').unwrap();
+    let literal = format!("postgres://postgres:postgres@{place}");
+    let in_systems = postgres_store::spec(&literal);
+    let in_variables = postgres_store::spec("{{ dsn }}").replace(
+        "\nname: store\n",
+        &format!("\nname: store\nvariables: {{ dsn: \"{literal}\" }}\n"),
+    );
+    for (spec, key, name) in [
+        (in_systems, "postgres", "VENOMQA_POSTGRES_PASSWORD"),
+        (in_variables, "dsn", "VENOMQA_DSN_PASSWORD"),
+    ] {
+        let sandbox = Sandbox::with_spec(&spec);
+        sandbox
+            .venomqa(["explore", "--strategy", "bfs", "--max-steps", "60"])
+            .args(["--base-url", &store.url()])
+            .run()
+            .code(1)
+            .never_says(":postgres@");
+        let text = sandbox.read(FOUND);
+        let written = format!("{key}: \"postgres://postgres:${{{name}}}@{place}\"");
+        assert!(text.contains(&written), "{written} is not in\n{text}");
+        assert_eq!(text.matches(&format!("${{{name}}}")).count(), 1, "{text}");
+        assert!(!text.contains(":postgres@"), "{text}");
+        // The server asks nobody on this machine for a password.
+        sandbox
+            .venomqa(["replay", FOUND])
+            .env(name, "other")
+            .run()
+            .code(1)
+            .says(&["reproduced:"]);
+    }
 }
 
 #[test]

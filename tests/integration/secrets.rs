@@ -195,3 +195,128 @@ fn a_service_that_refuses_setup_and_repeats_what_it_was_told_betrays_nothing() {
     assert!(console.contains("refused:"), "{console}");
     assert_no_secret(&all);
 }
+
+/// A word that is the name of the user, of the database and the password.
+const WORD: &str = "postgres://shop:shop@127.0.0.1/shop";
+
+/// How a password that is no secret elsewhere looks where it is one.
+const PLACES: [&str; 5] = [
+    ":shop@",
+    "%3Ashop%40",
+    "password=shop",
+    r#""password":"shop""#,
+    r#""password": "shop""#,
+];
+
+#[test]
+fn a_password_that_is_the_name_of_the_user_too_is_hidden_where_the_service_repeats_it() {
+    let spec = format!(
+        r#"
+venomqa: 1
+name: teller
+variables: {{ dsn: "{WORD}" }}
+systems: {{ db: {{ sqlite: vault.db }} }}
+actions:
+  - name: tell
+    request:
+      method: POST
+      path: /tell
+      query: {{ dsn: "{{{{ dsn }}}}" }}
+      json: {{ dsn: "{{{{ dsn }}}}", settings: host=127.0.0.1 password=shop user=shop }}
+  - name: show
+    request: {{ path: /show, headers: {{ X-Database: "{{{{ dsn }}}}" }} }}
+"#
+    );
+    let sandbox = Sandbox::with_spec(&spec);
+    Database::at(sandbox.path("vault.db"))
+        .open()
+        .execute_batch("CREATE TABLE people (id INTEGER PRIMARY KEY)")
+        .unwrap();
+    let tell = async |RawQuery(query): RawQuery, body: String| {
+        let text = format!("cannot reach {WORD}: {} {body}", query.unwrap_or_default());
+        (StatusCode::INTERNAL_SERVER_ERROR, text)
+    };
+    let show = async || {
+        let told = json!({ "dsn": WORD, "owner": "shop", "password": "shop" });
+        (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(told))
+    };
+    let service = Server::start(
+        Router::new()
+            .route("/", get(async || "ready"))
+            .route("/tell", post(tell))
+            .route("/show", get(show)),
+    );
+    let reports = FORMATS
+        .iter()
+        .flat_map(|format| ["--report".to_owned(), format!("{format}=reports/{format}")]);
+    let explored = sandbox
+        .venomqa(["explore", "--max-steps", "20", "--base-url", &service.url()])
+        .args(reports)
+        .run()
+        .code(1);
+    let mut all = vec![("explore".to_owned(), explored.stdout + &explored.stderr)];
+    for format in FORMATS {
+        let text = sandbox.read(&format!("reports/{format}"));
+        all.push((format.to_owned(), text));
+    }
+    let files: Vec<_> = std::fs::read_dir(sandbox.path(".venomqa"))
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .filter(|file| file.extension().is_some_and(|kind| kind == "yaml"))
+        .collect();
+    assert_eq!(files.len(), 2, "{files:?}");
+    for file in files {
+        let name = file.display().to_string();
+        let replayed = sandbox
+            .venomqa(["replay", &name])
+            .env("VENOMQA_DSN_PASSWORD", "shop")
+            .env("VENOMQA_SETTINGS_PASSWORD", "shop")
+            .run()
+            .code(1);
+        let shown = replayed.stdout + &replayed.stderr;
+        assert!(shown.contains("postgres://shop:[redacted]@"), "{shown}");
+        all.push((format!("the replay of {name}"), shown));
+        all.push((name, std::fs::read_to_string(file).unwrap()));
+    }
+    for (name, text) in &all {
+        for place in PLACES {
+            assert!(!text.contains(place), "`{place}` is in {name}:\n{text}");
+        }
+    }
+    let (_, console) = &all[0];
+    assert!(
+        console.contains("postgres://shop:[redacted]@127.0.0.1/shop"),
+        "{console}"
+    );
+}
+
+#[test]
+fn a_password_that_is_the_name_of_the_user_too_is_hidden_in_the_log_of_a_service_that_fails() {
+    let spec = r#"
+venomqa: 1
+name: teller
+service:
+  command: [sh, -c, "echo \"$DSN is what shop connects to\"; echo \"$SETTINGS\"; exit 1"]
+  env: { DSN: "WORD", SETTINGS: "host=127.0.0.1 user=shop password = 'shop'" }
+http: { base_url: "http://127.0.0.1:9" }
+systems: { db: { sqlite: vault.db } }
+actions:
+  - name: show
+    request: { path: /show }
+"#;
+    let sandbox = Sandbox::with_spec(&spec.replace("WORD", WORD));
+    Database::at(sandbox.path("vault.db"))
+        .open()
+        .execute_batch("CREATE TABLE people (id INTEGER PRIMARY KEY)")
+        .unwrap();
+    sandbox
+        .venomqa(["explore", "--max-steps", "20"])
+        .run()
+        .code(3)
+        .says(&[
+            "postgres://shop:[redacted]@127.0.0.1/shop is what shop connects to",
+            "host=127.0.0.1 user=shop password = '[redacted]'",
+        ])
+        .never_says(":shop@")
+        .never_says("'shop'");
+}

@@ -157,10 +157,9 @@ fn text(seen: &str, hidden: &Hidden) -> Node {
 }
 
 fn without(text: &str, hidden: &Hidden) -> String {
-    hidden
-        .values()
-        .filter(|value| value.len() >= 4)
-        .fold(text.to_owned(), |text, value| text.replace(value, REDACTED))
+    hidden.values().fold(text.to_owned(), |text, taken| {
+        taken.replaced(&text, REDACTED)
+    })
 }
 
 fn redact(value: &mut Value, hidden: &Hidden) {

@@ -41,7 +41,7 @@ impl Address {
                 WorldErrorKind::System,
                 format!("`{}` is no PostgreSQL URL: {why}", without_password(url)),
             )
-            .with_help("write it as `postgres://user:password@127.0.0.1:5432/database`")
+            .with_help("write it as a URL: `postgres://user:password@127.0.0.1:5432/database`")
         };
         if !["postgres://", "postgresql://"]
             .iter()
@@ -192,6 +192,8 @@ mod tests {
             "postgres://qa:s3@cret@host:x/shop",
             "postgres://host:x/shop?password=s3cret",
             "postgres://qa:s3cret@host/shop?sslmode=maybe",
+            "host=127.0.0.1 password=s3cret",
+            "host=127.0.0.1 PASSWORD = 'it is s3cret'",
         ] {
             let error = Address::parse(url).unwrap_err();
             let text = format!("{error:?}");
