@@ -1,6 +1,7 @@
 //! Sequences: found wherever they move, and put back.
 
 use super::fixture::{Walk, connect, rows, run, sequences};
+use super::support::Cluster;
 use crate::world::WorldErrorKind;
 use crate::world::system::{System as _, SystemState};
 
@@ -276,12 +277,15 @@ fn ids_from_numbers_taken_in_advance_never_collide_and_their_cure_is_named() {
 #[test]
 fn a_sequence_that_moved_without_being_seen_makes_the_restore_inexact_and_a_job_does_not() {
     run(async {
+        // A server on which nothing else happens: any transaction makes a look ask all sequences.
+        let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start()));
+        let database = cluster.database();
+        database.psql("ALTER SYSTEM SET autovacuum = off");
+        database.psql("SELECT pg_reload_conf()");
         // Among so many, looks ask through functions.
-        let mut walk = Walk::new(
-            "CREATE TABLE t (id serial PRIMARY KEY, n int);
-             DO $$ BEGIN FOR i IN 1..40 LOOP EXECUTE format('CREATE SEQUENCE more_%s', i); END LOOP; END $$",
-        )
-        .await;
+        let schema = "CREATE TABLE t (id serial PRIMARY KEY, n int);
+             DO $$ BEGIN FOR i IN 1..40 LOOP EXECUTE format('CREATE SEQUENCE more_%s', i); END LOOP; END $$";
+        let mut walk = Walk::on(database, schema, |_| {}).await;
         let start = walk.state.clone();
         // They tell of no sequence while somebody holds a certain lock. Locks leave no trace.
         walk.sql(
@@ -308,5 +312,6 @@ fn a_sequence_that_moved_without_being_seen_makes_the_restore_inexact_and_a_job_
         let expected = "the sequence stands at 1 (called: true), expected 1 (called: false)";
         assert_eq!(error.details, [expected]);
         walk.finish().await;
+        cluster.shut();
     });
 }
