@@ -33,8 +33,8 @@ pub(super) struct Catalog {
     pub(super) has_large_objects: bool,
     /// What is not put back.
     pub(super) notes: Vec<Warning>,
-    /// Where unqualified names are looked for while rows are written: as the role sees them, then in every other schema.
-    /// Conditions, indexes and generated columns call functions of the application, which use names of theirs.
+    /// Where unqualified names are looked for while rows are written, as the role sees them, then in every other schema; empty
+    /// where no condition, index or generated column calls a function of the application that looks for any.
     pub(super) search_path: String,
     by_number: HashMap<u32, TableId>,
     sequence_places: HashMap<Cell, usize>,
@@ -144,7 +144,9 @@ impl Catalog {
             }
         }
         reader.large_objects().await?;
-        reader.catalog.search_path = names::search_path(sessions).await?;
+        if reader.missing.searching(client, &numbers).await? {
+            reader.catalog.search_path = names::search_path(sessions).await?;
+        }
         Ok(reader.finish())
     }
 

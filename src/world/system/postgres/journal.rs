@@ -358,7 +358,7 @@ fn schema_triggers() -> String {
          CREATE FUNCTION venomqa.note_drop() {head} $$ BEGIN {mine}
            INSERT INTO venomqa.journal
            SELECT DISTINCT {number}, tg_tag, object_identity FROM pg_event_trigger_dropped_objects()
-           WHERE NOT is_temporary AND original AND object_type NOT IN ('index', 'function');
+           WHERE NOT is_temporary AND original AND object_type NOT IN ('index', 'function') AND object_identity !~ ' on pg_temp';
          END $$;
          CREATE EVENT TRIGGER venomqa_ddl ON ddl_command_end WHEN TAG IN ({TAGS}, 'REFRESH MATERIALIZED VIEW') EXECUTE FUNCTION venomqa.note_ddl();
          CREATE EVENT TRIGGER venomqa_drop ON sql_drop WHEN TAG IN ({TAGS}) EXECUTE FUNCTION venomqa.note_drop();

@@ -440,7 +440,9 @@ impl Run {
         for change in changes {
             match change {
                 schema::Change::Tables => {
-                    return Err(self.schema_changed("tables, columns or sequences"));
+                    return Err(self.schema_changed(
+                        "tables, columns, sequences, triggers, rules or conditions",
+                    ));
                 }
                 schema::Change::Views => self.queries = Queries::default(),
                 schema::Change::Refreshed => self.refreshed("a materialized view"),

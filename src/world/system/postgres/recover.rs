@@ -135,8 +135,8 @@ pub(super) async fn recover(
                 }));
             }
             Err(error) if attempt >= ATTEMPTS && is_back => {
-                let help = "the content before the run is back, only the journal (schema `venomqa`) is still there: \
-                            end that session, or stop the service";
+                let help = "the content before the run was put back, but the journal (schema `venomqa`) is still there, and what was \
+                            written meanwhile is in the tables: end that session, or stop the service, and run `venomqa restore`";
                 return Err(error.with_help(help));
             }
             Err(error) if attempt >= ATTEMPTS => return Err(error),

@@ -81,9 +81,14 @@ pub(super) fn qualified(schema: &str, name: &str) -> String {
     format!("{}.{}", quoted(schema), quoted(name))
 }
 
-/// The role's own `search_path`, then every other schema of the application.
+/// The schemas of the role's own `search_path`, then every other one of the application.
 pub(super) async fn search_path(sessions: &Sessions) -> Result<String, Error> {
-    let rows = sessions
+    let own = sessions
+        .reader
+        .query_one("SELECT current_schemas(false)::text[]", &[])
+        .await?;
+    let mut path: Vec<String> = own.get(0);
+    let others = sessions
         .writer
         .query(
             "SELECT nspname::text FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'venomqa') \
@@ -91,8 +96,12 @@ pub(super) async fn search_path(sessions: &Sessions) -> Result<String, Error> {
             &[],
         )
         .await?;
-    let own = Some(sessions.search_path.trim().to_owned()).filter(|path| !path.is_empty());
-    let others = rows.iter().map(|row| quoted(row.get(0)));
-    let path: Vec<String> = own.into_iter().chain(others).collect();
+    for row in others {
+        let name = row.get(0);
+        if !path.contains(&name) {
+            path.push(name);
+        }
+    }
+    let path: Vec<String> = path.iter().map(|schema| quoted(schema)).collect();
     Ok(path.join(", "))
 }

@@ -44,19 +44,23 @@ JOIN pg_publication_tables t ON t.schemaname = a.relnamespace::regnamespace::nam
 WHERE c.oid = ANY ($1) AND c.relkind = 'r' AND has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'DELETE')
 ORDER BY 1";
 
-/// Conditions that rows from before them need not meet (`NOT VALID`), on tables and on the domains that are somewhere in
-/// the types of their columns: where, which, and of a table's own the rows that do not meet it. One that is not enforced
-/// does no harm.
-const UNPROVED: &str = "
+/// The types of the columns of these tables, and whatever is in them.
+const USED: &str = "
 WITH RECURSIVE used(relation, type) AS (
-  SELECT a.attrelid, a.atttypid FROM pg_attribute a WHERE a.attrelid = ANY ($1) AND a.attnum > 0 AND NOT a.attisdropped
+  SELECT a.attrelid, a.atttypid FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+  WHERE a.attrelid = ANY ($1) AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
   UNION
   SELECT u.relation, inner_type.oid FROM used u JOIN pg_type t ON t.oid = u.type
   CROSS JOIN LATERAL (
     SELECT t.typbasetype UNION ALL SELECT t.typelem
     UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE r.rngtypid = t.oid
     UNION ALL SELECT f.atttypid FROM pg_attribute f WHERE t.typrelid <> 0 AND f.attrelid = t.typrelid AND f.attnum > 0 AND NOT f.attisdropped
-  ) AS inner_type(oid) WHERE inner_type.oid <> 0)
+  ) AS inner_type(oid) WHERE inner_type.oid <> 0)";
+
+/// Conditions that rows from before them need not meet (`NOT VALID`), on tables and on the domains that are somewhere in
+/// the types of their columns: where, which, and of a table's own the rows that do not meet it. One that is not enforced
+/// does no harm.
+const UNPROVED: &str = "
 SELECT c.oid::regclass::text, n.conname::text, format('TABLE %s', c.oid::regclass),
        CASE n.contype WHEN 'c' THEN format('NOT (%s)', pg_get_expr(n.conbin, n.conrelid))
          ELSE (SELECT format('%I IS NULL', attname) FROM pg_attribute WHERE attrelid = c.oid AND attnum = n.conkey[1]) END
@@ -66,25 +70,57 @@ WHERE n.conrelid = ANY ($1) AND c.relkind = 'r' AND n.contype IN ('c', 'n') AND 
 UNION ALL
 SELECT c.oid::regclass::text, n.conname::text, format('DOMAIN %s', n.contypid::regtype), NULL
 FROM pg_constraint n JOIN used u ON u.type = n.contypid JOIN pg_class c ON c.oid = u.relation
-WHERE c.relkind = 'r' AND n.contypid <> 0 AND NOT n.convalidated
+WHERE n.contypid <> 0 AND NOT n.convalidated
 ORDER BY 1, 2";
 
-/// Conditions that ask a function of the application which may answer otherwise another time, or the clock; and generated
-/// columns that ask any function of it.
+/// What is evaluated when a row is written: conditions of tables and of domains, stored generated columns, indexes. Which
+/// functions each asks stands in its expression; `NULL` is the clock, or the session.
+const ASKED: &str = ",
+expression(relation, kind, name, tree) AS (
+  SELECT conrelid, 'condition', conname::text, conbin::text FROM pg_constraint WHERE conrelid = ANY ($1) AND contype = 'c'
+  UNION ALL
+  SELECT u.relation, 'condition', n.conname::text, n.conbin::text FROM pg_constraint n JOIN used u ON u.type = n.contypid WHERE n.contype = 'c'
+  UNION ALL
+  SELECT a.attrelid, 'generated column', a.attname::text, d.adbin::text
+  FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = ANY ($1) AND a.attgenerated = 's'
+  UNION ALL
+  SELECT i.indrelid, 'index', i.indexrelid::regclass::text, concat(i.indexprs::text, i.indpred::text)
+  FROM pg_index i WHERE i.indrelid = ANY ($1)),
+asked(relation, kind, name, function) AS (
+  SELECT DISTINCT e.relation, e.kind, e.name, m.found[1]::oid
+  FROM expression e CROSS JOIN LATERAL regexp_matches(e.tree, ':(?:op)?funcid ([0-9]+)|SQLVALUEFUNCTION', 'g') AS m(found)),
+mine AS (
+  SELECT p.oid, p.proname, p.prosrc, p.provolatile, p.proconfig FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+  WHERE p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal') AND p.pronamespace <> coalesce(to_regnamespace('venomqa')::oid, 0))";
+
+/// Conditions that may answer otherwise another time, and generated columns that ask any function of the application.
 const FICKLE: &str = "
-SELECT DISTINCT n.conrelid::regclass::text, n.conname::text, coalesce(p.oid::regprocedure::text, 'the clock'), true
-FROM pg_constraint n
-CROSS JOIN LATERAL regexp_matches(n.conbin::text, ':funcid ([0-9]+)|(SQLVALUEFUNCTION)', 'g') AS m(found)
-LEFT JOIN pg_proc p ON p.oid = m.found[1]::oid
-WHERE n.conrelid = ANY ($1) AND n.contype = 'c' AND (p.oid IS NULL OR p.provolatile <> 'i' AND (p.oid >= 16384
-  OR p.proname IN ('now', 'clock_timestamp', 'statement_timestamp', 'transaction_timestamp', 'timeofday', 'random', 'current_setting')))
-UNION
-SELECT a.attrelid::regclass::text, a.attname::text, p.oid::regprocedure::text, false
-FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-CROSS JOIN LATERAL regexp_matches(d.adbin::text, ':funcid ([0-9]+)', 'g') AS m(found)
-JOIN pg_proc p ON p.oid = m.found[1]::oid
-WHERE a.attrelid = ANY ($1) AND a.attgenerated = 's' AND p.oid >= 16384
-ORDER BY 1, 2, 3";
+SELECT DISTINCT a.kind, a.relation::regclass::text, a.name, coalesce(p.oid::regprocedure::text, 'the clock or the session')
+FROM asked a LEFT JOIN pg_proc p ON p.oid = a.function
+WHERE CASE a.kind WHEN 'condition' THEN coalesce(p.provolatile, 's') <> 'i'
+  WHEN 'generated column' THEN a.function IN (SELECT oid FROM mine) ELSE false END
+ORDER BY 1, 2, 3, 4";
+
+/// Functions of the application that are asked when a row is written and look for what they name along the search path, and
+/// those that these name in turn; the first thing that one of them names and that is in several schemas.
+const SEARCHING: &str = ",
+reached(oid) AS (
+  SELECT m.oid FROM asked a JOIN mine m ON m.oid = a.function
+  UNION
+  SELECT m.oid FROM reached r JOIN mine f ON f.oid = r.oid JOIN mine m ON f.prosrc ~* ('\\m' || m.proname || '\\M')
+  WHERE m.proname ~ '^[a-z0-9_]+$'),
+several(name) AS (
+  SELECT name FROM (
+    SELECT p.proname::text, p.pronamespace FROM mine m JOIN pg_proc p USING (oid)
+    UNION ALL
+    SELECT c.relname::text, c.relnamespace FROM pg_class c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'
+  ) AS named(name, space) JOIN pg_namespace n ON n.oid = named.space
+  WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'venomqa')
+  GROUP BY name HAVING count(DISTINCT space) > 1)
+SELECT r.oid::regprocedure::text, (SELECT min(s.name) FROM several s WHERE m.prosrc ~* ('\\m' || regexp_replace(s.name, '([^a-zA-Z0-9_])', '\\\\\\1', 'g') || '\\M'))
+FROM reached r JOIN mine m USING (oid)
+WHERE m.prosrc <> '' AND NOT EXISTS (SELECT FROM unnest(m.proconfig) AS setting WHERE setting LIKE 'search_path=%')
+ORDER BY 1";
 
 impl Missing {
     /// Whether nothing is missing.
@@ -179,13 +215,19 @@ impl Missing {
                 why.detail().map_or_else(String::new, |detail| format!(" ({detail})"))
             ));
         }
-        for row in client.query(UNPROVED, &[&numbers]).await? {
+        for row in client
+            .query(&[USED, UNPROVED].concat(), &[&numbers])
+            .await?
+        {
             let (table, name, owner): (String, String, String) =
                 (row.get(0), row.get(1), row.get(2));
             if let Some(wrong) = row.get::<_, Option<String>>(3) {
                 let look = format!("SELECT EXISTS (SELECT FROM ONLY {table} WHERE {wrong})");
-                if !client.query_one(&look, &[]).await?.get::<_, bool>(0) {
-                    continue;
+                match client.query_one(&look, &[]).await {
+                    Ok(row) if !row.get::<_, bool>(0) => continue,
+                    // A function of the condition that does not work here says nothing of the rows.
+                    Err(error) if error.as_db_error().is_none() => return Err(error),
+                    Ok(_) | Err(_) => {}
                 }
             }
             self.obstacles.push(format!(
@@ -202,10 +244,13 @@ impl Missing {
         client: &Client,
         numbers: &[u32],
     ) -> Result<Vec<(String, &'static str)>, Error> {
-        let rows = client.query(FICKLE, &[&numbers]).await?;
+        let rows = client
+            .query(&[USED, ASKED, FICKLE].concat(), &[&numbers])
+            .await?;
         let told = rows.iter().map(|row| {
-            let (table, name, asked): (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));
-            if row.get(3) {
+            let (kind, table, name, asked): (&str, &str, &str, &str) =
+                (row.get(0), row.get(1), row.get(2), row.get(3));
+            if kind == "condition" {
                 (
                     format!(
                         "the condition `{name}` of {table} asks {asked}: a row that met it once may not meet it when it is put back"
@@ -222,5 +267,27 @@ impl Missing {
             }
         });
         Ok(told.collect())
+    }
+
+    /// Whether functions of the application are asked when a row is written that look for what they name along the search
+    /// path. Notes those of which nobody can know what they find.
+    pub(super) async fn searching(
+        &mut self,
+        client: &Client,
+        numbers: &[u32],
+    ) -> Result<bool, Error> {
+        let rows = client
+            .query(&[USED, ASKED, SEARCHING].concat(), &[&numbers])
+            .await?;
+        for row in &rows {
+            let (function, name): (&str, Option<&str>) = (row.get(0), row.get(1));
+            if let Some(name) = name {
+                self.obstacles.push(format!(
+                    "the function {function} is asked when rows are written, and names `{name}`, which is in several schemas: which \
+                     of them it finds depends on the session: `ALTER FUNCTION {function} SET search_path = ...`"
+                ));
+            }
+        }
+        Ok(!rows.is_empty())
     }
 }

@@ -30,13 +30,14 @@ impl Run {
             };
             attempt += 1;
             let is_deadlock = refusal.is_deadlock();
-            if attempt < MEANWHILE && refusal.is_overtaken() {
+            if refusal.is_overtaken() {
                 match self.strays(&from, past).await? {
+                    Some(_) if attempt >= MEANWHILE => return Err(self.never_rests()),
                     Some(now) => {
                         from = now;
                         continue;
                     }
-                    None if is_deadlock => continue,
+                    None if is_deadlock && attempt < MEANWHILE => continue,
                     None => {}
                 }
             }
@@ -53,6 +54,19 @@ impl Run {
                 }
             });
         }
+    }
+
+    fn never_rests(&self) -> WorldError {
+        WorldError::new(
+            WorldErrorKind::Restore,
+            format!(
+                "cannot restore a state in `{}`: rows that it has to write have changed each of {MEANWHILE} times",
+                self.address
+            ),
+        )
+        .with_help(
+            "stop the background jobs of the service, or name their tables under `ignore_tables`",
+        )
     }
 
     /// Writes these rows, or none of them, and looks, in one round trip. Says whether there is nothing to read then.

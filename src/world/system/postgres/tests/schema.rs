@@ -134,7 +134,8 @@ fn what_does_not_concern_the_journal_may_change() {
         walk.sql(
             "ALTER SEQUENCE numbers RESTART WITH 50; ALTER SEQUENCE numbers RESTART; ALTER SEQUENCE numbers OWNED BY t.n;
              CREATE TEMPORARY TABLE scratch (n int); INSERT INTO scratch VALUES (1);
-             CREATE TRIGGER same BEFORE UPDATE ON scratch FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger(); ALTER TABLE scratch ADD COLUMN m int; DROP TABLE scratch;
+             CREATE TRIGGER same BEFORE UPDATE ON scratch FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+             CREATE RULE never AS ON DELETE TO scratch DO INSTEAD NOTHING; DROP RULE never ON scratch; DROP TRIGGER same ON scratch; ALTER TABLE scratch ADD COLUMN m int; DROP TABLE scratch;
              CREATE INDEX ON t (n); CREATE TABLE IF NOT EXISTS t (id int); CREATE VIEW v AS SELECT * FROM t; DROP VIEW v; ANALYZE t;
              COMMENT ON TABLE t IS 'x'; GRANT SELECT ON t TO PUBLIC; REINDEX TABLE t",
         )
@@ -173,6 +174,7 @@ fn functions_of_the_application_find_what_they_name_when_rows_are_put_back() {
              CREATE TABLE rates (kind text PRIMARY KEY, rate int); INSERT INTO rates VALUES ('a', 7);
              CREATE FUNCTION rate(text) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
                RETURN (SELECT r.rate FROM rates r WHERE kind = norm($1)); EXCEPTION WHEN OTHERS THEN RETURN -1; END $$;
+             DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = ''''', current_database()); END $$;
              SET search_path = public, lib;
              CREATE TABLE users (id int PRIMARY KEY, email text CHECK (valid(email)), rate int GENERATED ALWAYS AS (rate(email)) STORED);
              CREATE FUNCTION folded(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN norm($1); END $$;
