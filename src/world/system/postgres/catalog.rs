@@ -2,6 +2,7 @@
 
 mod listing;
 mod names;
+mod obstacles;
 mod rights;
 
 use std::collections::{BTreeMap, HashMap, HashSet};

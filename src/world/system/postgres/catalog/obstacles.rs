@@ -1,0 +1,245 @@
+//! What is in the way of an exact restore, whatever the role may do; and what may be otherwise when rows are put back.
+
+use tokio_postgres::{Client, Error};
+
+use super::super::sql::quoted;
+use super::rights::Missing;
+
+/// Triggers and rules that answer even to a session that acts as a replica.
+const ALWAYS: &str = "
+SELECT tgrelid, format('the trigger %I', tgname), format('ALTER TABLE %s ENABLE TRIGGER %I', tgrelid::regclass, tgname)
+FROM pg_trigger WHERE tgenabled IN ('A', 'R') AND NOT tgisinternal AND tgname NOT IN ('venomqa_row', 'venomqa_truncate')
+  AND tgrelid = ANY ($1)
+UNION ALL
+SELECT ev_class, format('the rule %I', rulename), format('ALTER TABLE %s ENABLE RULE %I', ev_class::regclass, rulename)
+FROM pg_rewrite WHERE ev_enabled IN ('A', 'R') AND ev_class = ANY ($1)
+ORDER BY 1, 2";
+
+/// Event triggers that answer even to what a replica does.
+const EVENTS: &str = "SELECT format('%I', evtname) FROM pg_event_trigger WHERE evtenabled IN ('A', 'R') AND evtname !~ '^venomqa_' ORDER BY 1";
+
+/// Casts of the application between the rows of a table and text, which is the form that the journal keeps rows in.
+const CASTS: &str = "
+SELECT t.typrelid::regclass::text, format('DROP CAST (%s AS %s)', c.castsource::regtype, c.casttarget::regtype)
+FROM pg_cast c JOIN pg_type t ON (t.oid = c.castsource AND c.casttarget = 'text'::regtype) OR (t.oid = c.casttarget AND c.castsource = 'text'::regtype)
+WHERE t.typrelid = ANY ($1) ORDER BY 1";
+
+/// Tables with deletions or additions that a publication may have the server refuse.
+const PUBLISHED: &str = "
+SELECT DISTINCT c.oid::regclass::text
+FROM pg_class c
+JOIN pg_class a ON a.oid = c.oid OR c.relispartition AND a.oid IN (SELECT relid FROM pg_partition_ancestors(c.oid))
+JOIN pg_publication_tables t ON t.schemaname = a.relnamespace::regnamespace::name AND t.tablename = a.relname
+WHERE c.oid = ANY ($1) AND c.relkind = 'r' AND has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'DELETE')
+ORDER BY 1";
+
+/// The types of the columns of these tables, and whatever is in them.
+const USED: &str = "
+WITH RECURSIVE used(relation, type) AS (
+  SELECT a.attrelid, a.atttypid FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+  WHERE a.attrelid = ANY ($1) AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+  UNION
+  SELECT u.relation, inner_type.oid FROM used u JOIN pg_type t ON t.oid = u.type
+  CROSS JOIN LATERAL (
+    SELECT t.typbasetype UNION ALL SELECT t.typelem
+    UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE r.rngtypid = t.oid
+    UNION ALL SELECT f.atttypid FROM pg_attribute f WHERE t.typrelid <> 0 AND f.attrelid = t.typrelid AND f.attnum > 0 AND NOT f.attisdropped
+  ) AS inner_type(oid) WHERE inner_type.oid <> 0)";
+
+/// Conditions that rows from before them need not meet (`NOT VALID`), on tables and on the domains that are somewhere in
+/// the types of their columns: where, which, and of a table's own the rows that do not meet it. One that is not enforced
+/// does no harm.
+const UNPROVED: &str = "
+SELECT c.oid::regclass::text, n.conname::text, format('TABLE %s', c.oid::regclass),
+       CASE n.contype WHEN 'c' THEN format('NOT (%s)', pg_get_expr(n.conbin, n.conrelid))
+         ELSE (SELECT format('%I IS NULL', attname) FROM pg_attribute WHERE attrelid = c.oid AND attnum = n.conkey[1]) END
+FROM pg_constraint n JOIN pg_class c ON c.oid = n.conrelid
+WHERE n.conrelid = ANY ($1) AND c.relkind = 'r' AND n.contype IN ('c', 'n') AND NOT n.convalidated
+  AND to_jsonb(n)->>'conenforced' IS DISTINCT FROM 'false' AND has_table_privilege(c.oid, 'SELECT')
+UNION ALL
+SELECT c.oid::regclass::text, n.conname::text, format('DOMAIN %s', n.contypid::regtype), NULL
+FROM pg_constraint n JOIN used u ON u.type = n.contypid JOIN pg_class c ON c.oid = u.relation
+WHERE n.contypid <> 0 AND NOT n.convalidated
+ORDER BY 1, 2";
+
+/// What is evaluated when a row is written: conditions of tables and of domains, stored generated columns, indexes. Which
+/// functions each asks stands in its expression; `NULL` is the clock, or the session.
+const ASKED: &str = ",
+expression(relation, kind, name, tree) AS (
+  SELECT conrelid, 'condition', conname::text, conbin::text FROM pg_constraint WHERE conrelid = ANY ($1) AND contype = 'c'
+  UNION ALL
+  SELECT u.relation, 'condition', n.conname::text, n.conbin::text FROM pg_constraint n JOIN used u ON u.type = n.contypid WHERE n.contype = 'c'
+  UNION ALL
+  SELECT a.attrelid, 'generated column', a.attname::text, d.adbin::text
+  FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = ANY ($1) AND a.attgenerated = 's'
+  UNION ALL
+  SELECT i.indrelid, 'index', i.indexrelid::regclass::text, concat(i.indexprs::text, i.indpred::text)
+  FROM pg_index i WHERE i.indrelid = ANY ($1)),
+asked(relation, kind, name, function) AS (
+  SELECT DISTINCT e.relation, e.kind, e.name, m.found[1]::oid
+  FROM expression e CROSS JOIN LATERAL regexp_matches(e.tree, ':(?:op)?funcid ([0-9]+)|SQLVALUEFUNCTION', 'g') AS m(found)),
+mine AS (
+  SELECT p.oid, p.proname, p.prosrc, p.provolatile, p.proconfig FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+  WHERE p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal') AND p.pronamespace <> coalesce(to_regnamespace('venomqa')::oid, 0))";
+
+/// Conditions that may answer otherwise another time, and generated columns that ask any function of the application.
+const FICKLE: &str = "
+SELECT DISTINCT a.kind, a.relation::regclass::text, a.name, coalesce(p.oid::regprocedure::text, 'the clock or the session')
+FROM asked a LEFT JOIN pg_proc p ON p.oid = a.function
+WHERE CASE a.kind WHEN 'condition' THEN coalesce(p.provolatile, 's') <> 'i'
+  WHEN 'generated column' THEN a.function IN (SELECT oid FROM mine) ELSE false END
+ORDER BY 1, 2, 3, 4";
+
+/// Functions of the application that are asked when a row is written and look for what they name along the search path, and
+/// those that these name in turn; the first thing that one of them names and that is in several schemas.
+const SEARCHING: &str = ",
+reached(oid) AS (
+  SELECT m.oid FROM asked a JOIN mine m ON m.oid = a.function
+  UNION
+  SELECT m.oid FROM reached r JOIN mine f ON f.oid = r.oid JOIN mine m ON f.prosrc ~* ('\\m' || m.proname || '\\M')
+  WHERE m.proname ~ '^[a-z0-9_]+$'),
+several(name) AS (
+  SELECT name FROM (
+    SELECT p.proname::text, p.pronamespace FROM mine m JOIN pg_proc p USING (oid)
+    UNION ALL
+    SELECT c.relname::text, c.relnamespace FROM pg_class c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'
+  ) AS named(name, space) JOIN pg_namespace n ON n.oid = named.space
+  WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'venomqa')
+  GROUP BY name HAVING count(DISTINCT space) > 1)
+SELECT r.oid::regprocedure::text, (SELECT min(s.name) FROM several s WHERE m.prosrc ~* ('\\m' || regexp_replace(s.name, '([^a-zA-Z0-9_])', '\\\\\\1', 'g') || '\\M'))
+FROM reached r JOIN mine m USING (oid)
+WHERE m.prosrc <> '' AND NOT EXISTS (SELECT FROM unnest(m.proconfig) AS setting WHERE setting LIKE 'search_path=%')
+ORDER BY 1";
+
+impl Missing {
+    /// Notes a database whose texts may be no text.
+    pub(in super::super) async fn encoding(&mut self, client: &Client) -> Result<(), Error> {
+        let encoding = client.query_one("SHOW server_encoding", &[]).await?;
+        if encoding.get::<_, &str>(0) == "SQL_ASCII" {
+            self.obstacles.push(
+                "the encoding of the database is SQL_ASCII: it may hold bytes that are no text in any encoding, and cannot be \
+                 read as such; make one with `CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0` for tests"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    /// Notes what would stand in the way of a restore.
+    pub(super) async fn obstacles(
+        &mut self,
+        client: &Client,
+        numbers: &[u32],
+    ) -> Result<(), Error> {
+        for row in client.query(ALWAYS, &[&numbers]).await? {
+            let (what, cure): (String, String) = (row.get(1), row.get(2));
+            self.obstacles.push(format!(
+                "{what} is enabled for replicas, so it would fire when venomqa puts rows back: `{cure}`"
+            ));
+        }
+        for row in client.query(EVENTS, &[]).await? {
+            let name: String = row.get(0);
+            self.obstacles.push(format!(
+                "the event trigger {name} is enabled for replicas, so it would fire when venomqa installs its journal: \
+                 `ALTER EVENT TRIGGER {name} ENABLE`"
+            ));
+        }
+        for row in client.query(CASTS, &[&numbers]).await? {
+            let (table, cure): (String, String) = (row.get(0), row.get(1));
+            self.obstacles.push(format!(
+                "a cast of the application stands for the text of rows of {table}, which is what the journal keeps: `{cure}`"
+            ));
+        }
+        for row in client.query(PUBLISHED, &[&numbers]).await? {
+            let table: String = row.get(0);
+            // Which identity a publication wants depends on its columns and conditions: the server knows best.
+            let refused = client
+                .batch_execute(&format!("EXPLAIN DELETE FROM ONLY {table}"))
+                .await;
+            let Err(error) = refused else { continue };
+            let Some(why) = error.as_db_error() else {
+                return Err(error);
+            };
+            self.obstacles.push(format!(
+                "the server refuses to delete rows of {table}: {}{}: `ALTER TABLE {table} REPLICA IDENTITY FULL`, or take it \
+                 out of the publication",
+                why.message(),
+                why.detail().map_or_else(String::new, |detail| format!(" ({detail})"))
+            ));
+        }
+        for row in client
+            .query(&[USED, UNPROVED].concat(), &[&numbers])
+            .await?
+        {
+            let (table, name, owner): (String, String, String) =
+                (row.get(0), row.get(1), row.get(2));
+            if let Some(wrong) = row.get::<_, Option<String>>(3) {
+                let look = format!("SELECT EXISTS (SELECT FROM ONLY {table} WHERE {wrong})");
+                match client.query_one(&look, &[]).await {
+                    Ok(row) if !row.get::<_, bool>(0) => continue,
+                    // A function of the condition that does not work here says nothing of the rows.
+                    Err(error) if error.as_db_error().is_none() => return Err(error),
+                    Ok(_) | Err(_) => {}
+                }
+            }
+            self.obstacles.push(format!(
+                "rows of {table} need not meet the condition {name}, which is `NOT VALID`, so once deleted they could not be \
+                 put back: correct them, and `ALTER {owner} VALIDATE CONSTRAINT {}`",
+                quoted(&name)
+            ));
+        }
+        Ok(())
+    }
+
+    /// What may be otherwise when rows are put back, in words, and what that comes to.
+    pub(super) async fn fickle(
+        client: &Client,
+        numbers: &[u32],
+    ) -> Result<Vec<(String, &'static str)>, Error> {
+        let rows = client
+            .query(&[USED, ASKED, FICKLE].concat(), &[&numbers])
+            .await?;
+        let told = rows.iter().map(|row| {
+            let (kind, table, name, asked): (&str, &str, &str, &str) =
+                (row.get(0), row.get(1), row.get(2), row.get(3));
+            if kind == "condition" {
+                (
+                    format!(
+                        "the condition `{name}` of {table} asks {asked}: a row that met it once may not meet it when it is put back"
+                    ),
+                    "a row that is refused then ends the run, and is put back by `venomqa restore` once the condition is dropped",
+                )
+            } else {
+                (
+                    format!(
+                        "the generated column `{name}` of {table} asks {asked}: what it holds is computed again when its row is put back"
+                    ),
+                    "a function that depends on nothing but its arguments computes the same again; of another the value may change",
+                )
+            }
+        });
+        Ok(told.collect())
+    }
+
+    /// Whether functions of the application are asked when a row is written that look for what they name along the search
+    /// path. Notes those of which nobody can know what they find.
+    pub(super) async fn searching(
+        &mut self,
+        client: &Client,
+        numbers: &[u32],
+    ) -> Result<bool, Error> {
+        let rows = client
+            .query(&[USED, ASKED, SEARCHING].concat(), &[&numbers])
+            .await?;
+        for row in &rows {
+            let (function, name): (&str, Option<&str>) = (row.get(0), row.get(1));
+            if let Some(name) = name {
+                self.obstacles.push(format!(
+                    "the function {function} is asked when rows are written, and names `{name}`, which is in several schemas: which \
+                     of them it finds depends on the session: `ALTER FUNCTION {function} SET search_path = ...`"
+                ));
+            }
+        }
+        Ok(!rows.is_empty())
+    }
+}
