@@ -233,8 +233,9 @@ impl Run {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(20));
             // Who has begun meanwhile is no request's business: a job that writes all the time is never at rest.
-            let now = self.take_entries().await?;
-            open.retain(|open| now.iter().any(|now| now.transaction == open.transaction));
+            let mut now = self.take_entries().await?;
+            now.retain(|now| open.iter().any(|open| open.transaction == now.transaction));
+            open = now;
         }
         for Open {
             pid,
