@@ -271,11 +271,7 @@ mod tests {
             ("host=h user=qa password=", "host=h user=qa password="),
             ("host=h user=qa", "host=h user=qa"),
         ] {
-            assert_eq!(
-                without_password(settings),
-                shown.replace("password=\0", ""),
-                "{settings}"
-            );
+            assert_eq!(without_password(settings), shown, "{settings}");
         }
     }
 }
