@@ -8,11 +8,11 @@ use futures_util::future::join_all;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error, Statement};
 
+use super::batches::{Noted, batches};
 use super::catalog::{Catalog, Watched};
-use super::counters::Counter;
+use super::ctid_hints::{self, CtidHints};
 use super::journal;
-use super::keyless::{self, Places};
-use super::parts::{Noted, parts};
+use super::sequences::SequenceValue;
 use crate::model::TableId;
 
 /// Starts the message of a statement that did not find the rows it was to remove.
@@ -22,7 +22,7 @@ const MISSING: &str = "venomqa-found-only-";
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     tables: BTreeMap<TableId, (Vec<String>, Vec<String>)>,
-    sequences: Vec<(u32, Counter)>,
+    sequences: Vec<(u32, SequenceValue)>,
     restarts: Vec<String>,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Changes {
 #[derive(Default)]
 pub(super) struct Writer {
     /// Where the rows of tables without a key are.
-    pub(super) places: Places,
+    pub(super) ctid_hints: CtidHints,
     tables: HashMap<TableId, (Statement, Statement)>,
     put: Option<Statement>,
     note: Option<Statement>,
@@ -81,7 +81,7 @@ impl Changes {
     }
 
     /// A sequence is to be put to a value. Numbers that sessions took in advance are theirs no more if it is restarted.
-    pub(super) fn put(&mut self, sequence: u32, to: Counter, restart: Option<&str>) {
+    pub(super) fn put(&mut self, sequence: u32, to: SequenceValue, restart: Option<&str>) {
         self.sequences.push((sequence, to));
         if let Some(name) = restart {
             self.restarts.push(format!("ALTER SEQUENCE {name} RESTART"));
@@ -146,7 +146,7 @@ impl Writer {
                     .is_some_and(|watched| watched.key.is_none())
             })
             .map(|(id, (remove, _))| {
-                let places = remove.iter().map(|row| self.places.take(*id, row));
+                let places = remove.iter().map(|row| self.ctid_hints.take(*id, row));
                 (*id, places.collect())
             })
             .collect();
@@ -157,7 +157,7 @@ impl Writer {
             if let (Some((statement, _)), Some(watched)) =
                 (this.tables.get(id), catalog.watched(*id))
             {
-                for part in parts(remove) {
+                for part in batches(remove) {
                     let places = places.get(id).map(|places| &places[part.clone()]);
                     let rows = &remove[part];
                     sent.push(Box::pin(remove_rows(
@@ -170,7 +170,7 @@ impl Writer {
             if let (Some((_, statement)), Some(watched)) =
                 (this.tables.get(id), catalog.watched(*id))
             {
-                for part in parts(add) {
+                for part in batches(add) {
                     sent.push(Box::pin(add_rows(client, statement, watched, &add[part])));
                 }
             }
@@ -206,7 +206,7 @@ impl Writer {
         // The first refusal is the reason of the others; the COMMIT after it has rolled back.
         let placed: Vec<Placed> = join_all(sent).await.into_iter().collect::<Result<_, _>>()?;
         for (table, row, place) in placed.into_iter().flatten() {
-            self.places.came(table, row, place);
+            self.ctid_hints.came(table, row, place);
         }
         Ok(())
     }
@@ -231,7 +231,7 @@ impl Writer {
             self.note = Some(client.prepare(journal::NOTE).await?);
         }
         if self.put.is_none() && !changes.sequences.is_empty() {
-            self.put = Some(super::counters::prepare_put(client).await?);
+            self.put = Some(super::sequences::prepare_put(client).await?);
         }
         Ok(())
     }
@@ -314,7 +314,7 @@ fn counted(removal: &str) -> String {
 fn remove_sql(watched: &Watched) -> String {
     let table = &watched.quoted;
     let Some(key) = &watched.key else {
-        return counted(&keyless::remove_sql(watched));
+        return counted(&ctid_hints::remove_sql(watched));
     };
     let names: Vec<String> = watched.written().collect();
     let same: Vec<String> = key

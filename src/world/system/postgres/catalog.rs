@@ -10,14 +10,14 @@ use std::sync::Arc;
 
 use tokio_postgres::Error;
 
-use super::session::Sessions;
+use super::connections::Connections;
 use super::sql::{fields, quoted, row_text};
 use crate::model::{Cell, Row, RowKey, Table, TableId, TableKind, row_key};
 use crate::world::Warning;
 use crate::world::config::SystemConfig;
 use listing::{Kind, Listed};
 use names::{Names, qualified};
-pub(super) use rights::Missing;
+pub(super) use rights::Blockers;
 
 /// The tables of a database, as the journal and the restore see them.
 #[derive(Debug, Default)]
@@ -103,12 +103,12 @@ impl Catalog {
     /// Reads the schema as this configuration wants it watched; `None`: all of it. Tables are numbered by name, so the
     /// same schema gives the same numbers.
     pub(super) async fn read(
-        sessions: &Sessions,
+        connections: &Connections,
         config: Option<&SystemConfig>,
-    ) -> Result<(Self, Missing), Error> {
-        let client = &sessions.writer;
+    ) -> Result<(Self, Blockers), Error> {
+        let client = &connections.writer;
         let names = Names {
-            default_schema: sessions.default_schema.as_deref(),
+            default_schema: connections.default_schema.as_deref(),
             config,
         };
         let (ignored, listed): (Vec<Listed>, Vec<Listed>) = listing::list(client)
@@ -117,17 +117,17 @@ impl Catalog {
             .partition(|table| names.is_ignored(table));
         let numbers: Vec<u32> = listed.iter().map(|table| table.oid).collect();
         let mut reader = Reader {
-            sessions,
+            connections,
             names,
             ignored: ignored.iter().map(|table| table.oid).collect(),
             columns: listing::columns(client, &numbers).await?,
             keys: listing::keys(client, &numbers).await?,
             sequences: listing::sequences(client, &numbers).await?,
             catalog: Self::default(),
-            missing: Missing::default(),
+            missing: Blockers::default(),
         };
         reader.missing.obstacles(client, &numbers).await?;
-        for (message, help) in Missing::fickle(client, &numbers).await? {
+        for (message, help) in Blockers::fickle(client, &numbers).await? {
             reader.note(message, Some(help.to_owned()));
         }
         for table in &listed {
@@ -146,7 +146,7 @@ impl Catalog {
         }
         reader.large_objects().await?;
         if reader.missing.searching(client, &numbers).await? {
-            reader.catalog.search_path = names::search_path(sessions).await?;
+            reader.catalog.search_path = names::search_path(connections).await?;
         }
         Ok(reader.finish())
     }
@@ -174,14 +174,14 @@ impl Catalog {
 
 /// A catalog in the making.
 struct Reader<'a> {
-    sessions: &'a Sessions,
+    connections: &'a Connections,
     names: Names<'a>,
     ignored: HashSet<u32>,
     columns: BTreeMap<u32, Vec<(i16, Column)>>,
     keys: HashMap<u32, Vec<(i16, String)>>,
     sequences: HashMap<u32, Kind>,
     catalog: Catalog,
-    missing: Missing,
+    missing: Blockers,
 }
 
 impl Reader<'_> {
@@ -210,7 +210,7 @@ impl Reader<'_> {
 
     async fn large_objects(&mut self) -> Result<(), Error> {
         let row = self
-            .sessions
+            .connections
             .writer
             .query_one("SELECT EXISTS (SELECT FROM pg_largeobject_metadata)", &[])
             .await?;
@@ -236,7 +236,7 @@ impl Reader<'_> {
         if kind
             .owner
             .is_some_and(|owner| self.ignored.contains(&owner))
-            || !self.missing.check(self.sessions, table)
+            || !self.missing.check(self.connections, table)
         {
             return;
         }
@@ -275,17 +275,17 @@ impl Reader<'_> {
             );
             return;
         }
-        if table.from_extension && !table.rights.all() && !self.sessions.is_superuser {
+        if table.from_extension && !table.rights.all() && !self.connections.is_superuser {
             self.note(
                 format!(
                     "the table `{shown}` belongs to an extension and the role `{}` may not watch it",
-                    self.sessions.role
+                    self.connections.role
                 ),
                 None,
             );
             return;
         }
-        if !self.missing.check(self.sessions, table) {
+        if !self.missing.check(self.connections, table) {
             return;
         }
         let written: Vec<&(i16, Column)> = columns
@@ -319,7 +319,7 @@ impl Reader<'_> {
         });
     }
 
-    fn finish(self) -> (Catalog, Missing) {
+    fn finish(self) -> (Catalog, Blockers) {
         let mut catalog = self.catalog;
         if !catalog.sequences.is_empty() {
             catalog.sequence_table = Some(Arc::new(Table {

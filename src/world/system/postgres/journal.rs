@@ -3,7 +3,7 @@
 //! - `venomqa.run`: the format of the journal. Its presence says that a run is under way, or was killed.
 //! - `venomqa.journal`: what triggers noted and nobody has read yet: table, row before, row after, as text, and in tables
 //!   without a key the places of both.
-//!   Where there are many sequences, each transaction also notes which of them it called: see [`super::look`].
+//!   Where there are many sequences, each transaction also notes which of them it called: see [`super::poll`].
 //! - `venomqa.past`: what has been read, and what restores wrote. Together with the journal it is everything that
 //!   happened since the run began.
 //! - `venomqa.sequences`: the sequences as they were before the run.
@@ -22,11 +22,11 @@ use std::fmt::{Display, Write as _};
 use futures_util::TryStreamExt as _;
 use tokio_postgres::{Client, Error};
 
-use super::bag::Bag;
+use super::batches::Noted;
 use super::catalog::{Catalog, Watched};
-use super::counters;
-use super::parts::Noted;
-use super::session::{Sessions, TEXT_FORM};
+use super::connections::{Connections, TEXT_FORM};
+use super::row_multiset::RowMultiset;
+use super::sequences;
 use super::sql::literal;
 
 /// Changes when the journal's tables do.
@@ -64,21 +64,23 @@ const TAGS: &str = "'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TAB
      'CREATE TRIGGER', 'ALTER TRIGGER', 'DROP TRIGGER', 'CREATE RULE', 'ALTER RULE', 'DROP RULE'";
 
 /// Creates the journal, in one transaction.
-pub(super) async fn create(sessions: &Sessions, catalog: &Catalog) -> Result<(), Error> {
+pub(super) async fn create(connections: &Connections, catalog: &Catalog) -> Result<(), Error> {
     let mut text = String::from("BEGIN;");
     text.push_str(&tables(tells_calls(catalog)));
     text.push_str(&functions());
-    text.push_str(&counters::functions(catalog));
+    text.push_str(&sequences::functions(catalog));
     if tells_calls(catalog) {
-        text.push_str(&calls_trigger(calls_may_come_late(&sessions.writer).await?));
+        text.push_str(&calls_trigger(
+            calls_may_come_late(&connections.writer).await?,
+        ));
     }
     for watched in &catalog.tables {
         text.push_str(&triggers(watched));
     }
     for foreign in &catalog.foreign {
-        text.push_str(&foreign_triggers(sessions, &foreign.quoted));
+        text.push_str(&foreign_triggers(connections, &foreign.quoted));
     }
-    if sessions.is_superuser {
+    if connections.is_superuser {
         text.push_str(&schema_triggers());
     }
     for sequence in &catalog.sequences {
@@ -93,10 +95,10 @@ pub(super) async fn create(sessions: &Sessions, catalog: &Catalog) -> Result<(),
         );
     }
     text.push_str("COMMIT");
-    let created = sessions.writer.batch_execute(&text).await;
+    let created = connections.writer.batch_execute(&text).await;
     if created.is_err() {
         // The error is what counts; a connection that is gone has rolled back by itself.
-        let _ = sessions.writer.batch_execute("ROLLBACK").await;
+        let _ = connections.writer.batch_execute("ROLLBACK").await;
     }
     created
 }
@@ -155,7 +157,7 @@ pub(super) const NOTE: &str = "INSERT INTO venomqa.past SELECT t, CASE WHEN w TH
 
 /// Replaces the past by what is left of it when equal rows have cancelled. Returns how many entries that is.
 pub(super) async fn sum_up(client: &Client, catalog: &Catalog) -> Result<u64, Error> {
-    let mut bag = Bag::default();
+    let mut rows_left = RowMultiset::default();
     let rows = client
         .query_raw::<_, &i32, _>("SELECT tbl, old, new FROM venomqa.past", [])
         .await?;
@@ -170,13 +172,13 @@ pub(super) async fn sum_up(client: &Client, catalog: &Catalog) -> Result<u64, Er
             match text.map(|text| watched.row(text)) {
                 None => {}
                 Some(None) => return Ok(u64::MAX / 8),
-                Some(Some(row)) if came => bag.came(watched.table.id, row),
-                Some(Some(row)) => bag.went(watched.table.id, row),
+                Some(Some(row)) if came => rows_left.came(watched.table.id, row),
+                Some(Some(row)) => rows_left.went(watched.table.id, row),
             }
         }
     }
     let mut left: Vec<(u32, bool, String)> = Vec::new();
-    for (id, row, count) in bag.rows() {
+    for (id, row, count) in rows_left.rows() {
         if let Some(watched) = catalog.watched(id) {
             let entry = (watched.oid, count < 0, watched.text(row));
             left.extend((0..count.unsigned_abs()).map(|_| entry.clone()));
@@ -198,7 +200,7 @@ pub(super) async fn sum_up(client: &Client, catalog: &Catalog) -> Result<u64, Er
     Ok(rows.len() as u64)
 }
 
-/// `top` is the transaction that an entry belongs to, whichever savepoint it was made behind: what [`super::look`] compares
+/// `top` is the transaction that an entry belongs to, whichever savepoint it was made behind: what [`super::poll`] compares
 /// with the transactions that noted their calls.
 fn tables(tells_calls: bool) -> String {
     let top = if tells_calls {
@@ -293,8 +295,8 @@ fn calls_trigger(may_come_late: bool) -> String {
 
 /// Notes that a statement wrote to a foreign table. For statements, not for rows: a row trigger would change how the
 /// wrapper writes.
-fn foreign_triggers(sessions: &Sessions, table: &str) -> String {
-    let truncate = if sessions.server_version >= 160_000 {
+fn foreign_triggers(connections: &Connections, table: &str) -> String {
+    let truncate = if connections.server_version >= 160_000 {
         " OR TRUNCATE"
     } else {
         ""

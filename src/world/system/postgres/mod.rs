@@ -1,32 +1,32 @@
 //! A PostgreSQL database under the service.
 //!
 //! Row triggers write what changes into the schema `venomqa` ([`journal`]); a step's delta is what is left of those
-//! entries when equal rows have cancelled ([`bag`]). A restore writes the rows that differ ([`apply`]). What a step costs
+//! entries when equal rows have cancelled ([`row_multiset`]). A restore writes the rows that differ ([`apply`]). What a step costs
 //! depends on the rows it touched, and on nothing else.
 //!
-//! In reading order: [`address`] and [`session`] connect, [`catalog`] reads the schema, [`journal`] installs the triggers,
-//! [`reading`] reads what a step did and goes back to a state, [`look`] sees what leaves no entry, [`schema`] what changes
-//! the tables themselves, [`counters`] looks after sequences, [`apply`] writes rows, in [`parts`], [`keyless`] finds those that have no
+//! In reading order: [`address`] and [`connections`] connect, [`catalog`] reads the schema, [`journal`] installs the triggers,
+//! [`pg_session`] reads what a step did and goes back to a state, [`poll`] sees what leaves no entry, [`schema_changes`] what changes
+//! the tables themselves, [`sequences`] looks after sequences, [`apply`] writes rows, in [`batches`], [`ctid_hints`] finds those that have no
 //! key, [`verify`] proves restores, [`bind`] and [`query`] run the queries of the spec, [`mod@recover`] undoes a run,
-//! [`blocked`] names who is in the way.
+//! [`lock_diagnosis`] names who is in the way.
 
 mod address;
 mod apply;
-mod bag;
+mod batches;
 mod bind;
-mod blocked;
 mod catalog;
-mod counters;
+mod connections;
+mod ctid_hints;
 mod failure;
 mod journal;
-mod keyless;
-mod look;
-mod parts;
+mod lock_diagnosis;
+mod pg_session;
+mod poll;
 mod query;
-mod reading;
 mod recover;
-mod schema;
-mod session;
+mod row_multiset;
+mod schema_changes;
+mod sequences;
 mod sql;
 mod tls;
 mod verify;
@@ -48,10 +48,10 @@ use crate::world::config::SystemConfig;
 use crate::world::{WorldError, WorldErrorKind};
 
 use address::Address;
-use catalog::{Catalog, Missing};
+use catalog::{Blockers, Catalog};
+use connections::Connections;
 use failure::failed;
-use reading::Run;
-use session::Sessions;
+use pg_session::PgSession;
 
 /// How often the end of a run connects again when its connection is lost meanwhile.
 const RECONNECTIONS: u32 = 2;
@@ -64,7 +64,7 @@ const RESTART_PAUSE: Duration = Duration::from_millis(100);
 pub struct PostgresSystem {
     config: SystemConfig,
     address: Address,
-    run: Option<Run>,
+    session: Option<PgSession>,
     is_installed: bool,
 }
 
@@ -90,19 +90,22 @@ impl PostgresSystem {
         Ok(Self {
             config: config.clone(),
             address,
-            run: None,
+            session: None,
             is_installed: false,
         })
     }
 
     /// What is to be watched, and what the role lacks for it.
-    async fn wanted(&self, sessions: &Sessions) -> Result<(Catalog, Missing), WorldError> {
+    async fn wanted(&self, connections: &Connections) -> Result<(Catalog, Blockers), WorldError> {
         let cannot = |error| failed(&self.address, "read the schema", &error);
-        let (catalog, mut missing) = Catalog::read(sessions, Some(&self.config))
+        let (catalog, mut missing) = Catalog::read(connections, Some(&self.config))
             .await
             .map_err(cannot)?;
-        missing.encoding(&sessions.writer).await.map_err(cannot)?;
-        let may_create = sessions
+        missing
+            .encoding(&connections.writer)
+            .await
+            .map_err(cannot)?;
+        let may_create = connections
             .writer
             .query_one(
                 "SELECT has_database_privilege(current_database(), 'CREATE')",
@@ -111,13 +114,13 @@ impl PostgresSystem {
             .await
             .map_err(cannot)?;
         if !may_create.get::<_, bool>(0) {
-            missing.create(sessions);
+            missing.create(connections);
         }
         Ok((catalog, missing))
     }
 
-    fn run(&mut self) -> Result<&mut Run, WorldError> {
-        self.run.as_mut().ok_or_else(|| {
+    fn session(&mut self) -> Result<&mut PgSession, WorldError> {
+        self.session.as_mut().ok_or_else(|| {
             WorldError::new(
                 WorldErrorKind::System,
                 format!("the journal is not installed in `{}`", self.address),
@@ -133,12 +136,12 @@ pub async fn recover(url: &str, allow_remote: bool) -> Result<Option<String>, Wo
     if !allow_remote && !address.is_local() {
         return Err(address.refuse_remote());
     }
-    let sessions = Sessions::open(&address).await?;
-    sessions.lock(&address).await?;
-    if !sessions.is_replica {
-        return Err(refuse(&sessions, &address, Missing::default()));
+    let connections = Connections::open(&address).await?;
+    connections.lock(&address).await?;
+    if !connections.is_replica {
+        return Err(refuse(&connections, &address, Blockers::default()));
     }
-    let recovered = recover::recover(&sessions, &address).await?;
+    let recovered = recover::recover(&connections, &address).await?;
     Ok(recovered.map(|recovered| recovered.describe(&address)))
 }
 
@@ -149,45 +152,46 @@ impl System for PostgresSystem {
     }
 
     async fn install(&mut self) -> Result<Option<String>, WorldError> {
-        let sessions = Sessions::open(&self.address).await?;
-        sessions.lock(&self.address).await?;
-        if !sessions.is_replica {
+        let connections = Connections::open(&self.address).await?;
+        connections.lock(&self.address).await?;
+        if !connections.is_replica {
             // Nothing can be put back without that right, so a journal that is there has to wait as well.
-            let (_, missing) = self.wanted(&sessions).await?;
-            return Err(refuse(&sessions, &self.address, missing));
+            let (_, missing) = self.wanted(&connections).await?;
+            return Err(refuse(&connections, &self.address, missing));
         }
-        let recovered = recover::recover(&sessions, &self.address)
+        let recovered = recover::recover(&connections, &self.address)
             .await?
             .map(|recovered| recovered.describe(&self.address));
-        let (catalog, missing) = self.wanted(&sessions).await?;
+        let (catalog, missing) = self.wanted(&connections).await?;
         if !missing.is_empty() {
-            return Err(refuse(&sessions, &self.address, missing));
+            return Err(refuse(&connections, &self.address, missing));
         }
         // A connection that is lost now leaves it open whether the journal is there.
         self.is_installed = true;
-        if let Err(error) = journal::create(&sessions, &catalog).await {
+        if let Err(error) = journal::create(&connections, &catalog).await {
             let explained =
-                blocked::explain(&sessions, &self.address, "install the journal", &error).await;
+                lock_diagnosis::explain(&connections, &self.address, "install the journal", &error)
+                    .await;
             return Err(if error.code() == Some(&SqlState::DUPLICATE_SCHEMA) {
                 explained.with_help("the journal needs that name; rename the schema that has it")
             } else {
                 explained
             });
         }
-        self.run = Some(Run::new(self.address.clone(), sessions, catalog).await?);
+        self.session = Some(PgSession::new(self.address.clone(), connections, catalog).await?);
         Ok(recovered)
     }
 
     async fn mark_initial(&mut self) -> Result<(), WorldError> {
-        self.run()?.mark_initial().await
+        self.session()?.mark_initial().await
     }
 
     async fn read(&mut self, known: &SystemState) -> Result<Reading, WorldError> {
-        self.run()?.read(&known.delta).await
+        self.session()?.read(&known.delta).await
     }
 
     async fn restore(&mut self, from: &SystemState, to: &SystemState) -> Result<bool, WorldError> {
-        self.run()?.restore(&from.delta, &to.delta).await
+        self.session()?.restore(&from.delta, &to.delta).await
     }
 
     fn restores_over_strays(&self) -> bool {
@@ -195,23 +199,25 @@ impl System for PostgresSystem {
     }
 
     async fn conclude(&mut self) -> Result<(), WorldError> {
-        self.run()?.conclude().await
+        self.session()?.conclude().await
     }
 
     async fn verify(&mut self, state: &SystemState) -> Result<(), WorldError> {
-        self.run()?.verify(&state.delta).await
+        self.session()?.verify(&state.delta).await
     }
 
     async fn lock_holders(&mut self) -> Vec<String> {
-        match &self.run {
+        match &self.session {
             // It explains another error, which counts, whether or not it can be explained.
-            Some(run) => blocked::holders(&run.sessions).await.unwrap_or_default(),
+            Some(session) => lock_diagnosis::holders(&session.connections)
+                .await
+                .unwrap_or_default(),
             None => Vec::new(),
         }
     }
 
     async fn prepare(&mut self, query: &SqlQuery) -> Result<Option<Vec<Arc<Table>>>, WorldError> {
-        self.run()?.tables(query).await
+        self.session()?.tables(query).await
     }
 
     async fn query(
@@ -219,7 +225,7 @@ impl System for PostgresSystem {
         query: &SqlQuery,
         parameters: &[Value],
     ) -> Result<QueryRows, WorldError> {
-        self.run()?.query(query, parameters).await
+        self.session()?.query(query, parameters).await
     }
 
     async fn uninstall(&mut self) -> Result<(), WorldError> {
@@ -228,19 +234,19 @@ impl System for PostgresSystem {
         }
         let address = &self.address;
         let mut alive = self
-            .run
+            .session
             .take()
-            .filter(Run::is_connected)
-            .map(|run| run.sessions);
+            .filter(PgSession::is_connected)
+            .map(|session| session.connections);
         let mut attempt = 0;
         loop {
-            let sessions = match alive.take() {
-                Some(sessions) => sessions,
+            let connections = match alive.take() {
+                Some(connections) => connections,
                 None => open_again(address).await?,
             };
-            match recover::recover(&sessions, address).await {
+            match recover::recover(&connections, address).await {
                 Ok(_) => break,
-                Err(error) if attempt >= RECONNECTIONS || sessions.answer().await => {
+                Err(error) if attempt >= RECONNECTIONS || connections.answer().await => {
                     return Err(error);
                 }
                 // Lost in the middle; what is in the database is in it still.
@@ -253,26 +259,26 @@ impl System for PostgresSystem {
 }
 
 /// Connects once more after a connection was lost. A server that is being restarted is waited for.
-async fn open_again(address: &Address) -> Result<Sessions, WorldError> {
+async fn open_again(address: &Address) -> Result<Connections, WorldError> {
     let began = Instant::now();
-    let sessions = loop {
-        match Sessions::open(address).await {
-            Ok(sessions) => break sessions,
+    let connections = loop {
+        match Connections::open(address).await {
+            Ok(connections) => break connections,
             Err(error) if began.elapsed() >= RESTART_PATIENCE => return Err(error),
             Err(_) => tokio::time::sleep(RESTART_PAUSE).await,
         }
     };
-    sessions.lock(address).await?;
-    Ok(sessions)
+    connections.lock(address).await?;
+    Ok(connections)
 }
 
 /// Says what the role may not do, and what would allow it.
-fn refuse(sessions: &Sessions, address: &Address, mut missing: Missing) -> WorldError {
-    if !sessions.is_replica {
-        let role = sql::quoted(&sessions.role);
+fn refuse(connections: &Connections, address: &Address, mut missing: Blockers) -> WorldError {
+    if !connections.is_replica {
+        let role = sql::quoted(&connections.role);
         missing.grants.insert(
             0,
-            if sessions.server_version >= 150_000 {
+            if connections.server_version >= 150_000 {
                 format!("GRANT SET ON PARAMETER session_replication_role TO {role};")
             } else {
                 format!("ALTER ROLE {role} SUPERUSER;")
@@ -293,7 +299,7 @@ fn refuse(sessions: &Sessions, address: &Address, mut missing: Missing) -> World
         WorldErrorKind::System,
         format!(
             "the role `{}` may not do what a restore in `{address}` needs",
-            sessions.role
+            connections.role
         ),
     )
     .with_details(missing.grants.into_iter().chain(missing.obstacles))

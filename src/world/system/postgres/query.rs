@@ -11,8 +11,8 @@ use tokio_postgres::{Client, Error, Statement};
 use super::address::Address;
 use super::bind::{Bound, Parameter, json};
 use super::catalog::Catalog;
+use super::connections::Connections;
 use super::failure::{self, failed};
-use super::session::Sessions;
 use super::sql::{literal, quoted};
 use crate::model::{SqlQuery, Table};
 use crate::world::system::QueryRows;
@@ -78,13 +78,13 @@ impl Queries {
     /// Prepares a query and says which tables it reads; `None` when that cannot be known.
     pub(super) async fn tables(
         &mut self,
-        sessions: &Sessions,
+        connections: &Connections,
         catalog: &Catalog,
         address: &Address,
         query: &SqlQuery,
     ) -> Result<Option<Vec<Arc<Table>>>, WorldError> {
-        let prepared = self.prepared(sessions, address, query).await?;
-        let numbers = match reads(sessions, &prepared).await {
+        let prepared = self.prepared(connections, address, query).await?;
+        let numbers = match reads(connections, &prepared).await {
             Ok(numbers) => numbers,
             // Not every query makes a view; then it is run every time.
             Err(error) if error.as_db_error().is_some() => None,
@@ -102,19 +102,19 @@ impl Queries {
     /// Runs a query.
     pub(super) async fn run(
         &mut self,
-        sessions: &Sessions,
+        connections: &Connections,
         address: &Address,
         query: &SqlQuery,
         values: &[Value],
     ) -> Result<QueryRows, WorldError> {
-        let mut prepared = self.prepared(sessions, address, query).await?;
-        let mut rows = prepared.run(&sessions.reader, values).await;
+        let mut prepared = self.prepared(connections, address, query).await?;
+        let mut rows = prepared.run(&connections.reader, values).await;
         if let Err(error) = &rows
             && is_stale(error)
         {
             self.0.remove(&query.text);
-            prepared = self.prepared(sessions, address, query).await?;
-            rows = prepared.run(&sessions.reader, values).await;
+            prepared = self.prepared(connections, address, query).await?;
+            rows = prepared.run(&connections.reader, values).await;
         }
         let rows = rows.map_err(|error| {
             wrong(address, query, &error, |position| {
@@ -143,14 +143,14 @@ impl Queries {
 
     async fn prepared(
         &mut self,
-        sessions: &Sessions,
+        connections: &Connections,
         address: &Address,
         query: &SqlQuery,
     ) -> Result<Arc<Prepared>, WorldError> {
         if let Some(known) = self.0.get(&query.text) {
             return Ok(known.clone());
         }
-        let prepared = Arc::new(Prepared::new(&sessions.reader, address, query).await?);
+        let prepared = Arc::new(Prepared::new(&connections.reader, address, query).await?);
         self.0.insert(query.text.clone(), prepared.clone());
         Ok(prepared)
     }
@@ -236,12 +236,12 @@ impl Prepared {
 
 /// The tables behind a query, by the server's number. The query becomes a view for a moment, because the stored form of
 /// a view names everything in it.
-async fn reads(sessions: &Sessions, prepared: &Prepared) -> Result<Option<Vec<u32>>, Error> {
-    let client = &sessions.writer;
+async fn reads(connections: &Connections, prepared: &Prepared) -> Result<Option<Vec<u32>>, Error> {
+    let client = &connections.writer;
     let mut text = prepared.bound.text.clone();
     let types: Vec<u32> = prepared.statement.params().iter().map(Type::oid).collect();
     if !types.is_empty() {
-        let names = sessions
+        let names = connections
             .reader
             .query(
                 "SELECT pg_catalog.format_type(t, NULL) FROM unnest($1::oid[]) WITH ORDINALITY AS u(t, i) ORDER BY i",
@@ -262,7 +262,7 @@ async fn reads(sessions: &Sessions, prepared: &Prepared) -> Result<Option<Vec<u3
             .batch_execute(&format!(
                 "BEGIN; SELECT set_config('search_path', {}, true); \
                  CREATE TEMPORARY VIEW venomqa_query ({}) AS {text}\n; SET LOCAL search_path = pg_catalog, pg_temp",
-                literal(&sessions.search_path),
+                literal(&connections.search_path),
                 columns.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", "),
             ))
             .await?;

@@ -9,13 +9,13 @@ use tokio_postgres::{Client, Error};
 
 use super::address::Address;
 use super::apply::{Changes, Refusal, Writer};
-use super::bag::Bag;
-use super::blocked;
 use super::catalog::Catalog;
-use super::counters::Counter;
+use super::connections::Connections;
 use super::failure::failed;
 use super::journal;
-use super::session::Sessions;
+use super::lock_diagnosis;
+use super::row_multiset::RowMultiset;
+use super::sequences::SequenceValue;
 use crate::world::{WorldError, WorldErrorKind};
 
 /// How often the removal is tried while another session is in the way; each attempt waits for locks.
@@ -50,10 +50,10 @@ impl Recovered {
 /// Puts the content before the run back and removes the journal; `None` where there is none. The caller holds the lock
 /// of the run.
 pub(super) async fn recover(
-    sessions: &Sessions,
+    connections: &Connections,
     address: &Address,
 ) -> Result<Option<Recovered>, WorldError> {
-    let client = &sessions.writer;
+    let client = &connections.writer;
     let cannot = |error: &Error| failed(address, "put the content before the run back", error);
     // An earlier statement may have left its transaction open.
     client
@@ -81,7 +81,7 @@ pub(super) async fn recover(
         )
         .with_help("run `venomqa restore` with the version that wrote it"));
     }
-    let (catalog, _) = Catalog::read(sessions, None)
+    let (catalog, _) = Catalog::read(connections, None)
         .await
         .map_err(|error| cannot(&error))?;
     let emptied = journal::emptied(client)
@@ -89,7 +89,7 @@ pub(super) async fn recover(
         .map_err(|error| cannot(&error))?;
     // First the content, which needs the rows only; then the triggers, which need the tables for a moment.
     let mut is_back = true;
-    let (rows, sequences) = match put_back(sessions, address, &catalog, &emptied, None).await {
+    let (rows, sequences) = match put_back(connections, address, &catalog, &emptied, None).await {
         // A job may have written meanwhile, the very key that is to come back perhaps. What counts is what is found once it
         // can no longer.
         Err(error) if error.kind == WorldErrorKind::Restore => {
@@ -120,7 +120,7 @@ pub(super) async fn recover(
     let mut attempt = 0;
     loop {
         attempt += 1;
-        match remove(sessions, address, &catalog, &emptied, &lock).await {
+        match remove(connections, address, &catalog, &emptied, &lock).await {
             Ok((more, moved)) => {
                 return Ok(Some(Recovered {
                     started,
@@ -148,19 +148,19 @@ pub(super) async fn recover(
 /// Removes the journal. What was written since the content was put back is put back as well: with every table locked,
 /// nothing can come after it.
 async fn remove(
-    sessions: &Sessions,
+    connections: &Connections,
     address: &Address,
     catalog: &Catalog,
     emptied: &HashSet<u32>,
     lock: &str,
 ) -> Result<(usize, usize), WorldError> {
     let doing = "remove the journal";
-    let client = &sessions.writer;
+    let client = &connections.writer;
     let locked = client.batch_execute(&format!("BEGIN; {lock}")).await;
     let done = match locked {
         Ok(()) => {
             put_back(
-                sessions,
+                connections,
                 address,
                 catalog,
                 emptied,
@@ -169,7 +169,7 @@ async fn remove(
             )
             .await
         }
-        Err(error) => Err(blocked::explain(sessions, address, doing, &error).await),
+        Err(error) => Err(lock_diagnosis::explain(connections, address, doing, &error).await),
     };
     if done.is_err() {
         // The error above is what counts; a lost connection has rolled back by itself.
@@ -180,14 +180,14 @@ async fn remove(
 
 /// Undoes everything in the journal, in one transaction that ends with `last`.
 async fn put_back(
-    sessions: &Sessions,
+    connections: &Connections,
     address: &Address,
     catalog: &Catalog,
     emptied: &HashSet<u32>,
     last: Option<&str>,
 ) -> Result<(usize, usize), WorldError> {
     let doing = "put the content before the run back";
-    let client = &sessions.writer;
+    let client = &connections.writer;
     let mut changes = Changes::default();
     // What comes into the journal from here on is the next attempt's; it must not be thrown away with this one's past.
     let taken = client
@@ -198,9 +198,9 @@ async fn put_back(
         )
         .await;
     if let Err(error) = taken {
-        return Err(blocked::explain(sessions, address, doing, &error).await);
+        return Err(lock_diagnosis::explain(connections, address, doing, &error).await);
     }
-    let bag = everything(client, catalog, emptied)
+    let rows_left = everything(client, catalog, emptied)
         .await
         .map_err(|error| failed(address, doing, &error))?
         .map_err(|what| {
@@ -210,7 +210,7 @@ async fn put_back(
                      or give the earlier content up with `DROP SCHEMA venomqa CASCADE`",
                 )
         })?;
-    for (id, row, count) in bag.reversed().rows() {
+    for (id, row, count) in rows_left.reversed().rows() {
         if let Some(watched) = catalog.watched(id) {
             for _ in 0..count.unsigned_abs() {
                 if count < 0 {
@@ -243,7 +243,9 @@ async fn put_back(
             "rows were written past the journal, by a session that switches triggers off perhaps; \
              the journal is left in place (schema `venomqa`)",
         ),
-        Refusal::Database(error) => blocked::explain(sessions, address, doing, &error).await,
+        Refusal::Database(error) => {
+            lock_diagnosis::explain(connections, address, doing, &error).await
+        }
     };
     if is_overtaken {
         error.kind = WorldErrorKind::Restore;
@@ -256,8 +258,8 @@ async fn everything(
     client: &Client,
     catalog: &Catalog,
     emptied: &HashSet<u32>,
-) -> Result<Result<Bag, String>, Error> {
-    let mut bag = Bag::default();
+) -> Result<Result<RowMultiset, String>, Error> {
+    let mut rows_left = RowMultiset::default();
     let rows = client
         .query_raw::<_, &i32, _>("SELECT tbl, old, new FROM venomqa.past", [])
         .await?;
@@ -281,13 +283,13 @@ async fn everything(
                 )));
             };
             if came {
-                bag.came(watched.table.id, row);
+                rows_left.came(watched.table.id, row);
             } else {
-                bag.went(watched.table.id, row);
+                rows_left.went(watched.table.id, row);
             }
         }
     }
-    Ok(Ok(bag))
+    Ok(Ok(rows_left))
 }
 
 async fn sequences(
@@ -301,16 +303,16 @@ async fn sequences(
             &[],
         )
         .await?;
-    let counters = super::counters::Counters::read(client, catalog).await?;
+    let sequences = super::sequences::SequenceTracker::read(client, catalog).await?;
     let mut moved = 0;
     for row in kept {
         let oid: u32 = row.get(0);
-        let before = Counter {
+        let before = SequenceValue {
             last_value: row.get(1),
             is_called: row.get(2),
         };
         if let Some(place) = catalog.sequence_numbered(oid)
-            && counters.at(place) != before
+            && sequences.at(place) != before
         {
             let sequence = &catalog.sequences[place];
             let restart = sequence.restarts.then_some(sequence.quoted.as_str());

@@ -10,9 +10,9 @@ use tokio_postgres::Error;
 
 use super::address::Address;
 use super::catalog::{Catalog, Watched};
-use super::counters::Counters;
+use super::connections::Connections;
 use super::failure::failed;
-use super::session::Sessions;
+use super::sequences::SequenceTracker;
 use crate::model::{Digest, NetDelta, Row, RowChange, TableId};
 use crate::world::{WorldError, WorldErrorKind};
 
@@ -28,9 +28,12 @@ pub(super) struct Proof(HashMap<TableId, Digest>);
 
 impl Proof {
     /// Looks at every small table.
-    pub(super) async fn of_now(sessions: &Sessions, catalog: &Catalog) -> Result<Self, Error> {
+    pub(super) async fn of_now(
+        connections: &Connections,
+        catalog: &Catalog,
+    ) -> Result<Self, Error> {
         let numbers: Vec<u32> = catalog.tables.iter().map(|watched| watched.oid).collect();
-        let small = sessions
+        let small = connections
             .writer
             .query(
                 "SELECT t FROM unnest($1::oid[]) AS t WHERE pg_table_size(t) <= $2",
@@ -41,7 +44,7 @@ impl Proof {
             .iter()
             .filter_map(|row| catalog.by_number(row.get(0)))
             .collect();
-        let contents = join_all(small.iter().map(|watched| content(sessions, watched))).await;
+        let contents = join_all(small.iter().map(|watched| content(connections, watched))).await;
         let mut digests = HashMap::new();
         for (watched, content) in small.iter().zip(contents) {
             let sum = content?
@@ -61,10 +64,10 @@ impl Proof {
     /// Compares the database with what this state must hold.
     pub(super) async fn check(
         &self,
-        sessions: &Sessions,
+        connections: &Connections,
         address: &Address,
         catalog: &Catalog,
-        counters: &mut Counters,
+        sequences: &mut SequenceTracker,
         state: &NetDelta,
     ) -> Result<(), WorldError> {
         let cannot = |error: &Error| failed(address, "compare a restored state", error);
@@ -76,13 +79,13 @@ impl Proof {
             let Some(watched) = catalog.watched(id) else {
                 continue;
             };
-            let mut wrong = rows(sessions, watched, &changes)
+            let mut wrong = rows(connections, watched, &changes)
                 .await
                 .map_err(|error| cannot(&error))?;
             if wrong.is_empty()
                 && let Some(initial) = self.0.get(&id)
             {
-                let content = content(sessions, watched)
+                let content = content(connections, watched)
                     .await
                     .map_err(|error| cannot(&error))?;
                 let sum = |rows: &mut dyn Iterator<Item = &Row>| {
@@ -106,8 +109,8 @@ impl Proof {
                 return Err(inexact(&watched.table.name, wrong));
             }
         }
-        let wrong = counters
-            .check(&sessions.writer, catalog, state)
+        let wrong = sequences
+            .check(&connections.writer, catalog, state)
             .await
             .map_err(|error| cannot(&error))?;
         match wrong {
@@ -144,18 +147,18 @@ fn hash(watched: &Watched, row: &Row) -> u128 {
 }
 
 /// Every row of a table.
-async fn content(sessions: &Sessions, watched: &Watched) -> Result<Vec<Option<Row>>, Error> {
+async fn content(connections: &Connections, watched: &Watched) -> Result<Vec<Option<Row>>, Error> {
     let text = format!(
         "SELECT (venomqa_row.*)::text FROM ONLY {} AS venomqa_row",
         watched.quoted
     );
-    let rows = sessions.writer.query(&text, &[]).await?;
+    let rows = connections.writer.query(&text, &[]).await?;
     Ok(rows.iter().map(|row| watched.row(row.get(0))).collect())
 }
 
 /// The rows of the state that are not what they should be, in words.
 async fn rows(
-    sessions: &Sessions,
+    connections: &Connections,
     watched: &Watched,
     changes: &[&RowChange],
 ) -> Result<Vec<String>, Error> {
@@ -181,7 +184,7 @@ async fn rows(
         table = watched.quoted,
         same = same.join(" AND ")
     );
-    let found: HashMap<_, Row> = sessions
+    let found: HashMap<_, Row> = connections
         .writer
         .query(&text, &[&wanted])
         .await?

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_postgres::Error;
 
-use super::super::session::Sessions;
+use super::super::connections::Connections;
 use super::super::sql::quoted;
 use super::listing::Listed;
 use crate::model::{Table, TableId, TableKind};
@@ -82,13 +82,13 @@ pub(super) fn qualified(schema: &str, name: &str) -> String {
 }
 
 /// The schemas of the role's own `search_path`, then every other one of the application.
-pub(super) async fn search_path(sessions: &Sessions) -> Result<String, Error> {
-    let own = sessions
+pub(super) async fn search_path(connections: &Connections) -> Result<String, Error> {
+    let own = connections
         .reader
         .query_one("SELECT current_schemas(false)::text[]", &[])
         .await?;
     let mut path: Vec<String> = own.get(0);
-    let others = sessions
+    let others = connections
         .writer
         .query(
             "SELECT nspname::text FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'venomqa') \

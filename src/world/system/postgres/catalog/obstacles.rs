@@ -3,7 +3,7 @@
 use tokio_postgres::{Client, Error};
 
 use super::super::sql::quoted;
-use super::rights::Missing;
+use super::rights::Blockers;
 
 /// Triggers and rules that answer even to a session that acts as a replica.
 const ALWAYS: &str = "
@@ -111,7 +111,7 @@ FROM reached r JOIN mine m USING (oid)
 WHERE m.prosrc <> '' AND NOT EXISTS (SELECT FROM unnest(m.proconfig) AS setting WHERE setting LIKE 'search_path=%')
 ORDER BY 1";
 
-impl Missing {
+impl Blockers {
     /// Notes a database whose texts may be no text.
     pub(in super::super) async fn encoding(&mut self, client: &Client) -> Result<(), Error> {
         let encoding = client.query_one("SHOW server_encoding", &[]).await?;

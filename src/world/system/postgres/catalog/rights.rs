@@ -1,37 +1,37 @@
 //! What the role must be allowed to do.
 
-use super::super::session::Sessions;
+use super::super::connections::Connections;
 use super::super::sql::quoted;
 use super::listing::Listed;
 use super::names::qualified;
 
 /// What the role may not do, and the statement that allows it.
 #[derive(Debug, Default)]
-pub(in super::super) struct Missing {
+pub(in super::super) struct Blockers {
     /// Statements for the administrator.
     pub(in super::super) grants: Vec<String>,
     /// What no grant can cure, in words.
     pub(in super::super) obstacles: Vec<String>,
 }
 
-impl Missing {
+impl Blockers {
     /// Whether nothing is missing.
     pub(in super::super) fn is_empty(&self) -> bool {
         self.grants.is_empty() && self.obstacles.is_empty()
     }
 
     /// The role may not create the schema of the journal.
-    pub(in super::super) fn create(&mut self, sessions: &Sessions) {
+    pub(in super::super) fn create(&mut self, connections: &Connections) {
         self.grants.push(format!(
             "GRANT CREATE ON DATABASE {} TO {};",
-            quoted(&sessions.database_name),
-            quoted(&sessions.role)
+            quoted(&connections.database_name),
+            quoted(&connections.role)
         ));
     }
 
     /// Whether the role may watch and write the table; notes what would allow it.
-    pub(super) fn check(&mut self, sessions: &Sessions, table: &Listed) -> bool {
-        let role = quoted(&sessions.role);
+    pub(super) fn check(&mut self, connections: &Connections, table: &Listed) -> bool {
+        let role = quoted(&connections.role);
         let name = qualified(&table.schema, &table.name);
         if !table.rights.schema {
             self.grants.push(format!(

@@ -7,7 +7,7 @@ use crate::model::{Cell, NetDelta, Row, RowChange, RowKey, TableId, row_key};
 
 /// How often each row came, less how often it went.
 #[derive(Debug, Default)]
-pub(super) struct Bag(BTreeMap<TableId, HashMap<Row, i64>>);
+pub(super) struct RowMultiset(BTreeMap<TableId, HashMap<Row, i64>>);
 
 /// Two rows of one table claim the same key at the same moment: the journal cannot be right.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(super) struct Contradiction {
     pub(super) key: RowKey,
 }
 
-impl Bag {
+impl RowMultiset {
     /// The row came.
     pub(super) fn came(&mut self, table: TableId, row: Row) {
         self.count(table, row, 1);

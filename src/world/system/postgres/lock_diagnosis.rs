@@ -4,8 +4,8 @@ use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
 use super::address::Address;
+use super::connections::Connections;
 use super::failure::failed;
-use super::session::Sessions;
 use crate::world::WorldError;
 
 /// Characters of a query that are shown.
@@ -36,7 +36,7 @@ GROUP BY held.pid, held.state, held.query, held.since ORDER BY held.since NULLS 
 
 /// An error of the writer; where it is a lock that was not to be had, with the sessions that may hold it.
 pub(super) async fn explain(
-    sessions: &Sessions,
+    connections: &Connections,
     address: &Address,
     doing: &str,
     error: &Error,
@@ -46,15 +46,15 @@ pub(super) async fn explain(
         return explained;
     }
     // What the writer failed with is what counts.
-    let holders = holders(sessions).await.unwrap_or_default();
+    let holders = holders(connections).await.unwrap_or_default();
     explained.with_details(holders).with_help(
         "a request handler has left its transaction open; find the path on which it neither commits nor rolls back",
     )
 }
 
 /// The transactions that hold locks, for people.
-pub(super) async fn holders(sessions: &Sessions) -> Result<Vec<String>, Error> {
-    let rows = sessions.reader.query(HOLDERS, &[]).await?;
+pub(super) async fn holders(connections: &Connections) -> Result<Vec<String>, Error> {
+    let rows = connections.reader.query(HOLDERS, &[]).await?;
     let holders = rows.iter().map(|row| {
         let tables: String = row.get(4);
         let holder = holder(row.get(0), row.get(1), row.get(2), row.get(3));

@@ -1,4 +1,4 @@
-//! The two connections of a run.
+//! The two sessions of a run.
 //!
 //! The *writer* reads the journal and writes rows. Everything that changes how a value is written as text is fixed on it,
 //! and it acts as a replica, so that neither triggers nor foreign keys nor rules answer to what it writes. The *reader*
@@ -68,8 +68,8 @@ const READER: &[(&str, &str)] = &[
     ("statement_timeout", "60s"),
 ];
 
-/// The connections, and what was learned when they were made.
-pub(super) struct Sessions {
+/// The sessions, and what was learned when they were made.
+pub(super) struct Connections {
     /// Reads the journal and writes rows.
     pub(super) writer: Client,
     /// Runs the queries of the spec.
@@ -92,7 +92,7 @@ pub(super) struct Sessions {
     pub(super) is_replica: bool,
 }
 
-impl Sessions {
+impl Connections {
     /// Connects twice.
     pub(super) async fn open(address: &Address) -> Result<Self, WorldError> {
         let writer = connect(address).await?;
@@ -153,7 +153,7 @@ impl Sessions {
     }
 }
 
-impl Sessions {
+impl Connections {
     /// Whether the writer's session is still there.
     pub(super) async fn answer(&self) -> bool {
         self.writer.batch_execute("").await.is_ok()

@@ -3,12 +3,12 @@
 use futures_util::future::join;
 
 use super::super::apply::{Changes, Refusal};
-use super::super::{blocked, counters};
-use super::{MEANWHILE, Run, glimpse};
+use super::super::{lock_diagnosis, sequences};
+use super::{MEANWHILE, PgSession, glimpse};
 use crate::model::{NetDelta, RowDelta, TableKind};
 use crate::world::{Warning, WorldError, WorldErrorKind};
 
-impl Run {
+impl PgSession {
     /// Writes the rows in which two states differ, and looks. Rows that a job has written meanwhile are put back where they
     /// are in the way; others are for the next reading. Says whether it has looked and there is nothing to read.
     pub(in super::super) async fn restore(
@@ -50,7 +50,7 @@ impl Run {
                     "rows were written past the journal, by a session that switches triggers off perhaps",
                 ),
                 Refusal::Database(error) => {
-                    blocked::explain(&self.sessions, &self.address, "restore a state", &error).await
+                    lock_diagnosis::explain(&self.connections, &self.address, "restore a state", &error).await
                 }
             });
         }
@@ -72,22 +72,22 @@ impl Run {
     /// Writes these rows, or none of them, and looks, in one round trip. Says whether there is nothing to read then.
     async fn go(&mut self, way: &RowDelta) -> Result<Result<bool, Refusal>, WorldError> {
         let (changes, is_logged) = self.changes(way);
-        let client = &self.sessions.writer;
+        let client = &self.connections.writer;
         if let Err(error) = self.writer.prepare(client, &self.catalog, &changes).await {
             return Ok(Err(error.into()));
         }
         // To set a sequence without a log takes no number.
         if is_logged || changes.rows() > 0 {
-            self.look.wrote();
+            self.poll.wrote();
         } else {
-            self.look.forget();
+            self.poll.forget();
         }
         let glimpse = glimpse(
-            &self.sessions,
-            &self.look,
+            &self.connections,
+            &self.poll,
             &self.take,
             &self.catalog,
-            &self.counters,
+            &self.sequences,
         );
         let sent = self.writer.send(client, &self.catalog, &changes, None);
         let (written, glimpse) = join(sent, glimpse).await;
@@ -97,13 +97,13 @@ impl Run {
         let open = self.take_in(glimpse).await?;
         if let Err(refusal) = written {
             // What was believed of sequences is not so, and whether a number was used is not known.
-            self.look.forget();
+            self.poll.forget();
             return Ok(Err(refusal));
         }
         self.past += changes.rows() as u64;
         Ok(Ok(open.is_empty()
-            && self.bag.is_empty()
-            && !self.counters.have_moved()))
+            && self.unread.is_empty()
+            && !self.sequences.have_moved()))
     }
 
     /// What is to be written on this way, and whether a sequence that has a log is among it.
@@ -115,13 +115,13 @@ impl Run {
                 let target = change
                     .after
                     .as_ref()
-                    .and_then(|row| counters::of_row(&self.catalog, row));
+                    .and_then(|row| sequences::of_row(&self.catalog, row));
                 if let Some((place, counter)) = target {
                     let sequence = &self.catalog.sequences[place];
                     is_logged |= !sequence.is_unlogged;
                     let restart = sequence.restarts.then_some(sequence.quoted.as_str());
                     changes.put(sequence.oid, counter, restart);
-                    self.counters.put(&self.catalog, place, counter);
+                    self.sequences.put(&self.catalog, place, counter);
                 }
             } else if let Some(watched) = self.catalog.watched(change.table.id) {
                 if let Some(row) = &change.before {
@@ -158,10 +158,10 @@ impl Run {
     async fn check(&mut self, state: &NetDelta) -> Result<(), WorldError> {
         self.proof
             .check(
-                &self.sessions,
+                &self.connections,
                 &self.address,
                 &self.catalog,
-                &mut self.counters,
+                &mut self.sequences,
                 state,
             )
             .await

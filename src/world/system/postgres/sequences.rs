@@ -2,7 +2,7 @@
 //!
 //! A sequence moves outside transactions, and no trigger tells of it. What does tell is the transaction: the server writes
 //! the move to its log, and gives the caller's transaction a number for it, unless it has logged numbers in advance: then
-//! up to 32 calls leave nothing behind at all. Such a sequence is *loose*, and [`super::look`] asks it every time. Setting
+//! up to 32 calls leave nothing behind at all. Such a sequence is *loose*, and [`super::poll`] asks it every time. Setting
 //! a sequence, to its own value too, ends that. So all are set when a run begins, and a sequence is loose from when the
 //! service called it until a restore puts it back. One without a log is loose for ever.
 
@@ -29,9 +29,9 @@ const CHECKED_ALWAYS: usize = 32;
 
 /// The sequences of a database, as last seen.
 #[derive(Debug, Default)]
-pub(super) struct Counters {
-    now: Vec<Counter>,
-    initial: Vec<Counter>,
+pub(super) struct SequenceTracker {
+    now: Vec<SequenceValue>,
+    initial: Vec<SequenceValue>,
     /// Since the last telling.
     moved: BTreeSet<usize>,
     loose: BTreeSet<usize>,
@@ -42,7 +42,7 @@ pub(super) struct Counters {
 
 /// One sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Counter {
+pub(super) struct SequenceValue {
     /// The number handed out last, or, where none was, the one to hand out first.
     pub(super) last_value: i64,
     /// Whether `last_value` has been handed out.
@@ -54,26 +54,26 @@ pub(super) struct Counter {
 pub(super) struct Asked {
     /// The server's number of the sequence.
     pub(super) number: u32,
-    pub(super) counter: Counter,
+    pub(super) counter: SequenceValue,
     /// Whether it is known to move without a trace from now on.
     pub(super) is_loose: bool,
 }
 
-impl Counters {
+impl SequenceTracker {
     /// Reads all of them, each by itself.
     pub(super) async fn read(client: &Client, catalog: &Catalog) -> Result<Self, Error> {
-        let mut counters = Self::default();
+        let mut sequences = Self::default();
         for part in catalog.sequences.chunks(AT_ONCE) {
             for (asked, sequence) in client.query(&each(part), &[]).await?.iter().zip(part) {
                 let asked = Asked::from(asked, 0);
                 if asked.is_loose || sequence.is_unlogged {
-                    counters.loose.insert(counters.now.len());
+                    sequences.loose.insert(sequences.now.len());
                 }
-                counters.now.push(asked.counter);
+                sequences.now.push(asked.counter);
             }
         }
-        counters.initial = counters.now.clone();
-        Ok(counters)
+        sequences.initial = sequences.now.clone();
+        Ok(sequences)
     }
 
     /// Sets loose sequences to the value that they have, so that their next call leaves a trace.
@@ -103,7 +103,7 @@ impl Counters {
     }
 
     /// The sequence at this place of the catalog.
-    pub(super) fn at(&self, place: usize) -> Counter {
+    pub(super) fn at(&self, place: usize) -> SequenceValue {
         self.now[place]
     }
 
@@ -161,7 +161,7 @@ impl Counters {
         sequence: &Sequence,
         place: usize,
         known: &NetDelta,
-    ) -> Counter {
+    ) -> SequenceValue {
         known
             .current(table.id, &key(sequence))
             .and_then(|row| counter(row.as_ref()?))
@@ -175,7 +175,7 @@ impl Counters {
         client: &Client,
         catalog: &'a Catalog,
         state: &NetDelta,
-    ) -> Result<Option<(&'a Sequence, Counter, Counter)>, Error> {
+    ) -> Result<Option<(&'a Sequence, SequenceValue, SequenceValue)>, Error> {
         let Some(table) = &catalog.sequence_table else {
             return Ok(None);
         };
@@ -208,7 +208,7 @@ impl Counters {
     }
 
     /// The sequence at this place is being put to a value.
-    pub(super) fn put(&mut self, catalog: &Catalog, place: usize, to: Counter) {
+    pub(super) fn put(&mut self, catalog: &Catalog, place: usize, to: SequenceValue) {
         self.now[place] = to;
         if !catalog.sequences[place].is_unlogged {
             self.loose.remove(&place);
@@ -221,7 +221,7 @@ impl Asked {
     pub(super) fn from(row: &Told, column: usize) -> Self {
         Self {
             number: row.get(column),
-            counter: Counter {
+            counter: SequenceValue {
                 last_value: row.get(column + 1),
                 is_called: row.get(column + 2),
             },
@@ -281,7 +281,7 @@ pub(super) async fn prepare_put(client: &Client) -> Result<Statement, Error> {
 }
 
 /// The place of a row's sequence, and what it is in it.
-pub(super) fn of_row(catalog: &Catalog, row: &Row) -> Option<(usize, Counter)> {
+pub(super) fn of_row(catalog: &Catalog, row: &Row) -> Option<(usize, SequenceValue)> {
     Some((catalog.sequence_place(row.first()?)?, counter(row)?))
 }
 
@@ -289,7 +289,7 @@ fn key(sequence: &Sequence) -> RowKey {
     row_key([Cell::text(&sequence.name)])
 }
 
-fn row(sequence: &Sequence, counter: Counter) -> Row {
+fn row(sequence: &Sequence, counter: SequenceValue) -> Row {
     [
         Cell::text(&sequence.name),
         Cell::Integer(counter.last_value),
@@ -298,9 +298,9 @@ fn row(sequence: &Sequence, counter: Counter) -> Row {
     .into()
 }
 
-fn counter(row: &Row) -> Option<Counter> {
+fn counter(row: &Row) -> Option<SequenceValue> {
     match (row.get(1)?, row.get(2)?) {
-        (Cell::Integer(last_value), Cell::Integer(is_called)) => Some(Counter {
+        (Cell::Integer(last_value), Cell::Integer(is_called)) => Some(SequenceValue {
             last_value: *last_value,
             is_called: *is_called != 0,
         }),

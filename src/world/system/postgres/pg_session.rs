@@ -1,6 +1,6 @@
-//! A run with its journal in place: reads what a step did, and goes [`back`] from one state to another.
+//! A run with its journal in place: reads what a step did, and goes [`restore`] from one state to another.
 
-mod back;
+mod restore;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use tokio_postgres::{Error, Statement};
 
 use super::address::Address;
 use super::apply::Writer;
-use super::bag::Bag;
-use super::blocked;
 use super::catalog::{Catalog, Watched};
-use super::counters::{ASK, Asked, Counters};
+use super::connections::Connections;
 use super::failure::{failed, lost};
 use super::journal::{self, CALLS};
-use super::look::{Look, Open};
+use super::lock_diagnosis;
+use super::poll::{Open, Poll};
 use super::query::Queries;
-use super::schema::{self, Schema};
-use super::session::Sessions;
+use super::row_multiset::RowMultiset;
+use super::schema_changes::{Change, Schema};
+use super::sequences::{ASK, Asked, SequenceTracker};
 use super::verify::Proof;
 use crate::model::{NetDelta, RowChange, RowDelta, SqlQuery, Table};
 use crate::world::system::{QueryRows, Reading};
@@ -45,20 +45,20 @@ type Glimpse = (
 );
 
 /// A run on a database.
-pub(super) struct Run {
-    pub(super) sessions: Sessions,
+pub(super) struct PgSession {
+    pub(super) connections: Connections,
     address: Address,
     catalog: Catalog,
-    counters: Counters,
+    sequences: SequenceTracker,
     proof: Proof,
     writer: Writer,
     queries: Queries,
     /// Sees open transactions and the sequences that moved.
-    look: Look,
+    poll: Poll,
     /// Moves the entries of the journal to the past, and yields them.
     take: Statement,
     /// Taken, and not yet told: a reading that fails half-way loses nothing.
-    bag: Bag,
+    unread: RowMultiset,
     /// Open transactions that were waited for in vain.
     given_up: HashSet<String>,
     warnings: Vec<Warning>,
@@ -70,21 +70,21 @@ pub(super) struct Run {
     schema: Option<Schema>,
 }
 
-impl Run {
+impl PgSession {
     /// Takes over sessions whose database holds the journal.
     pub(super) async fn new(
         address: Address,
-        sessions: Sessions,
+        connections: Connections,
         catalog: Catalog,
     ) -> Result<Self, WorldError> {
         let cannot = |error: Error| failed(&address, "prepare the reading of the journal", &error);
-        let counters = Counters::read(&sessions.writer, &catalog)
+        let sequences = SequenceTracker::read(&connections.writer, &catalog)
             .await
             .map_err(cannot)?;
-        let look = Look::prepare(&sessions.writer, &catalog)
+        let poll = Poll::prepare(&connections.writer, &catalog)
             .await
             .map_err(cannot)?;
-        let take = sessions
+        let take = connections
             .writer
             .prepare(&format!(
                 "WITH taken AS (DELETE FROM venomqa.journal RETURNING tbl, old, new, went, came, xmin AS by), \
@@ -96,23 +96,23 @@ impl Run {
             ))
             .await
             .map_err(cannot)?;
-        let schema = if sessions.is_superuser {
+        let schema = if connections.is_superuser {
             None
         } else {
-            Some(Schema::read(&sessions.writer).await.map_err(cannot)?)
+            Some(Schema::read(&connections.writer).await.map_err(cannot)?)
         };
         let warnings = catalog.notes.clone();
         Ok(Self {
-            sessions,
+            connections,
             address,
             catalog,
-            counters,
+            sequences,
             proof: Proof::default(),
             writer: Writer::default(),
             queries: Queries::default(),
-            look,
+            poll,
             take,
-            bag: Bag::default(),
+            unread: RowMultiset::default(),
             given_up: HashSet::new(),
             warnings,
             warned: HashSet::new(),
@@ -125,40 +125,40 @@ impl Run {
 
     /// Whether both sessions still answer.
     pub(super) fn is_connected(&self) -> bool {
-        !self.sessions.writer.is_closed() && !self.sessions.reader.is_closed()
+        !self.connections.writer.is_closed() && !self.connections.reader.is_closed()
     }
 
     /// What is there now is the initial state.
     pub(super) async fn mark_initial(&mut self) -> Result<(), WorldError> {
         self.settle().await?;
         for _ in 0..MEANWHILE {
-            self.bag = Bag::default();
-            self.counters = self
+            self.unread = RowMultiset::default();
+            self.sequences = self
                 .counters_of_now()
                 .await
                 .map_err(|error| failed(&self.address, "read the sequences", &error))?;
-            self.look.forget();
-            self.proof = Proof::of_now(&self.sessions, &self.catalog)
+            self.poll.forget();
+            self.proof = Proof::of_now(&self.connections, &self.catalog)
                 .await
                 .map_err(|error| failed(&self.address, "read the initial state", &error))?;
             // What a job wrote meanwhile would be in the proof or not.
             self.take_entries().await?;
-            if self.bag.is_empty() {
+            if self.unread.is_empty() {
                 return Ok(());
             }
         }
         // It never rests: its tables are compared by the rows that are known to differ, and no others.
-        for (table, _, _) in self.bag.rows() {
+        for (table, _, _) in self.unread.rows() {
             self.proof.forget(table);
         }
         Ok(())
     }
 
-    async fn counters_of_now(&self) -> Result<Counters, Error> {
-        let client = &self.sessions.writer;
-        let mut counters = Counters::read(client, &self.catalog).await?;
-        counters.tie(client, &self.catalog).await?;
-        Ok(counters)
+    async fn counters_of_now(&self) -> Result<SequenceTracker, Error> {
+        let client = &self.connections.writer;
+        let mut sequences = SequenceTracker::read(client, &self.catalog).await?;
+        sequences.tie(client, &self.catalog).await?;
+        Ok(sequences)
     }
 
     /// What changed relative to `known`.
@@ -175,7 +175,7 @@ impl Run {
     /// What was taken from the journal, relative to `known`.
     fn told(&mut self, known: &NetDelta) -> Result<Vec<RowChange>, WorldError> {
         let mut changes = self
-            .bag
+            .unread
             .changes(&self.catalog, known)
             .map_err(|contradiction| self.disagrees(&contradiction.table, &contradiction.key))?;
         for change in &changes {
@@ -185,8 +185,8 @@ impl Run {
                 return Err(self.disagrees(&change.table.name, &change.key));
             }
         }
-        changes.extend(self.counters.changes(&self.catalog, known));
-        self.bag = Bag::default();
+        changes.extend(self.sequences.changes(&self.catalog, known));
+        self.unread = RowMultiset::default();
         Ok(changes)
     }
 
@@ -205,7 +205,7 @@ impl Run {
         query: &SqlQuery,
     ) -> Result<Option<Vec<Arc<Table>>>, WorldError> {
         self.queries
-            .tables(&self.sessions, &self.catalog, &self.address, query)
+            .tables(&self.connections, &self.catalog, &self.address, query)
             .await
     }
 
@@ -216,7 +216,7 @@ impl Run {
         values: &[Value],
     ) -> Result<QueryRows, WorldError> {
         self.queries
-            .run(&self.sessions, &self.address, query, values)
+            .run(&self.connections, &self.address, query, values)
             .await
     }
 
@@ -245,7 +245,7 @@ impl Run {
             seconds,
         } in open
         {
-            let said = blocked::holder(pid, state, query, seconds);
+            let said = lock_diagnosis::holder(pid, state, query, seconds);
             self.warnings.push(Warning {
                 code: "open-transaction",
                 message: format!(
@@ -267,11 +267,11 @@ impl Run {
     /// One look: what is in the journal goes into the bag. Returns the transactions to wait for.
     async fn take_entries(&mut self) -> Result<Vec<Open>, WorldError> {
         let glimpse = glimpse(
-            &self.sessions,
-            &self.look,
+            &self.connections,
+            &self.poll,
             &self.take,
             &self.catalog,
-            &self.counters,
+            &self.sequences,
         );
         let glimpse = glimpse.await;
         self.take_in(glimpse).await
@@ -279,7 +279,7 @@ impl Run {
 
     /// What was seen goes into the bag. Returns the transactions to wait for.
     async fn take_in(&mut self, (rows, taken): Glimpse) -> Result<Vec<Open>, WorldError> {
-        if self.sessions.writer.is_closed() {
+        if self.connections.writer.is_closed() {
             return Err(lost(&self.address, "read the journal"));
         }
         let taken = match taken {
@@ -297,10 +297,10 @@ impl Run {
             Err(error) => return Err(self.cannot_read(&error).await),
         };
         let seen = self
-            .look
-            .told(&rows, !taken.is_empty(), &self.catalog, &mut self.counters);
+            .poll
+            .told(&rows, !taken.is_empty(), &self.catalog, &mut self.sequences);
         for called in taken.iter().filter(|row| row.get::<_, u32>(0) == CALLS) {
-            self.counters
+            self.sequences
                 .take_in(&self.catalog, &Asked::from(called, 6));
         }
         if let Some(schema) = &mut self.schema {
@@ -324,7 +324,7 @@ impl Run {
     }
 
     async fn cannot_read(&self, error: &Error) -> WorldError {
-        blocked::explain(&self.sessions, &self.address, "read the journal", error).await
+        lock_diagnosis::explain(&self.connections, &self.address, "read the journal", error).await
     }
 
     fn refreshed(&mut self, what: &str) {
@@ -392,25 +392,25 @@ impl Run {
         };
         let old = old.transpose().map_err(unreadable)?;
         let new = new.transpose().map_err(unreadable)?;
-        let places = &mut self.writer.places;
+        let places = &mut self.writer.ctid_hints;
         if let Some(row) = old {
             if let Some(place) = entry.get(3) {
                 places.went(id, &watched.text(&row), place);
             }
-            self.bag.went(id, row);
+            self.unread.went(id, row);
         }
         if let Some(row) = new {
             if let Some(place) = entry.get(4) {
                 places.came(id, watched.text(&row), place);
             }
-            self.bag.came(id, row);
+            self.unread.came(id, row);
         }
         Ok(())
     }
 
     /// Keeps the journal small, and the schema under watch.
     async fn tidy(&mut self) -> Result<(), WorldError> {
-        let client = &self.sessions.writer;
+        let client = &self.connections.writer;
         let cannot = |error: Error| failed(&self.address, "tidy the journal", &error);
         if self.since_shrink >= SHRINK_AFTER {
             client
@@ -418,14 +418,14 @@ impl Run {
                 .await
                 .map_err(cannot)?;
             self.since_shrink = 0;
-            self.look.forget();
+            self.poll.forget();
         }
         if self.past >= self.sum_up_at {
             self.past = journal::sum_up(client, &self.catalog)
                 .await
                 .map_err(cannot)?;
             self.sum_up_at = SUM_UP_AFTER.max(self.past * 4);
-            self.look.forget();
+            self.poll.forget();
         }
         self.check_schema().await
     }
@@ -433,20 +433,20 @@ impl Run {
     /// Compares the schema, where it is time to and nothing else tells of its changes.
     async fn check_schema(&mut self) -> Result<(), WorldError> {
         let cannot = |error: Error| failed(&self.address, "compare the schema", &error);
-        let client = &self.sessions.writer;
+        let client = &self.connections.writer;
         let changes = match &mut self.schema {
             Some(schema) => schema.changes(client).await.map_err(cannot)?,
             None => Vec::new(),
         };
         for change in changes {
             match change {
-                schema::Change::Tables => {
+                Change::Tables => {
                     return Err(self.schema_changed(
                         "tables, columns, sequences, triggers, rules or conditions",
                     ));
                 }
-                schema::Change::Views => self.queries = Queries::default(),
-                schema::Change::Refreshed => self.refreshed("a materialized view"),
+                Change::Views => self.queries = Queries::default(),
+                Change::Refreshed => self.refreshed("a materialized view"),
             }
         }
         Ok(())
@@ -479,18 +479,23 @@ impl Run {
     }
 }
 
-/// Asks the database for what [`Run::take_in`] takes in, in one round trip.
+/// Asks the database for what [`PgSession::take_in`] takes in, in one round trip.
 async fn glimpse(
-    sessions: &Sessions,
-    look: &Look,
+    connections: &Connections,
+    poll: &Poll,
     take: &Statement,
     catalog: &Catalog,
-    counters: &Counters,
+    sequences: &SequenceTracker,
 ) -> Glimpse {
     // Whoever is not seen open in the first statement has ended before the second one looks.
     futures_util::future::join(
-        look.ask(&sessions.writer, sessions.database, catalog, counters),
-        sessions.writer.query(take, &[]),
+        poll.ask(
+            &connections.writer,
+            connections.database,
+            catalog,
+            sequences,
+        ),
+        connections.writer.query(take, &[]),
     )
     .await
 }

@@ -1,6 +1,6 @@
 //! One look at what leaves no entry in the journal: transactions that are still open, and sequences that moved.
 //!
-//! A sequence that is not [loose](super::counters) moves only in a transaction that has a number, and numbers are handed
+//! A sequence that is not [loose](super::sequences) moves only in a transaction that has a number, and numbers are handed
 //! out one by one. So the loose ones are asked each time, half a microsecond each, and the others only where somebody may
 //! have called them unseen: where more numbers were handed out since the last look than the transactions have, venomqa's
 //! own apart, that have told in the journal [what they called](super::journal::CALLS). Those are asked as the journal is
@@ -15,8 +15,8 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Row, Statement};
 
 use super::catalog::Catalog;
-use super::counters::{self, ASK, ASK_ALL, Asked, Counters};
 use super::journal::{self, CALLS};
+use super::sequences::{self, ASK, ASK_ALL, Asked, SequenceTracker};
 
 /// The number of the next transaction: what is left of it when the first number is taken away.
 const NEXT: &str = "pg_catalog.age('3'::xid)";
@@ -34,7 +34,7 @@ mod kind {
 }
 
 /// The statement, and what the last one told.
-pub(super) struct Look {
+pub(super) struct Poll {
     statement: Statement,
     /// The number that the next transaction has if there was none but venomqa's; `None`: there may have been.
     expected: Option<i32>,
@@ -62,7 +62,7 @@ pub(super) struct Open {
     pub(super) seconds: Option<f64>,
 }
 
-impl Look {
+impl Poll {
     /// Prepares the statement for these sequences.
     pub(super) async fn prepare(client: &Client, catalog: &Catalog) -> Result<Self, Error> {
         // The parts of a UNION ALL run in this order. Who is not seen open has ended before the journal is read; who
@@ -98,15 +98,15 @@ impl Look {
         })
     }
 
-    /// Looks. The rows are for [`Look::told`].
+    /// Looks. The rows are for [`Poll::told`].
     pub(super) async fn ask(
         &self,
         client: &Client,
         database: u32,
         catalog: &Catalog,
-        counters: &Counters,
+        sequences: &SequenceTracker,
     ) -> Result<Vec<Row>, Error> {
-        let loose = counters.loose(catalog);
+        let loose = sequences.loose(catalog);
         client
             .query(&self.statement, &[&database, &self.expected, &loose])
             .await
@@ -118,7 +118,7 @@ impl Look {
         rows: &[Row],
         took: bool,
         catalog: &Catalog,
-        counters: &mut Counters,
+        sequences: &mut SequenceTracker,
     ) -> Seen {
         let mut seen = Seen::default();
         let mut next: Option<i32> = None;
@@ -135,7 +135,7 @@ impl Look {
                     query: row.get(5),
                     seconds: row.get(6),
                 }),
-                _ => counters.take_in(catalog, &Asked::from(row, 8)),
+                _ => sequences.take_in(catalog, &Asked::from(row, 8)),
             }
         }
         seen.others = next
@@ -166,7 +166,7 @@ fn asked(catalog: &Catalog) -> Vec<String> {
     if !journal::tells_calls(catalog) {
         return vec![format!(
             "({}) AS s(number, last_value, is_called, is_loose) WHERE s.number = ANY ($3) OR {NEXT} IS DISTINCT FROM $2",
-            counters::each(&catalog.sequences)
+            sequences::each(&catalog.sequences)
         )];
     }
     let told = format!(

@@ -9,21 +9,21 @@ const AT_ONCE: usize = 5_000;
 const BYTES_AT_ONCE: usize = 16 * 1024 * 1024;
 
 /// The parts that go into one statement each. A row that is larger than that goes alone.
-pub(super) fn parts(rows: &[impl AsRef<str>]) -> Vec<Range<usize>> {
-    let mut parts = Vec::new();
+pub(super) fn batches(rows: &[impl AsRef<str>]) -> Vec<Range<usize>> {
+    let mut batches = Vec::new();
     let (mut from, mut bytes) = (0, 0);
     for (number, row) in rows.iter().enumerate() {
         let length = row.as_ref().len();
         if number > from && (number - from == AT_ONCE || bytes + length > BYTES_AT_ONCE) {
-            parts.push(from..number);
+            batches.push(from..number);
             (from, bytes) = (number, 0);
         }
         bytes += length;
     }
     if from < rows.len() {
-        parts.push(from..rows.len());
+        batches.push(from..rows.len());
     }
-    parts
+    batches
 }
 
 /// Rows for the past of the journal, of any tables: their table, whether they went or came, their texts.
@@ -37,7 +37,7 @@ impl<'a> Noted<'a> {
     /// These rows, in parts.
     pub(super) fn of(rows: &[(u32, bool, &'a str)]) -> Vec<Self> {
         let texts: Vec<&str> = rows.iter().map(|(_, _, row)| *row).collect();
-        parts(&texts)
+        batches(&texts)
             .into_iter()
             .map(|part| {
                 let rows = &rows[part.clone()];
@@ -66,16 +66,16 @@ mod tests {
     #[test]
     fn rows_are_parted_by_number_and_by_size() {
         let none: [&str; 0] = [];
-        assert!(parts(&none).is_empty());
+        assert!(batches(&none).is_empty());
         let small = vec!["x"; 2 * AT_ONCE + 1];
         let middle = AT_ONCE..2 * AT_ONCE;
         assert_eq!(
-            parts(&small),
+            batches(&small),
             [0..AT_ONCE, middle, 2 * AT_ONCE..2 * AT_ONCE + 1]
         );
         let large = "y".repeat(BYTES_AT_ONCE / 2);
         let huge = "z".repeat(BYTES_AT_ONCE + 1);
         let rows = [&*large, &large, "x", &huge, "x"];
-        assert_eq!(parts(&rows), [0..2, 2..3, 3..4, 4..5]);
+        assert_eq!(batches(&rows), [0..2, 2..3, 3..4, 4..5]);
     }
 }

@@ -11,9 +11,9 @@ use crate::model::TableId;
 
 /// Where rows were last seen: table, row (as [`Watched::text`] writes it), a place for each of several equal ones.
 #[derive(Debug, Default)]
-pub(super) struct Places(HashMap<TableId, HashMap<String, Vec<String>>>);
+pub(super) struct CtidHints(HashMap<TableId, HashMap<String, Vec<String>>>);
 
-impl Places {
+impl CtidHints {
     /// The row is at this place now.
     pub(super) fn came(&mut self, table: TableId, row: String, place: String) {
         let rows = self.0.entry(table).or_default();
