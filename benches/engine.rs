@@ -12,7 +12,7 @@ use venomqa::explorer::{Options, explore, strategy};
 use venomqa::interrupt::Interrupt;
 use venomqa::model::{Action, Model};
 use venomqa::oracle::Unjudged;
-use venomqa::world::toy::Toy;
+use venomqa::world::mock::MockWorld;
 
 const ACTIONS: u32 = 30;
 
@@ -46,7 +46,7 @@ fn measure(strategy: &str, steps: u64) -> (Duration, u64, u64) {
             .collect(),
         ..Model::default()
     };
-    let mut world = Toy::new(1_u64, |state, action| {
+    let mut world = MockWorld::new(1_u64, |state, action| {
         // Two thirds of the steps lead to one of 2^40 states, the others nowhere.
         if action.0 % 3 == 0 {
             *state

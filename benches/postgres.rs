@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::{Client, NoTls, Statement};
 
-use venomqa::world::config::{EngineConfig, LateText, SystemConfig};
+use venomqa::world::config::{EngineConfig, RunText, SystemConfig};
 use venomqa::world::system::postgres::PostgresSystem;
 use venomqa::world::system::{System, SystemState};
 
@@ -219,7 +219,7 @@ impl Subject {
         service.batch_execute("CHECKPOINT").await.expect("order");
         let config = SystemConfig {
             name: "db".to_owned(),
-            engine: EngineConfig::Postgres(LateText(database.url())),
+            engine: EngineConfig::Postgres(RunText(database.url())),
             observe_tables: None,
             ignore_columns: Vec::new(),
             ignore_tables: Vec::new(),

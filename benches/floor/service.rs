@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::routing::{get, post};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
-use venomqa::world::config::{EngineConfig, LateText, SystemConfig};
+use venomqa::world::config::{EngineConfig, RunText, SystemConfig};
 use venomqa::world::system::{self, System};
 
 use crate::support::{self, Database};
@@ -66,8 +66,8 @@ impl Home {
         let config = SystemConfig {
             name: "db".to_owned(),
             engine: match self.engine() {
-                Engine::Sqlite => EngineConfig::Sqlite(LateText(location.clone())),
-                Engine::Postgres => EngineConfig::Postgres(LateText(location.clone())),
+                Engine::Sqlite => EngineConfig::Sqlite(RunText(location.clone())),
+                Engine::Postgres => EngineConfig::Postgres(RunText(location.clone())),
             },
             observe_tables: None,
             ignore_columns: Vec::new(),

@@ -262,7 +262,7 @@ mod tests {
     use crate::interrupt::Interrupt;
     use crate::model::{Action, Evidence, InvariantId, Model, OracleId, Severity};
     use crate::oracle::{Judge, Judged, Judgement};
-    use crate::world::toy::{Toy, ToyCall};
+    use crate::world::mock::{MockCall, MockWorld};
 
     /// How far the three steps have come that break it, and what has nothing to do with them.
     type State = (u8, u64);
@@ -312,7 +312,10 @@ mod tests {
         }
     }
 
-    fn run<F: FnMut(&State, ActionId) -> State>(world: &mut Toy<State, F>, seed: u64) -> Summary {
+    fn run<F: FnMut(&State, ActionId) -> State>(
+        world: &mut MockWorld<State, F>,
+        seed: u64,
+    ) -> Summary {
         let model = Model {
             actions: (0..23).map(|id| Action::named(&format!("a{id}"))).collect(),
             ..Model::default()
@@ -343,7 +346,7 @@ mod tests {
     fn a_long_walk_becomes_three_steps_and_what_that_took_is_what_is_told() {
         let mut longest = 0;
         for seed in 0..40 {
-            let mut world = Toy::new((0, 1), rule as fn(&State, ActionId) -> State).logged();
+            let mut world = MockWorld::new((0, 1), rule as fn(&State, ActionId) -> State).logged();
             let summary = run(&mut world, seed);
             let violation = &summary.violations[0];
             assert_eq!(path(violation), [0, 1, 2], "seed {seed}");
@@ -355,14 +358,17 @@ mod tests {
             let acts = world
                 .log
                 .iter()
-                .filter(|call| matches!(call, ToyCall::Act(..)));
+                .filter(|call| matches!(call, MockCall::Act(..)));
             let walked = summary.progress.step;
             // Nothing but the walk, the trials and the three attempts of three steps. Where the walk had to go back, a step
-            // or two were taken again to see whether the toy is deterministic.
+            // or two were taken again to see whether the world is deterministic.
             let told = walked + violation.shrink.requests + 9;
-            let again = world.log.iter().take_while(|call| **call != ToyCall::Renew);
+            let again = world
+                .log
+                .iter()
+                .take_while(|call| **call != MockCall::Renew);
             let restores = again
-                .filter(|call| matches!(call, ToyCall::Restore(_)))
+                .filter(|call| matches!(call, MockCall::Restore(_)))
                 .count() as u64;
             let acts = acts.count() as u64;
             assert!((told..=told + restores).contains(&acts), "{acts} {told}");
@@ -371,7 +377,7 @@ mod tests {
                 "{}",
                 violation.shrink.requests
             );
-            let renewals = world.log.iter().filter(|call| **call == ToyCall::Renew);
+            let renewals = world.log.iter().filter(|call| **call == MockCall::Renew);
             assert_eq!(renewals.count(), 1);
             longest = longest.max(violation.shrink.found_length);
         }
@@ -380,7 +386,8 @@ mod tests {
 
     #[test]
     fn what_cannot_go_back_is_neither_shrunk_nor_confirmed() {
-        let mut world = Toy::new((0, 1), rule as fn(&State, ActionId) -> State).without_restore();
+        let mut world =
+            MockWorld::new((0, 1), rule as fn(&State, ActionId) -> State).without_restore();
         let summary = run(&mut world, 1);
         let violation = &summary.violations[0];
         assert!(matches!(violation.shrink.result, ShrinkResult::NotTried(_)));
@@ -391,7 +398,7 @@ mod tests {
     #[test]
     fn what_happens_only_once_is_not_confirmed() {
         let mut has_happened = false;
-        let mut world = Toy::new((0, 1), move |state: &State, action| {
+        let mut world = MockWorld::new((0, 1), move |state: &State, action| {
             let next = rule(state, action);
             if next.0 < 3 || !std::mem::replace(&mut has_happened, true) {
                 return next;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// Names that are known only when the run starts; see [`LateText`](crate::world::config::LateText).
+/// Names that are known only when the run starts; see [`RunText`](crate::world::config::RunText).
 pub(super) const LATE: [&str; 3] = ["port", "workdir", "venomqa"];
 
 /// A reference that cannot be filled in.

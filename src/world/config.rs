@@ -35,9 +35,9 @@ pub struct WorldConfig {
 
 /// Text in which `${port}`, `${workdir}` and `${venomqa}` are still open; they are known when the run starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LateText(pub String);
+pub struct RunText(pub String);
 
-impl LateText {
+impl RunText {
     /// The text with the open names filled in by `value`; names it does not know stay as they are.
     pub fn resolve(&self, value: &dyn Fn(&str) -> Option<String>) -> String {
         let mut resolved = String::with_capacity(self.0.len());
@@ -63,11 +63,11 @@ impl LateText {
 #[derive(Clone, Debug)]
 pub struct ServiceConfig {
     /// Program and arguments; no shell.
-    pub command: Vec<LateText>,
+    pub command: Vec<RunText>,
     /// Environment variables added to venomqa's own.
-    pub env: Vec<(String, LateText)>,
+    pub env: Vec<(String, RunText)>,
     /// Working directory; the spec's folder where not given.
-    pub cwd: Option<LateText>,
+    pub cwd: Option<RunText>,
     /// Path below `base_url` that answers (any status below 500) once the service is ready.
     pub ready_path: String,
     /// How long it may take to get ready.
@@ -80,7 +80,7 @@ pub struct ServiceConfig {
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
     /// Scheme, host, port, and possibly a path prefix.
-    pub base_url: LateText,
+    pub base_url: RunText,
     /// Longest wait for a complete answer.
     pub timeout: Duration,
     /// Headers of every request.
@@ -112,14 +112,14 @@ pub struct SystemConfig {
 #[derive(Clone, PartialEq, Eq)]
 pub enum EngineConfig {
     /// A SQLite file.
-    Sqlite(LateText),
+    Sqlite(RunText),
     /// The URL of a PostgreSQL database.
-    Postgres(LateText),
+    Postgres(RunText),
 }
 
 impl fmt::Debug for EngineConfig {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, LateText(place)) = match self {
+        let (name, RunText(place)) = match self {
             Self::Sqlite(place) => ("Sqlite", place),
             Self::Postgres(place) => ("Postgres", place),
         };
@@ -147,7 +147,7 @@ pub enum Reset {
     /// Send a request; any 2xx answer will do.
     Request(Box<RequestTemplate>),
     /// Run a program to its end.
-    Command(Vec<LateText>),
+    Command(Vec<RunText>),
     /// Restart `service.command`.
     Restart,
 }
@@ -238,7 +238,7 @@ mod tests {
     fn config() -> SystemConfig {
         SystemConfig {
             name: "db".to_owned(),
-            engine: EngineConfig::Postgres(LateText(
+            engine: EngineConfig::Postgres(RunText(
                 "postgres://qa:s3cret@127.0.0.1/shop?password=s3cret".to_owned(),
             )),
             observe_tables: None,

@@ -1,4 +1,4 @@
-//! From the configuration to a service that answers: late names, a free port, the ready probe.
+//! From the configuration to a service that answers: names of the run, a free port, the ready probe.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::config::{EngineConfig, LateText, ServiceConfig, WorldConfig};
+use super::config::{EngineConfig, RunText, ServiceConfig, WorldConfig};
 use super::cookies::Cookies;
 use super::http::Client;
 use super::service::{Launch, Service, ending};
@@ -27,14 +27,14 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_m
 
 /// What `${port}`, `${workdir}` and `${venomqa}` stand for in this run.
 #[derive(Debug)]
-pub(super) struct Late {
+pub(super) struct RunNames {
     base_dir: PathBuf,
     port: Option<u16>,
     workdir: Option<TempDir>,
     executable: PathBuf,
 }
 
-impl Late {
+impl RunNames {
     /// Creates the temporary folder if the configuration mentions it.
     pub(super) fn new(config: &WorldConfig) -> Result<Self, WorldError> {
         let broken = |what: &str, error: &std::io::Error| {
@@ -61,8 +61,8 @@ impl Late {
         })
     }
 
-    /// The text with every late name filled in.
-    pub(super) fn text(&self, text: &LateText) -> String {
+    /// The text with every name of the run filled in.
+    pub(super) fn text(&self, text: &RunText) -> String {
         text.resolve(&|name| match name {
             "port" => self.port.map(|port| port.to_string()),
             "workdir" => Some(self.workdir.as_ref()?.path().display().to_string()),
@@ -118,7 +118,7 @@ impl Late {
     }
 }
 
-fn texts(config: &WorldConfig) -> impl Iterator<Item = &LateText> {
+fn texts(config: &WorldConfig) -> impl Iterator<Item = &RunText> {
     let service = config.service.iter().flat_map(|service| {
         service
             .command
@@ -142,15 +142,15 @@ fn texts(config: &WorldConfig) -> impl Iterator<Item = &LateText> {
 /// Finds the service that is there already. It must answer, with whatever status.
 pub(super) async fn find(
     config: &WorldConfig,
-    late: &Late,
+    names: &RunNames,
     values: &Arc<dyn Lookup>,
     interrupt: &Interrupt,
 ) -> Result<Client, WorldError> {
-    let mut client = Client::new(&late.text(&config.http.base_url), &config.http)?;
+    let mut client = Client::new(&names.text(&config.http.base_url), &config.http)?;
     let limit = config.http.timeout;
     match probe(&mut client, "", values, interrupt, limit).await {
         Ok(_) => Ok(client),
-        Err(_) if interrupt.is_requested() => Err(super::exchange::interrupted()),
+        Err(_) if interrupt.is_requested() => Err(super::send::interrupted()),
         Err(why) => Err(WorldError::new(
             WorldErrorKind::Service,
             format!("nothing answers at `{}`: {why}", client.base_url()),
@@ -165,7 +165,7 @@ pub(super) async fn find(
 pub(super) async fn start(
     config: &WorldConfig,
     service: &ServiceConfig,
-    late: &mut Late,
+    names: &mut RunNames,
     values: &Arc<dyn Lookup>,
     interrupt: &Interrupt,
 ) -> Result<(Service, Client), WorldError> {
@@ -174,20 +174,20 @@ pub(super) async fn start(
     loop {
         left -= 1;
         if any_port {
-            late.port = Some(free_port()?);
+            names.port = Some(free_port()?);
         }
-        let mut client = Client::new(&late.text(&config.http.base_url), &config.http)?;
+        let mut client = Client::new(&names.text(&config.http.base_url), &config.http)?;
         if let Some(error) = somebody_else(&client).await {
             if any_port && left > 0 {
                 continue;
             }
             return Err(error);
         }
-        let mut process = Service::spawn(&late.launch(service))?;
+        let mut process = Service::spawn(&names.launch(service))?;
         match wait_until_ready(service, &mut process, &mut client, values, interrupt).await {
             Ok(()) => return Ok((process, client)),
             Err(NotReady::Exited(status)) => {
-                let lost = any_port && lost_port(&mut process, late.port).await;
+                let lost = any_port && lost_port(&mut process, names.port).await;
                 if lost && left > 0 {
                     continue;
                 }
@@ -196,12 +196,12 @@ pub(super) async fn start(
                     format!(
                         "the service {} before it was ready: `{}`",
                         ending(status),
-                        late.launch(service).shown()
+                        names.launch(service).shown()
                     ),
                 )
                 .with_details(process.log_details().await));
             }
-            Err(NotReady::Late(why)) => {
+            Err(NotReady::Timeout(why)) => {
                 let error = WorldError::new(
                     WorldErrorKind::Service,
                     format!(
@@ -218,7 +218,7 @@ pub(super) async fn start(
             }
             Err(NotReady::Interrupted) => {
                 process.stop().await;
-                return Err(super::exchange::interrupted());
+                return Err(super::send::interrupted());
             }
         }
     }
@@ -227,18 +227,18 @@ pub(super) async fn start(
 /// Starts the service again, where it was.
 pub(super) async fn restart(
     service: &ServiceConfig,
-    late: &Late,
+    names: &RunNames,
     client: &mut Client,
     values: &Arc<dyn Lookup>,
     interrupt: &Interrupt,
 ) -> Result<Service, WorldError> {
     client.reconnect()?;
-    let mut process = Service::spawn(&late.launch(service))?;
+    let mut process = Service::spawn(&names.launch(service))?;
     let what = match wait_until_ready(service, &mut process, client, values, interrupt).await {
         Ok(()) => return Ok(process),
-        Err(NotReady::Interrupted) => return Err(super::exchange::interrupted()),
+        Err(NotReady::Interrupted) => return Err(super::send::interrupted()),
         Err(NotReady::Exited(status)) => ending(status),
-        Err(NotReady::Late(why)) => {
+        Err(NotReady::Timeout(why)) => {
             format!("was not ready within {:?}: {why}", service.ready_timeout)
         }
     };
@@ -251,7 +251,7 @@ pub(super) async fn restart(
 
 enum NotReady {
     Exited(ExitStatus),
-    Late(String),
+    Timeout(String),
     Interrupted,
 }
 
@@ -279,7 +279,7 @@ async fn wait_until_ready(
             return Err(NotReady::Interrupted);
         }
         if Instant::now() + pause >= deadline {
-            return Err(NotReady::Late(why));
+            return Err(NotReady::Timeout(why));
         }
         tokio::select! {
             () = sleep(pause) => {}

@@ -1,28 +1,28 @@
 //! The system under test. All I/O is below this line.
 //!
 //! [`World`] is the seam: the engine walks any world. [`LiveWorld`] is a service reached over HTTP with its databases;
-//! [`toy`] holds worlds in memory with exactly known state spaces.
+//! [`mock`] holds worlds in memory with exactly known state spaces.
 
+mod checkpoint;
 pub mod config;
 mod cookies;
 mod databases;
-mod exchange;
 mod extract;
-mod guard;
+mod fresh_start;
 mod http;
 mod launch;
-mod live;
-mod place;
+mod live_world;
+pub mod mock;
 mod render;
-mod renew;
 mod replay;
 mod restore;
+mod restore_check;
+mod send;
 mod service;
 mod setup;
 pub mod system;
 #[cfg(test)]
-mod testing;
-pub mod toy;
+mod test_support;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,8 +33,8 @@ use crate::model::{
 };
 use crate::secret::Secrets;
 
-pub use live::LiveWorld;
-pub use place::Checkpoint;
+pub use checkpoint::Checkpoint;
+pub use live_world::LiveWorld;
 
 use system::QueryRows;
 

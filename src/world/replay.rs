@@ -19,10 +19,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::checkpoint::{Checkpoint, Place};
 use super::config::Reset;
 use super::extract::Extracted;
-use super::live::LiveWorld;
-use super::place::{Checkpoint, Place};
+use super::live_world::LiveWorld;
 use super::service::{Launch, Service, ending};
 use super::{Warning, WorldError, WorldErrorKind};
 use crate::interrupt::Urgency;
@@ -107,9 +107,9 @@ pub(super) fn trail(before: Digest, action: ActionId, is_safe: bool, status: u16
 
 /// The values that later requests are filled with, where they differ from those that the states remember.
 #[derive(Debug, Default)]
-pub(super) struct Live(Option<(Context, Context)>);
+pub(super) struct LiveValues(Option<(Context, Context)>);
 
-impl Live {
+impl LiveValues {
     /// The context as the service knows it now: a value that the state remembers is replaced by the one the last replay
     /// got in its place.
     pub(super) fn context(&self, context: &Context) -> Context {
@@ -150,7 +150,7 @@ impl LiveWorld {
         let model = self.model.clone();
         for (position, step) in steps.iter().enumerate() {
             if self.interrupt.urgency() >= Urgency::Now {
-                return Err(super::exchange::interrupted());
+                return Err(super::send::interrupted());
             }
             let action = model.action(step.action);
             let name = format!("action `{}`, replayed", action.name);
@@ -270,9 +270,9 @@ impl LiveWorld {
             }
             Some(Reset::Command(command)) => {
                 let launch = Launch {
-                    command: command.iter().map(|part| self.late.text(part)).collect(),
+                    command: command.iter().map(|part| self.names.text(part)).collect(),
                     env: Vec::new(),
-                    cwd: self.late.base_dir().to_owned(),
+                    cwd: self.names.base_dir().to_owned(),
                 };
                 run_to_end(&launch).await
             }

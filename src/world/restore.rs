@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::checkpoint::{Checkpoint, Place};
 use super::config::{Reset, RestoreMode, WorldConfig};
 use super::cookies::Cookies;
 use super::databases::same_content;
-use super::live::LiveWorld;
-use super::place::{Checkpoint, Place};
+use super::live_world::LiveWorld;
 use super::{Warning, WorldError, WorldErrorKind};
 use crate::model::Context;
 

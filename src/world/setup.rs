@@ -2,7 +2,7 @@
 
 use super::cookies::Cookies;
 use super::extract::Extracted;
-use super::live::LiveWorld;
+use super::live_world::LiveWorld;
 use super::render::Rendered;
 use super::{WorldError, WorldErrorKind};
 use crate::model::{Context, Response};

@@ -1,4 +1,4 @@
-//! Every strategy against toy models whose states can be counted by hand.
+//! Every strategy against small models whose states can be counted by hand.
 
 use crate::explorer::budget::Limits;
 use crate::explorer::event::{Event, StopReason, Summary};
@@ -10,12 +10,12 @@ use crate::model::{
     Precondition, Severity,
 };
 use crate::oracle::{Judge, Judged, Judgement, Unjudged};
-use crate::world::toy::{Toy, ToyCall};
+use crate::world::mock::{MockCall, MockWorld};
 use crate::world::{World, WorldError};
 
 fn model(actions: impl IntoIterator<Item = Action>) -> Model {
     Model {
-        name: "toy".to_owned(),
+        name: "mock".to_owned(),
         actions: actions.into_iter().collect(),
         ..Model::default()
     }
@@ -109,8 +109,8 @@ where
 /// Two counters from 0 to 9, each with its own action: 100 states, 200 transitions.
 type Rule<S> = fn(&S, ActionId) -> S;
 
-fn two_counters() -> Toy<(u8, u8), Rule<(u8, u8)>> {
-    Toy::new((0, 0), |(left, right), action| match action.0 {
+fn two_counters() -> MockWorld<(u8, u8), Rule<(u8, u8)>> {
+    MockWorld::new((0, 0), |(left, right), action| match action.0 {
         0 => ((left + 1).min(9), *right),
         _ => (*left, (right + 1).min(9)),
     })
@@ -159,7 +159,7 @@ fn the_same_seed_takes_the_same_steps_and_another_seed_may_not() {
 #[test]
 fn no_strategy_starves_actions_when_the_first_one_always_makes_a_new_state() {
     for strategy in NAMES {
-        let mut world = Toy::new((0_u32, 0_u32), |(first, others), action| match action.0 {
+        let mut world = MockWorld::new((0_u32, 0_u32), |(first, others), action| match action.0 {
             0 => (first + 1, *others),
             other => (*first, others | 1 << other),
         });
@@ -235,7 +235,7 @@ fn a_broken_state_is_reported_where_it_breaks_and_not_again_behind_it() {
 fn a_shorter_path_into_a_broken_state_is_preferred_and_another_action_that_leads_there_is_told() {
     // 0 -> 1 -> 2 -> 3 -> 4 (broken) by `step`; `jump` leads from 1 to 4 at once.
     let world = || {
-        Toy::new(0_u8, |state, action| match (action.0, state) {
+        MockWorld::new(0_u8, |state, action| match (action.0, state) {
             (0, _) => (state + 1).min(5),
             (_, 1) => 4,
             _ => *state,
@@ -274,20 +274,20 @@ fn preconditions_and_limits_are_true_of_the_path_and_not_of_the_run() {
     create.counts = vec![FactId(0), FactId(1)];
     let mut close = Action::named("close");
     close.preconditions = vec![Precondition::HasRun(FactId(1))];
-    let mut toy_model = model([create, close]);
+    let mut small_model = model([create, close]);
     let rule = |cap| FactRule {
         action: "create".to_owned(),
         cap,
     };
-    toy_model.facts = vec![rule(2), rule(1)];
+    small_model.facts = vec![rule(2), rule(1)];
     for strategy in NAMES {
-        let mut world = Toy::new(0_u8, |open, action| match action.0 {
+        let mut world = MockWorld::new(0_u8, |open, action| match action.0 {
             0 => open + 1,
             _ => open.saturating_sub(1),
         })
         .logged();
         let (summary, steps) = run(
-            &toy_model,
+            &small_model,
             &mut world,
             &mut Unjudged,
             &options(strategy, 1_000),
@@ -310,8 +310,8 @@ fn an_action_that_never_ran_says_what_kept_it_away() {
     ghost.preconditions = vec![Precondition::HasRun(FactId(0))];
     let mut never = Action::named("never");
     never.max_calls = Some((FactId(1), 0));
-    let mut toy_model = model([Action::named("a"), ghost, never]);
-    toy_model.facts = vec![
+    let mut small_model = model([Action::named("a"), ghost, never]);
+    small_model.facts = vec![
         FactRule {
             action: "summon".to_owned(),
             cap: 1,
@@ -321,8 +321,13 @@ fn an_action_that_never_ran_says_what_kept_it_away() {
             cap: 1,
         },
     ];
-    let mut world = Toy::new(0_u8, |state, _| (state + 1) % 3);
-    let (summary, _) = run(&toy_model, &mut world, &mut Unjudged, &options("dfs", 100));
+    let mut world = MockWorld::new(0_u8, |state, _| (state + 1) % 3);
+    let (summary, _) = run(
+        &small_model,
+        &mut world,
+        &mut Unjudged,
+        &options("dfs", 100),
+    );
     assert!(complete(&summary));
     assert_eq!(
         summary.actions[1].never_ran.as_deref(),
@@ -339,7 +344,7 @@ fn an_action_that_never_ran_says_what_kept_it_away() {
 fn max_depth_limits_the_path_and_a_shorter_path_found_later_reopens_a_state() {
     // A chain 0 -> 1 -> ... -> 9, and a shortcut from 0 to 5.
     let chain = || {
-        Toy::new(0_u8, |state, action| match (action.0, state) {
+        MockWorld::new(0_u8, |state, action| match (action.0, state) {
             (0, _) => (state + 1).min(9),
             (_, 0) => 5,
             _ => *state,
@@ -406,7 +411,7 @@ fn a_world_without_a_way_back_is_walked_forward_only() {
             world
                 .log
                 .iter()
-                .all(|call| matches!(call, ToyCall::Act(..))),
+                .all(|call| matches!(call, MockCall::Act(..))),
             "{strategy} went back"
         );
     }
@@ -414,21 +419,21 @@ fn a_world_without_a_way_back_is_walked_forward_only() {
 
 #[test]
 fn dfs_goes_on_from_the_newest_state_and_rarely_goes_back() {
-    let mut world = Toy::new(0_u32, |state, _| state + 1).logged();
+    let mut world = MockWorld::new(0_u32, |state, _| state + 1).logged();
     let (_, steps) = run(&named(1), &mut world, &mut Unjudged, &options("dfs", 50));
     assert!(steps.iter().enumerate().all(|(n, step)| step.0 == n as u32));
     assert!(
         !world
             .log
             .iter()
-            .any(|call| matches!(call, ToyCall::Restore(_)))
+            .any(|call| matches!(call, MockCall::Restore(_)))
     );
 }
 
 #[test]
 fn a_service_that_is_not_deterministic_is_told_apart() {
     let mut calls = 0_u32;
-    let mut world = Toy::new((0_u8, 0_u32), |(level, _), _| {
+    let mut world = MockWorld::new((0_u8, 0_u32), |(level, _), _| {
         calls += 1;
         ((level + 1).min(5), calls)
     });
@@ -462,13 +467,13 @@ fn a_deterministic_service_is_not_accused() {
 fn weights_steer_the_weighted_walk() {
     let mut heavy = Action::named("heavy");
     heavy.weight = 9.0;
-    let toy_model = model([heavy, Action::named("light")]);
-    let mut world = Toy::new((0_u32, 0_u32), |(heavy, light), action| match action.0 {
+    let small_model = model([heavy, Action::named("light")]);
+    let mut world = MockWorld::new((0_u32, 0_u32), |(heavy, light), action| match action.0 {
         0 => (heavy + 1, *light),
         _ => (*heavy, light + 1),
     });
     let (summary, _) = run(
-        &toy_model,
+        &small_model,
         &mut world,
         &mut Unjudged,
         &options("weighted", 400),
@@ -477,9 +482,9 @@ fn weights_steer_the_weighted_walk() {
 }
 
 /// A lock that opens only to one sequence of seven actions out of ten: a wrong one starts over.
-fn lock() -> Toy<u8, impl FnMut(&u8, ActionId) -> u8> {
+fn lock() -> MockWorld<u8, impl FnMut(&u8, ActionId) -> u8> {
     const CODE: [u32; 7] = [3, 1, 4, 1, 5, 9, 2];
-    Toy::new(0_u8, |right, action| match CODE.get(usize::from(*right)) {
+    MockWorld::new(0_u8, |right, action| match CODE.get(usize::from(*right)) {
         Some(next) if *next == action.0 => right + 1,
         Some(_) => 0,
         None => *right,

@@ -13,7 +13,7 @@ use crate::secret::{Secrets, is_secret_name};
 use crate::spec::document::{Document, Http, Reset as WrittenReset, RestoreWord, Service, System};
 use crate::spec::known::Scope;
 use crate::world::config::{
-    EngineConfig, HttpConfig, LateText, Reset, RestoreMode, ServiceConfig, SetupStep, SystemConfig,
+    EngineConfig, HttpConfig, Reset, RestoreMode, RunText, ServiceConfig, SetupStep, SystemConfig,
     WorldConfig,
 };
 
@@ -82,11 +82,11 @@ impl Lowering<'_> {
         for (name, value) in &self.known.constants {
             learn(name, value);
         }
-        for (name, LateText(text)) in service.iter().flat_map(|service| &service.env) {
+        for (name, RunText(text)) in service.iter().flat_map(|service| &service.env) {
             learn(name, &Value::String(text.clone()));
         }
         for system in systems {
-            if let EngineConfig::Postgres(LateText(url)) = &system.engine {
+            if let EngineConfig::Postgres(RunText(url)) = &system.engine {
                 secrets.learn_url(url);
             }
         }
@@ -108,7 +108,7 @@ impl Lowering<'_> {
             .iter()
             .map(|(name, value)| {
                 let text = self.compiler.constant_text(&env_at.key(name), &value.0);
-                (name.clone(), LateText(text))
+                (name.clone(), RunText(text))
             })
             .collect();
         let ready = service.ready.as_ref();
@@ -132,7 +132,7 @@ impl Lowering<'_> {
         ServiceConfig {
             command,
             env,
-            cwd: service.cwd.clone().map(LateText),
+            cwd: service.cwd.clone().map(RunText),
             ready_path,
             ready_timeout,
             restart: service.restart.unwrap_or(true),
@@ -143,7 +143,7 @@ impl Lowering<'_> {
         &mut self,
         at: &Path,
         command: &[crate::spec::document::ScalarText],
-    ) -> Vec<LateText> {
+    ) -> Vec<RunText> {
         if command.is_empty() && !self.compiler.problems.is_broken(at) {
             self.at_key(
                 at,
@@ -155,7 +155,7 @@ impl Lowering<'_> {
         command
             .iter()
             .enumerate()
-            .map(|(index, word)| LateText(self.compiler.constant_text(&at.index(index), &word.0)))
+            .map(|(index, word)| RunText(self.compiler.constant_text(&at.index(index), &word.0)))
             .collect()
     }
 
@@ -192,7 +192,7 @@ impl Lowering<'_> {
         let timeout = http.timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.0);
         self.not_zero(&at.key("timeout"), timeout);
         HttpConfig {
-            base_url: LateText(base_url),
+            base_url: RunText(base_url),
             timeout,
             headers: self.headers(&at.key("headers"), &http.headers, Scope::Path(&[])),
             max_body: http.max_body.map_or(DEFAULT_MAX_BODY, |size| size.0),
@@ -233,7 +233,7 @@ impl Lowering<'_> {
         ]
         .into_iter()
         .flatten();
-        let nowhere = EngineConfig::Sqlite(LateText(String::new()));
+        let nowhere = EngineConfig::Sqlite(RunText(String::new()));
         let Some((key, text)) = declared.next() else {
             if !self.compiler.problems.is_broken(at) {
                 self.at_key(
@@ -261,11 +261,11 @@ impl Lowering<'_> {
             );
         }
         match key {
-            "sqlite" => EngineConfig::Sqlite(LateText(text)),
-            "postgres" => EngineConfig::Postgres(LateText(text)),
+            "sqlite" => EngineConfig::Sqlite(RunText(text)),
+            "postgres" => EngineConfig::Postgres(RunText(text)),
             _ => match text.split_once(':') {
-                Some(("sqlite", path)) => EngineConfig::Sqlite(LateText(path.to_owned())),
-                Some(("postgres" | "postgresql", _)) => EngineConfig::Postgres(LateText(text)),
+                Some(("sqlite", path)) => EngineConfig::Sqlite(RunText(path.to_owned())),
+                Some(("postgres" | "postgresql", _)) => EngineConfig::Postgres(RunText(text)),
                 _ => {
                     self.at_value(
                         &at.key("url"),
@@ -466,7 +466,7 @@ fn no_way_back() -> Diagnostic {
 
 /// Why a text cannot be a base URL.
 pub(in crate::spec) fn wrong_url(text: &str) -> Option<String> {
-    let resolved = LateText(text.to_owned()).resolve(&|name| match name {
+    let resolved = RunText(text.to_owned()).resolve(&|name| match name {
         "port" => Some("1".to_owned()),
         "workdir" | "venomqa" => Some("x".to_owned()),
         _ => None,

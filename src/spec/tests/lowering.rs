@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::model::{Assertion, Model, Precondition, Severity, SqlParameter, Subject, VariableId};
 use crate::spec::Spec;
-use crate::world::config::{EngineConfig, LateText, Reset, RestoreMode};
+use crate::world::config::{EngineConfig, Reset, RestoreMode, RunText};
 
 fn spec(text: &str) -> Spec {
     let loaded = read(text);
@@ -101,8 +101,8 @@ actions: [{{ name: a, request: {{ path: / }} }}]
         spec(&text).world.systems.remove(0).engine
     };
     let (sqlite, postgres) = (
-        |path: &str| EngineConfig::Sqlite(LateText(path.to_owned())),
-        |url: &str| EngineConfig::Postgres(LateText(url.to_owned())),
+        |path: &str| EngineConfig::Sqlite(RunText(path.to_owned())),
+        |url: &str| EngineConfig::Postgres(RunText(url.to_owned())),
     );
     for (system, expected) in [
         ("sqlite: shop.db", sqlite("shop.db")),
@@ -129,14 +129,11 @@ fn the_world_has_its_defaults_and_keeps_late_names_open() {
     let world = spec(ORDERS).world;
     assert_eq!(world.base_dir, Path::new("specs"));
     let service = world.service.unwrap();
-    assert_eq!(
-        service.command[4],
-        LateText("${workdir}/shop.db".to_owned())
-    );
+    assert_eq!(service.command[4], RunText("${workdir}/shop.db".to_owned()));
     assert_eq!(service.ready_path, "/health");
     assert_eq!(
         world.http.base_url,
-        LateText("http://127.0.0.1:${port}".to_owned())
+        RunText("http://127.0.0.1:${port}".to_owned())
     );
     assert_eq!(world.http.max_body, 16_000_000);
     assert_eq!(world.restore, RestoreMode::Database);
@@ -192,7 +189,7 @@ fn the_service_gets_constants_when_the_spec_is_loaded() {
     assert_eq!(command, ["./shop", "--bugs=all", "8080"]);
     assert_eq!(
         service.env[0],
-        ("BUGS".to_owned(), LateText("all".to_owned()))
+        ("BUGS".to_owned(), RunText("all".to_owned()))
     );
 
     let loaded = read_with(text, &[("bugs", "none")]);

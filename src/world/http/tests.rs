@@ -2,7 +2,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::json;
 
-use super::super::testing::{RawServer, answer, http_config, interrupt, model, request};
+use super::super::test_support::{RawServer, answer, http_config, interrupt, model, request};
 use super::*;
 use crate::expr::Template;
 use crate::model::{BodyTemplate, Context, Names, VariableId};

@@ -1,4 +1,4 @@
-use super::super::testing::{model, request};
+use super::super::test_support::{model, request};
 use super::*;
 use crate::model::{Context, VariableId};
 

@@ -5,7 +5,7 @@ use tokio_postgres::{Client, NoTls};
 use super::support::{self, Database};
 use crate::model::{Cell, RowChange, SqlParameter, SqlQuery, TableKind};
 use crate::world::WorldError;
-use crate::world::config::{EngineConfig, LateText, SystemConfig};
+use crate::world::config::{EngineConfig, RunText, SystemConfig};
 use crate::world::system::postgres::PostgresSystem;
 use crate::world::system::{Reading, System, SystemState};
 
@@ -31,7 +31,7 @@ pub(super) async fn connect(url: &str) -> Client {
 pub(super) fn config(url: &str) -> SystemConfig {
     SystemConfig {
         name: "db".to_owned(),
-        engine: EngineConfig::Postgres(LateText(url.to_owned())),
+        engine: EngineConfig::Postgres(RunText(url.to_owned())),
         observe_tables: None,
         ignore_columns: Vec::new(),
         ignore_tables: Vec::new(),

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::model::{Cell, RowChange, TableKind};
 use crate::world::WorldError;
-use crate::world::config::{EngineConfig, LateText, SystemConfig};
+use crate::world::config::{EngineConfig, RunText, SystemConfig};
 use crate::world::system::sqlite::SqliteSystem;
 use crate::world::system::{Reading, System, SystemState};
 
@@ -35,7 +35,7 @@ pub(super) struct Walk {
 pub(super) fn config(path: &std::path::Path) -> SystemConfig {
     SystemConfig {
         name: "db".to_owned(),
-        engine: EngineConfig::Sqlite(LateText(path.display().to_string())),
+        engine: EngineConfig::Sqlite(RunText(path.display().to_string())),
         observe_tables: None,
         ignore_columns: Vec::new(),
         ignore_tables: Vec::new(),

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::checkpoint::{Checkpoint, Place};
 use super::config::RestoreMode;
-use super::live::LiveWorld;
-use super::place::{Checkpoint, Place};
+use super::live_world::LiveWorld;
 use super::replay::Path;
 use super::{Arrival, WorldError};
 use crate::model::{Digest, RowDelta};

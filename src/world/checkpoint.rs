@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cookies::Cookies;
 use super::databases::identity;
-use super::guard::Answer;
 use super::replay::Path;
+use super::restore_check::Answer;
 use super::system::SystemState;
 use crate::model::{Context, Digest};
 

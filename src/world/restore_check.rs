@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::live::LiveWorld;
-use super::place::Place;
+use super::checkpoint::Place;
+use super::live_world::LiveWorld;
 use super::{Warning, WorldError};
 use crate::interrupt::Urgency;
 use crate::model::{ActionId, Response};
@@ -57,7 +57,7 @@ impl Answer {
 
 /// Which restores are looked at.
 #[derive(Debug, Default)]
-pub(super) struct Guard {
+pub(super) struct RestoreCheck {
     restores: u64,
     chances: u64,
     asked: u64,
@@ -71,7 +71,7 @@ struct Known {
     settled: bool,
 }
 
-impl Guard {
+impl RestoreCheck {
     /// Whether the rows of this restore are to be compared.
     fn wants_rows(&mut self, place: &Place) -> bool {
         self.restores += 1;

@@ -9,20 +9,20 @@ use crate::model::{ActionId, Context, Digest};
 use super::{Arrival, World, WorldError};
 
 /// A world whose whole state is one value, and whose rules are one function.
-pub struct Toy<S, F> {
+pub struct MockWorld<S, F> {
     initial: S,
     state: S,
     requests: u64,
     rule: F,
     can_restore: bool,
     /// Every step and restore, for tests that ask what the engine did.
-    pub log: Vec<ToyCall<S>>,
+    pub log: Vec<MockCall<S>>,
     logging: bool,
 }
 
-/// What the engine asked of a [`Toy`].
+/// What the engine asked of a [`MockWorld`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ToyCall<S> {
+pub enum MockCall<S> {
     /// An action was executed in this state.
     Act(S, ActionId),
     /// This state was restored.
@@ -31,16 +31,16 @@ pub enum ToyCall<S> {
     Renew,
 }
 
-impl<S: fmt::Debug, F> fmt::Debug for Toy<S, F> {
+impl<S: fmt::Debug, F> fmt::Debug for MockWorld<S, F> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("Toy")
+            .debug_struct("MockWorld")
             .field("state", &self.state)
             .finish_non_exhaustive()
     }
 }
 
-impl<S: Clone + Hash, F: FnMut(&S, ActionId) -> S> Toy<S, F> {
+impl<S: Clone + Hash, F: FnMut(&S, ActionId) -> S> MockWorld<S, F> {
     /// A world that begins in this state and moves by this rule.
     pub fn new(initial: S, rule: F) -> Self {
         Self {
@@ -80,7 +80,7 @@ impl<S: Clone + Hash, F: FnMut(&S, ActionId) -> S> Toy<S, F> {
     }
 }
 
-impl<S: Clone + Hash + PartialEq, F: FnMut(&S, ActionId) -> S> World for Toy<S, F> {
+impl<S: Clone + Hash + PartialEq, F: FnMut(&S, ActionId) -> S> World for MockWorld<S, F> {
     type Checkpoint = S;
 
     async fn begin(&mut self) -> Result<Arrival<S>, WorldError> {
@@ -89,7 +89,7 @@ impl<S: Clone + Hash + PartialEq, F: FnMut(&S, ActionId) -> S> World for Toy<S, 
 
     async fn act(&mut self, action: ActionId, context: &Context) -> Result<Arrival<S>, WorldError> {
         if self.logging {
-            self.log.push(ToyCall::Act(self.state.clone(), action));
+            self.log.push(MockCall::Act(self.state.clone(), action));
         }
         self.requests += 1;
         let next = (self.rule)(&self.state, action);
@@ -101,7 +101,7 @@ impl<S: Clone + Hash + PartialEq, F: FnMut(&S, ActionId) -> S> World for Toy<S, 
     async fn restore(&mut self, to: &S) -> Result<(), WorldError> {
         if self.state != *to {
             if self.logging {
-                self.log.push(ToyCall::Restore(to.clone()));
+                self.log.push(MockCall::Restore(to.clone()));
             }
             self.state = to.clone();
         }
@@ -110,7 +110,7 @@ impl<S: Clone + Hash + PartialEq, F: FnMut(&S, ActionId) -> S> World for Toy<S, 
 
     async fn renew(&mut self) -> Result<Arrival<S>, WorldError> {
         if self.logging {
-            self.log.push(ToyCall::Renew);
+            self.log.push(MockCall::Renew);
         }
         self.state = self.initial.clone();
         Ok(self.arrival(&Context::empty(0), false))
@@ -125,7 +125,7 @@ impl<S: Clone + Hash + PartialEq, F: FnMut(&S, ActionId) -> S> World for Toy<S, 
     }
 }
 
-/// A digest with fixed keys, so that a toy looks the same in every build.
+/// A digest with fixed keys, so that a world looks the same in every build.
 fn digest(state: &impl Hash) -> Digest {
     struct Spread(u64, u64);
     impl Hasher for Spread {

@@ -4,16 +4,16 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::checkpoint::{Checkpoint, Place};
 use super::config::{RestoreMode, SystemConfig, WorldConfig};
 use super::databases::{Change, Databases};
-use super::exchange::interrupted;
 use super::extract::Extracted;
-use super::guard::{Answer, Guard};
 use super::http::Client;
-use super::launch::{self, Late};
-use super::place::{Checkpoint, Place};
-use super::replay::{Live, Path};
+use super::launch::{self, RunNames};
+use super::replay::{LiveValues, Path};
 use super::restore::cannot_go_back;
+use super::restore_check::{Answer, RestoreCheck};
+use super::send::interrupted;
 use super::service::Service;
 use super::system::{QueryRows, System, SystemState};
 use super::{Arrival, Observe, Warning, World, WorldError, WorldErrorKind, WorldTime};
@@ -35,14 +35,14 @@ const MOMENT: Duration = Duration::from_millis(1);
 pub struct LiveWorld {
     // The order is that of dropping: the service ends before its folder goes.
     pub(super) service: Option<Service>,
-    pub(super) late: Late,
+    pub(super) names: RunNames,
     pub(super) config: WorldConfig,
     pub(super) model: Arc<Model>,
     pub(super) interrupt: Interrupt,
     pub(super) client: Client,
     pub(super) databases: Databases,
-    pub(super) guard: Guard,
-    pub(super) live: Live,
+    pub(super) guard: RestoreCheck,
+    pub(super) live: LiveValues,
     pub(super) warnings: Warnings,
     pub(super) spent: WorldTime,
     /// Requests sent so far.
@@ -103,30 +103,30 @@ impl LiveWorld {
         if let Some(error) = cannot_go_back(config) {
             return Err(error);
         }
-        let mut late = Late::new(config)?;
+        let mut names = RunNames::new(config)?;
         let empty = Context::empty(model.names.variables.len());
         let values: Arc<dyn Lookup> = Arc::new(model.bindings(&empty));
         let (service, client) = match &config.service {
             Some(service) => {
                 let (process, client) =
-                    launch::start(config, service, &mut late, &values, &interrupt).await?;
+                    launch::start(config, service, &mut names, &values, &interrupt).await?;
                 (Some(process), client)
             }
             None => (
                 None,
-                launch::find(config, &late, &values, &interrupt).await?,
+                launch::find(config, &names, &values, &interrupt).await?,
             ),
         };
         let mut world = Self {
             service,
-            late,
+            names,
             config: config.clone(),
             model,
             interrupt,
             client,
             databases: Databases::new(Vec::new()),
-            guard: Guard::default(),
-            live: Live::default(),
+            guard: RestoreCheck::default(),
+            live: LiveValues::default(),
             warnings: Warnings::default(),
             spent: WorldTime::default(),
             requests: 0,
@@ -149,7 +149,7 @@ impl LiveWorld {
     async fn open_systems(&mut self, open: Open<'_>) -> Result<(), WorldError> {
         let mut systems = Vec::with_capacity(self.config.systems.len());
         for system in &self.config.systems {
-            systems.push(open(system, &self.late.location(&system.engine))?);
+            systems.push(open(system, &self.names.location(&system.engine))?);
         }
         self.databases = Databases::new(systems);
         for text in self.databases.install().await? {
@@ -178,7 +178,7 @@ impl LiveWorld {
             errors = self.databases.uninstall().await;
         }
         self.stop_service().await;
-        errors.extend(self.late.remove_workdir().err());
+        errors.extend(self.names.remove_workdir().err());
         let Some(mut first) = errors.pop() else {
             return Ok(());
         };
@@ -197,7 +197,7 @@ impl LiveWorld {
             .config
             .systems
             .iter()
-            .map(|system| (system.name.clone(), self.late.location(&system.engine)));
+            .map(|system| (system.name.clone(), self.names.location(&system.engine)));
         std::iter::once(service).chain(systems).collect()
     }
 
@@ -230,7 +230,7 @@ impl LiveWorld {
         self.service = Some(
             launch::restart(
                 &config,
-                &self.late,
+                &self.names,
                 &mut self.client,
                 &values,
                 &self.interrupt,
@@ -314,7 +314,7 @@ impl World for LiveWorld {
         ));
         self.initial = Some(place.clone());
         self.stand_at(place.clone());
-        Ok(super::renew::arrival(&place))
+        Ok(super::fresh_start::arrival(&place))
     }
 
     async fn act(
@@ -417,7 +417,7 @@ impl World for LiveWorld {
             restore: before.restore + began.elapsed(),
             ..before
         };
-        outcome.map(|place| super::renew::arrival(&place))
+        outcome.map(|place| super::fresh_start::arrival(&place))
     }
 
     fn requests(&self) -> u64 {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::config::{LateText, Reset, ServiceConfig};
-use super::super::testing::{
+use super::super::config::{Reset, RunText, ServiceConfig};
+use super::super::test_support::{
     RawServer, Store, action, answer, extraction, interrupt, model, world_config,
 };
 use super::*;
@@ -68,7 +68,7 @@ fn mark(folder: &std::path::Path) -> bool {
 }
 
 fn played(env: &[(&str, &str)]) -> WorldConfig {
-    let late = |text: &str| LateText(text.to_owned());
+    let late = |text: &str| RunText(text.to_owned());
     let mut variables = vec![
         (PORT.to_owned(), late("${port}")),
         ("WORKDIR".to_owned(), late("${workdir}")),
@@ -82,7 +82,7 @@ fn played(env: &[(&str, &str)]) -> WorldConfig {
             command: [
                 "${venomqa}",
                 "--exact",
-                "world::live::process_tests::a_service_is_started_found_ready_and_stopped",
+                "world::live_world::process_tests::a_service_is_started_found_ready_and_stopped",
                 "--nocapture",
             ]
             .map(late)
@@ -134,7 +134,7 @@ async fn a_service_is_started_found_ready_and_stopped() {
     assert_eq!(body(&mut world, LIST, &root.context).await, json!([]));
     assert!(world.service_log().await.contains(&"serving".to_owned()));
     let url = world.client.base_url().clone();
-    let workdir = world.late.text(&LateText("${workdir}".to_owned()));
+    let workdir = world.names.text(&RunText("${workdir}".to_owned()));
     assert!(std::path::Path::new(&workdir).is_dir());
     world.finish().await.unwrap();
     assert!(!std::path::Path::new(&workdir).exists());
@@ -299,7 +299,7 @@ async fn a_reset_command_that_fails_shows_what_it_wrote() {
     let mut config = played(&[]);
     config.reset = Some(Reset::Command(
         ["sh", "-c", "echo no permission >&2; exit 2"]
-            .map(|part| LateText(part.to_owned()))
+            .map(|part| RunText(part.to_owned()))
             .to_vec(),
     ));
     let mut world = play(&config).await;
@@ -339,10 +339,10 @@ fn shell(script: &str, base_url: &str, ready: Duration) -> WorldConfig {
     let mut config = played(&[]);
     let service = config.service.as_mut().unwrap();
     service.command = ["sh", "-c", script]
-        .map(|part| LateText(part.to_owned()))
+        .map(|part| RunText(part.to_owned()))
         .to_vec();
     service.ready_timeout = ready;
-    config.http.base_url = LateText(base_url.to_owned());
+    config.http.base_url = RunText(base_url.to_owned());
     config
 }
 
@@ -392,13 +392,13 @@ async fn another_port_is_tried_when_somebody_took_the_first() {
     let mut config = played(&[]);
     let service = config.service.as_mut().unwrap();
     let mut command = vec![
-        LateText("sh".to_owned()),
-        LateText("-c".to_owned()),
-        LateText(format!(
+        RunText("sh".to_owned()),
+        RunText("-c".to_owned()),
+        RunText(format!(
             "[ -e {0} ] && exec \"$@\"; touch {0}; echo 'bind: Address already in use' >&2; exit 1",
             mark.display()
         )),
-        LateText("sh".to_owned()),
+        RunText("sh".to_owned()),
     ];
     command.append(&mut service.command);
     service.command = command;

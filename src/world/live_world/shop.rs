@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::super::testing::{
+use super::super::test_support::{
     RawServer, Store, action, answer, extraction, interrupt, model, world_config,
 };
 use super::*;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::checkpoint::Place;
 use super::cookies::Cookies;
 use super::http::{Failure, FailureKind};
-use super::live::LiveWorld;
-use super::place::Place;
+use super::live_world::LiveWorld;
 use super::render::Rendered;
 use super::service::ending;
 use super::system::SystemState;

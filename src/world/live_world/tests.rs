@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::super::config::SetupStep;
-use super::super::testing::{
+use super::super::test_support::{
     RawServer, Store, answer, extraction, interrupt, request, world_config,
 };
 use super::shop::{ADD, DROP, LIST, LOGIN, Quirk, begun, config, shop, shop_model, start};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::config::{EngineConfig, HttpConfig, LateText, RestoreMode, SystemConfig, WorldConfig};
+use super::config::{EngineConfig, HttpConfig, RestoreMode, RunText, SystemConfig, WorldConfig};
 use super::system::{QueryRows, Reading, System, SystemState};
 use super::{WorldError, WorldErrorKind};
 use crate::expr::{JsonPath, JsonTemplate, Template};
@@ -106,7 +106,7 @@ pub(super) fn answer(status: u16, headers: &str, body: &[u8]) -> Vec<u8> {
 
 pub(super) fn http_config(base_url: &str) -> HttpConfig {
     HttpConfig {
-        base_url: LateText(base_url.to_owned()),
+        base_url: RunText(base_url.to_owned()),
         timeout: Duration::from_secs(5),
         headers: Vec::new(),
         max_body: 16 * 1024 * 1024,
@@ -246,7 +246,7 @@ impl Store {
     pub(super) fn config() -> SystemConfig {
         SystemConfig {
             name: "db".to_owned(),
-            engine: EngineConfig::Sqlite(LateText("in memory".to_owned())),
+            engine: EngineConfig::Sqlite(RunText("in memory".to_owned())),
             observe_tables: None,
             ignore_columns: Vec::new(),
             ignore_tables: Vec::new(),
