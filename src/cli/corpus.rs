@@ -8,7 +8,7 @@ use crate::explorer::{Known, Now};
 use crate::model::{Model, Origin};
 use crate::oracle::Oracles;
 use crate::spec::Spec;
-use crate::spec::reproduction::{self, Writing};
+use crate::spec::reproduction::{self, WriteOptions};
 
 /// What earlier runs have kept, for the explorer to try.
 pub(super) fn known(corpus: &Corpus, model: &Model, oracles: &Oracles) -> Vec<Known> {
@@ -56,7 +56,7 @@ pub(super) fn keep(
         let file = match corpus.place(model, &reproduction, &settled) {
             Place::Keep(file) => file,
             Place::Write(file) => {
-                let writing = Writing {
+                let writing = WriteOptions {
                     file: &file,
                     folder: evidence::TO_SPEC,
                     invariants: &evidence::invariants_of(model, &reproduction.oracle),

@@ -13,7 +13,7 @@ use crate::oracle::{Judge as _, Judged, Oracles, checks};
 use crate::report::replay as page;
 use crate::secret::Secrets;
 use crate::spec;
-use crate::spec::reproduction::Case;
+use crate::spec::reproduction::CompiledReproduction;
 use crate::spec::reproduction::outline::outline;
 use crate::world::{Arrival, Checkpoint, LiveWorld, World as _, WorldError, WorldErrorKind};
 
@@ -36,7 +36,7 @@ pub(super) fn run(session: &Session<'_>, replay: &Replay) -> Result<ExitCode, Pr
 /// The requests as a program of another language.
 fn print(
     session: &Session<'_>,
-    case: &Case,
+    case: &CompiledReproduction,
     language: ScriptLanguage,
 ) -> Result<ExitCode, Problem> {
     let language = match language {
@@ -51,7 +51,11 @@ fn print(
 }
 
 /// Reads a reproduction; what is wrong with it has been said when there is none.
-fn load(session: &Session<'_>, path: &Path, values: &SpecValues) -> Result<Case, ExitCode> {
+fn load(
+    session: &Session<'_>,
+    path: &Path,
+    values: &SpecValues,
+) -> Result<CompiledReproduction, ExitCode> {
     let loaded = specs::with_environment(session, values, |environment| {
         spec::load_reproduction(path, environment)
     });
@@ -71,7 +75,7 @@ fn load(session: &Session<'_>, path: &Path, values: &SpecValues) -> Result<Case,
 /// Starts the world, replays, and puts everything back.
 async fn start(
     session: &Session<'_>,
-    case: &Case,
+    case: &CompiledReproduction,
     interrupt: &Interrupt,
     pause: Option<Pause>,
 ) -> Result<ExitCode, Problem> {
@@ -105,7 +109,7 @@ async fn start(
 }
 
 /// What the file itself says is secret.
-fn secrets(case: &Case) -> Secrets {
+fn secrets(case: &CompiledReproduction) -> Secrets {
     let mut secrets = case.spec.world.secrets.clone();
     evidence::learn_constants(&mut secrets, &case.spec.model);
     secrets
@@ -144,7 +148,7 @@ impl From<Problem> for Stopped {
 /// A replay under way.
 struct Running<'r> {
     session: &'r Session<'r>,
-    case: &'r Case,
+    case: &'r CompiledReproduction,
     interrupt: &'r Interrupt,
     pause: Option<Pause>,
     secrets: Secrets,

@@ -55,7 +55,7 @@ impl Corpus {
                 .file_name()
                 .map(|name| name.to_string_lossy().into_owned())
                 .unwrap_or_default();
-            match text(&path).and_then(|text| reproduction::glance(&text)) {
+            match text(&path).and_then(|text| reproduction::read_summary(&text)) {
                 Ok(told) if told.origin.spec == spec => kept.push(Kept { file, told }),
                 // Another spec of the same folder.
                 Ok(_) => {}

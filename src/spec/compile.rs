@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::known::{Known, Scope};
+use super::names::{DeclaredNames, Scope};
 use super::problems::Problems;
 use super::sql;
 use crate::diagnostic::{Code, Diagnostic, Path, did_you_mean};
@@ -19,7 +19,7 @@ pub(super) struct Compiler<'a> {
     /// Where mistakes go.
     pub problems: &'a mut Problems,
     /// The names there are.
-    pub known: &'a Known,
+    pub known: &'a DeclaredNames,
     /// Every name that an expression reads.
     pub read: HashSet<String>,
     /// How people call the file of the spec.
@@ -30,7 +30,7 @@ pub(super) struct Compiler<'a> {
 impl<'a> Compiler<'a> {
     pub(super) fn new(
         problems: &'a mut Problems,
-        known: &'a Known,
+        known: &'a DeclaredNames,
         file: &std::path::Path,
     ) -> Self {
         let names = Names {
@@ -303,7 +303,7 @@ impl<'a> Compiler<'a> {
 }
 
 /// Message, label and help for a name that may not be read.
-fn refusal(known: &Known, name: &str, scope: Scope<'_>) -> (String, String, String) {
+fn refusal(known: &DeclaredNames, name: &str, scope: Scope<'_>) -> (String, String, String) {
     match scope {
         Scope::Constants if known.is_value(name) => (
             format!("`{name}` has no value yet when the spec is loaded"),

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::document::Document;
-use super::known::Known;
+use super::names::DeclaredNames;
 use super::problems::Problems;
 use super::read::{self, Read};
-use super::reproduction::{self, Case, LoadedCase};
+use super::reproduction::{self, CompiledReproduction, LoadedReproduction};
 use super::{Environment, Loaded, Places, Written, lower, tree};
 use crate::diagnostic::{Code, Diagnostic, Path, Place, SourceMap, Sources};
 use crate::model::{ActionId, Model, Reproduction};
@@ -69,10 +69,10 @@ pub fn load(path: &FilePath, environment: &Environment<'_>) -> Loaded {
 }
 
 /// Reads a reproduction from a file.
-pub fn load_reproduction(path: &FilePath, environment: &Environment<'_>) -> LoadedCase {
+pub fn load_reproduction(path: &FilePath, environment: &Environment<'_>) -> LoadedReproduction {
     match text_of(path, Kind::Reproduction) {
         Ok(text) => parse_reproduction(path, &text, environment),
-        Err(unread) => LoadedCase {
+        Err(unread) => LoadedReproduction {
             case: None,
             diagnostics: unread.diagnostics,
             sources: unread.sources,
@@ -146,13 +146,13 @@ pub fn parse_reproduction(
     path: &FilePath,
     text: &str,
     environment: &Environment<'_>,
-) -> LoadedCase {
+) -> LoadedReproduction {
     let (loaded, found) = stages(path, text, environment, Kind::Reproduction);
-    LoadedCase {
+    LoadedReproduction {
         case: loaded
             .spec
             .zip(found)
-            .map(|(spec, (reproduction, path))| Case {
+            .map(|(spec, (reproduction, path))| CompiledReproduction {
                 spec,
                 reproduction,
                 path,
@@ -205,7 +205,7 @@ fn stages(
             Kind::Reproduction => reproduction::read_sections(&tree, &mut problems),
         };
         if let Some(document) = document(&tree, &mut problems, kind) {
-            let mut known = Known::collect(&tree, &document);
+            let mut known = DeclaredNames::collect(&tree, &document);
             if let Some(sections) = &sections {
                 known.variables.extend(sections.undefined().iter().cloned());
             }

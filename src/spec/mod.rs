@@ -13,11 +13,11 @@
 mod compile;
 mod document;
 mod environment;
-mod guards;
-mod known;
 mod load;
 mod lower;
+mod names;
 mod problems;
+mod reachability;
 mod read;
 pub mod reproduction;
 mod schema;

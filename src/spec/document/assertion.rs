@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Unexpected, Visitor};
 
-use super::words::{Json, present};
+use super::scalars::{Json, present};
 
 /// Writes a struct with the assertion keys and some of its own. `flatten` would do it in less, and lose the places.
 macro_rules! with_assertions {

@@ -4,7 +4,7 @@
 
 mod assertion;
 mod request;
-mod words;
+mod scalars;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 pub(super) use assertion::{Assertions, InvariantExpect, Written};
 pub(super) use request::{ActionExpect, Extract, Request};
-pub use words::duration;
-pub(super) use words::{
+pub use scalars::duration;
+pub(super) use scalars::{
     CheckLevel, DurationText, FailFast, Json, Level, RestoreWord, ScalarText, SizeText,
 };
 

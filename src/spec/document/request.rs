@@ -9,7 +9,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use super::assertion::BodyAssertion;
-use super::words::{Json, ScalarText, present};
+use super::scalars::{Json, ScalarText, present};
 use crate::model::StatusPattern;
 
 /// A request. At most one of `json`, `form` and `text`.

@@ -12,8 +12,8 @@ use crate::model::{
     Action, Expectation, ExpectedResponse, FactId, FactRule, Parameter, Precondition, VariableId,
 };
 use crate::spec::document::{Action as Written, Document};
-use crate::spec::guards::Guarded;
-use crate::spec::known::Scope;
+use crate::spec::names::Scope;
+use crate::spec::reachability::Dependencies;
 
 /// More than this many actions from one entry are a slip, not a plan.
 const MAX_VARIANTS: usize = 10_000;
@@ -49,7 +49,7 @@ impl Lowering<'_> {
     pub(super) fn actions(
         &mut self,
         document: &Document,
-    ) -> (Vec<Action>, Vec<FactRule>, Vec<Guarded>) {
+    ) -> (Vec<Action>, Vec<FactRule>, Vec<Dependencies>) {
         let section = Path::root().key("actions");
         let at = |action: &Written| section.index(action.position);
         self.duplicates(
@@ -66,13 +66,13 @@ impl Lowering<'_> {
         }
         let mut facts = FactBook::default();
         let mut actions = Vec::new();
-        let mut guarded = Vec::new();
+        let mut dependencies = Vec::new();
         for written in &document.actions {
             let at = at(written);
             self.action_name(&at.key("name"), &written.name);
             let parameters: Vec<String> = written.parameters.keys().cloned().collect();
             let template = self.action(&at, written, &parameters, &mut facts);
-            guarded.push(self.guarded(&at, written, &template, &positions));
+            dependencies.push(self.dependencies(&at, written, &template, &positions));
             for parameters in self.variants(&at, written) {
                 actions.push((template.clone(), parameters, written.max_calls));
             }
@@ -92,7 +92,7 @@ impl Lowering<'_> {
                 action
             })
             .collect();
-        (actions, facts.rules, guarded)
+        (actions, facts.rules, dependencies)
     }
 
     /// An action without parameter values, without what it counts.
@@ -390,13 +390,13 @@ impl Lowering<'_> {
     }
 
     /// What the guards of an action are, for the question whether it can ever run.
-    fn guarded(
+    fn dependencies(
         &self,
         at: &Path,
         written: &Written,
         action: &Action,
         positions: &HashMap<&str, usize>,
-    ) -> Guarded {
+    ) -> Dependencies {
         let section = at.key("preconditions");
         let needs = action
             .requires
@@ -405,7 +405,7 @@ impl Lowering<'_> {
             .filter(|name| !self.known.from_setup.contains(*name))
             .cloned()
             .collect();
-        Guarded {
+        Dependencies {
             name: written.name.clone(),
             at: at.clone(),
             after: written

@@ -4,7 +4,7 @@ use super::Lowering;
 use crate::diagnostic::{Code, Diagnostic, Path};
 use crate::model::{Assertion, Expectation, Invariant, Severity, Subject};
 use crate::spec::document::{Invariant as Written, InvariantExpect};
-use crate::spec::known::Scope;
+use crate::spec::names::Scope;
 
 impl Lowering<'_> {
     pub(super) fn invariants(&mut self, invariants: &[Written]) -> Vec<Invariant> {

@@ -18,9 +18,9 @@ use indexmap::{IndexMap, IndexSet};
 
 use super::compile::Compiler;
 use super::document::Document;
-use super::guards;
-use super::known::Known;
+use super::names::DeclaredNames;
 use super::problems::Problems;
+use super::reachability;
 use super::{Environment, Places, Spec};
 use crate::diagnostic::{Code, Diagnostic, Path, did_you_mean};
 use crate::model::{Model, Names};
@@ -31,7 +31,7 @@ pub(super) use world::wrong_url;
 pub(super) fn lower(
     path: &std::path::Path,
     document: &Document,
-    known: &Known,
+    known: &DeclaredNames,
     problems: &mut Problems,
     environment: &Environment<'_>,
 ) -> Spec {
@@ -43,7 +43,7 @@ pub(super) fn lower(
         base_url: environment.base_url,
     };
     let world = lowering.world(path, document);
-    let (actions, facts, guarded) = lowering.actions(document);
+    let (actions, facts, dependencies) = lowering.actions(document);
     let invariants = lowering.invariants(&document.invariants);
     let checks = lowering.checks(&document.checks, environment.vocabulary.checks);
     let explore = lowering.explore(document, &world, environment.vocabulary.strategies);
@@ -51,7 +51,7 @@ pub(super) fn lower(
     lowering.unused_constants(document);
     lowering.secrets(&document.secrets);
     let read = lowering.compiler.read;
-    guards::check(&guarded, problems);
+    reachability::check(&dependencies, problems);
 
     let identity = document.state_from_context.as_ref();
     let identity_variables = known
@@ -93,7 +93,7 @@ pub(super) fn lower(
 /// The work in progress.
 struct Lowering<'a> {
     compiler: Compiler<'a>,
-    known: &'a Known,
+    known: &'a DeclaredNames,
     systems: &'a IndexSet<String>,
     base_url: Option<&'a str>,
 }

@@ -7,7 +7,7 @@ use crate::diagnostic::{Code, Diagnostic, Path};
 use crate::expr::{JsonPath, Template};
 use crate::model::{BodyTemplate, ExtractSource, Extraction, RequestTemplate, VariableId};
 use crate::spec::document::{Extract, Request, ScalarText};
-use crate::spec::known::Scope;
+use crate::spec::names::Scope;
 
 impl Lowering<'_> {
     pub(super) fn request(

@@ -11,7 +11,7 @@ use crate::diagnostic::{Code, Diagnostic, Path};
 use crate::model::{RequestTemplate, SqlQuery};
 use crate::secret::{Secrets, is_secret_name};
 use crate::spec::document::{Document, Http, Reset as WrittenReset, RestoreWord, Service, System};
-use crate::spec::known::Scope;
+use crate::spec::names::Scope;
 use crate::world::config::{
     EngineConfig, HttpConfig, Reset, RestoreMode, RunText, ServiceConfig, SetupStep, SystemConfig,
     WorldConfig,

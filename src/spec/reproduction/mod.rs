@@ -1,6 +1,6 @@
 //! Reproductions: a spec cut down to one path, with what was seen on it.
 //!
-//! [`write()`] makes the file, [`parse`](super::parse_reproduction) reads it as strictly as any spec, [`glance`] only
+//! [`write()`] makes the file, [`parse`](super::parse_reproduction) reads it as strictly as any spec, [`read_summary`] only
 //! learns what it is about.
 
 mod cut;
@@ -19,7 +19,7 @@ use super::read;
 use crate::diagnostic::{Code, Diagnostic, Path, Sources, did_you_mean};
 use crate::model::{Accuser, ActionId, Model, Origin, Reproduction, SeenRow, SeenStep, Severity};
 
-pub use write::{Writing, write};
+pub use write::{WriteOptions, write};
 
 use document::{About, Sections, Step, Times};
 
@@ -28,7 +28,7 @@ pub(super) const KEYS: [&str; 2] = ["reproduction", "path"];
 
 /// A reproduction, read and compiled.
 #[derive(Clone, Debug)]
-pub struct Case {
+pub struct CompiledReproduction {
     /// The actions of the path, the one invariant, and the world.
     pub spec: Spec,
     /// What the file says was seen.
@@ -39,9 +39,9 @@ pub struct Case {
 
 /// The result of reading a reproduction.
 #[derive(Debug)]
-pub struct LoadedCase {
+pub struct LoadedReproduction {
     /// The reproduction; `None` exactly when one of the diagnostics is an error.
-    pub case: Option<Case>,
+    pub case: Option<CompiledReproduction>,
     /// Errors and warnings, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
     /// The texts that the diagnostics point into.
@@ -251,7 +251,7 @@ fn seen(step: Step) -> SeenStep {
 
 /// What a reproduction is about, read without its environment and without looking at the sections of the spec: all
 /// that is needed to try its path with another model. An error is a sentence.
-pub fn glance(text: &str) -> Result<Reproduction, String> {
+pub fn read_summary(text: &str) -> Result<Reproduction, String> {
     let tree: Value = serde_yaml::from_str(text).map_err(|error| format!("not YAML: {error}"))?;
     let part = |key: &str| {
         tree.get(key)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::{IndexMap, IndexSet};
 use serde_json::Value;
 
-use super::Case;
+use super::CompiledReproduction;
 use crate::expr::Template;
 use crate::model::{Bindings, Context, Names, Parameter};
 use crate::spec::yaml::{Entry, Node};
@@ -116,7 +116,7 @@ pub enum Source {
 }
 
 /// The requests of a reproduction. An error is a sentence that says which template no other language can fill in.
-pub fn outline(case: &Case) -> Result<Outline, String> {
+pub fn outline(case: &CompiledReproduction) -> Result<Outline, String> {
     let mut writer = Writer::new(case);
     let written = &case.spec.written;
     let mut requests = Vec::new();
@@ -153,7 +153,7 @@ pub fn outline(case: &Case) -> Result<Outline, String> {
 }
 
 struct Writer<'c> {
-    case: &'c Case,
+    case: &'c CompiledReproduction,
     /// Constants whose text has references to the environment.
     open: IndexMap<&'c str, &'c Node>,
     /// Names that have a value by now.
@@ -165,7 +165,7 @@ struct Writer<'c> {
 }
 
 impl<'c> Writer<'c> {
-    fn new(case: &'c Case) -> Self {
+    fn new(case: &'c CompiledReproduction) -> Self {
         let variables = case.spec.written.section("variables");
         let open: IndexMap<&str, &Node> = entries(variables)
             .iter()

@@ -11,7 +11,7 @@ use crate::spec::yaml::{self, Entry, Node};
 
 /// How a reproduction becomes a file.
 #[derive(Clone, Copy)]
-pub struct Writing<'a> {
+pub struct WriteOptions<'a> {
     /// Name of the file.
     pub file: &'a str,
     /// Leads from where it lies to where relative paths of the spec start.
@@ -23,8 +23,8 @@ pub struct Writing<'a> {
 }
 
 /// Writes a reproduction as a text that needs nothing but itself and the service.
-pub fn write(spec: &Spec, reproduction: &Reproduction, writing: Writing<'_>) -> String {
-    let Writing {
+pub fn write(spec: &Spec, reproduction: &Reproduction, writing: WriteOptions<'_>) -> String {
+    let WriteOptions {
         file,
         folder,
         invariants,

@@ -7,7 +7,7 @@ use crate::diagnostic::{Code, Diagnostic, Path};
 
 /// An action as its guards see it.
 #[derive(Debug)]
-pub(super) struct Guarded {
+pub(super) struct Dependencies {
     /// Its name, without parameters.
     pub name: String,
     /// Where it is in the document.
@@ -23,7 +23,7 @@ pub(super) struct Guarded {
 }
 
 /// Notes cycles and actions that can never run.
-pub(super) fn check(actions: &[Guarded], problems: &mut Problems) {
+pub(super) fn check(actions: &[Dependencies], problems: &mut Problems) {
     let cyclic = cycles(actions, problems);
     // What waits for a cycle, or for a name that nothing extracts, has been explained already.
     let extracted: HashSet<&str> = actions
@@ -60,7 +60,7 @@ pub(super) fn check(actions: &[Guarded], problems: &mut Problems) {
 }
 
 fn explain(
-    actions: &[Guarded],
+    actions: &[Dependencies],
     index: usize,
     can_run: &[bool],
     diagnostic: Diagnostic,
@@ -107,7 +107,7 @@ fn explain(
 
 /// Which actions can run at all, given that those in `assumed` can.
 fn runnable(
-    actions: &[Guarded],
+    actions: &[Dependencies],
     assumed: &HashSet<usize>,
     extracted: &HashSet<&str>,
     heed_max_calls: bool,
@@ -156,7 +156,7 @@ fn runnable(
 }
 
 /// Notes each cycle of preconditions once; the actions in them.
-fn cycles(actions: &[Guarded], problems: &mut Problems) -> HashSet<usize> {
+fn cycles(actions: &[Dependencies], problems: &mut Problems) -> HashSet<usize> {
     // What has no unmet precondition is taken away until nothing changes; what stays leads into a cycle.
     let mut waiting: Vec<usize> = actions.iter().map(|action| action.after.len()).collect();
     let mut dependents: HashMap<usize, Vec<usize>> = HashMap::new();
@@ -203,7 +203,7 @@ fn cycles(actions: &[Guarded], problems: &mut Problems) -> HashSet<usize> {
     cyclic
 }
 
-fn report(actions: &[Guarded], cycle: &[(usize, &Path)], problems: &mut Problems) {
+fn report(actions: &[Dependencies], cycle: &[(usize, &Path)], problems: &mut Problems) {
     let Some(((first, at), others)) = cycle.split_first() else {
         return;
     };

@@ -12,7 +12,7 @@ use crate::diagnostic::did_you_mean;
 /// Every name that something in the spec may refer to. Taken from the tree rather than from the document, so that a
 /// mistake in one action does not make its name unknown everywhere else.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct DeclaredNames {
     /// `variables:`
     pub constants: IndexMap<String, Value>,
     /// Everything that is extracted, setup first.
@@ -26,7 +26,7 @@ pub(super) struct Known {
     meant: RefCell<HashMap<String, Option<String>>>,
 }
 
-impl Known {
+impl DeclaredNames {
     pub(super) fn collect(tree: &Value, document: &Document) -> Self {
         let mut known = Self {
             constants: document
