@@ -1,6 +1,6 @@
 //! How the process ends. Also described in `docs/diagnostics.md` and in the README.
 
-use crate::report::{Outcome, Run};
+use crate::report::{Outcome, RunReport};
 
 /// What the process ends with. Ordered by precedence: where several apply, the greatest wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,7 +31,7 @@ impl ExitCode {
     }
 
     /// What a run ends with.
-    pub fn of_run(run: &Run) -> Self {
+    pub fn of_run(run: &RunReport) -> Self {
         match run.outcome() {
             Outcome::Clean | Outcome::Incomplete => Self::Success,
             Outcome::Violations => Self::Violations,

@@ -22,17 +22,17 @@ struct Source {
     reader: Box<dyn BufRead>,
 }
 
-/// Tells the reports what the logs tell, line by line, as the run itself did.
+/// Gives the entries of the logs to the reports, line by line, as the run itself did.
 fn render(session: &Session<'_>, runs: &ReportRuns) -> Result<ExitCode, Problem> {
     let (sources, mut reports) = open(session, runs)?;
     let mut code = ExitCode::Success;
     for source in sources {
-        let mut told = reports.told();
+        let mut log = reports.log_replay();
         let mut over = Vec::new();
         let read = log::read(&source.name, source.reader, |entry| {
-            over.extend(told.entry(entry).map(|run| ExitCode::of_run(&run)));
+            over.extend(log.entry(entry).map(|run| ExitCode::of_run(&run)));
         });
-        if let Some(run) = told.over() {
+        if let Some(run) = log.end() {
             over.push(ExitCode::of_run(&run));
             if read.is_ok() {
                 session.note(&format!(
@@ -47,7 +47,7 @@ fn render(session: &Session<'_>, runs: &ReportRuns) -> Result<ExitCode, Problem>
     Ok(finish(session, runs, reports, code))
 }
 
-/// Reads all runs, then tells the reports what they come to together.
+/// Reads all runs, then reports what they come to together.
 fn merge(session: &Session<'_>, runs: &ReportRuns) -> Result<ExitCode, Problem> {
     let (sources, mut reports) = open(session, runs)?;
     let mut merge = Merge::new(&reports);
@@ -59,7 +59,7 @@ fn merge(session: &Session<'_>, runs: &ReportRuns) -> Result<ExitCode, Problem> 
     let mut code = ExitCode::Success;
     for run in merge.into_runs() {
         code = code.max(ExitCode::of_run(&run));
-        reports.tell(run);
+        reports.report(run);
     }
     Ok(finish(session, runs, reports, code))
 }

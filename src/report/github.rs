@@ -1,8 +1,8 @@
 //! Workflow commands for GitHub Actions: every violation becomes an annotation on the line of the spec.
 
-use super::log::{Failure, KnownOutcome, Stop};
+use super::log::{Failure, RegressionOutcome, Stop};
 use super::text::printable;
-use super::{Destination, Outcome, Report, ReportError, Run, story};
+use super::{Destination, Outcome, Report, ReportError, RunReport, violation_text};
 use crate::diagnostic::Place;
 
 /// Columns of a body in an annotation, which is no place for long ones.
@@ -25,7 +25,7 @@ impl Github {
 }
 
 impl Report for Github {
-    fn run(&mut self, run: &Run) {
+    fn run(&mut self, run: &RunReport) {
         if self.failed.is_none() {
             let commands: Vec<String> = commands(run).iter().map(Command::text).collect();
             self.failed = self.destination.write("github", &commands.concat()).err();
@@ -62,7 +62,7 @@ impl Command<'_> {
     }
 }
 
-fn commands(run: &Run) -> Vec<Command<'_>> {
+fn commands(run: &RunReport) -> Vec<Command<'_>> {
     let name = printable(&run.started.spec.name);
     let command = |level, place, title: String, message: String| Command {
         level,
@@ -77,10 +77,10 @@ fn commands(run: &Run) -> Vec<Command<'_>> {
             format!(" after {}", printable(action))
         });
         let mut lines = vec![printable(&found.message)];
-        lines.extend(story::whole(found, COLUMNS));
+        lines.extend(violation_text::whole(found, COLUMNS));
         all.push(command(
             "error",
-            story::place(run, found),
+            violation_text::place(run, found),
             format!("{} {}{after}", found.severity, printable(&found.name)),
             lines.join("\n"),
         ));
@@ -120,17 +120,17 @@ fn commands(run: &Run) -> Vec<Command<'_>> {
             "warning",
             action.place,
             format!("{} never ran", printable(&action.name)),
-            printable(story::never_ran(seen)),
+            printable(violation_text::never_ran(seen)),
         ));
     }
     // Those that still fail are among the violations.
-    for known in &run.summary.corpus {
-        if known.outcome != KnownOutcome::StillFailing {
+    for regression in &run.summary.corpus {
+        if regression.outcome != RegressionOutcome::StillFailing {
             all.push(command(
                 "notice",
                 None,
-                format!("found before, {}", story::outcome(known)),
-                with_help(&known.file, known.reason.as_slice(), None),
+                format!("found before, {}", violation_text::outcome(regression)),
+                with_help(&regression.file, regression.reason.as_slice(), None),
             ));
         }
     }
@@ -174,11 +174,11 @@ fn property(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample;
+    use super::super::fixture;
     use super::*;
 
-    fn lines(run: &Run) -> Vec<String> {
-        sample::written(Github::new, std::slice::from_ref(run))
+    fn lines(run: &RunReport) -> Vec<String> {
+        fixture::written(Github::new, std::slice::from_ref(run))
             .lines()
             .map(str::to_owned)
             .collect()
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_violation_is_an_error_on_the_line_of_the_invariant() {
-        let lines = lines(&sample::found());
+        let lines = lines(&fixture::found());
         assert!(
             lines[0].starts_with(
                 "::error file=specs/shop.yaml,line=30,col=5,title=critical no_over_refund after refund_order(n=100)::an order was refunded for more than it cost%0Aconfirmed 3 of 3: "
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn every_line_is_one_command_whatever_is_in_it() {
-        for (name, run) in sample::every_kind() {
+        for (name, run) in fixture::every_kind() {
             let lines = lines(&run);
             assert!(!lines.is_empty(), "{name}");
             for line in lines {
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn a_run_that_failed_is_an_error_and_a_clean_one_only_a_notice() {
         let levels = |wanted: &str| -> Vec<String> {
-            let (_, run) = sample::every_kind()
+            let (_, run) = fixture::every_kind()
                 .into_iter()
                 .find(|(name, _)| *name == wanted)
                 .unwrap();

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::log::{Action, ActionTally, Stop};
-use super::{Cause, Destination, Report, ReportError, Run};
+use super::{Cause, Destination, Report, ReportError, RunReport};
 
 /// Version of the format. It grows when a field changes its meaning or goes away; new fields may come without notice.
 pub const VERSION: u32 = 1;
@@ -29,7 +29,7 @@ impl Json {
 }
 
 impl Report for Json {
-    fn run(&mut self, run: &Run) {
+    fn run(&mut self, run: &RunReport) {
         self.started_at
             .get_or_insert_with(|| run.started.started_at.clone());
         self.runs.push(run_json(run));
@@ -47,7 +47,7 @@ impl Report for Json {
     }
 }
 
-pub(super) fn run_json(run: &Run) -> Value {
+pub(super) fn run_json(run: &RunReport) -> Value {
     let started = &run.started;
     let summary = &run.summary;
     json!({
@@ -73,7 +73,7 @@ pub(super) fn run_json(run: &Run) -> Value {
     })
 }
 
-fn figures(run: &Run) -> Value {
+fn figures(run: &RunReport) -> Value {
     let summary = &run.summary;
     json!({
         "steps": summary.figures.step,
@@ -99,7 +99,7 @@ fn cause(cause: &Cause) -> Value {
     json!({ "kind": kind, "message": message })
 }
 
-fn stop(run: &Run) -> Value {
+fn stop(run: &RunReport) -> Value {
     let mut stop = json!(run.summary.stop);
     if let Stop::Failed { path, .. } = &run.summary.stop {
         stop["error"]["path"] = json!(path);
@@ -134,18 +134,18 @@ fn action(action: &Action, seen: &ActionTally) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::{self, found};
     use super::super::log::Failure;
-    use super::super::sample::{self, found};
     use super::*;
     use crate::model::Severity;
 
-    fn written(runs: &[Run]) -> String {
-        sample::written(Json::new, runs)
+    fn written(runs: &[RunReport]) -> String {
+        fixture::written(Json::new, runs)
     }
 
     #[test]
     fn the_document_has_its_version_and_all_runs() {
-        let document: Value = serde_json::from_str(&written(&[found(), sample::run()])).unwrap();
+        let document: Value = serde_json::from_str(&written(&[found(), fixture::run()])).unwrap();
         assert_eq!(document["version"], VERSION);
         assert_eq!(document["started_at"], "1970-01-01T00:00:00Z");
         assert_eq!(document["exit_code"], 1);
@@ -192,7 +192,7 @@ mod tests {
                 _ => {}
             }
         }
-        let mut failed = sample::run();
+        let mut failed = fixture::run();
         failed.summary.stop = Stop::Failed {
             error: Failure {
                 kind: "service".to_owned(),
@@ -202,7 +202,7 @@ mod tests {
             },
             path: Vec::new(),
         };
-        let mut fast = sample::run();
+        let mut fast = fixture::run();
         fast.summary.stop = Stop::FailFast {
             severity: Severity::High,
         };

@@ -6,9 +6,9 @@
 
 use std::fmt::Write as _;
 
-use super::log::{KnownOutcome, OracleKind, Violation};
+use super::log::{OracleKind, RegressionOutcome, Violation};
 use super::text::{count, printable};
-use super::{Cause, Destination, Outcome, Report, ReportError, Run, story};
+use super::{Cause, Destination, Outcome, Report, ReportError, RunReport, violation_text};
 
 /// Columns of a body; more than the log keeps of one.
 const COLUMNS: usize = 20_000;
@@ -41,7 +41,7 @@ impl Junit {
 }
 
 impl Report for Junit {
-    fn run(&mut self, run: &Run) {
+    fn run(&mut self, run: &RunReport) {
         let cases = cases(run);
         let time = run.summary.time;
         let mut totals = Totals {
@@ -89,7 +89,7 @@ enum Verdict {
     Passed,
     /// Why.
     Skipped(String),
-    /// An oracle said no: of what kind, in a sentence, and the whole story.
+    /// An oracle said no: of what kind, in a sentence, and the whole text.
     Failed {
         kind: String,
         message: String,
@@ -103,7 +103,7 @@ enum Verdict {
     },
 }
 
-fn cases(run: &Run) -> Vec<Case<'_>> {
+fn cases(run: &RunReport) -> Vec<Case<'_>> {
     let mut cases = vec![Case {
         class: "",
         name: "run",
@@ -126,9 +126,12 @@ fn cases(run: &Run) -> Vec<Case<'_>> {
         });
         let verdict = failed(run, broken).unwrap_or_else(|| {
             if seen.runs == 0 {
-                Verdict::Skipped(format!("never ran: {}", story::never_ran(seen)))
+                Verdict::Skipped(format!("never ran: {}", violation_text::never_ran(seen)))
             } else if seen.always_refused {
-                Verdict::Skipped(format!("refused every time: {}", story::answers(seen)))
+                Verdict::Skipped(format!(
+                    "refused every time: {}",
+                    violation_text::answers(seen)
+                ))
             } else {
                 proves_nothing(run)
             }
@@ -139,19 +142,21 @@ fn cases(run: &Run) -> Vec<Case<'_>> {
             verdict,
         });
     }
-    for known in &run.summary.corpus {
-        let verdict = match known.outcome {
-            KnownOutcome::StillFailing => Verdict::Failed {
-                kind: format!("still failing {}", known.name),
-                message: format!("`{}` still fails", known.name),
+    for regression in &run.summary.corpus {
+        let verdict = match regression.outcome {
+            RegressionOutcome::StillFailing => Verdict::Failed {
+                kind: format!("still failing {}", regression.name),
+                message: format!("`{}` still fails", regression.name),
                 text: "see the case of the invariant or of the action".to_owned(),
             },
-            KnownOutcome::Fixed => Verdict::Passed,
-            KnownOutcome::NotTried => Verdict::Skipped(known.reason.clone().unwrap_or_default()),
+            RegressionOutcome::Fixed => Verdict::Passed,
+            RegressionOutcome::NotTried => {
+                Verdict::Skipped(regression.reason.clone().unwrap_or_default())
+            }
         };
         cases.push(Case {
             class: "reproductions",
-            name: &known.file,
+            name: &regression.file,
             verdict,
         });
     }
@@ -159,7 +164,7 @@ fn cases(run: &Run) -> Vec<Case<'_>> {
 }
 
 /// Nothing was found; whether that says anything.
-fn proves_nothing(run: &Run) -> Verdict {
+fn proves_nothing(run: &RunReport) -> Verdict {
     match run.outcome() {
         Outcome::Failed => Verdict::Skipped(format!(
             "no violation seen, which proves nothing: {}",
@@ -170,7 +175,7 @@ fn proves_nothing(run: &Run) -> Verdict {
 }
 
 /// The first violation in a sentence, and all of them whole.
-fn failed<'v>(run: &Run, broken: impl Iterator<Item = &'v Violation>) -> Option<Verdict> {
+fn failed<'v>(run: &RunReport, broken: impl Iterator<Item = &'v Violation>) -> Option<Verdict> {
     let broken: Vec<&Violation> = broken.collect();
     let first = broken.first()?;
     let mut lines = Vec::new();
@@ -183,7 +188,7 @@ fn failed<'v>(run: &Run, broken: impl Iterator<Item = &'v Violation>) -> Option<
             "{} {}{after}: {}",
             found.severity, found.name, found.message
         )));
-        lines.extend(story::whole(found, COLUMNS));
+        lines.extend(violation_text::whole(found, COLUMNS));
         lines.push(String::new());
     }
     lines.push(printable(&format!("repeat: {}", run.started.repeat)));
@@ -198,7 +203,7 @@ fn failed<'v>(run: &Run, broken: impl Iterator<Item = &'v Violation>) -> Option<
     })
 }
 
-fn of_run(run: &Run) -> Verdict {
+fn of_run(run: &RunReport) -> Verdict {
     let kind = match run.outcome() {
         Outcome::Clean | Outcome::Violations => return Verdict::Passed,
         Outcome::Incomplete => return Verdict::Skipped(run.headline()),
@@ -226,7 +231,7 @@ fn of_run(run: &Run) -> Verdict {
     }
 }
 
-fn suite(xml: &mut String, run: &Run, cases: &[Case<'_>], totals: Totals) {
+fn suite(xml: &mut String, run: &RunReport, cases: &[Case<'_>], totals: Totals) {
     let started = &run.started;
     let figures = &run.summary.figures;
     // Writing to a string cannot fail.
@@ -335,11 +340,11 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample;
+    use super::super::fixture;
     use super::*;
 
-    fn written(runs: &[Run]) -> String {
-        sample::written(Junit::new, runs)
+    fn written(runs: &[RunReport]) -> String {
+        fixture::written(Junit::new, runs)
     }
 
     /// Class, name and verdict of every case.
@@ -363,7 +368,7 @@ mod tests {
     }
 
     fn verdicts_of(wanted: &str) -> Vec<String> {
-        let (_, run) = sample::every_kind()
+        let (_, run) = fixture::every_kind()
             .into_iter()
             .find(|(name, _)| *name == wanted)
             .unwrap();
@@ -373,7 +378,7 @@ mod tests {
 
     #[test]
     fn a_violation_fails_its_invariant_and_what_held_passes() {
-        let xml = written(&[sample::found()]);
+        let xml = written(&[fixture::found()]);
         let case = |class: &str, name: &str, verdict: &str| {
             (class.to_owned(), name.to_owned(), verdict.to_owned())
         };
@@ -409,7 +414,7 @@ mod tests {
 
     #[test]
     fn a_check_fails_the_action_that_it_is_about() {
-        let mut run = sample::found();
+        let mut run = fixture::found();
         run.summary.violations[0].oracle = OracleKind::Check;
         run.summary.violations[0].name = "server-error".to_owned();
         let xml = written(&[run]);
@@ -431,7 +436,7 @@ mod tests {
 
     #[test]
     fn the_counts_are_those_of_the_cases() {
-        let runs: Vec<Run> = sample::every_kind()
+        let runs: Vec<RunReport> = fixture::every_kind()
             .into_iter()
             .map(|(_, run)| run)
             .collect();
@@ -467,7 +472,7 @@ mod tests {
 
     #[test]
     fn no_content_breaks_out_of_its_place() {
-        let (_, hostile) = sample::every_kind().pop().unwrap();
+        let (_, hostile) = fixture::every_kind().pop().unwrap();
         let xml = written(&[hostile]);
         let document = roxmltree::Document::parse(&xml).unwrap();
         assert!(

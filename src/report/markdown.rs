@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use super::log::{Failure, Violation};
 use super::text::{count, percent, printable, thousands};
-use super::{Destination, Outcome, Report, ReportError, Run, story};
+use super::{Destination, Outcome, Report, ReportError, RunReport, violation_text};
 
 /// Columns of a body. A job summary may hold 1 MiB.
 const COLUMNS: usize = 500;
-/// Violations told whole; the table names all.
+/// Violations that are shown whole; the table names all.
 const TOLD: usize = 50;
 
 /// Writes each run as soon as it is over.
@@ -28,7 +28,7 @@ impl Markdown {
 }
 
 impl Report for Markdown {
-    fn run(&mut self, run: &Run) {
+    fn run(&mut self, run: &RunReport) {
         if self.failed.is_none() {
             self.failed = self.destination.write("markdown", &page(run)).err();
         }
@@ -39,7 +39,7 @@ impl Report for Markdown {
     }
 }
 
-fn page(run: &Run) -> String {
+fn page(run: &RunReport) -> String {
     let started = &run.started;
     let summary = &run.summary;
     let mark = match run.outcome() {
@@ -55,8 +55,8 @@ fn page(run: &Run) -> String {
     failures(&mut page, run);
     violations(&mut page, run);
     actions(&mut page, run);
-    for known in &summary.corpus {
-        let reason = known
+    for regression in &summary.corpus {
+        let reason = regression
             .reason
             .as_ref()
             .map_or_else(String::new, |reason| format!(": {}", inline(reason)));
@@ -64,8 +64,8 @@ fn page(run: &Run) -> String {
         let _ = writeln!(
             page,
             "- found before, **{}**: {}{reason}",
-            story::outcome(known),
-            inline(&known.file)
+            violation_text::outcome(regression),
+            inline(&regression.file)
         );
     }
     if !summary.corpus.is_empty() {
@@ -111,7 +111,7 @@ fn page(run: &Run) -> String {
     page
 }
 
-fn failures(page: &mut String, run: &Run) {
+fn failures(page: &mut String, run: &RunReport) {
     for error in run.errors() {
         let Failure {
             message,
@@ -131,7 +131,7 @@ fn failures(page: &mut String, run: &Run) {
     }
 }
 
-fn violations(page: &mut String, run: &Run) {
+fn violations(page: &mut String, run: &RunReport) {
     let all = &run.summary.violations;
     if all.is_empty() {
         return;
@@ -159,7 +159,7 @@ fn violations(page: &mut String, run: &Run) {
     }
     page.push('\n');
     for (position, found) in all.iter().enumerate().take(TOLD) {
-        page.push_str(&told(run, found, position + 1));
+        page.push_str(&violation(run, found, position + 1));
     }
     if all.len() > TOLD {
         let _ = writeln!(
@@ -170,10 +170,10 @@ fn violations(page: &mut String, run: &Run) {
     }
 }
 
-fn told(run: &Run, found: &Violation, number: usize) -> String {
+fn violation(run: &RunReport, found: &Violation, number: usize) -> String {
     // In the block of HTML that a summary is, Markdown is not read.
     let title = html(&printable(&format!("{} {}", found.severity, found.name)));
-    let place = story::place(run, found).map_or_else(String::new, |place| {
+    let place = violation_text::place(run, found).map_or_else(String::new, |place| {
         format!(
             "{}:{}:{}\n\n",
             inline(&run.started.spec.path),
@@ -184,7 +184,7 @@ fn told(run: &Run, found: &Violation, number: usize) -> String {
     format!(
         "<details><summary>{number}. {title}</summary>\n\n{}\n\n{place}{}\n{}\n</details>\n\n",
         inline(&found.message),
-        fenced("text", &story::whole(found, COLUMNS)),
+        fenced("text", &violation_text::whole(found, COLUMNS)),
         fenced(
             "sh",
             &[printable(
@@ -194,7 +194,7 @@ fn told(run: &Run, found: &Violation, number: usize) -> String {
     )
 }
 
-fn actions(page: &mut String, run: &Run) {
+fn actions(page: &mut String, run: &RunReport) {
     let never = run.never_ran().count();
     let total = run.started.actions.len();
     if total == 0 {
@@ -210,11 +210,11 @@ fn actions(page: &mut String, run: &Run) {
     );
     for (action, seen) in run.actions() {
         let answers = if seen.runs == 0 {
-            format!("**never ran**: {}", inline(story::never_ran(seen)))
+            format!("**never ran**: {}", inline(violation_text::never_ran(seen)))
         } else if seen.always_refused {
-            format!("{} (**refused every time**)", story::answers(seen))
+            format!("{} (**refused every time**)", violation_text::answers(seen))
         } else {
-            story::answers(seen)
+            violation_text::answers(seen)
         };
         let _ = writeln!(
             page,
@@ -267,16 +267,16 @@ fn fenced(language: &str, lines: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample;
+    use super::super::fixture;
     use super::*;
 
-    fn written(run: &Run) -> String {
-        sample::written(Markdown::new, std::slice::from_ref(run))
+    fn written(run: &RunReport) -> String {
+        fixture::written(Markdown::new, std::slice::from_ref(run))
     }
 
     #[test]
     fn a_violation_stands_in_the_table_and_folded_with_its_proof() {
-        let text = written(&sample::found());
+        let text = written(&fixture::found());
         for part in [
             "## venomqa: shop\n\n❌ **1 violation \\(1 critical\\) in 40 steps**",
             "| 1 | critical | **no\\_over\\_refund**: an order was refunded for more than it cost | refund\\_order\\(n=100\\) | 3 | 4 | happened again 3 of 3 |",
@@ -292,7 +292,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_run_has_its_mark() {
-        for (name, run) in sample::every_kind() {
+        for (name, run) in fixture::every_kind() {
             let mark = match name {
                 "clean" => "✅",
                 "incomplete" | "interrupted" => "⚠️",
@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn what_never_ran_is_not_folded_away() {
-        let (_, incomplete) = sample::every_kind().swap_remove(2);
+        let (_, incomplete) = fixture::every_kind().swap_remove(2);
         let text = written(&incomplete);
         assert!(
             text.contains("<details open><summary>1 of 2 actions ran"),
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn no_content_breaks_out_of_its_place() {
-        let (_, hostile) = sample::every_kind().pop().unwrap();
+        let (_, hostile) = fixture::every_kind().pop().unwrap();
         let text = written(&hostile);
         let mut fence: Option<&str> = None;
         let (mut opened, mut closed) = (0, 0);

@@ -2,11 +2,12 @@
 //!
 //! The explorer's events become the entries of the run log ([`log`]), and reports read those and nothing else: what they
 //! say of a run that has just ended they say of one that was written down, too. What a run *means* (clean, incomplete,
-//! violations, failed) is decided once, in [`Run::outcome`], so that the headline, the JSON and the exit code cannot
+//! violations, failed) is decided once, in [`RunReport::outcome`], so that the headline, the JSON and the exit code cannot
 //! disagree. A new format is one new file here and one line in `cli::formats`.
 
 mod console;
-mod fold;
+#[cfg(test)]
+mod fixture;
 mod github;
 mod html;
 mod json;
@@ -17,11 +18,10 @@ mod merge;
 mod progress;
 pub mod replay;
 mod run;
-#[cfg(test)]
-mod sample;
+mod run_builder;
 mod sarif;
-mod story;
 mod text;
+mod violation_text;
 
 use std::io;
 
@@ -36,12 +36,12 @@ pub use junit::Junit;
 pub use markdown::Markdown;
 pub use merge::Merge;
 pub use progress::Progress;
-pub use run::{Cause, Outcome, Run};
+pub use run::{Cause, Outcome, RunReport};
 pub use sarif::Sarif;
 pub use text::date;
 
-use fold::Fold;
 use log::{Detail, Entry, Recorder};
+use run_builder::RunBuilder;
 
 /// A reader of runs.
 pub trait Report {
@@ -50,7 +50,7 @@ pub trait Report {
         Detail::None
     }
 
-    /// How much of each step it wants to find in a [`Run`] once that is over: what is kept there is kept in memory.
+    /// How much of each step it wants to find in a [`RunReport`] once that is over: what is kept there is kept in memory.
     fn kept(&self) -> Detail {
         self.detail()
     }
@@ -61,7 +61,7 @@ pub trait Report {
     }
 
     /// The run of one spec is over, and what it had touched has been put back.
-    fn run(&mut self, run: &Run) {
+    fn run(&mut self, run: &RunReport) {
         let _ = run;
     }
 
@@ -116,29 +116,29 @@ impl Reports {
     /// Begins to report a run that goes on.
     pub fn watch<'r, 'm>(&'r mut self, recorder: Recorder<'m>) -> Watch<'r, 'm> {
         Watch {
-            told: self.told(),
+            log: self.log_replay(),
             recorder,
         }
     }
 
-    /// Begins to report what a run log tells.
-    pub fn told(&mut self) -> Told<'_> {
-        Told {
+    /// Begins to report the entries of a run log.
+    pub fn log_replay(&mut self) -> LogReplay<'_> {
+        LogReplay {
             kept: self.kept(),
             reports: self,
-            fold: None,
+            builder: None,
         }
     }
 
-    /// Tells all of them of a run that is over.
-    pub fn run(&mut self, run: &Run) {
+    /// Reports a run that is over to all of them.
+    pub fn run(&mut self, run: &RunReport) {
         for report in &mut self.0 {
             report.run(run);
         }
     }
 
-    /// Tells all of them of a run that is over as if it went on now.
-    pub fn tell(&mut self, run: Run) {
+    /// Reports a run that is over to all of them as if it went on now.
+    pub fn report(&mut self, run: RunReport) {
         self.run(&run);
         for entry in run.into_entries() {
             self.entry(&entry);
@@ -162,7 +162,7 @@ impl Reports {
 
 /// A run that goes on, and the reports about it.
 pub struct Watch<'r, 'm> {
-    told: Told<'r>,
+    log: LogReplay<'r>,
     recorder: Recorder<'m>,
 }
 
@@ -170,7 +170,7 @@ impl Watch<'_, '_> {
     /// Something happened.
     pub fn event(&mut self, event: &Event<'_>) {
         if let Some(entry) = self.recorder.entry(event) {
-            self.told.entry(entry);
+            self.log.entry(entry);
         }
     }
 
@@ -179,40 +179,42 @@ impl Watch<'_, '_> {
         mut self,
         cleanup: Option<&WorldError>,
         replay: Vec<Option<String>>,
-    ) -> Option<Run> {
+    ) -> Option<RunReport> {
         let entry = self.recorder.closed(cleanup, replay);
-        self.told.entry(entry)
+        self.log.entry(entry)
     }
 }
 
-/// Runs that are told entry by entry, and the reports about them.
-pub struct Told<'r> {
+/// Runs that arrive entry by entry, and the reports about them.
+pub struct LogReplay<'r> {
     reports: &'r mut Reports,
     kept: Detail,
-    fold: Option<Fold>,
+    builder: Option<RunBuilder>,
 }
 
-impl Told<'_> {
+impl LogReplay<'_> {
     /// The next entry. Returns the run that is over with it: the one that it closes, or, where another begins, one that
     /// was cut off.
-    pub fn entry(&mut self, entry: Entry) -> Option<Run> {
+    pub fn entry(&mut self, entry: Entry) -> Option<RunReport> {
         let closes = matches!(entry, Entry::Closed(_));
         let cut_off = match entry {
-            Entry::Started(_) => self.over(),
+            Entry::Started(_) => self.end(),
             _ => None,
         };
         self.reports.entry(&entry);
-        match (entry, &mut self.fold) {
-            (Entry::Started(started), _) => self.fold = Some(Fold::new(*started, self.kept)),
-            (entry, Some(fold)) => fold.add(entry),
+        match (entry, &mut self.builder) {
+            (Entry::Started(started), _) => {
+                self.builder = Some(RunBuilder::new(*started, self.kept));
+            }
+            (entry, Some(builder)) => builder.add(entry),
             (_, None) => {}
         }
-        if closes { self.over() } else { cut_off }
+        if closes { self.end() } else { cut_off }
     }
 
     /// There are no more entries. Returns the run that was cut off by that.
-    pub fn over(&mut self) -> Option<Run> {
-        let run = self.fold.take()?.into_run();
+    pub fn end(&mut self) -> Option<RunReport> {
+        let run = self.builder.take()?.into_report();
         self.reports.run(&run);
         Some(run)
     }

@@ -10,7 +10,7 @@ use super::text::{count, thousands};
 
 /// One run of one spec: the entries of its log, folded.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Run {
+pub struct RunReport {
     /// What it is about.
     pub started: Started,
     /// What identifies the initial state; `None` of a run that did not get that far.
@@ -23,7 +23,7 @@ pub struct Run {
     pub cleanup: Option<Failure>,
 }
 
-impl Run {
+impl RunReport {
     /// A run of which nothing is known but that it began: unless more entries follow, it was cut off.
     pub fn begun(started: Started) -> Self {
         let summary = Finished {
@@ -55,7 +55,7 @@ impl Run {
     }
 }
 
-impl Run {
+impl RunReport {
     /// The entries of which it would be folded.
     pub fn into_entries(self) -> impl Iterator<Item = Entry> {
         let initial = self.initial.map(|fingerprint| Initial { fingerprint });
@@ -84,7 +84,7 @@ impl Run {
 pub enum Outcome {
     /// Every action ran, and no oracle said no.
     Clean,
-    /// No oracle said no, but [`Run::gaps`] says what the run did not try.
+    /// No oracle said no, but [`RunReport::gaps`] says what the run did not try.
     Incomplete,
     /// At least one oracle said no.
     Violations,
@@ -127,7 +127,7 @@ struct End<'r> {
     cleanup: Option<&'r Failure>,
 }
 
-impl Run {
+impl RunReport {
     /// What the run means. The worst counts.
     pub fn outcome(&self) -> Outcome {
         if self.summary.stop == Stop::Interrupted {

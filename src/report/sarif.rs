@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::log::{Failure, OracleKind, Violation, Warning};
 use super::text::printable;
-use super::{Destination, Outcome, Report, ReportError, Run, story};
+use super::{Destination, Outcome, Report, ReportError, RunReport, violation_text};
 use crate::diagnostic::Place;
 use crate::model::Severity;
 
@@ -30,7 +30,7 @@ impl Sarif {
 }
 
 impl Report for Sarif {
-    fn run(&mut self, run: &Run) {
+    fn run(&mut self, run: &RunReport) {
         self.runs.push(run_json(run));
     }
 
@@ -44,7 +44,7 @@ impl Report for Sarif {
     }
 }
 
-fn run_json(run: &Run) -> Value {
+fn run_json(run: &RunReport) -> Value {
     let started = &run.started;
     let (rules, ids) = rules(run);
     let results: Vec<Value> = run
@@ -82,7 +82,7 @@ fn run_json(run: &Run) -> Value {
 }
 
 /// The rules, and their ids in the same order: every invariant, and each check that said no.
-fn rules(run: &Run) -> (Vec<Value>, Vec<String>) {
+fn rules(run: &RunReport) -> (Vec<Value>, Vec<String>) {
     let mut rules = Vec::new();
     let mut ids: Vec<String> = Vec::new();
     for invariant in &run.started.invariants {
@@ -139,27 +139,27 @@ fn problem_severity(severity: Severity) -> &'static str {
     }
 }
 
-fn result(run: &Run, found: &Violation, ids: &[String]) -> Value {
+fn result(run: &RunReport, found: &Violation, ids: &[String]) -> Value {
     let id = rule_id(found.oracle, &found.name);
     let mut lines = vec![found.message.clone()];
-    lines.extend(story::evidence(&found.evidence));
+    lines.extend(violation_text::evidence(&found.evidence));
     let mut result = json!({
         "ruleId": id,
         "ruleIndex": ids.iter().position(|known| *known == id),
         "level": level(found.severity),
         "message": { "text": lines.join("\n") },
-        "locations": [location(run, story::place(run, found), found.action.as_deref(), None)],
+        "locations": [location(run, violation_text::place(run, found), found.action.as_deref(), None)],
         "occurrenceCount": found.occurrences.max(1),
         "partialFingerprints": { "venomqa/v1": fingerprint(run, found) },
         "properties": {
             "severity": found.severity,
-            "confirmation": story::confirmation(found),
+            "confirmation": violation_text::confirmation(found),
             "path": found.path.iter().map(|step| &step.action).collect::<Vec<_>>(),
         },
     });
     if !found.path.is_empty() {
         result["codeFlows"] = json!([{
-            "message": { "text": story::confirmation(found) },
+            "message": { "text": violation_text::confirmation(found) },
             "threadFlows": [{ "locations": flow(run, found) }],
         }]);
     }
@@ -167,8 +167,8 @@ fn result(run: &Run, found: &Violation, ids: &[String]) -> Value {
 }
 
 /// The path, one location for each step.
-fn flow(run: &Run, found: &Violation) -> Vec<Value> {
-    let several_systems = story::several_systems(&found.path);
+fn flow(run: &RunReport, found: &Violation) -> Vec<Value> {
+    let several_systems = violation_text::several_systems(&found.path);
     found
         .path
         .iter()
@@ -177,10 +177,10 @@ fn flow(run: &Run, found: &Violation) -> Vec<Value> {
             let mut lines = vec![printable(&step.action)];
             if let Some(exchange) = &step.exchange {
                 lines.clear();
-                story::path_step(&mut lines, exchange, several_systems, COLUMNS);
+                violation_text::path_step(&mut lines, exchange, several_systems, COLUMNS);
             }
             let text: Vec<&str> = lines.iter().map(|line| line.trim_start()).collect();
-            let place = story::action_place(run, &step.action);
+            let place = violation_text::action_place(run, &step.action);
             json!({
                 "location": location(run, place, Some(&step.action), Some(&text.join("\n"))),
                 "executionOrder": position + 1,
@@ -189,7 +189,12 @@ fn flow(run: &Run, found: &Violation) -> Vec<Value> {
         .collect()
 }
 
-fn location(run: &Run, place: Option<Place>, action: Option<&str>, text: Option<&str>) -> Value {
+fn location(
+    run: &RunReport,
+    place: Option<Place>,
+    action: Option<&str>,
+    text: Option<&str>,
+) -> Value {
     let mut physical = json!({ "artifactLocation": { "uri": uri(&run.started.spec.path) } });
     if let Some(place) = place {
         physical["region"] = json!({ "startLine": place.line, "startColumn": place.column });
@@ -209,19 +214,19 @@ fn location(run: &Run, place: Option<Place>, action: Option<&str>, text: Option<
 }
 
 /// What stays the same from run to run: which oracle said what kind of no about which action of which spec.
-fn fingerprint(run: &Run, found: &Violation) -> String {
+fn fingerprint(run: &RunReport, found: &Violation) -> String {
     let parts = [
         run.started.spec.name.as_str(),
         &rule_id(found.oracle, &found.name),
         &found.kind,
-        story::base_action(run, found).unwrap_or_default(),
+        violation_text::base_action(run, found).unwrap_or_default(),
     ];
     // As JSON, so that no part can run into the next.
     let hash = blake3::hash(json!(parts).to_string().as_bytes());
     hash.to_hex()[..32].to_owned()
 }
 
-fn notifications(run: &Run) -> Vec<Value> {
+fn notifications(run: &RunReport) -> Vec<Value> {
     let mut all = Vec::new();
     for error in run.errors() {
         let Failure {
@@ -249,7 +254,11 @@ fn notifications(run: &Run) -> Vec<Value> {
         all.push(notification(code, level, &format!("{message}{help}")));
     }
     for (action, seen) in run.never_ran() {
-        let text = format!("`{}` never ran: {}", action.name, story::never_ran(seen));
+        let text = format!(
+            "`{}` never ran: {}",
+            action.name,
+            violation_text::never_ran(seen)
+        );
         let mut said = notification("never-ran", "warning", &text);
         said["locations"] = json!([location(run, action.place, Some(&action.name), None)]);
         all.push(said);
@@ -281,16 +290,16 @@ fn uri(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample;
+    use super::super::fixture;
     use super::*;
 
-    fn document(runs: &[Run]) -> Value {
-        serde_json::from_str(&sample::written(Sarif::new, runs)).unwrap()
+    fn document(runs: &[RunReport]) -> Value {
+        serde_json::from_str(&fixture::written(Sarif::new, runs)).unwrap()
     }
 
     #[test]
     fn a_violation_is_a_result_with_its_rule_its_line_and_its_path() {
-        let document = document(&[sample::found()]);
+        let document = document(&[fixture::found()]);
         let run = &document["runs"][0];
         let result = &run["results"][0];
         assert_eq!(result["ruleId"], "invariant/no_over_refund");
@@ -316,8 +325,8 @@ mod tests {
 
     #[test]
     fn a_fingerprint_tells_violations_apart_and_nothing_else() {
-        let of = |run: &Run| fingerprint(run, &run.summary.violations[0]);
-        let run = sample::found();
+        let of = |run: &RunReport| fingerprint(run, &run.summary.violations[0]);
+        let run = fixture::found();
         let mut again = run.clone();
         again.started.seed = 7;
         again.summary.violations[0].path.truncate(1);
@@ -336,7 +345,7 @@ mod tests {
 
     #[test]
     fn only_a_run_that_could_be_carried_out_was_successful() {
-        for (name, run) in sample::every_kind() {
+        for (name, run) in fixture::every_kind() {
             let document = document(&[run]);
             let invocation = &document["runs"][0]["invocations"][0];
             let good = ["violations", "clean", "incomplete"].contains(&name);

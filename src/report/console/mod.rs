@@ -1,4 +1,4 @@
-//! The report for people: every violation as a story, then how the run went, then one line that says it all.
+//! The report for people: every violation with its path, then how the run went, then one line that says it all.
 
 mod style;
 mod summary;
@@ -6,7 +6,7 @@ mod violation;
 
 use std::io::Write;
 
-use super::{Destination, Report, ReportError, Run};
+use super::{Destination, Report, ReportError, RunReport};
 use style::Page;
 
 /// Writes each run as soon as it is over.
@@ -49,7 +49,7 @@ impl Console {
 }
 
 impl Report for Console {
-    fn run(&mut self, run: &Run) {
+    fn run(&mut self, run: &RunReport) {
         if self.failed.is_none() {
             self.failed = self
                 .destination
@@ -64,7 +64,7 @@ impl Report for Console {
 }
 
 /// The whole report of one run.
-fn page(run: &Run, width: usize) -> String {
+fn page(run: &RunReport, width: usize) -> String {
     let mut page = Page::new(width);
     for (position, found) in run.summary.violations.iter().enumerate() {
         violation::write(&mut page, run, found, position + 1);

@@ -2,12 +2,12 @@
 
 use indexmap::IndexMap;
 
-use super::super::log::{Failure, KnownOutcome, Stop, Time};
-use super::super::story;
+use super::super::log::{Failure, RegressionOutcome, Stop, Time};
 use super::super::text::{
     self, Table, clip, count, percent, printable, thousands, wrap, wrap_words,
 };
-use super::super::{Cause, Outcome, Run};
+use super::super::violation_text;
+use super::super::{Cause, Outcome, RunReport};
 use super::style::{BAD, BOLD, DIM, DOUBT, GOOD, HINT, Page, paint};
 
 /// Rows of the action table and of the lists; the JSON report has all.
@@ -15,7 +15,7 @@ const SHOWN: usize = 40;
 /// Width of the labels on the left.
 const LABEL: usize = 13;
 
-pub(super) fn write(page: &mut Page, run: &Run) {
+pub(super) fn write(page: &mut Page, run: &RunReport) {
     page.rule(&printable(&run.started.spec.name));
     page.gap();
     // Of a run that did not even start there is nothing to tell but why.
@@ -43,7 +43,7 @@ fn labelled(page: &mut Page, label: &str, text: &str) {
     }
 }
 
-fn figures(page: &mut Page, run: &Run) {
+fn figures(page: &mut Page, run: &RunReport) {
     let summary = &run.summary;
     let progress = &summary.figures;
     let ran = run.started.actions.len() - run.never_ran().count();
@@ -117,7 +117,7 @@ fn time(time: &Time) -> String {
     format!("{}: {}", text::duration(whole), shares.join(", "))
 }
 
-fn actions(page: &mut Page, run: &Run) {
+fn actions(page: &mut Page, run: &RunReport) {
     let mut table = Table::new(["action", "runs", "new states", "answers"]);
     for (action, seen) in run.actions().take(SHOWN) {
         table.push(vec![
@@ -127,7 +127,7 @@ fn actions(page: &mut Page, run: &Run) {
             if seen.runs == 0 {
                 "never ran".to_owned()
             } else {
-                story::answers(seen)
+                violation_text::answers(seen)
             },
         ]);
     }
@@ -167,12 +167,12 @@ fn entry(page: &mut Page, name: &str, text: &str) {
     }
 }
 
-fn never_ran(page: &mut Page, run: &Run) {
+fn never_ran(page: &mut Page, run: &RunReport) {
     // Many actions may wait for the same one: a reason is told once.
     let mut reasons: IndexMap<&str, Vec<String>> = IndexMap::new();
     for (action, seen) in run.never_ran() {
         reasons
-            .entry(story::never_ran(seen))
+            .entry(violation_text::never_ran(seen))
             .or_default()
             .push(printable(&action.name));
     }
@@ -194,7 +194,7 @@ fn never_ran(page: &mut Page, run: &Run) {
     page.gap();
 }
 
-fn refused(page: &mut Page, run: &Run) {
+fn refused(page: &mut Page, run: &RunReport) {
     let names: Vec<String> = run
         .always_refused()
         .map(|(action, _)| printable(&action.name))
@@ -219,7 +219,7 @@ fn refused(page: &mut Page, run: &Run) {
 }
 
 /// What became of the reproductions that were tried first.
-fn corpus(page: &mut Page, run: &Run) {
+fn corpus(page: &mut Page, run: &RunReport) {
     let corpus = &run.summary.corpus;
     if corpus.is_empty() {
         return;
@@ -232,19 +232,19 @@ fn corpus(page: &mut Page, run: &Run) {
             "(tried first; a file that is no longer wanted can be deleted)"
         )
     ));
-    for known in corpus.iter().take(SHOWN) {
-        let style = match known.outcome {
-            KnownOutcome::StillFailing => BAD,
-            KnownOutcome::Fixed => GOOD,
-            KnownOutcome::NotTried => DOUBT,
+    for regression in corpus.iter().take(SHOWN) {
+        let style = match regression.outcome {
+            RegressionOutcome::StillFailing => BAD,
+            RegressionOutcome::Fixed => GOOD,
+            RegressionOutcome::NotTried => DOUBT,
         };
-        let word = story::outcome(known);
+        let word = violation_text::outcome(regression);
         page.line(&format!(
             "  {} {}",
             paint(style, &format!("{word:<LABEL$}")),
-            printable(&known.file)
+            printable(&regression.file)
         ));
-        if let Some(reason) = &known.reason {
+        if let Some(reason) = &regression.reason {
             for line in wrap_words(&printable(reason), page.room(LABEL + 3)) {
                 page.line(&format!("  {:LABEL$} {line}", ""));
             }
@@ -254,7 +254,7 @@ fn corpus(page: &mut Page, run: &Run) {
     page.gap();
 }
 
-fn advice(page: &mut Page, run: &Run) {
+fn advice(page: &mut Page, run: &RunReport) {
     let advice: Vec<(&str, &str)> = run
         .actions()
         .filter_map(|(action, seen)| Some((action.name.as_str(), seen.advice.as_deref()?)))
@@ -270,7 +270,7 @@ fn advice(page: &mut Page, run: &Run) {
     page.gap();
 }
 
-fn warnings(page: &mut Page, run: &Run) {
+fn warnings(page: &mut Page, run: &RunReport) {
     for warning in &run.summary.warnings {
         let style = if warning.untrusted { BAD } else { DOUBT };
         let head = format!("warning[{}]", warning.code);
@@ -297,7 +297,7 @@ fn help(page: &mut Page, help: Option<&str>) {
     }
 }
 
-fn failure(page: &mut Page, run: &Run) {
+fn failure(page: &mut Page, run: &RunReport) {
     for error in run.errors() {
         failed(page, error);
         if let Stop::Failed { error: last, path } = &run.summary.stop
@@ -335,7 +335,7 @@ fn failed(page: &mut Page, error: &Failure) {
     help(page, error.help.as_deref());
 }
 
-fn headline(page: &mut Page, run: &Run) {
+fn headline(page: &mut Page, run: &RunReport) {
     let style = match run.outcome() {
         Outcome::Clean => GOOD,
         Outcome::Incomplete | Outcome::Interrupted => DOUBT,

@@ -1,9 +1,9 @@
 use super::*;
 use crate::report::Outcome;
+use crate::report::fixture::{not_started, refunded_twice, run, seen};
 use crate::report::log::{ActionTally, Failure, Stop, Warning};
-use crate::report::sample::{not_started, refunded_twice, run, seen};
 
-fn plain(run: &Run) -> String {
+fn plain(run: &RunReport) -> String {
     anstream::adapter::strip_str(&page(run, 80)).to_string()
 }
 

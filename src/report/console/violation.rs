@@ -1,9 +1,9 @@
 //! One violation: what is wrong, the path to it, what proves it.
 
-use super::super::Run;
+use super::super::RunReport;
 use super::super::log::{Body, ConfirmationResult, Exchange, PathStep, RowChange, Violation};
-use super::super::story;
 use super::super::text::{self, Table, clip, count, printable, wrap, wrap_words};
+use super::super::violation_text;
 use super::style::{
     ADDED, BAD, BOLD, CHANGED, DIM, DOUBT, GOOD, HINT, Page, REMOVED, paint, severity, status,
 };
@@ -16,7 +16,7 @@ const SHOWN_ROW_LINES: usize = 3;
 /// Left edge of what belongs to a numbered step: number, rule, blank.
 const GUTTER: usize = 6;
 
-pub(super) fn write(page: &mut Page, run: &Run, violation: &Violation, number: usize) {
+pub(super) fn write(page: &mut Page, run: &RunReport, violation: &Violation, number: usize) {
     let total = run.summary.violations.len();
     // What did not happen each time stands behind the others, and does not look like them.
     let kind = match violation.confirmation.result {
@@ -39,7 +39,7 @@ pub(super) fn write(page: &mut Page, run: &Run, violation: &Violation, number: u
     if violation.path.is_empty() {
         page.line(" the initial state is broken already, before the first step");
     }
-    let several_systems = story::several_systems(&violation.path);
+    let several_systems = violation_text::several_systems(&violation.path);
     for (position, step) in violation.path.iter().enumerate() {
         let last = position + 1 == violation.path.len();
         path_step(page, step, position + 1, last, several_systems);
@@ -54,15 +54,21 @@ fn confirmation(page: &mut Page, violation: &Violation) {
         ConfirmationResult::Confirmed => GOOD,
         ConfirmationResult::Unconfirmed | ConfirmationResult::NotTried => DOUBT,
     };
-    for line in wrap_words(&printable(&story::confirmation(violation)), page.room(1)) {
+    for line in wrap_words(
+        &printable(&violation_text::confirmation(violation)),
+        page.room(1),
+    ) {
         page.line(&format!(" {}", paint(style, &line)));
     }
     if !violation.path.is_empty() {
-        for line in wrap_words(&printable(&story::shrunk(violation)), page.room(1)) {
+        for line in wrap_words(&printable(&violation_text::shrunk(violation)), page.room(1)) {
             page.line(&format!(" {}", paint(DIM, &line)));
         }
     }
-    page.line(&format!(" {}", paint(DIM, &story::seen(violation))));
+    page.line(&format!(
+        " {}",
+        paint(DIM, &violation_text::seen(violation))
+    ));
     if let Some(command) = &violation.replay {
         // Not wrapped: it is there to be copied.
         page.line(&format!(" {}", paint(HINT, &printable(command))));
@@ -158,7 +164,9 @@ fn short_body(body: &Body, columns: usize) -> String {
 }
 
 fn row_change(page: &mut Page, change: &RowChange, several_systems: bool) {
-    let Some(story::Change { sign, name, parts }) = story::change(change, several_systems) else {
+    let Some(violation_text::Change { sign, name, parts }) =
+        violation_text::change(change, several_systems)
+    else {
         return;
     };
     let name = clip(&name, page.room(GUTTER) / 2);
@@ -214,7 +222,7 @@ fn evidence(page: &mut Page, evidence: &Evidence) {
             page.gap();
             let mut table = Table::new(columns.iter().map(|column| printable(column)));
             for row in rows {
-                table.push(row.iter().map(story::plain).collect());
+                table.push(row.iter().map(violation_text::plain).collect());
             }
             let (heading, lines) = table.lines(page.room(3));
             page.line(&format!("   {}", paint(DIM, &heading)));

@@ -7,7 +7,7 @@ use indexmap::IndexSet;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::super::Run;
+use super::super::RunReport;
 use super::super::json::run_json;
 use super::super::log::{Body, Exchange, Step, Violation};
 
@@ -40,7 +40,7 @@ pub(super) struct Omitted {
 }
 
 /// Encodes a run; its exchanges take about `budget` bytes at the most, unless the violations' paths alone take more.
-pub(super) fn encode(run: &Run, budget: usize) -> Result<Encoded, serde_json::Error> {
+pub(super) fn encode(run: &RunReport, budget: usize) -> Result<Encoded, serde_json::Error> {
     let steps = &run.steps[..run.steps.len().min(MAX_STEPS)];
     let walked = walked(run, steps);
     let on_path: HashSet<usize> = walked.iter().flatten().flatten().copied().collect();
@@ -64,7 +64,7 @@ pub(super) fn encode(run: &Run, budget: usize) -> Result<Encoded, serde_json::Er
 }
 
 /// For each violation the steps of the walk that its path follows; `None` from where the walk did not go that way.
-fn walked(run: &Run, steps: &[Step]) -> Vec<Vec<Option<usize>>> {
+fn walked(run: &RunReport, steps: &[Step]) -> Vec<Vec<Option<usize>>> {
     let names: HashMap<&str, u32> = (0..)
         .zip(&run.started.actions)
         .map(|(id, action)| (&*action.name, id))

@@ -13,7 +13,7 @@ use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use super::log::Detail;
-use super::{Destination, Report, ReportError, Run};
+use super::{Destination, Report, ReportError, RunReport};
 use data::Encoded;
 
 const PAGE: &str = include_str!("page.html");
@@ -65,7 +65,7 @@ impl Report for Html {
         Detail::Whole
     }
 
-    fn run(&mut self, run: &Run) {
+    fn run(&mut self, run: &RunReport) {
         match data::encode(run, self.budget / 2) {
             Ok(encoded) => {
                 self.budget = self.budget.saturating_sub(encoded.exchanges.len());

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::super::fixture::{self, refunded_twice};
 use super::super::log::{
     Body, Exchange, Failure, Header, Request, Response, RowChange, Step, Stop,
 };
-use super::super::sample::{self, refunded_twice};
 use super::super::{Destination, Outcome};
 use super::*;
 use crate::model::Evidence;
@@ -41,7 +41,7 @@ impl io::Write for Shared {
     }
 }
 
-fn page_of(runs: &[Run]) -> String {
+fn page_of(runs: &[RunReport]) -> String {
     let shared = Shared::default();
     let mut html = Html::new(Destination::stdout(Box::new(shared.clone())));
     for run in runs {
@@ -115,8 +115,8 @@ fn step(from: u32, action: u32, to: u32, exchange: Option<Exchange>) -> Step {
     }
 }
 
-fn with_steps(steps: impl IntoIterator<Item = Step>) -> Run {
-    let mut run = sample::run();
+fn with_steps(steps: impl IntoIterator<Item = Step>) -> RunReport {
+    let mut run = fixture::run();
     for (number, mut step) in (1..).zip(steps) {
         step.step = number;
         run.steps.push(step);
@@ -165,7 +165,7 @@ fn nothing_that_a_service_sends_becomes_markup() {
 
 #[test]
 fn the_page_may_run_its_own_script_and_nothing_else() {
-    let page = page_of(&[sample::run()]);
+    let page = page_of(&[fixture::run()]);
     let script = page.rsplit_once("<script>").unwrap().1;
     let script = script.split_once("</script>").unwrap().0;
     let hash = BASE64_STANDARD.encode(Sha256::digest(script));
@@ -196,7 +196,7 @@ fn the_page_may_run_its_own_script_and_nothing_else() {
 #[test]
 fn a_page_without_runs_and_runs_without_steps_are_whole() {
     assert!(page_of(&[]).ends_with("</html>\n"));
-    for run in [sample::run(), sample::not_started()] {
+    for run in [fixture::run(), fixture::not_started()] {
         let data = block_of(&page_of(std::slice::from_ref(&run)), "run-0");
         assert_eq!(data["headline"], json!(run.headline()));
         assert_eq!(data["walk"]["from"], json!([]));
@@ -205,10 +205,10 @@ fn a_page_without_runs_and_runs_without_steps_are_whole() {
 
 #[test]
 fn a_failed_run_and_one_that_was_cut_off_say_so() {
-    let mut cut = Run::begun(sample::run().started);
+    let mut cut = RunReport::begun(fixture::run().started);
     cut.steps.push(step(0, 0, 1, None));
     cut.summary.figures.step = 1;
-    let mut failed = sample::run();
+    let mut failed = fixture::run();
     failed.summary.stop = Stop::Failed {
         error: Failure {
             kind: "service".to_owned(),

@@ -220,7 +220,7 @@ pub struct Finished {
     pub violations: Vec<Violation>,
     /// What became of the reproductions that were tried before the walk.
     #[serde(default)]
-    pub corpus: Vec<Known>,
+    pub corpus: Vec<Regression>,
     /// Warnings of the whole run, each once.
     pub warnings: Vec<Warning>,
     /// Where the time went.
@@ -340,7 +340,7 @@ pub struct Violation {
 
 /// A reproduction that was tried before the walk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Known {
+pub struct Regression {
     /// Its file.
     pub file: String,
     /// Who said no when it was written.
@@ -350,7 +350,7 @@ pub struct Known {
     /// The action whose step broke it; `None` where the initial state was broken.
     pub action: Option<String>,
     /// What became of it.
-    pub outcome: KnownOutcome,
+    pub outcome: RegressionOutcome,
     /// Why it was not tried.
     pub reason: Option<String>,
 }
@@ -358,7 +358,7 @@ pub struct Known {
 /// What became of a reproduction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum KnownOutcome {
+pub enum RegressionOutcome {
     /// It still happens, and is among the violations of the run.
     StillFailing,
     /// It does not happen any more.

@@ -14,7 +14,7 @@ mod write;
 
 pub use entry::{
     Action, ActionTally, Closed, Confirmation, ConfirmationResult, Entry, Failure, Figures,
-    Finished, Initial, Invariant, Known, KnownOutcome, Limits, OracleKind, Part, Shrink,
+    Finished, Initial, Invariant, Limits, OracleKind, Part, Regression, RegressionOutcome, Shrink,
     ShrinkResult, SpecName, Started, Step, Stop, Time, Violation, Warning,
 };
 pub use exchange::{Body, Exchange, Header, PathStep, Request, Response, RowChange};

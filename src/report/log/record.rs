@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::entry::{
     Action, ActionTally, Closed, Confirmation, ConfirmationResult, Entry, Failure, Figures,
-    Finished, Initial, Invariant, Known, KnownOutcome, Limits, OracleKind, Shrink, ShrinkResult,
-    SpecName, Started, Step, Stop, Time, Violation, Warning,
+    Finished, Initial, Invariant, Limits, OracleKind, Regression, RegressionOutcome, Shrink,
+    ShrinkResult, SpecName, Started, Step, Stop, Time, Violation, Warning,
 };
 use super::exchange::{Body, Exchange, Header, PathStep, Request, Response, RowChange};
 use super::redact;
@@ -274,7 +274,7 @@ impl<'m> Recorder<'m> {
                 .zip(&summary.actions)
                 .map(|(action, seen)| tally(action, seen))
                 .collect(),
-            corpus: summary.known.iter().map(Self::known).collect(),
+            corpus: summary.known.iter().map(Self::regression).collect(),
             violations: summary
                 .violations
                 .iter()
@@ -345,17 +345,17 @@ impl<'m> Recorder<'m> {
         }
     }
 
-    fn known(tried: &explorer::KnownOutcome) -> Known {
+    fn regression(tried: &explorer::KnownOutcome) -> Regression {
         let (oracle, name) = match &tried.oracle {
             Accuser::Invariant(name) => (OracleKind::Invariant, name),
             Accuser::Check(name) => (OracleKind::Check, name),
         };
         let (outcome, reason) = match &tried.now {
-            explorer::Now::StillFailing => (KnownOutcome::StillFailing, None),
-            explorer::Now::Fixed => (KnownOutcome::Fixed, None),
-            explorer::Now::NotTried(why) => (KnownOutcome::NotTried, Some(why.clone())),
+            explorer::Now::StillFailing => (RegressionOutcome::StillFailing, None),
+            explorer::Now::Fixed => (RegressionOutcome::Fixed, None),
+            explorer::Now::NotTried(why) => (RegressionOutcome::NotTried, Some(why.clone())),
         };
-        Known {
+        Regression {
             file: tried.file.clone(),
             oracle,
             name: name.clone(),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::entry::{Entry, Failure, Finished, Known, Started, Stop, Violation, Warning};
+use super::entry::{Entry, Failure, Finished, Regression, Started, Stop, Violation, Warning};
 use super::exchange::{Body, Exchange};
 use crate::model::Evidence;
 use crate::secret::Secrets;
@@ -31,7 +31,7 @@ pub(super) fn entry(secrets: &Secrets, entry: &mut Entry) {
     }
 }
 
-fn known(secrets: &Secrets, known: &mut Known) {
+fn known(secrets: &Secrets, known: &mut Regression) {
     text(secrets, &mut known.file);
     text(secrets, &mut known.name);
     optional(secrets, &mut known.action);

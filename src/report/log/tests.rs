@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::*;
-use crate::report::{Reports, sample};
+use crate::report::{Reports, fixture};
 
 /// The lines of a log with every kind of entry, and every field that there can be.
 fn lines() -> Vec<String> {
     let mut lines = Vec::new();
-    for (_, mut run) in sample::every_kind() {
+    for (_, mut run) in fixture::every_kind() {
         run.initial = Some("00".to_owned());
         run.steps = run
             .summary
@@ -101,17 +101,17 @@ fn only_the_end_of_a_log_may_be_missing() {
 fn a_run_without_an_end_was_killed() {
     let lines = lines();
     let mut reports = Reports::default();
-    let mut told = reports.told();
+    let mut replay = reports.log_replay();
     let mut over = Vec::new();
     // Cut off, and another run behind it.
     let log = [&lines[0], &lines[1], &lines[0]]
         .map(|line| format!("{line}\n"))
         .concat();
     read("a.log", log.as_bytes(), |entry| {
-        over.extend(told.entry(entry));
+        over.extend(replay.entry(entry));
     })
     .unwrap();
-    over.extend(told.over());
+    over.extend(replay.end());
     assert_eq!(over.len(), 2);
     assert!(over.iter().all(|run| run.summary.stop == Stop::CutOff));
 }

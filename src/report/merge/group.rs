@@ -3,12 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::super::Run;
+use super::super::RunReport;
 use super::super::log::{
-    Action, ActionTally, ConfirmationResult, Figures, Finished, Invariant, Known, KnownOutcome,
-    Limits, OracleKind, Part, SpecName, Started, Stop, Time, VERSION, Violation, Warning,
+    Action, ActionTally, ConfirmationResult, Figures, Finished, Invariant, Limits, OracleKind,
+    Part, Regression, RegressionOutcome, SpecName, Started, Stop, Time, VERSION, Violation,
+    Warning,
 };
-use super::super::story;
+use super::super::violation_text;
 use super::stop;
 use super::union::Union;
 
@@ -19,14 +20,14 @@ const APART: &str = "merged-states-apart";
 #[derive(Debug)]
 pub(super) struct Group {
     /// The only run so far, as it is.
-    single: Option<Run>,
+    single: Option<RunReport>,
     /// What more than one run come to.
     sum: Option<Box<Sum>>,
     names: Vec<String>,
 }
 
 /// What tells specs apart: the name, the actions, the invariants.
-pub(super) fn names(run: &Run) -> impl Iterator<Item = &str> {
+pub(super) fn names(run: &RunReport) -> impl Iterator<Item = &str> {
     let started = &run.started;
     [started.spec.name.as_str()]
         .into_iter()
@@ -37,7 +38,7 @@ pub(super) fn names(run: &Run) -> impl Iterator<Item = &str> {
 }
 
 impl Group {
-    pub(super) fn new(run: Run) -> Self {
+    pub(super) fn new(run: RunReport) -> Self {
         Self {
             names: names(&run).map(str::to_owned).collect(),
             single: Some(run),
@@ -46,11 +47,11 @@ impl Group {
     }
 
     /// Whether the run is over this spec.
-    pub(super) fn takes(&self, run: &Run) -> bool {
+    pub(super) fn takes(&self, run: &RunReport) -> bool {
         names(run).eq(self.names.iter().map(String::as_str))
     }
 
-    pub(super) fn add(&mut self, run: Run) {
+    pub(super) fn add(&mut self, run: RunReport) {
         if let Some(first) = self.single.take() {
             self.sum = Some(Box::new(Sum::new(first)));
         }
@@ -59,10 +60,10 @@ impl Group {
         }
     }
 
-    pub(super) fn into_run(self) -> Run {
+    pub(super) fn into_report(self) -> RunReport {
         match (self.single, self.sum) {
             (Some(run), _) => run,
-            (None, Some(sum)) => sum.into_run(),
+            (None, Some(sum)) => sum.into_report(),
             (None, None) => unreachable!("a group begins with a run"),
         }
     }
@@ -80,12 +81,12 @@ struct Sum {
     unchanged_steps: u64,
     violations: BTreeMap<(OracleKind, String, String, String), Violation>,
     warnings: Vec<Warning>,
-    corpus: Vec<Known>,
+    corpus: Vec<Regression>,
     time: Time,
 }
 
 impl Sum {
-    fn new(run: Run) -> Self {
+    fn new(run: RunReport) -> Self {
         let started = &run.started;
         let mut sum = Self {
             spec: started.spec.clone(),
@@ -104,7 +105,7 @@ impl Sum {
         sum
     }
 
-    fn add(&mut self, run: Run) {
+    fn add(&mut self, run: RunReport) {
         for found in &run.summary.violations {
             self.violation(&run, found);
         }
@@ -141,14 +142,14 @@ impl Sum {
                 self.warnings.push(warning);
             }
         }
-        for known in run.summary.corpus {
-            self.known(known);
+        for regression in run.summary.corpus {
+            self.regression(regression);
         }
         add_time(&mut self.time, &run.summary.time);
     }
 
-    fn violation(&mut self, run: &Run, found: &Violation) {
-        let action = story::base_action(run, found).unwrap_or_default();
+    fn violation(&mut self, run: &RunReport, found: &Violation) {
+        let action = violation_text::base_action(run, found).unwrap_or_default();
         let key = (
             found.oracle,
             found.name.clone(),
@@ -172,19 +173,23 @@ impl Sum {
         known.first_step = first_step;
     }
 
-    fn known(&mut self, tried: Known) {
-        let same = |known: &&mut Known| {
-            (&known.file, known.oracle, &known.name, &known.action)
-                == (&tried.file, tried.oracle, &tried.name, &tried.action)
+    fn regression(&mut self, tried: Regression) {
+        let same = |regression: &&mut Regression| {
+            (
+                &regression.file,
+                regression.oracle,
+                &regression.name,
+                &regression.action,
+            ) == (&tried.file, tried.oracle, &tried.name, &tried.action)
         };
         match self.corpus.iter_mut().find(same) {
-            Some(known) if rank(&tried) < rank(known) => *known = tried,
+            Some(regression) if rank(&tried) < rank(regression) => *regression = tried,
             Some(_) => {}
             None => self.corpus.push(tried),
         }
     }
 
-    fn into_run(mut self) -> Run {
+    fn into_report(mut self) -> RunReport {
         self.parts.sort_by_cached_key(|part| {
             (
                 part.strategy.clone(),
@@ -207,7 +212,7 @@ impl Sum {
             ))
         });
         self.corpus
-            .sort_by_cached_key(|known| serde_json::to_string(known).unwrap_or_default());
+            .sort_by_cached_key(|regression| serde_json::to_string(regression).unwrap_or_default());
         let states = if initial.is_some() {
             self.union.states()
         } else {
@@ -255,7 +260,7 @@ impl Sum {
             .filter_map(|part| part.cleanup.clone())
             .collect();
         cleanups.sort_by_key(|error| error.message.clone());
-        Run {
+        RunReport {
             started: started(self.spec, self.actions, self.invariants, limits, self.parts),
             initial,
             steps: graph.steps,
@@ -277,7 +282,7 @@ impl Sum {
     }
 }
 
-fn part(run: &Run) -> Part {
+fn part(run: &RunReport) -> Part {
     let started = &run.started;
     Part {
         started_at: started.started_at.clone(),
@@ -415,13 +420,13 @@ fn add_time(sum: &mut Time, time: &Time) {
 
 /// What makes one of two fates of a reproduction the one to tell: the least of these. It is not fixed where it still fails,
 /// and it was tried where one run has tried it.
-fn rank(known: &Known) -> (u8, Option<&String>) {
-    let outcome = match known.outcome {
-        KnownOutcome::StillFailing => 0,
-        KnownOutcome::Fixed => 1,
-        KnownOutcome::NotTried => 2,
+fn rank(regression: &Regression) -> (u8, Option<&String>) {
+    let outcome = match regression.outcome {
+        RegressionOutcome::StillFailing => 0,
+        RegressionOutcome::Fixed => 1,
+        RegressionOutcome::NotTried => 2,
     };
-    (outcome, known.reason.as_ref())
+    (outcome, regression.reason.as_ref())
 }
 
 /// What makes one of two equal violations the one to show: the least of these.

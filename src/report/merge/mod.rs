@@ -11,9 +11,9 @@ mod union;
 
 use std::io::BufRead;
 
-use super::fold::Fold;
 use super::log::{self, Detail, Entry, LogError};
-use super::{Reports, Run};
+use super::run_builder::RunBuilder;
+use super::{Reports, RunReport};
 use group::Group;
 
 /// Collects runs, and makes one of all that are over the same spec.
@@ -33,26 +33,26 @@ impl Merge {
 
     /// Takes the runs of a log in.
     pub fn read(&mut self, name: &str, reader: impl BufRead) -> Result<(), LogError> {
-        let mut fold: Option<Fold> = None;
-        log::read(name, reader, |entry| match (entry, &mut fold) {
-            (Entry::Started(started), fold) => {
-                let next = Fold::new(*started, self.kept);
-                if let Some(over) = fold.replace(next) {
-                    self.add(over.into_run());
+        let mut builder: Option<RunBuilder> = None;
+        log::read(name, reader, |entry| match (entry, &mut builder) {
+            (Entry::Started(started), builder) => {
+                let next = RunBuilder::new(*started, self.kept);
+                if let Some(over) = builder.replace(next) {
+                    self.add(over.into_report());
                 }
             }
-            (entry, Some(fold)) => fold.add(entry),
+            (entry, Some(builder)) => builder.add(entry),
             // The reader refuses a log that begins with anything else.
             (_, None) => {}
         })?;
-        if let Some(over) = fold {
-            self.add(over.into_run());
+        if let Some(over) = builder {
+            self.add(over.into_report());
         }
         Ok(())
     }
 
     /// Takes a run in.
-    pub fn add(&mut self, run: Run) {
+    pub fn add(&mut self, run: RunReport) {
         match self.groups.iter_mut().find(|group| group.takes(&run)) {
             Some(group) => group.add(run),
             None => self.groups.push(Group::new(run)),
@@ -60,10 +60,10 @@ impl Merge {
     }
 
     /// One run for each spec, by name. A run that is the only one over its spec stays as it was.
-    pub fn into_runs(self) -> Vec<Run> {
-        let mut runs: Vec<Run> = self.groups.into_iter().map(Group::into_run).collect();
+    pub fn into_runs(self) -> Vec<RunReport> {
+        let mut runs: Vec<RunReport> = self.groups.into_iter().map(Group::into_report).collect();
         runs.sort_by(|one, other| {
-            let key = |run: &Run| {
+            let key = |run: &RunReport| {
                 let names: Vec<String> = group::names(run).map(str::to_owned).collect();
                 (run.started.spec.name.clone(), names)
             };

@@ -5,13 +5,13 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::super::log::{Failure, Figures, Finished, Step, Stop, Time, Warning};
-use super::super::{Outcome, Reports, sample};
+use super::super::{Outcome, Reports, fixture};
 use super::*;
 
 /// A walk over a graph that is the same for all: state `s` and action `a` lead to `(2 s + a) % 7`. Each run numbers states
 /// in its own order.
-fn walk(seed: u64, moves: &[u32], stop: Stop) -> Run {
-    let mut run = sample::run();
+fn walk(seed: u64, moves: &[u32], stop: Stop) -> RunReport {
+    let mut run = fixture::run();
     run.started.seed = seed;
     run.started.repeat = format!("venomqa explore --seed {seed}");
     run.initial = Some("state-0".to_owned());
@@ -58,7 +58,7 @@ fn walk(seed: u64, moves: &[u32], stop: Stop) -> Run {
         untried: 3,
         actions: statuses
             .iter()
-            .map(|runs| sample::seen(*runs, &[(200, *runs)], 0))
+            .map(|runs| fixture::seen(*runs, &[(200, *runs)], 0))
             .collect(),
         time: Time {
             total: Duration::from_millis(seed),
@@ -70,7 +70,7 @@ fn walk(seed: u64, moves: &[u32], stop: Stop) -> Run {
 }
 
 /// The walk that tries everything.
-fn whole(seed: u64) -> Run {
+fn whole(seed: u64) -> RunReport {
     let mut moves = Vec::new();
     for state in 0..7_u32 {
         moves.extend([state * 14, state * 14 + 7]);
@@ -86,7 +86,7 @@ fn whole(seed: u64) -> Run {
     run
 }
 
-fn merged(runs: impl IntoIterator<Item = Run>) -> Run {
+fn merged(runs: impl IntoIterator<Item = RunReport>) -> RunReport {
     let mut merge = Merge::new(&Reports::default());
     for run in runs {
         merge.add(run);
@@ -96,7 +96,7 @@ fn merged(runs: impl IntoIterator<Item = Run>) -> Run {
     runs.remove(0)
 }
 
-fn any_run() -> impl Strategy<Value = Run> {
+fn any_run() -> impl Strategy<Value = RunReport> {
     let stop = prop_oneof![
         Just(Stop::MaxSteps),
         Just(Stop::TimeLimit),
@@ -120,7 +120,7 @@ fn any_run() -> impl Strategy<Value = Run> {
         |(seed, moves, stop, found, warned)| {
             let mut run = walk(seed, &moves, stop);
             for kind in 0..found {
-                let mut violation = sample::refunded_twice();
+                let mut violation = fixture::refunded_twice();
                 violation.kind = (kind % 2).to_string();
                 violation.first_step = u64::from(kind) + seed;
                 violation
@@ -158,9 +158,9 @@ proptest! {
         let all = merged([a, b]);
         let mut entries = all.clone().into_entries();
         let Some(Entry::Started(started)) = entries.next() else { panic!("no start") };
-        let mut fold = Fold::new(*started, Detail::Whole);
-        entries.for_each(|entry| fold.add(entry));
-        prop_assert_eq!(all, fold.into_run());
+        let mut builder = RunBuilder::new(*started, Detail::Whole);
+        entries.for_each(|entry| builder.add(entry));
+        prop_assert_eq!(all, builder.into_report());
     }
 }
 
@@ -169,7 +169,7 @@ fn states_are_united_and_steps_add_up() {
     // 0 -1-> 1 -0-> 2, and 0 -0-> 0, 0 -1-> 1 -1-> 3.
     let one = walk(1, &[1, 0, 1], Stop::MaxSteps);
     let other = walk(2, &[0, 1, 3], Stop::MaxSteps);
-    let states = |run: &Run| -> std::collections::BTreeSet<String> {
+    let states = |run: &RunReport| -> std::collections::BTreeSet<String> {
         run.steps
             .iter()
             .map(|step| step.fingerprint.clone())
@@ -241,7 +241,7 @@ fn one_run_that_failed_makes_the_merged_one_fail() {
 fn equal_violations_become_one_with_the_shortest_path() {
     let found = |seed, length: usize, confirmed: bool| {
         let mut run = whole(seed);
-        let mut violation = sample::refunded_twice();
+        let mut violation = fixture::refunded_twice();
         violation.path.truncate(length);
         violation.first_step = seed;
         if !confirmed {
@@ -280,7 +280,7 @@ fn different_initial_states_are_told() {
     other.initial = Some("elsewhere".to_owned());
     let all = merged([whole(1), other]);
     assert_eq!(all.summary.warnings[0].code, "merged-states-apart");
-    // Told of all together, once, however they were merged.
+    // LogReplay of all together, once, however they were merged.
     let again = merged([all, whole(3)]);
     assert_eq!(again.summary.warnings.len(), 1);
 }

@@ -137,14 +137,14 @@ impl Union {
     }
 }
 
-/// What a step tells, without the numbers that its run gave it.
+/// What a step holds, without the numbers that its run gave it.
 fn content(step: &Step) -> String {
-    let told = (
+    let content = (
         step.status,
         &step.fingerprint,
         &step.judged,
         &step.broken,
         &step.exchange,
     );
-    serde_json::to_string(&told).unwrap_or_default()
+    serde_json::to_string(&content).unwrap_or_default()
 }

@@ -2,24 +2,24 @@
 
 use std::cmp::Reverse;
 
-use super::Run;
+use super::RunReport;
 use super::log::{Detail, Entry, Started, Step, Stop};
 
 /// A run whose entries still come in.
 #[derive(Debug)]
-pub(super) struct Fold {
-    run: Run,
+pub(super) struct RunBuilder {
+    run: RunReport,
     kept: Detail,
     /// How far each state is from the initial one, in steps, on the way by which it was found.
     depths: Vec<u32>,
 }
 
-impl Fold {
+impl RunBuilder {
     /// A run of which nothing is known but that it began: unless more entries follow, it was cut off. Steps are kept in as
     /// much detail as is asked for.
     pub(super) fn new(started: Started, kept: Detail) -> Self {
         Self {
-            run: Run::begun(started),
+            run: RunReport::begun(started),
             kept,
             depths: vec![0],
         }
@@ -29,7 +29,7 @@ impl Fold {
     pub(super) fn add(&mut self, entry: Entry) {
         let run = &mut self.run;
         match entry {
-            // A log holds one such entry for each run: whoever reads it begins another fold there.
+            // A log holds one such entry for each run: its reader begins another builder there.
             Entry::Started(started) => *self = Self::new(*started, self.kept),
             Entry::Initial(initial) => {
                 run.initial = Some(initial.fingerprint);
@@ -69,7 +69,7 @@ impl Fold {
     }
 
     /// There are no more entries.
-    pub(super) fn into_run(mut self) -> Run {
+    pub(super) fn into_report(mut self) -> RunReport {
         let summary = &mut self.run.summary;
         if summary.stop == Stop::CutOff {
             // As the explorer does at the end of a run.

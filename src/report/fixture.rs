@@ -11,7 +11,7 @@ use serde_json::json;
 use super::log::{
     ActionTally, Detail, Entry, Failure, Invariant, Recorder, SpecName, Stop, Subject, Warning,
 };
-use super::{Destination, Report, Run};
+use super::{Destination, Report, RunReport};
 use crate::diagnostic::Place;
 use crate::explorer::budget::Limits;
 use crate::explorer::event::{
@@ -167,7 +167,7 @@ fn tally(runs: u64, statuses: &[(u16, u64)], new_states: u64) -> ActionSummary {
 }
 
 /// What a format makes of runs.
-pub(super) fn written<R: Report>(format: fn(Destination) -> R, runs: &[Run]) -> String {
+pub(super) fn written<R: Report>(format: fn(Destination) -> R, runs: &[RunReport]) -> String {
     let shared = Shared::default();
     let mut report = format(Destination::stdout(Box::new(shared.clone())));
     for run in runs {
@@ -192,7 +192,7 @@ impl io::Write for Shared {
 
 /// One run of each kind, by name: what was found, nothing, too little, failed, interrupted, killed, and one whose texts
 /// are all hostile.
-pub(super) fn every_kind() -> Vec<(&'static str, Run)> {
+pub(super) fn every_kind() -> Vec<(&'static str, RunReport)> {
     let mut incomplete = run();
     incomplete.summary.actions[1] = ActionTally {
         never_ran: Some("`create_order` has not run".to_owned()),
@@ -225,7 +225,7 @@ pub(super) fn every_kind() -> Vec<(&'static str, Run)> {
 pub(super) const HOSTILE: &str = "<script>alert('x')</script> ]]> & \"q\" | `a` ```` *b* [l](u) ::error::x %0A,: \u{1b}[31m\u{0}\u{fffe}\u{fffd}\r\n\n</details>\t\u{85}";
 
 /// A run in which every text is [`HOSTILE`].
-fn hostile() -> Run {
+fn hostile() -> RunReport {
     let mut run = found();
     let text = || HOSTILE.to_owned();
     run.started.spec = SpecName {
@@ -292,7 +292,7 @@ fn hostile() -> Run {
 }
 
 /// A run that found a violation.
-pub(super) fn found() -> Run {
+pub(super) fn found() -> RunReport {
     let mut run = run();
     run.summary.violations.push(refunded_twice());
     run.summary.figures.violations = 1;
@@ -315,12 +315,12 @@ pub(super) fn found() -> Run {
 }
 
 /// A run that found nothing.
-pub(super) fn run() -> Run {
+pub(super) fn run() -> RunReport {
     recorded(&summary())
 }
 
 /// A run whose service could not be started.
-pub(super) fn not_started() -> Run {
+pub(super) fn not_started() -> RunReport {
     let error = WorldError::new(WorldErrorKind::Service, "`./shop` does not exist")
         .with_help("build it first");
     recorded(&Summary::not_started(&model(), &Limits::default(), &error))
@@ -336,7 +336,7 @@ fn model() -> Model {
     }
 }
 
-fn recorded(summary: &Summary) -> Run {
+fn recorded(summary: &Summary) -> RunReport {
     let model = model();
     let subject = Subject {
         spec: "specs/shop.yaml".to_owned(),
@@ -358,9 +358,9 @@ fn recorded(summary: &Summary) -> Run {
     let Some(Entry::Started(started)) = recorder.entry(&Event::Started(info)) else {
         panic!("a run begins with an entry");
     };
-    let mut fold = super::Fold::new(*started, Detail::Whole);
-    fold.add(recorder.entry(&Event::Finished(summary)).unwrap());
-    fold.into_run()
+    let mut builder = super::RunBuilder::new(*started, Detail::Whole);
+    builder.add(recorder.entry(&Event::Finished(summary)).unwrap());
+    builder.into_report()
 }
 
 fn summary() -> Summary {

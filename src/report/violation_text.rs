@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::Run;
+use super::RunReport;
 use super::log::{
-    Body, ConfirmationResult, Exchange, Header, Known, KnownOutcome, OracleKind, PathStep,
-    RowChange, ShrinkResult, Violation,
+    Body, ConfirmationResult, Exchange, Header, OracleKind, PathStep, Regression,
+    RegressionOutcome, RowChange, ShrinkResult, Violation,
 };
 use super::text::{self, Table, clip, count, printable};
 use crate::diagnostic::Place;
@@ -15,7 +15,7 @@ use crate::model::Evidence;
 const TABLE_WIDTH: usize = 2000;
 
 /// Where in the spec stands what was broken: the invariant, or the action that a check is about.
-pub(super) fn place(run: &Run, found: &Violation) -> Option<Place> {
+pub(super) fn place(run: &RunReport, found: &Violation) -> Option<Place> {
     match found.oracle {
         OracleKind::Invariant => run
             .started
@@ -31,7 +31,7 @@ pub(super) fn place(run: &Run, found: &Violation) -> Option<Place> {
 }
 
 /// Where an action stands in the spec.
-pub(super) fn action_place(run: &Run, name: &str) -> Option<Place> {
+pub(super) fn action_place(run: &RunReport, name: &str) -> Option<Place> {
     run.started
         .actions
         .iter()
@@ -40,7 +40,7 @@ pub(super) fn action_place(run: &Run, name: &str) -> Option<Place> {
 }
 
 /// The action that broke it as the spec declares it, without parameters.
-pub(super) fn base_action<'r>(run: &'r Run, found: &'r Violation) -> Option<&'r str> {
+pub(super) fn base_action<'r>(run: &'r RunReport, found: &'r Violation) -> Option<&'r str> {
     let name = found.action.as_deref()?;
     let declared = run.started.actions.iter().find(|known| known.name == name);
     Some(declared.map_or(name, |action| action.base_name.as_str()))
@@ -318,11 +318,11 @@ pub(super) fn answers(seen: &super::log::ActionTally) -> String {
 }
 
 /// What became of a reproduction, in words.
-pub(super) fn outcome(known: &Known) -> &'static str {
-    match known.outcome {
-        KnownOutcome::StillFailing => "still failing",
-        KnownOutcome::Fixed => "fixed",
-        KnownOutcome::NotTried => "not tried",
+pub(super) fn outcome(regression: &Regression) -> &'static str {
+    match regression.outcome {
+        RegressionOutcome::StillFailing => "still failing",
+        RegressionOutcome::Fixed => "fixed",
+        RegressionOutcome::NotTried => "not tried",
     }
 }
 
