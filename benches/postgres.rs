@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::{Client, NoTls, Statement};
 
-use venomqa::world::config::{EngineConfig, RunText, SystemConfig};
-use venomqa::world::system::postgres::PostgresSystem;
-use venomqa::world::system::{System, SystemState};
+use venomqa::world::config::SystemConfig;
+use venomqa::world::system::postgres::{Postgres, PostgresSystem};
+use venomqa::world::system::{Location, System, SystemState};
 
 #[path = "../tests/support/postgres.rs"]
 #[expect(
@@ -217,15 +217,8 @@ impl Subject {
             .await
             .expect("order");
         service.batch_execute("CHECKPOINT").await.expect("order");
-        let config = SystemConfig {
-            name: "db".to_owned(),
-            engine: EngineConfig::Postgres(RunText(database.url())),
-            observe_tables: None,
-            ignore_columns: Vec::new(),
-            ignore_tables: Vec::new(),
-            observation_queries: Vec::new(),
-            allow_remote: false,
-        };
+        let location = Location::new(&Postgres, database.url());
+        let config = SystemConfig::new("db", location);
         let mut system = PostgresSystem::open(&config, &database.url()).expect("an address");
         system.install().await.expect("a journal");
         system.mark_initial().await.expect("an initial state");

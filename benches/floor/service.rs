@@ -9,8 +9,10 @@ use std::time::Duration;
 use axum::routing::{get, post};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
-use venomqa::world::config::{EngineConfig, RunText, SystemConfig};
-use venomqa::world::system::{self, System};
+use venomqa::world::config::SystemConfig;
+use venomqa::world::system::postgres::Postgres;
+use venomqa::world::system::sqlite::Sqlite;
+use venomqa::world::system::{self, Location, System};
 
 use crate::support::{self, Database};
 
@@ -63,18 +65,11 @@ impl Home {
     /// The database as venomqa watches it.
     pub(crate) fn system(&self) -> Box<dyn System> {
         let location = self.location();
-        let config = SystemConfig {
-            name: "db".to_owned(),
-            engine: match self.engine() {
-                Engine::Sqlite => EngineConfig::Sqlite(RunText(location.clone())),
-                Engine::Postgres => EngineConfig::Postgres(RunText(location.clone())),
-            },
-            observe_tables: None,
-            ignore_columns: Vec::new(),
-            ignore_tables: Vec::new(),
-            observation_queries: Vec::new(),
-            allow_remote: false,
+        let engine: &dyn system::Engine = match self.engine() {
+            Engine::Sqlite => &Sqlite,
+            Engine::Postgres => &Postgres,
         };
+        let config = SystemConfig::new("db", Location::new(engine, &*location));
         system::open(&config, &location).expect("the database")
     }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use serde_yaml::Value as Yaml;
 
 use super::Environment;
+use super::document::location_keys;
 use super::environment::{self, LATE, Unfilled, Why};
 use super::problems::Problems;
 use super::read::one_of;
@@ -325,7 +326,7 @@ impl Converter<'_> {
             ),
             Why::TooLate(name) => (
                 format!("`${{{name}}}` is known only when the run starts and cannot be used here"),
-                format!("it can be used in {}", LATE_PLACES.join(", ")),
+                format!("it can be used in {}", late_places()),
             ),
             Why::CannotEscape(name) => (
                 format!(
@@ -350,16 +351,13 @@ impl Converter<'_> {
 }
 
 /// Where late names are filled in, for messages; [`is_late`] decides.
-const LATE_PLACES: [&str; 8] = [
-    "`service.command`",
-    "`service.env`",
-    "`service.cwd`",
-    "`http.base_url`",
-    "`systems.*.sqlite`",
-    "`systems.*.postgres`",
-    "`systems.*.url`",
-    "`reset.command`",
-];
+fn late_places() -> String {
+    let systems = location_keys().map(|(key, _)| format!("`systems.*.{key}`, "));
+    let systems: String = systems.collect();
+    format!(
+        "`service.command`, `service.env`, `service.cwd`, `http.base_url`, {systems}`reset.command`"
+    )
+}
 
 fn is_late(path: &Path) -> bool {
     let keys: Vec<&str> = path
@@ -370,14 +368,14 @@ fn is_late(path: &Path) -> bool {
             Segment::Index(_) => None,
         })
         .collect();
-    matches!(
-        keys.as_slice(),
+    match keys.as_slice() {
         ["service", "command" | "cwd"]
-            | ["service", "env", _]
-            | ["http", "base_url"]
-            | ["systems", _, "sqlite" | "postgres" | "url"]
-            | ["reset", "command"]
-    )
+        | ["service", "env", _]
+        | ["http", "base_url"]
+        | ["reset", "command"] => true,
+        ["systems", _, key] => location_keys().any(|(known, _)| known == *key),
+        _ => false,
+    }
 }
 
 /// A text as YAML reads it where it stands bare: `5` is a number, `true` a boolean, `[` is text.

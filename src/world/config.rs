@@ -1,12 +1,12 @@
 //! What a world is built from: the lowered `service`, `http`, `systems` and `restore` sections.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::system::Location;
 use crate::expr::{JsonPath, Template};
 use crate::model::{Extraction, RequestTemplate, SqlQuery};
-use crate::secret::{Secrets, without_password};
+use crate::secret::Secrets;
 
 /// Everything about the system under test that the spec declares.
 #[derive(Clone, Debug)]
@@ -94,8 +94,8 @@ pub struct HttpConfig {
 pub struct SystemConfig {
     /// Its key in the spec.
     pub name: String,
-    /// Which engine, and where.
-    pub engine: EngineConfig,
+    /// What kind of database it is, and where.
+    pub location: Location,
     /// What identifies a state. Patterns are `table` or `schema.table`, `*` matches any run of characters.
     pub observe_tables: Option<Vec<String>>,
     /// `table.column` patterns left out of the identity.
@@ -106,28 +106,6 @@ pub struct SystemConfig {
     pub observation_queries: Vec<(String, SqlQuery)>,
     /// `allow_remote: true`: the database may be on another machine.
     pub allow_remote: bool,
-}
-
-/// The engine of a system. Shown without the password of a URL.
-#[derive(Clone, PartialEq, Eq)]
-pub enum EngineConfig {
-    /// A SQLite file.
-    Sqlite(RunText),
-    /// The URL of a PostgreSQL database.
-    Postgres(RunText),
-}
-
-impl fmt::Debug for EngineConfig {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, RunText(place)) = match self {
-            Self::Sqlite(place) => ("Sqlite", place),
-            Self::Postgres(place) => ("Postgres", place),
-        };
-        formatter
-            .debug_tuple(name)
-            .field(&without_password(place))
-            .finish()
-    }
 }
 
 /// `restore:`
@@ -191,6 +169,19 @@ impl TableNames {
 }
 
 impl SystemConfig {
+    /// A system of which everything is watched, and everything tells states apart.
+    pub fn new(name: &str, location: Location) -> Self {
+        Self {
+            name: name.to_owned(),
+            location,
+            observe_tables: None,
+            ignore_columns: Vec::new(),
+            ignore_tables: Vec::new(),
+            observation_queries: Vec::new(),
+            allow_remote: false,
+        }
+    }
+
     /// Whether `ignore_tables` calls the table.
     pub fn ignores(&self, table: &TableNames) -> bool {
         table.called(&self.ignore_tables, None)
@@ -234,19 +225,16 @@ pub fn whole_body() -> Result<JsonPath, crate::expr::ParseError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::system::postgres::Postgres;
 
     fn config() -> SystemConfig {
-        SystemConfig {
-            name: "db".to_owned(),
-            engine: EngineConfig::Postgres(RunText(
-                "postgres://qa:s3cret@127.0.0.1/shop?password=s3cret".to_owned(),
-            )),
-            observe_tables: None,
-            ignore_columns: Vec::new(),
-            ignore_tables: Vec::new(),
-            observation_queries: Vec::new(),
-            allow_remote: false,
-        }
+        SystemConfig::new(
+            "db",
+            Location::new(
+                &Postgres,
+                "postgres://qa:s3cret@127.0.0.1/shop?password=s3cret",
+            ),
+        )
     }
 
     #[test]

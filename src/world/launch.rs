@@ -10,10 +10,11 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::config::{EngineConfig, RunText, ServiceConfig, WorldConfig};
+use super::config::{RunText, ServiceConfig, WorldConfig};
 use super::cookies::Cookies;
 use super::http::Client;
 use super::service::{Launch, Service, ending};
+use super::system::Location;
 use super::{WorldError, WorldErrorKind};
 use crate::expr::{Lookup, Template};
 use crate::interrupt::{Interrupt, Urgency};
@@ -63,12 +64,16 @@ impl RunNames {
 
     /// The text with every name of the run filled in.
     pub(super) fn text(&self, text: &RunText) -> String {
-        text.resolve(&|name| match name {
+        text.resolve(&|name| self.value(name))
+    }
+
+    fn value(&self, name: &str) -> Option<String> {
+        match name {
             "port" => self.port.map(|port| port.to_string()),
             "workdir" => Some(self.workdir.as_ref()?.path().display().to_string()),
             "venomqa" => Some(self.executable.display().to_string()),
             _ => None,
-        })
+        }
     }
 
     /// The folder that relative paths start from, absolute.
@@ -77,15 +82,8 @@ impl RunNames {
     }
 
     /// Where a database is.
-    pub(super) fn location(&self, engine: &EngineConfig) -> String {
-        match engine {
-            EngineConfig::Sqlite(file) => self
-                .base_dir
-                .join(self.text(file))
-                .to_string_lossy()
-                .into_owned(),
-            EngineConfig::Postgres(url) => self.text(url),
-        }
+    pub(super) fn location(&self, location: &Location) -> String {
+        location.resolve(&self.base_dir, &|name| self.value(name))
     }
 
     /// Removes the temporary folder.
@@ -126,9 +124,7 @@ fn texts(config: &WorldConfig) -> impl Iterator<Item = &RunText> {
             .chain(service.env.iter().map(|(_, value)| value))
             .chain(&service.cwd)
     });
-    let systems = config.systems.iter().map(|system| match &system.engine {
-        EngineConfig::Sqlite(text) | EngineConfig::Postgres(text) => text,
-    });
+    let systems = config.systems.iter().map(|system| &system.location.text);
     let reset = match &config.reset {
         Some(super::config::Reset::Command(command)) => command.as_slice(),
         _ => &[],

@@ -149,7 +149,7 @@ impl LiveWorld {
     async fn open_systems(&mut self, open: Open<'_>) -> Result<(), WorldError> {
         let mut systems = Vec::with_capacity(self.config.systems.len());
         for system in &self.config.systems {
-            systems.push(open(system, &self.names.location(&system.engine))?);
+            systems.push(open(system, &self.names.location(&system.location))?);
         }
         self.databases = Databases::new(systems);
         for text in self.databases.install().await? {
@@ -197,7 +197,7 @@ impl LiveWorld {
             .config
             .systems
             .iter()
-            .map(|system| (system.name.clone(), self.names.location(&system.engine)));
+            .map(|system| (system.name.clone(), self.names.location(&system.location)));
         std::iter::once(service).chain(systems).collect()
     }
 

@@ -10,8 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::config::{EngineConfig, HttpConfig, RestoreMode, RunText, SystemConfig, WorldConfig};
-use super::system::{QueryRows, Reading, System, SystemState};
+use super::config::{HttpConfig, RestoreMode, RunText, SystemConfig, WorldConfig};
+use super::system::sqlite::Sqlite;
+use super::system::{Location, QueryRows, Reading, System, SystemState};
 use super::{WorldError, WorldErrorKind};
 use crate::expr::{JsonPath, JsonTemplate, Template};
 use crate::interrupt::Interrupt;
@@ -244,15 +245,7 @@ impl Store {
     }
 
     pub(super) fn config() -> SystemConfig {
-        SystemConfig {
-            name: "db".to_owned(),
-            engine: EngineConfig::Sqlite(RunText("in memory".to_owned())),
-            observe_tables: None,
-            ignore_columns: Vec::new(),
-            ignore_tables: Vec::new(),
-            observation_queries: Vec::new(),
-            allow_remote: false,
-        }
+        SystemConfig::new("db", Location::new(&Sqlite, "in memory"))
     }
 
     pub(super) fn open(&self) -> Box<dyn System> {

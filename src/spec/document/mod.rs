@@ -5,6 +5,7 @@
 mod assertion;
 mod request;
 mod scalars;
+mod system;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -16,6 +17,7 @@ pub use scalars::duration;
 pub(super) use scalars::{
     CheckLevel, DurationText, FailFast, Json, Level, RestoreWord, ScalarText, SizeText,
 };
+pub(super) use system::{System, location_keys};
 
 /// A venomqa spec: what a service can do (actions), and what must hold whatever is done (invariants).
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -112,32 +114,6 @@ pub(super) struct Http {
     pub headers: IndexMap<String, ScalarText>,
     /// Largest body that is read. Default: `16MB`.
     pub max_body: Option<SizeText>,
-}
-
-/// A database under the service.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct System {
-    /// Path of a SQLite database file; relative to the folder of the spec.
-    pub sqlite: Option<String>,
-    /// URL of a PostgreSQL database: `postgres://user@127.0.0.1:5432/shop`.
-    pub postgres: Option<String>,
-    /// Either of the two, told by its scheme: `sqlite:path/to/file.db` or `postgres://...`. For a spec that runs on both.
-    pub url: Option<String>,
-    /// Tables whose rows tell states apart, `*` matches anything. Default: all. Every table is restored either way.
-    pub observe_tables: Option<Vec<String>>,
-    /// Columns that do not tell states apart: `orders.etag`, `*.created_at`.
-    #[serde(default)]
-    pub ignore_columns: Vec<String>,
-    /// Tables that are left alone: not watched, not restored.
-    #[serde(default)]
-    pub ignore_tables: Vec<String>,
-    /// Queries whose results tell states apart, by name.
-    #[serde(default)]
-    pub observation_queries: IndexMap<String, String>,
-    /// Whether the database may be on another machine. Default: `false`.
-    #[serde(default)]
-    pub allow_remote: bool,
 }
 
 /// How to get back to the initial state: exactly one of the keys.

@@ -13,9 +13,9 @@ use crate::secret::{Secrets, is_secret_name};
 use crate::spec::document::{Document, Http, Reset as WrittenReset, RestoreWord, Service, System};
 use crate::spec::names::Scope;
 use crate::world::config::{
-    EngineConfig, HttpConfig, Reset, RestoreMode, RunText, ServiceConfig, SetupStep, SystemConfig,
-    WorldConfig,
+    HttpConfig, Reset, RestoreMode, RunText, ServiceConfig, SetupStep, SystemConfig, WorldConfig,
 };
+use crate::world::system::{ENGINES, Location, LocationKind};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_READY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -86,8 +86,8 @@ impl Lowering<'_> {
             learn(name, &Value::String(text.clone()));
         }
         for system in systems {
-            if let EngineConfig::Postgres(RunText(url)) = &system.engine {
-                secrets.learn_url(url);
+            if system.location.engine.location_kind() == LocationKind::Url {
+                secrets.learn_url(&system.location.text.0);
             }
         }
         for (name, template) in &http.headers {
@@ -220,22 +220,23 @@ impl Lowering<'_> {
         }
     }
 
-    /// What a system is, and where: exactly one of the keys `sqlite`, `postgres` and `url`.
-    fn engine(&mut self, at: &Path, name: &str, system: &System) -> EngineConfig {
-        let mut text = |key: &'static str, text: &Option<String>| {
-            let text = text.as_ref()?;
-            Some((key, self.compiler.constant_text(&at.key(key), text)))
-        };
-        let mut declared = [
-            text("sqlite", &system.sqlite),
-            text("postgres", &system.postgres),
-            text("url", &system.url),
-        ]
-        .into_iter()
-        .flatten();
-        let nowhere = EngineConfig::Sqlite(RunText(String::new()));
+    /// What a system is, and where: exactly one of the keys of the engines and `url`.
+    fn location(&mut self, at: &Path, name: &str, system: &System) -> Location {
+        let nowhere = Location::new(ENGINES[0], "");
+        let mut declared = system.locations.iter();
         let Some((key, text)) = declared.next() else {
             if !self.compiler.problems.is_broken(at) {
+                let [file, url] = [LocationKind::File, LocationKind::Url].map(|kind| {
+                    let of_kind = ENGINES
+                        .iter()
+                        .filter(|engine| engine.location_kind() == kind);
+                    of_kind
+                        .map(|engine| {
+                            format!("`{name}: {{ {}: {} }}`", engine.key(), engine.example())
+                        })
+                        .collect::<Vec<_>>()
+                        .join(" or ")
+                });
                 self.at_key(
                     at,
                     "",
@@ -243,9 +244,7 @@ impl Lowering<'_> {
                         Code::MissingKey,
                         format!("the system `{name}` does not say what it is"),
                     )
-                    .help(format!(
-                        "add the file, `{name}: {{ sqlite: path/to/file.db }}`, or the URL, `{name}: {{ postgres: postgres://user@127.0.0.1:5432/name }}`"
-                    )),
+                    .help(format!("add the file, {file}, or the URL, {url}")),
                 );
             }
             return nowhere;
@@ -260,32 +259,29 @@ impl Lowering<'_> {
                 ),
             );
         }
-        match key {
-            "sqlite" => EngineConfig::Sqlite(RunText(text)),
-            "postgres" => EngineConfig::Postgres(RunText(text)),
-            _ => match text.split_once(':') {
-                Some(("sqlite", path)) => EngineConfig::Sqlite(RunText(path.to_owned())),
-                Some(("postgres" | "postgresql", _)) => EngineConfig::Postgres(RunText(text)),
-                _ => {
-                    self.at_value(
-                        &at.key("url"),
-                        "expected `sqlite:path/to/file.db` or `postgres://user@host:port/name`",
-                        Diagnostic::error(
-                            Code::BadValue,
-                            "the scheme of the URL tells no kind of database",
-                        ),
-                    );
-                    nowhere
-                }
-            },
+        let text = self.compiler.constant_text(&at.key(key), text);
+        if let Some(engine) = ENGINES.into_iter().find(|engine| engine.key() == *key) {
+            return Location::new(engine, text);
         }
+        Location::of_url(&text).unwrap_or_else(|| {
+            self.at_value(
+                &at.key(key),
+                "expected `sqlite:path/to/file.db` or `postgres://user@host:port/name`",
+                Diagnostic::error(
+                    Code::BadValue,
+                    "the scheme of the URL tells no kind of database",
+                ),
+            );
+            nowhere
+        })
     }
 
     fn system_config(&mut self, position: usize, name: &str, system: &System) -> SystemConfig {
         let at = Path::root().key("systems").key(name);
-        let engine = self.engine(&at, name, system);
+        let location = self.location(&at, name, system);
         let queries_at = at.key("observation_queries");
         let observation_queries = system
+            .settings
             .observation_queries
             .iter()
             .map(|(name, text)| -> (String, SqlQuery) {
@@ -293,7 +289,7 @@ impl Lowering<'_> {
                 (name.clone(), query)
             })
             .collect();
-        for (index, pattern) in system.ignore_columns.iter().enumerate() {
+        for (index, pattern) in system.settings.ignore_columns.iter().enumerate() {
             if !pattern.contains('.') {
                 self.at_value(
                     &at.key("ignore_columns").index(index),
@@ -306,12 +302,12 @@ impl Lowering<'_> {
         }
         SystemConfig {
             name: name.to_owned(),
-            engine,
-            observe_tables: system.observe_tables.clone(),
-            ignore_columns: system.ignore_columns.clone(),
-            ignore_tables: system.ignore_tables.clone(),
+            location,
+            observe_tables: system.settings.observe_tables.clone(),
+            ignore_columns: system.settings.ignore_columns.clone(),
+            ignore_tables: system.settings.ignore_tables.clone(),
             observation_queries,
-            allow_remote: system.allow_remote,
+            allow_remote: system.settings.allow_remote,
         }
     }
 

@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::*;
 use crate::model::{Assertion, Model, Precondition, Severity, SqlParameter, Subject, VariableId};
 use crate::spec::Spec;
-use crate::world::config::{EngineConfig, Reset, RestoreMode, RunText};
+use crate::world::config::{Reset, RestoreMode, RunText};
+use crate::world::system::Location;
+use crate::world::system::postgres::Postgres;
+use crate::world::system::sqlite::Sqlite;
 
 fn spec(text: &str) -> Spec {
     let loaded = read(text);
@@ -88,7 +91,7 @@ fn guards_become_facts_that_count_no_further_than_needed() {
 
 #[test]
 fn a_system_is_what_its_key_or_the_scheme_of_its_url_says() {
-    let engine = |system: &str| {
+    let location = |system: &str| {
         let text = format!(
             "venomqa: 1
 name: t
@@ -98,11 +101,11 @@ systems: {{ db: {{ {system} }} }}
 actions: [{{ name: a, request: {{ path: / }} }}]
 "
         );
-        spec(&text).world.systems.remove(0).engine
+        spec(&text).world.systems.remove(0).location
     };
     let (sqlite, postgres) = (
-        |path: &str| EngineConfig::Sqlite(RunText(path.to_owned())),
-        |url: &str| EngineConfig::Postgres(RunText(url.to_owned())),
+        |path: &str| Location::new(&Sqlite, path),
+        |url: &str| Location::new(&Postgres, url),
     );
     for (system, expected) in [
         ("sqlite: shop.db", sqlite("shop.db")),
@@ -120,7 +123,7 @@ actions: [{{ name: a, request: {{ path: / }} }}]
             sqlite("${workdir}/shop.db"),
         ),
     ] {
-        assert_eq!(engine(system), expected, "{system}");
+        assert_eq!(location(system), expected, "{system}");
     }
 }
 
@@ -138,8 +141,9 @@ fn the_world_has_its_defaults_and_keeps_late_names_open() {
     assert_eq!(world.http.max_body, 16_000_000);
     assert_eq!(world.restore, RestoreMode::Database);
     assert!(world.reset.is_none());
-    assert!(
-        matches!(&world.systems[0].engine, EngineConfig::Sqlite(file) if file.0 == "${workdir}/shop.db")
+    assert_eq!(
+        world.systems[0].location,
+        Location::new(&Sqlite, "${workdir}/shop.db")
     );
     assert_eq!(world.settle, Duration::ZERO);
 }

@@ -2,41 +2,22 @@
 //!
 //! A system never proxies and never uses savepoints: the service keeps its own connections and commits as it likes. Row
 //! triggers (the *journal*) tell which rows a step touched; a restore writes exactly the rows that differ.
-//! A new system is one new file here and one line in [`open`].
+//! A new kind of database is a folder here and one line in [`ENGINES`].
 
+mod engine;
 mod mark;
 pub mod postgres;
 pub mod sqlite;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
 
 use super::WorldError;
-use super::config::{EngineConfig, SystemConfig};
 use crate::model::{NetDelta, RowDelta, SqlQuery, Table};
 
-/// Opens the system that `config` declares, at `location` (its text in the spec with every name filled in). Nothing is
-/// written yet. An error where it is not there, or is not what the spec says.
-pub fn open(config: &SystemConfig, location: &str) -> Result<Box<dyn System>, WorldError> {
-    match &config.engine {
-        EngineConfig::Sqlite(_) => Ok(Box::new(sqlite::SqliteSystem::open(
-            config,
-            Path::new(location),
-        )?)),
-        EngineConfig::Postgres(_) => {
-            Ok(Box::new(postgres::PostgresSystem::open(config, location)?))
-        }
-    }
-}
-
-/// Puts the SQLite database in a file back to its content before a run that was killed, and removes the journal. The
-/// text says what was done; `None` where no run has left anything. An error where a run is still using it.
-pub fn recover(file: &Path) -> Result<Option<String>, WorldError> {
-    sqlite::recover(file)
-}
+pub use engine::{ENGINES, Engine, Location, LocationKind, open};
 
 /// One database under the service.
 #[async_trait(?Send)]

@@ -42,7 +42,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio_postgres::error::SqlState;
 
-use super::{QueryRows, Reading, System, SystemState};
+use super::{Engine, LocationKind, QueryRows, Reading, System, SystemState};
 use crate::model::{SqlQuery, Table};
 use crate::world::config::SystemConfig;
 use crate::world::{WorldError, WorldErrorKind};
@@ -59,6 +59,45 @@ const RECONNECTIONS: u32 = 2;
 /// How long the end of a run waits for a server that is being restarted, and how often it looks.
 const RESTART_PATIENCE: Duration = Duration::from_secs(5);
 const RESTART_PAUSE: Duration = Duration::from_millis(100);
+
+/// PostgreSQL as a kind of database.
+#[derive(Debug)]
+pub struct Postgres;
+
+#[async_trait(?Send)]
+impl Engine for Postgres {
+    fn key(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn description(&self) -> &'static str {
+        "URL of a PostgreSQL database: `postgres://user@127.0.0.1:5432/shop`."
+    }
+
+    fn schemes(&self) -> &'static [&'static str] {
+        &["postgres", "postgresql"]
+    }
+
+    fn location_kind(&self) -> LocationKind {
+        LocationKind::Url
+    }
+
+    fn example(&self) -> &'static str {
+        "postgres://user@127.0.0.1:5432/name"
+    }
+
+    fn open(&self, config: &SystemConfig, location: &str) -> Result<Box<dyn System>, WorldError> {
+        Ok(Box::new(PostgresSystem::open(config, location)?))
+    }
+
+    async fn recover(
+        &self,
+        location: &str,
+        allow_remote: bool,
+    ) -> Result<Option<String>, WorldError> {
+        recover(location, allow_remote).await
+    }
+}
 
 /// One PostgreSQL database. Connects when the journal is installed.
 pub struct PostgresSystem {

@@ -40,7 +40,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
-use super::{QueryRows, Reading, System, SystemState};
+use super::{Engine, LocationKind, QueryRows, Reading, System, SystemState};
 use crate::model::{RowDelta, SqlQuery, Table};
 use crate::world::config::SystemConfig;
 use crate::world::{Warning, WorldError, WorldErrorKind};
@@ -55,6 +55,44 @@ use schema::Schema;
 
 /// Entries after which a read empties the journal, where nothing is ever restored.
 const PRUNE_WITH_READ: i64 = 1_000;
+
+/// SQLite as a kind of database.
+#[derive(Debug)]
+pub struct Sqlite;
+
+#[async_trait(?Send)]
+impl Engine for Sqlite {
+    fn key(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn description(&self) -> &'static str {
+        "Path of a SQLite database file; relative to the folder of the spec."
+    }
+
+    fn schemes(&self) -> &'static [&'static str] {
+        &["sqlite"]
+    }
+
+    fn location_kind(&self) -> LocationKind {
+        LocationKind::File
+    }
+
+    fn example(&self) -> &'static str {
+        "path/to/file.db"
+    }
+
+    fn open(&self, config: &SystemConfig, location: &str) -> Result<Box<dyn System>, WorldError> {
+        Ok(Box::new(SqliteSystem::open(config, Path::new(location))?))
+    }
+
+    async fn recover(&self, location: &str, _: bool) -> Result<Option<String>, WorldError> {
+        let path = Path::new(location);
+        let mut connection = connect(path)?;
+        let _lock = RunLock::acquire(path)?;
+        Ok(recover::recover(&mut connection, path)?.map(|recovered| recovered.describe(path)))
+    }
+}
 
 /// A SQLite database that is watched and put back.
 pub struct SqliteSystem {
@@ -208,13 +246,6 @@ impl SqliteSystem {
             )),
         }
     }
-}
-
-/// Puts the database in a file back to its content before a run that was killed. `None` where no run has left anything.
-pub(super) fn recover(path: &Path) -> Result<Option<String>, WorldError> {
-    let mut connection = connect(path)?;
-    let _lock = RunLock::acquire(path)?;
-    Ok(recover::recover(&mut connection, path)?.map(|recovered| recovered.describe(path)))
 }
 
 /// A connection that writes what it is told and nothing else: no triggers, foreign keys or checks.

@@ -5,7 +5,9 @@ use tokio_postgres::{Client, NoTls};
 use super::support::{self, Database};
 use crate::model::{Cell, RowChange, SqlParameter, SqlQuery, TableKind};
 use crate::world::WorldError;
-use crate::world::config::{EngineConfig, RunText, SystemConfig};
+use crate::world::config::SystemConfig;
+use crate::world::system::Location;
+use crate::world::system::postgres::Postgres;
 use crate::world::system::postgres::PostgresSystem;
 use crate::world::system::{Reading, System, SystemState};
 
@@ -29,15 +31,7 @@ pub(super) async fn connect(url: &str) -> Client {
 }
 
 pub(super) fn config(url: &str) -> SystemConfig {
-    SystemConfig {
-        name: "db".to_owned(),
-        engine: EngineConfig::Postgres(RunText(url.to_owned())),
-        observe_tables: None,
-        ignore_columns: Vec::new(),
-        ignore_tables: Vec::new(),
-        observation_queries: Vec::new(),
-        allow_remote: false,
-    }
+    SystemConfig::new("db", Location::new(&Postgres, url))
 }
 
 pub(super) fn query(text: &str, names: &[&str]) -> SqlQuery {

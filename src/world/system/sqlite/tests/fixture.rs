@@ -7,9 +7,11 @@ use tempfile::TempDir;
 
 use crate::model::{Cell, RowChange, TableKind};
 use crate::world::WorldError;
-use crate::world::config::{EngineConfig, RunText, SystemConfig};
+use crate::world::config::SystemConfig;
+use crate::world::system::Location;
+use crate::world::system::sqlite::Sqlite;
 use crate::world::system::sqlite::SqliteSystem;
-use crate::world::system::{Reading, System, SystemState};
+use crate::world::system::{Engine as _, Reading, System, SystemState};
 
 /// Both journal modes that services use.
 pub(super) const MODES: [&str; 2] = ["delete", "wal"];
@@ -33,15 +35,12 @@ pub(super) struct Walk {
 }
 
 pub(super) fn config(path: &std::path::Path) -> SystemConfig {
-    SystemConfig {
-        name: "db".to_owned(),
-        engine: EngineConfig::Sqlite(RunText(path.display().to_string())),
-        observe_tables: None,
-        ignore_columns: Vec::new(),
-        ignore_tables: Vec::new(),
-        observation_queries: Vec::new(),
-        allow_remote: false,
-    }
+    SystemConfig::new("db", Location::new(&Sqlite, path.display().to_string()))
+}
+
+/// What `venomqa restore` does.
+pub(super) fn recover(path: &std::path::Path) -> Result<Option<String>, WorldError> {
+    now(Sqlite.recover(&path.display().to_string(), false))
 }
 
 /// A new database with a schema, and the service's connection. Foreign keys as SQLite ships them: off.

@@ -1,8 +1,8 @@
 //! Tables that no journal can watch: whole copies.
 
-use super::fixture::{MODES, Walk, config, database, dump, now, schema};
+use super::fixture::{MODES, Walk, config, database, dump, now, recover, schema};
 use crate::world::system::sqlite::SqliteSystem;
-use crate::world::system::{System, SystemState, recover};
+use crate::world::system::{System, SystemState};
 
 /// No name is left for the row number of `hidden`.
 const HIDDEN: &str = "CREATE TABLE hidden (rowid TEXT, _rowid_ TEXT, oid TEXT);

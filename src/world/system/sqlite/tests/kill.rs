@@ -8,10 +8,10 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rusqlite::Connection;
 
-use super::fixture::{MODES, config, database, dump, now, schema};
+use super::fixture::{MODES, config, database, dump, now, recover, schema};
 use super::walk::{NASTY, act};
 use crate::world::system::sqlite::SqliteSystem;
-use crate::world::system::{System, SystemState, recover};
+use crate::world::system::{System, SystemState};
 
 /// Set in the process that is to be killed: the path of the database.
 const VICTIM: &str = "VENOMQA_TEST_VICTIM";

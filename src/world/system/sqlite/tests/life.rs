@@ -1,7 +1,7 @@
 //! From the installation to the last trace.
 
-use super::fixture::{MODES, Walk, config, database, dump, now, schema};
-use crate::world::system::sqlite::{SqliteSystem, recover};
+use super::fixture::{MODES, Walk, config, database, dump, now, recover, schema};
+use crate::world::system::sqlite::SqliteSystem;
 use crate::world::system::{System, SystemState};
 
 const ORDERS: &str = "CREATE TABLE orders (id INTEGER PRIMARY KEY AUTOINCREMENT, total INTEGER);

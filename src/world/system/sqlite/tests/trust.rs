@@ -5,10 +5,10 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use super::fixture::{MODES, Walk, config, database, dump, now, schema};
+use super::fixture::{MODES, Walk, config, database, dump, now, recover, schema};
 use crate::world::WorldErrorKind;
 use crate::world::system::sqlite::SqliteSystem;
-use crate::world::system::{System, SystemState, open, recover};
+use crate::world::system::{System, SystemState};
 
 const ITEMS: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n); INSERT INTO items VALUES (1, 10), (2, 20), (3, 30);";
 
@@ -250,7 +250,7 @@ fn a_name_of_ours_that_no_run_left_is_refused() {
 fn what_is_no_writable_database_is_said_clearly() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing.db");
-    let error = open(&config(&missing), &missing.display().to_string())
+    let error = SqliteSystem::open(&config(&missing), &missing)
         .err()
         .unwrap();
     assert!(error.message.contains("there is no database"), "{error}");
@@ -262,15 +262,13 @@ fn what_is_no_writable_database_is_said_clearly() {
         "this is no database, although it is long enough to be taken for one",
     )
     .unwrap();
-    let error = open(&config(&text), &text.display().to_string())
-        .err()
-        .unwrap();
+    let error = SqliteSystem::open(&config(&text), &text).err().unwrap();
     assert!(
         error.message.contains("is not a SQLite database"),
         "{error}"
     );
 
-    let error = open(&config(folder.path()), &folder.path().display().to_string())
+    let error = SqliteSystem::open(&config(folder.path()), folder.path())
         .err()
         .unwrap();
     assert!(error.message.contains("is no file"), "{error}");

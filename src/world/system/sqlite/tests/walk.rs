@@ -202,7 +202,7 @@ fn walk(mode: &str, seed: u64, jumps: usize, indexes: &str) {
         now(system.uninstall()).unwrap();
     } else {
         drop(system);
-        crate::world::system::recover(&path).unwrap();
+        super::fixture::recover(&path).unwrap();
     }
     assert_eq!((dump(&service), schema(&service)), before_the_run);
 }

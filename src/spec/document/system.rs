@@ -1,0 +1,154 @@
+//! An entry of `systems:`. The keys that say where a database is come from the registry of engines, so serde is helped by
+//! hand: those keys are taken out on the way to the derived type of the others.
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use indexmap::IndexMap;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer as _, MapAccess, Visitor};
+use serde_json::json;
+
+use crate::world::system::ENGINES;
+
+/// A database under the service.
+#[derive(Debug)]
+pub(in crate::spec) struct System {
+    /// What stands below the keys of the engines and `url`, by key.
+    pub locations: IndexMap<&'static str, String>,
+    /// The other keys.
+    pub settings: Settings,
+}
+
+/// The keys of a system that every engine has.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::spec) struct Settings {
+    /// Tables whose rows tell states apart, `*` matches anything. Default: all. Every table is restored either way.
+    pub observe_tables: Option<Vec<String>>,
+    /// Columns that do not tell states apart: `orders.etag`, `*.created_at`.
+    #[serde(default)]
+    pub ignore_columns: Vec<String>,
+    /// Tables that are left alone: not watched, not restored.
+    #[serde(default)]
+    pub ignore_tables: Vec<String>,
+    /// Queries whose results tell states apart, by name.
+    #[serde(default)]
+    pub observation_queries: IndexMap<String, String>,
+    /// Whether the database may be on another machine. Default: `false`.
+    #[serde(default)]
+    pub allow_remote: bool,
+}
+
+/// A key that holds any location; its scheme names the engine.
+const URL: (&str, &str) = (
+    "url",
+    "Either of the two, told by its scheme: `sqlite:path/to/file.db` or `postgres://...`. For a spec that runs on both.",
+);
+
+/// The keys that say where a database is, with what the schema says about them.
+pub(in crate::spec) fn location_keys() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let engines = ENGINES.iter();
+    engines
+        .map(|engine| (engine.key(), engine.description()))
+        .chain([URL])
+}
+
+impl<'de> Deserialize<'de> for System {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        static KEYS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+            let settings = [
+                "observe_tables",
+                "ignore_columns",
+                "ignore_tables",
+                "observation_queries",
+                "allow_remote",
+            ];
+            location_keys()
+                .map(|(key, _)| key)
+                .chain(settings)
+                .collect()
+        });
+        deserializer.deserialize_struct("System", &KEYS, SystemVisitor)
+    }
+}
+
+struct SystemVisitor;
+
+impl<'de> Visitor<'de> for SystemVisitor {
+    type Value = System;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("struct System")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<System, A::Error> {
+        let mut locations = IndexMap::new();
+        let others = WithoutLocations {
+            entries,
+            locations: &mut locations,
+        };
+        let settings = Settings::deserialize(MapAccessDeserializer::new(others))?;
+        Ok(System {
+            locations,
+            settings,
+        })
+    }
+}
+
+/// The entries of a system without those that say where it is, which are put aside.
+struct WithoutLocations<'l, A> {
+    entries: A,
+    locations: &'l mut IndexMap<&'static str, String>,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for WithoutLocations<'_, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, A::Error> {
+        while let Some(key) = self.entries.next_key::<String>()? {
+            match location_keys().find(|(known, _)| *known == key) {
+                Some((known, _)) => {
+                    self.locations.insert(known, self.entries.next_value()?);
+                }
+                None => return seed.deserialize(key.into_deserializer()).map(Some),
+            }
+        }
+        Ok(None)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        self.entries.next_value_seed(seed)
+    }
+}
+
+impl JsonSchema for System {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "System".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = Settings::json_schema(generator);
+        schema.insert(
+            "description".to_owned(),
+            json!("A database under the service."),
+        );
+        if let Some(properties) = schema
+            .get_mut("properties")
+            .and_then(|all| all.as_object_mut())
+        {
+            let settings = std::mem::take(properties);
+            for (key, description) in location_keys() {
+                let text = json!({ "type": "string", "description": description });
+                properties.insert(key.to_owned(), text);
+            }
+            properties.extend(settings);
+        }
+        schema
+    }
+}
