@@ -66,7 +66,7 @@ fn measure(strategy: &str, steps: u64) -> (Duration, u64, u64) {
         },
         seed: 1,
         interrupt: Interrupt::default(),
-        known: Vec::new(),
+        regressions: Vec::new(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()

@@ -200,7 +200,7 @@ async fn run(home: &Home, strategy: &str, steps: u64) -> (Summary, Vec<Request>)
         },
         seed: 1,
         interrupt: Interrupt::default(),
-        known: Vec::new(),
+        regressions: Vec::new(),
     };
     let mut requests = Vec::new();
     let summary = explore(

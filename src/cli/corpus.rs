@@ -4,19 +4,23 @@ use super::Session;
 use super::options::quoted;
 use crate::evidence::{self, Corpus, Place};
 use crate::explorer::event::Summary;
-use crate::explorer::{Known, Now};
-use crate::model::{Model, Origin};
+use crate::model::{Model, Origin, Regression, RegressionStatus};
 use crate::oracle::Oracles;
 use crate::spec::Spec;
 use crate::spec::reproduction::{self, WriteOptions};
 
 /// What earlier runs have kept, for the explorer to try.
-pub(super) fn known(corpus: &Corpus, model: &Model, oracles: &Oracles) -> Vec<Known> {
+pub(super) fn regressions(corpus: &Corpus, model: &Model, oracles: &Oracles) -> Vec<Regression> {
     corpus
         .kept()
-        .map(|(file, told)| {
+        .map(|(file, reproduction)| {
             let path = corpus.path(file).display().to_string();
-            Known::new(path, told, model, oracles.find(&told.oracle))
+            Regression::new(
+                path,
+                reproduction,
+                model,
+                oracles.find(&reproduction.oracle),
+            )
         })
         .collect()
 }
@@ -37,9 +41,9 @@ pub(super) fn keep(
     let settled = |file: &str| {
         let path = corpus.path(file).display().to_string();
         summary
-            .known
+            .regressions
             .iter()
-            .any(|known| known.file == path && known.now != Now::StillFailing)
+            .any(|tried| tried.file == path && tried.status != RegressionStatus::StillFailing)
     };
     let mut commands = Vec::with_capacity(summary.violations.len());
     let mut refused = None;

@@ -135,9 +135,9 @@ async fn run_one(
         limits: job.plan.limits.clone(),
         seed: job.plan.seed,
         interrupt: interrupt.clone(),
-        known: corpus
-            .as_ref()
-            .map_or_else(Vec::new, |corpus| corpus::known(corpus, model, &oracles)),
+        regressions: corpus.as_ref().map_or_else(Vec::new, |corpus| {
+            corpus::regressions(corpus, model, &oracles)
+        }),
     };
     let world = LiveWorld::start(&spec.world, model.clone(), interrupt.clone()).await;
     let (cleanup, replay) = match world {

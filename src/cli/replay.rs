@@ -8,7 +8,7 @@ use super::{ExitCode, Problem, Session, runtime, signals, specs};
 use crate::diagnostic;
 use crate::evidence::{self, Rerun};
 use crate::interrupt::Interrupt;
-use crate::model::{Accuser, Finding, OracleId, PathStep};
+use crate::model::{Finding, OracleId, OracleName, PathStep};
 use crate::oracle::{Judge as _, Judged, Oracles, checks};
 use crate::report::replay as page;
 use crate::secret::Secrets;
@@ -205,7 +205,7 @@ impl Running<'_> {
         let settings = checks::NAMES
             .iter()
             .map(|name| {
-                let is_meant = told.oracle == Accuser::Check((*name).to_owned());
+                let is_meant = told.oracle == OracleName::Check((*name).to_owned());
                 ((*name).to_owned(), is_meant.then_some(told.severity))
             })
             .collect();

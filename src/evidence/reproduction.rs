@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::model::{
-    Accuser, Body, Cell, Confirmation, Evidence, Finding, Model, OracleId, Origin, PathStep,
+    Body, Cell, Confirmation, Evidence, Finding, Model, OracleId, OracleName, Origin, PathStep,
     Reproduction, RowChange, SeenRow, SeenStep, StepRecord, Subject, Violation,
 };
 use crate::oracle::checks;
@@ -53,24 +53,24 @@ pub(crate) fn reproduction(
 }
 
 /// The oracle of a finding, by name.
-pub(crate) fn accuser(finding: &Finding) -> Accuser {
+pub(crate) fn accuser(finding: &Finding) -> OracleName {
     let name = finding.name.to_string();
     match finding.oracle {
-        OracleId::Invariant(_) => Accuser::Invariant(name),
-        OracleId::Check(_) => Accuser::Check(name),
+        OracleId::Invariant(_) => OracleName::Invariant(name),
+        OracleId::Check(_) => OracleName::Check(name),
     }
 }
 
 /// The invariants that an oracle needs to judge: itself, if it is one; all that send requests, if that is what it
 /// looks at.
-pub(crate) fn invariants_of(model: &Model, oracle: &Accuser) -> Vec<String> {
+pub(crate) fn invariants_of(model: &Model, oracle: &OracleName) -> Vec<String> {
     let sends = |subject: &Subject| matches!(subject, Subject::Probe { .. });
     model
         .invariants
         .iter()
         .filter(|invariant| match oracle {
-            Accuser::Invariant(name) => invariant.name == *name,
-            Accuser::Check(name) => name == checks::PROBE_WROTE && sends(&invariant.subject),
+            OracleName::Invariant(name) => invariant.name == *name,
+            OracleName::Check(name) => name == checks::PROBE_WROTE && sends(&invariant.subject),
         })
         .map(|invariant| invariant.name.clone())
         .collect()

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use crate::model::{
-    ActionId, Context, Digest, Finding, Model, OracleId, Severity, StepRecord, Violation,
+    ActionId, Context, Digest, Finding, Model, OracleId, RegressionOutcome, Severity, StepRecord,
+    Violation,
 };
 use crate::secret::Secrets;
 use crate::world::{Warning, WorldError, WorldErrorKind};
@@ -33,8 +34,8 @@ pub enum Event<'a> {
         /// As known so far: not yet confirmed, the path without records.
         violation: &'a Violation,
     },
-    /// A violation that an earlier run found was tried again.
-    Known(&'a super::known::KnownOutcome),
+    /// A violation that an earlier run found was run again.
+    Regression(&'a RegressionOutcome),
     /// Every `progress_every` steps, and after the last one.
     Progress(Progress),
     /// Something the user should know.
@@ -117,8 +118,8 @@ pub struct Summary {
     pub actions: Vec<ActionSummary>,
     /// The violations, the worst first, each with its shortest path.
     pub violations: Vec<Violation>,
-    /// What became of violations that earlier runs found.
-    pub known: Vec<super::known::KnownOutcome>,
+    /// Whether the violations that earlier runs found still happen.
+    pub regressions: Vec<RegressionOutcome>,
     /// Warnings of the whole run, each once.
     pub warnings: Vec<Warning>,
     /// Where the time went.
@@ -186,7 +187,7 @@ impl Summary {
                 coverage: 0.0,
                 violations: 0,
             },
-            stop: super::outcome::stop_reason(error, None),
+            stop: super::summary::stop_reason(error, None),
             transitions: 0,
             untried: 0,
             deepest: 0,
@@ -199,7 +200,7 @@ impl Summary {
                 model.actions.len()
             ],
             violations: Vec::new(),
-            known: Vec::new(),
+            regressions: Vec::new(),
             warnings: Vec::new(),
             time: TimeSpent::default(),
         }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::model::{ActionId, Context, Digest, Facts, Model};
 
-use super::situation::{SituationId, Situations};
+use super::guard_state::{GuardStateId, GuardStates};
 
 /// The states and transitions found so far.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct Graph {
     words: usize,
     by_fingerprint: HashTable<StateId>,
     transitions: Vec<Transition>,
-    situations: Situations,
+    guard_states: GuardStates,
     tallies: Vec<Tally>,
     /// States that can be expanded: something untried, and not too deep.
     open: Vec<StateId>,
@@ -56,7 +56,7 @@ const NONE: u32 = u32::MAX;
 #[derive(Clone, Debug)]
 struct State {
     fingerprint: u128,
-    situation: SituationId,
+    guards: GuardStateId,
     depth: u32,
     /// The transition by which the shortest known path arrives.
     parent: u32,
@@ -93,7 +93,7 @@ pub struct Tally {
 
 /// What arriving somewhere taught.
 #[derive(Clone, Debug)]
-pub struct News {
+pub struct Recorded {
     /// The transition as recorded.
     pub transition: TransitionId,
     /// Whether nobody had been there before.
@@ -106,11 +106,11 @@ pub struct News {
     pub reopened: Vec<StateId>,
 }
 
-/// What identifies a state: the world's part, and the situation.
+/// What identifies a state: the world's part, and the guard state.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Identity {
     pub(super) fingerprint: u128,
-    pub(super) situation: SituationId,
+    pub(super) guard_state: GuardStateId,
 }
 
 impl Graph {
@@ -128,7 +128,7 @@ impl Graph {
             words: model.actions.len().div_ceil(64),
             by_fingerprint: HashTable::new(),
             transitions: Vec::new(),
-            situations: Situations::new(model),
+            guard_states: GuardStates::new(model),
             tallies: vec![Tally::default(); model.actions.len()],
             open: Vec::new(),
             open_position: Vec::new(),
@@ -139,12 +139,12 @@ impl Graph {
             can_go_back,
         };
         let facts = Facts::none(model.facts.len());
-        let situation = graph.situations.intern(model, context, &facts);
-        let fingerprint = graph.situations.fingerprint(situation, identity);
+        let guard_state = graph.guard_states.intern(model, context, &facts);
+        let fingerprint = graph.guard_states.fingerprint(guard_state, identity);
         graph.add_state(
             Identity {
                 fingerprint,
-                situation,
+                guard_state,
             },
             0,
             NONE,
@@ -210,10 +210,7 @@ impl Graph {
 
     /// The actions enabled in a state, in the order of the spec.
     pub fn enabled(&self, state: StateId) -> impl Iterator<Item = ActionId> + Clone + '_ {
-        bits(
-            self.situations
-                .enabled(self.states[state.index()].situation),
-        )
+        bits(self.guard_states.enabled(self.states[state.index()].guards))
     }
 
     /// What is known of an action.
@@ -268,17 +265,16 @@ impl Graph {
 
     /// The context of a state.
     pub fn context(&self, state: StateId) -> &Context {
-        self.situations
-            .context(self.states[state.index()].situation)
+        self.guard_states.context(self.states[state.index()].guards)
     }
 
     /// What guards know of a state.
     pub(super) fn facts(&self, state: StateId) -> &Facts {
-        self.situations.facts(self.states[state.index()].situation)
+        self.guard_states.facts(self.states[state.index()].guards)
     }
 
-    pub(super) fn situations(&self) -> &Situations {
-        &self.situations
+    pub(super) fn guard_states(&self) -> &GuardStates {
+        &self.guard_states
     }
 
     /// What the state at the end of a step is identified by.
@@ -290,11 +286,11 @@ impl Graph {
         context: &Context,
         world: Digest,
     ) -> Identity {
-        let before = self.states[from.index()].situation;
-        let situation = self.situations.after(model, before, action, context);
+        let before = self.states[from.index()].guards;
+        let guard_state = self.guard_states.after(model, before, action, context);
         Identity {
-            fingerprint: self.situations.fingerprint(situation, world),
-            situation,
+            fingerprint: self.guard_states.fingerprint(guard_state, world),
+            guard_state,
         }
     }
 
@@ -307,11 +303,13 @@ impl Graph {
         context: &Context,
         world: Digest,
     ) -> Option<StateId> {
-        let before = self.states[from.index()].situation;
-        let situation = self.situations.find_after(model, before, action, context)?;
+        let before = self.states[from.index()].guards;
+        let guard_state = self
+            .guard_states
+            .find_after(model, before, action, context)?;
         self.find(Identity {
-            fingerprint: self.situations.fingerprint(situation, world),
-            situation,
+            fingerprint: self.guard_states.fingerprint(guard_state, world),
+            guard_state,
         })
     }
 
@@ -337,7 +335,7 @@ impl Graph {
         identity: Identity,
         status: u16,
         findings: usize,
-    ) -> News {
+    ) -> Recorded {
         let known = self.find(identity);
         let depth = self.depth(from).saturating_add(1);
         let repeated = !self.is_untried(from, action);
@@ -368,7 +366,7 @@ impl Graph {
         if known.is_some() && depth < self.depth(to) {
             self.shorten(transition, &mut reopened);
         }
-        News {
+        Recorded {
             transition,
             new_state: known.is_none(),
             new_status: self.count(action, status, known.is_none(), from == to),
@@ -401,12 +399,12 @@ impl Graph {
         let id = StateId(self.states.len() as u32);
         self.states.push(State {
             fingerprint: identity.fingerprint,
-            situation: identity.situation,
+            guards: identity.guard_state,
             depth,
             parent,
             last_out: NONE,
         });
-        let enabled = self.situations.enabled(identity.situation);
+        let enabled = self.guard_states.enabled(identity.guard_state);
         self.untried_total += u64::from(enabled.iter().map(|word| word.count_ones()).sum::<u32>());
         self.untried.extend_from_slice(enabled);
         self.open_position.push(NONE);

@@ -4,18 +4,17 @@
 //! happens through [`event`]s. It never prints and knows no strategy, oracle or database by name.
 
 pub mod budget;
-mod engine;
+mod determinism;
+mod enabled;
 pub mod event;
 pub mod graph;
-mod guard;
-mod known;
-mod outcome;
-mod proof;
-mod retrace;
-mod situation;
+mod guard_state;
+mod path_replay;
+mod regressions;
+mod shrink_and_confirm;
 pub mod strategy;
-mod trial;
+mod summary;
 mod violations;
+mod walk;
 
-pub use engine::{Options, explore, not_started};
-pub use known::{Known, KnownOutcome, Now};
+pub use walk::{Options, explore, not_started};

@@ -76,7 +76,7 @@ impl Violations {
     }
 
     /// Takes in what an earlier run found and what still happens; says whether it is the first of its kind, and its number.
-    pub(super) fn add_known(
+    pub(super) fn add_regression(
         &mut self,
         model: &Model,
         path: Vec<PathStep>,

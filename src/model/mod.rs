@@ -10,6 +10,7 @@ mod exchange;
 mod expectation;
 mod facts;
 mod invariant;
+mod regression;
 mod reproduction;
 mod request;
 mod value;
@@ -32,7 +33,8 @@ pub use exchange::{Body, Request, Response, StepRecord};
 pub use expectation::{Assertion, Expectation};
 pub use facts::{FactId, FactRule, Facts};
 pub use invariant::{Invariant, InvariantId, Severity, SqlOrigin, SqlParameter, SqlQuery, Subject};
-pub use reproduction::{Accuser, Origin, Reproduction, SeenRow, SeenStep};
+pub use regression::{Regression, RegressionOutcome, RegressionStatus};
+pub use reproduction::{OracleName, Origin, Reproduction, SeenRow, SeenStep};
 pub use request::{BodyTemplate, Parameter, RequestTemplate};
 pub use value::{Cell, Row};
 pub use violation::{

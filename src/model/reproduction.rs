@@ -9,7 +9,7 @@ use super::invariant::Severity;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reproduction {
     /// Who said no.
-    pub oracle: Accuser,
+    pub oracle: OracleName,
     /// Which of the things that the oracle looks at it was; empty where it looks at one.
     pub kind: String,
     /// How bad it is.
@@ -30,14 +30,14 @@ pub struct Reproduction {
 
 /// An oracle by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Accuser {
+pub enum OracleName {
     /// An invariant of the spec.
     Invariant(String),
     /// A built-in check.
     Check(String),
 }
 
-impl Accuser {
+impl OracleName {
     /// Its name.
     pub fn name(&self) -> &str {
         match self {

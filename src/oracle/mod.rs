@@ -20,8 +20,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use crate::model::{
-    Accuser, Action, Context, Evidence, Finding, Invariant, InvariantId, Model, OracleId, Severity,
-    StepRecord, Subject,
+    Action, Context, Evidence, Finding, Invariant, InvariantId, Model, OracleId, OracleName,
+    Severity, StepRecord, Subject,
 };
 use crate::world::{Observe, World, WorldError};
 
@@ -65,12 +65,12 @@ impl Oracles {
     }
 
     /// The oracle of this name; `None` where there is none, or a check is off.
-    pub fn find(&self, wanted: &Accuser) -> Option<OracleId> {
+    pub fn find(&self, wanted: &OracleName) -> Option<OracleId> {
         match wanted {
-            Accuser::Invariant(name) => numbered(&self.model)
+            OracleName::Invariant(name) => numbered(&self.model)
                 .find(|(_, invariant)| invariant.name == *name)
                 .map(|(id, _)| OracleId::Invariant(id)),
-            Accuser::Check(name) => self
+            OracleName::Check(name) => self
                 .checks
                 .iter()
                 .find(|active| active.check.name == name)

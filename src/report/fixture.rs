@@ -384,7 +384,7 @@ fn summary() -> Summary {
             tally(20, &[(200, 12), (409, 8)], 5),
         ],
         violations: Vec::new(),
-        known: Vec::new(),
+        regressions: Vec::new(),
         warnings: Vec::new(),
         time: TimeSpent {
             total: Duration::from_millis(800),

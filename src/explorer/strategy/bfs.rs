@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::random::Random;
 
-use super::{Graph, Move, News, StateId, Strategy};
+use super::{Graph, Move, Recorded, StateId, Strategy};
 
 /// Breadth first: tries every action of a state before it turns to the next one, in the order found.
 ///
@@ -32,7 +32,7 @@ impl Strategy for Bfs {
         None
     }
 
-    fn learn(&mut self, graph: &Graph, news: &News) {
+    fn learn(&mut self, graph: &Graph, news: &Recorded) {
         if news.new_state {
             self.queue.push_back(graph.transition(news.transition).to);
         }

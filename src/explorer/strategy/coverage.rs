@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use crate::model::{ActionId, Model};
 use crate::random::Random;
 
-use super::{Graph, Move, News, StateId, Strategy};
+use super::{Graph, Move, Recorded, StateId, Strategy};
 
 /// Evens out how often each *pair* of consecutive actions has run: bugs of sequences show when an action meets the
 /// traces of a particular other one. Every step takes the pair that ran least often so far, and runs its second action
@@ -103,7 +103,7 @@ impl Strategy for Coverage {
         None
     }
 
-    fn learn(&mut self, graph: &Graph, news: &News) {
+    fn learn(&mut self, graph: &Graph, news: &Recorded) {
         // The pair that was taken is the first of the queue: it goes back in with its new count.
         if let Some((_, pair)) = self.queue.pop_first() {
             let progress = self.pairs.entry(pair).or_default();

@@ -2,7 +2,7 @@
 
 use crate::random::Random;
 
-use super::{Graph, Move, News, StateId, Strategy};
+use super::{Graph, Move, Recorded, StateId, Strategy};
 
 /// Depth first. Among the untried actions of the newest state it takes the one that ran least often so far, so an
 /// action that is always enabled and always makes a new state starves nothing.
@@ -34,7 +34,7 @@ impl Strategy for Dfs {
         None
     }
 
-    fn learn(&mut self, graph: &Graph, news: &News) {
+    fn learn(&mut self, graph: &Graph, news: &Recorded) {
         self.stack.extend(&news.reopened);
         if news.new_state {
             self.stack.push(graph.transition(news.transition).to);

@@ -2,7 +2,7 @@
 
 use crate::random::Random;
 
-use super::{Graph, Move, News, StateId, Strategy};
+use super::{Graph, Move, Recorded, StateId, Strategy};
 
 /// Monte Carlo tree search over the tree of discoveries. A descent from the initial state weighs what paid before
 /// against what was tried little (UCB1, Auer et al. 2002); each state lets more of its actions be tried the more often
@@ -142,7 +142,7 @@ impl Strategy for Mcts {
         Some(Move { from, action })
     }
 
-    fn learn(&mut self, graph: &Graph, news: &News) {
+    fn learn(&mut self, graph: &Graph, news: &Recorded) {
         let transition = graph.transition(news.transition).clone();
         if news.new_state {
             self.add(graph, transition.to, Some(transition.from));

@@ -11,13 +11,13 @@ mod coverage;
 mod dfs;
 mod mcts;
 mod random;
-mod walk;
+mod random_walk;
 mod weighted;
 
 use crate::model::{ActionId, Model};
 use crate::random::Random;
 
-use super::graph::{Graph, News, StateId};
+use super::graph::{Graph, Recorded, StateId};
 
 /// Chooses the next step. Costs per choice must not grow with the number of steps taken.
 pub trait Strategy {
@@ -25,7 +25,7 @@ pub trait Strategy {
     fn next(&mut self, graph: &Graph, random: &mut Random) -> Option<Move>;
 
     /// Learns what the step led to. Called after every step, before the next choice.
-    fn learn(&mut self, _graph: &Graph, _news: &News) {}
+    fn learn(&mut self, _graph: &Graph, _news: &Recorded) {}
 }
 
 /// A step to take: an enabled action, and the state to take it in.

@@ -1,6 +1,6 @@
 //! `random`: any untried action.
 
-use super::{Graph, Move, Strategy, walk};
+use super::{Graph, Move, Strategy, random_walk};
 
 /// A random walk over untried actions: goes on from where it stands, and from a random open state where that is not
 /// possible.
@@ -11,7 +11,7 @@ pub(super) struct Random;
 
 impl Strategy for Random {
     fn next(&mut self, graph: &Graph, random: &mut crate::random::Random) -> Option<Move> {
-        walk::step(graph, random, |random, actions| {
+        random_walk::step(graph, random, |random, actions| {
             let actions: Vec<_> = actions.collect();
             (!actions.is_empty()).then(|| actions[random.below(actions.len())])
         })

@@ -35,7 +35,7 @@ fn options(strategy: &str, max_steps: u64) -> Options {
         },
         seed: 1,
         interrupt: Interrupt::default(),
-        known: Vec::new(),
+        regressions: Vec::new(),
     }
 }
 

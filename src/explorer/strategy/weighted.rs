@@ -3,7 +3,7 @@
 use crate::model::Model;
 use crate::random::Random;
 
-use super::{Graph, Move, Strategy, walk};
+use super::{Graph, Move, Strategy, random_walk};
 
 /// A random walk in which the chance of an action is in proportion to its `weight`.
 ///
@@ -23,7 +23,7 @@ impl Weighted {
 
 impl Strategy for Weighted {
     fn next(&mut self, graph: &Graph, random: &mut Random) -> Option<Move> {
-        walk::step(graph, random, |random, actions| {
+        random_walk::step(graph, random, |random, actions| {
             let weighted: Vec<_> = actions
                 .map(|action| (action, self.weights[action.0 as usize]))
                 .collect();

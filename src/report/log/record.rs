@@ -10,13 +10,12 @@ use super::entry::{
 use super::exchange::{Body, Exchange, Header, PathStep, Request, Response, RowChange};
 use super::redact;
 use crate::diagnostic::Place;
-use crate::explorer;
 use crate::explorer::event::{
     ActionSummary, Event, RunInfo, StepInfo, StopReason, Summary, TimeSpent,
 };
 use crate::model::{
-    self, Accuser, ActionId, Context, InvariantId, Model, OracleId, Row, StepRecord, Table,
-    VariableId,
+    self, ActionId, Context, InvariantId, Model, OracleId, OracleName, RegressionStatus, Row,
+    StepRecord, Table, VariableId,
 };
 use crate::secret::Secrets;
 use crate::world::{self, WorldError};
@@ -110,7 +109,7 @@ impl<'m> Recorder<'m> {
             // Figures hold no text.
             Event::Progress(progress) => return Some(Entry::Progress(figures(progress))),
             // The summary has all of them.
-            Event::Known(_) => return None,
+            Event::Regression(_) => return None,
             Event::Warning(said) => Entry::Warning(warning(said)),
             Event::Finished(summary) => {
                 for step in summary.violations.iter().flat_map(|found| &found.path) {
@@ -274,7 +273,7 @@ impl<'m> Recorder<'m> {
                 .zip(&summary.actions)
                 .map(|(action, seen)| tally(action, seen))
                 .collect(),
-            corpus: summary.known.iter().map(Self::regression).collect(),
+            corpus: summary.regressions.iter().map(Self::regression).collect(),
             violations: summary
                 .violations
                 .iter()
@@ -345,15 +344,15 @@ impl<'m> Recorder<'m> {
         }
     }
 
-    fn regression(tried: &explorer::KnownOutcome) -> Regression {
+    fn regression(tried: &model::RegressionOutcome) -> Regression {
         let (oracle, name) = match &tried.oracle {
-            Accuser::Invariant(name) => (OracleKind::Invariant, name),
-            Accuser::Check(name) => (OracleKind::Check, name),
+            OracleName::Invariant(name) => (OracleKind::Invariant, name),
+            OracleName::Check(name) => (OracleKind::Check, name),
         };
-        let (outcome, reason) = match &tried.now {
-            explorer::Now::StillFailing => (RegressionOutcome::StillFailing, None),
-            explorer::Now::Fixed => (RegressionOutcome::Fixed, None),
-            explorer::Now::NotTried(why) => (RegressionOutcome::NotTried, Some(why.clone())),
+        let (outcome, reason) = match &tried.status {
+            RegressionStatus::StillFailing => (RegressionOutcome::StillFailing, None),
+            RegressionStatus::Fixed => (RegressionOutcome::Fixed, None),
+            RegressionStatus::NotTried(why) => (RegressionOutcome::NotTried, Some(why.clone())),
         };
         Regression {
             file: tried.file.clone(),

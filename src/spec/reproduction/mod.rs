@@ -17,7 +17,9 @@ use super::Spec;
 use super::problems::Problems;
 use super::read;
 use crate::diagnostic::{Code, Diagnostic, Path, Sources, did_you_mean};
-use crate::model::{Accuser, ActionId, Model, Origin, Reproduction, SeenRow, SeenStep, Severity};
+use crate::model::{
+    ActionId, Model, OracleName, Origin, Reproduction, SeenRow, SeenStep, Severity,
+};
 
 pub use write::{WriteOptions, write};
 
@@ -156,7 +158,12 @@ impl Read {
         Some((self.into_reproduction(oracle), path))
     }
 
-    fn oracle(&self, model: &Model, checks: &[&str], problems: &mut Problems) -> Option<Accuser> {
+    fn oracle(
+        &self,
+        model: &Model,
+        checks: &[&str],
+        problems: &mut Problems,
+    ) -> Option<OracleName> {
         let at = Path::root().key(KEYS[0]);
         let (name, key, code, known): (_, _, _, Vec<&str>) =
             match (&self.about.invariant, &self.about.check) {
@@ -200,13 +207,13 @@ impl Read {
             return None;
         }
         Some(if key == "check" {
-            Accuser::Check(name.clone())
+            OracleName::Check(name.clone())
         } else {
-            Accuser::Invariant(name.clone())
+            OracleName::Invariant(name.clone())
         })
     }
 
-    fn into_reproduction(self, oracle: Accuser) -> Reproduction {
+    fn into_reproduction(self, oracle: OracleName) -> Reproduction {
         let about = self.about;
         let Times(times, of) = about.confirmed.unwrap_or(Times(0, 0));
         Reproduction {
@@ -263,8 +270,8 @@ pub fn read_summary(text: &str) -> Result<Reproduction, String> {
     let path: Vec<Step> =
         serde_json::from_value(part(KEYS[1])?).map_err(|error| format!("`path`: {error}"))?;
     let oracle = match (&about.invariant, &about.check) {
-        (Some(name), None) => Accuser::Invariant(name.clone()),
-        (None, Some(name)) => Accuser::Check(name.clone()),
+        (Some(name), None) => OracleName::Invariant(name.clone()),
+        (None, Some(name)) => OracleName::Check(name.clone()),
         _ => return Err("it must name either an `invariant` or a `check`".to_owned()),
     };
     Ok(Read { about, path }.into_reproduction(oracle))

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::cut::{Cut, cut};
 use super::hide::{Hidden, hide};
-use crate::model::{Accuser, Reproduction, SeenStep};
+use crate::model::{OracleName, Reproduction, SeenStep};
 use crate::secret::REDACTED;
 use crate::spec::Spec;
 use crate::spec::yaml::{self, Entry, Node};
@@ -95,8 +95,8 @@ fn header(reproduction: &Reproduction, file: &str, hidden: &Hidden) -> String {
 
 fn about(reproduction: &Reproduction, folder: &str, undefined: &[String], hidden: &Hidden) -> Node {
     let (kind, name) = match &reproduction.oracle {
-        Accuser::Invariant(name) => ("invariant", name),
-        Accuser::Check(name) => ("check", name),
+        OracleName::Invariant(name) => ("invariant", name),
+        OracleName::Check(name) => ("check", name),
     };
     let (times, of) = reproduction.confirmed;
     let mut found = reproduction.found.clone();

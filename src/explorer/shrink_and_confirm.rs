@@ -8,11 +8,11 @@ use crate::model::{ActionId, Confirmation, Finding, PathStep, ShrinkResult, Viol
 use crate::oracle::Judge;
 use crate::world::{World, WorldError};
 
-use super::engine::Run;
 use super::event::{StopReason, TimeSpent};
 use super::graph::{Graph, TransitionId};
-use super::outcome::stop_reason;
-use super::trial::{Allowance, Memory, Trials};
+use super::path_replay::{Allowance, Memory, Trials};
+use super::summary::stop_reason;
+use super::walk::Walk;
 
 /// Requests that shrinking one violation may take.
 const REQUESTS: u64 = 1_000;
@@ -28,7 +28,7 @@ struct Found {
     path: Vec<PathStep>,
 }
 
-impl<W: World, J: Judge<W>> Run<'_, W, J> {
+impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     /// Shrinks what was found while the service still runs as it did, then runs it again on one that is started anew; the
     /// worst first. An error ends that, and the run with it: what cannot be run again cannot be trusted. Violations that
     /// did not happen again come last.
@@ -330,7 +330,7 @@ mod tests {
             },
             seed,
             interrupt: Interrupt::default(),
-            known: Vec::new(),
+            regressions: Vec::new(),
         };
         tokio::runtime::Builder::new_current_thread()
             .build()

@@ -1,11 +1,11 @@
-//! Which actions a situation enables, and what keeps the others away.
+//! Which actions a guard state enables, and what keeps the others away.
 
 use std::sync::Arc;
 
 use crate::expr::{Condition, Lookup};
 use crate::model::{Action, ActionId, Bindings, Context, Facts, Model, Precondition};
 
-/// What a situation allows.
+/// What a guard state allows.
 #[derive(Debug)]
 pub(super) struct Allowed {
     /// Bits of the enabled actions.
@@ -15,7 +15,7 @@ pub(super) struct Allowed {
     pub(super) errors: Vec<(ActionId, String)>,
 }
 
-/// Finds what a situation allows.
+/// Finds what a guard state allows.
 pub(super) fn allowed(model: &Model, context: &Context, facts: &Facts) -> Allowed {
     let mut words = vec![0_u64; model.actions.len().div_ceil(64)];
     let mut errors = Vec::new();
@@ -122,7 +122,7 @@ fn obstacles<'m>(
     limit.into_iter().chain(preconditions).chain(undefined)
 }
 
-/// Whether one of these actions, run one after the other from a situation, cannot be enabled when its turn comes,
+/// Whether one of these actions, run one after the other from a guard state, cannot be enabled when its turn comes,
 /// whatever is answered: one that must have run has not, it has run too often, or nobody yields a value that it needs.
 pub(super) fn is_hopeless(
     model: &Model,
@@ -150,19 +150,19 @@ pub(super) fn is_hopeless(
     })
 }
 
-/// Situations looked at to explain why an action never ran.
+/// Guard states looked at to explain why an action never ran.
 const EXPLAINED_SITUATIONS: usize = 2_000;
 
-/// Why an action was enabled in none of these situations: what stood in its way in the situation that came closest.
+/// Why an action was enabled in none of these guard states: what stood in its way in the guard state that came closest.
 /// `None` where it was enabled in one of them.
 pub(super) fn explain<'m>(
     model: &'m Model,
     id: ActionId,
-    situations: impl Iterator<Item = (&'m Context, &'m Facts)>,
+    guard_states: impl Iterator<Item = (&'m Context, &'m Facts)>,
 ) -> Option<String> {
     let action = model.action(id);
     let mut closest: Option<Vec<Obstacle<'m>>> = None;
-    for (context, facts) in situations.take(EXPLAINED_SITUATIONS) {
+    for (context, facts) in guard_states.take(EXPLAINED_SITUATIONS) {
         let here: Vec<_> = obstacles(model, action, context, facts).collect();
         if here.is_empty() {
             return None;

@@ -9,15 +9,15 @@ use hashbrown::HashTable;
 
 use crate::model::{ActionId, Context, Digest, Facts, Model, Precondition, VariableId};
 
-use super::guard;
+use super::enabled;
 
-/// The situations met so far.
+/// The guard states met so far.
 #[derive(Debug)]
-pub(super) struct Situations {
+pub(super) struct GuardStates {
     /// What each context variable tells, by its number.
     told: Vec<Told>,
-    all: Vec<Situation>,
-    by_content: HashTable<SituationId>,
+    all: Vec<GuardState>,
+    by_content: HashTable<GuardStateId>,
     condition_errors: Vec<(ActionId, String)>,
 }
 
@@ -31,12 +31,12 @@ enum Told {
     Value,
 }
 
-/// Number of a situation, in the order met.
+/// Number of a guard state, in the order met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SituationId(u32);
+pub(super) struct GuardStateId(u32);
 
 #[derive(Debug)]
-struct Situation {
+struct GuardState {
     context: Context,
     facts: Facts,
     /// What the identity of a state takes from it.
@@ -45,8 +45,8 @@ struct Situation {
     enabled: Box<[u64]>,
 }
 
-impl Situations {
-    /// No situation has been met.
+impl GuardStates {
+    /// No guard state has been met.
     pub(super) fn new(model: &Model) -> Self {
         Self {
             told: told(model),
@@ -56,21 +56,21 @@ impl Situations {
         }
     }
 
-    pub(super) fn context(&self, id: SituationId) -> &Context {
+    pub(super) fn context(&self, id: GuardStateId) -> &Context {
         &self.get(id).context
     }
 
-    pub(super) fn facts(&self, id: SituationId) -> &Facts {
+    pub(super) fn facts(&self, id: GuardStateId) -> &Facts {
         &self.get(id).facts
     }
 
-    /// Whether the situation enables an action.
-    pub(super) fn allows(&self, id: SituationId, action: ActionId) -> bool {
+    /// Whether the guard state enables an action.
+    pub(super) fn allows(&self, id: GuardStateId, action: ActionId) -> bool {
         let word = self.enabled(id)[action.0 as usize / 64];
         word & (1 << (action.0 % 64)) != 0
     }
 
-    pub(super) fn enabled(&self, id: SituationId) -> &[u64] {
+    pub(super) fn enabled(&self, id: GuardStateId) -> &[u64] {
         &self.get(id).enabled
     }
 
@@ -79,33 +79,33 @@ impl Situations {
         &self.condition_errors
     }
 
-    /// Every situation met, in that order.
+    /// Every guard state met, in that order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Context, &Facts)> {
         self.all
             .iter()
-            .map(|situation| (&situation.context, &situation.facts))
+            .map(|guard_state| (&guard_state.context, &guard_state.facts))
     }
 
-    fn get(&self, id: SituationId) -> &Situation {
+    fn get(&self, id: GuardStateId) -> &GuardState {
         &self.all[id.0 as usize]
     }
 
-    /// The fingerprint of a state in this situation whose world looks like this.
-    pub(super) fn fingerprint(&self, id: SituationId, world: Digest) -> u128 {
+    /// The fingerprint of a state in this guard state whose world looks like this.
+    pub(super) fn fingerprint(&self, id: GuardStateId, world: Digest) -> u128 {
         let mut both = [0; 32];
         both[..16].copy_from_slice(&self.get(id).digest.0.to_le_bytes());
         both[16..].copy_from_slice(&world.0.to_le_bytes());
         Digest::from_hash(&blake3::hash(&both)).0
     }
 
-    /// The situation after an action ran in `before` and left this context.
+    /// The guard state after an action ran in `before` and left this context.
     pub(super) fn after(
         &mut self,
         model: &Model,
-        before: SituationId,
+        before: GuardStateId,
         action: ActionId,
         context: &Context,
-    ) -> SituationId {
+    ) -> GuardStateId {
         let facts = self.facts_after(model, before, action);
         if self.is_same(before, context, &facts) {
             return before;
@@ -113,30 +113,30 @@ impl Situations {
         self.intern(model, context, &facts)
     }
 
-    /// The same, but only where that situation has been met.
+    /// The same, but only where that guard state has been met.
     pub(super) fn find_after(
         &self,
         model: &Model,
-        before: SituationId,
+        before: GuardStateId,
         action: ActionId,
         context: &Context,
-    ) -> Option<SituationId> {
+    ) -> Option<GuardStateId> {
         let facts = self.facts_after(model, before, action);
         self.find(context, &facts)
     }
 
-    fn facts_after(&self, model: &Model, before: SituationId, action: ActionId) -> Facts {
+    fn facts_after(&self, model: &Model, before: GuardStateId, action: ActionId) -> Facts {
         let counts = &model.action(action).counts;
         self.get(before).facts.counted(counts, &model.facts)
     }
 
     /// A cheap test that is allowed to miss.
-    fn is_same(&self, id: SituationId, context: &Context, facts: &Facts) -> bool {
+    fn is_same(&self, id: GuardStateId, context: &Context, facts: &Facts) -> bool {
         let known = self.get(id);
         known.context.same_allocation(context) && known.facts == *facts
     }
 
-    fn find(&self, context: &Context, facts: &Facts) -> Option<SituationId> {
+    fn find(&self, context: &Context, facts: &Facts) -> Option<GuardStateId> {
         self.by_content
             .find(content_hash(context, facts), |id| {
                 let known = self.get(*id);
@@ -150,20 +150,20 @@ impl Situations {
         model: &Model,
         context: &Context,
         facts: &Facts,
-    ) -> SituationId {
+    ) -> GuardStateId {
         if let Some(id) = self.find(context, facts) {
             return id;
         }
-        let id = SituationId(self.all.len() as u32);
+        let id = GuardStateId(self.all.len() as u32);
         let all = &self.all;
         self.by_content
             .insert_unique(content_hash(context, facts), id, |id| {
                 let known = &all[id.0 as usize];
                 content_hash(&known.context, &known.facts)
             });
-        let allowed = guard::allowed(model, context, facts);
+        let allowed = enabled::allowed(model, context, facts);
         self.condition_errors.extend(allowed.errors);
-        self.all.push(Situation {
+        self.all.push(GuardState {
             context: context.clone(),
             facts: facts.clone(),
             digest: digest(&self.told, context, facts),
@@ -292,11 +292,11 @@ mod tests {
             identity_variables: vec![false; 3],
             ..Model::default()
         };
-        let mut situations = Situations::new(&model);
+        let mut guard_states = GuardStates::new(&model);
         let mut with = |variable: u32, value: serde_json::Value| {
             let context = Context::empty(3).with(VariableId(variable), Some(value));
-            let id = situations.intern(&model, &context, &Facts::none(0));
-            situations.get(id).digest
+            let id = guard_states.intern(&model, &context, &Facts::none(0));
+            guard_states.get(id).digest
         };
         let tagged = with(0, json!("a"));
         assert_eq!(with(0, json!("b")), tagged, "any tag will do");

@@ -6,11 +6,11 @@ use crate::model::ActionId;
 use crate::oracle::Judge;
 use crate::world::{World, WorldError, WorldErrorKind, WorldTime};
 
-use super::engine::Run;
+use super::enabled;
 use super::event::{ActionSummary, Event, StopReason, Summary, TimeSpent};
 use super::graph::Graph;
-use super::guard;
 use super::strategy::Move;
+use super::walk::Walk;
 
 /// While states are left to try, an action that changed nothing in fewer runs than this may just have been tried too early.
 const TELLING_RUNS: u64 = 3;
@@ -37,7 +37,7 @@ pub(super) fn stop_reason(error: &WorldError, at: Option<(&Graph, Move)>) -> Sto
     }
 }
 
-impl<W: World, J: Judge<W>> Run<'_, W, J> {
+impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     pub(super) fn time_since(&self, before: WorldTime) -> TimeSpent {
         let world = self.world.time().since(before);
         TimeSpent {
@@ -78,7 +78,7 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
                 .map(|id| self.action_summary(graph, id, complete))
                 .collect(),
             violations,
-            known: std::mem::take(&mut self.known),
+            regressions: std::mem::take(&mut self.regressions),
             warnings: std::mem::take(&mut self.warnings),
             time,
         };
@@ -92,7 +92,7 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
         let mut statuses = tally.statuses;
         statuses.sort_unstable();
         let never_ran = (tally.runs == 0).then(|| {
-            guard::explain(self.model, id, graph.situations().iter()).unwrap_or_else(|| {
+            enabled::explain(self.model, id, graph.guard_states().iter()).unwrap_or_else(|| {
                 "it was enabled, but the run ended before its turn came".to_owned()
             })
         });

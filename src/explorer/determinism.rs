@@ -8,8 +8,8 @@ use crate::model::{ActionId, Model, StepRecord};
 use crate::oracle::Judge;
 use crate::world::{Warning, World, WorldError};
 
-use super::engine::Run;
 use super::graph::{Graph, StateId};
+use super::walk::Walk;
 
 /// Whether this restore is followed by a step taken again: the first ones, then one in 64, so that a long run pays
 /// little and a short one is still checked.
@@ -17,7 +17,7 @@ pub(super) fn is_due(restores: u64) -> bool {
     restores.is_power_of_two() && restores <= 64 || restores.is_multiple_of(64)
 }
 
-impl<W: World, J: Judge<W>> Run<'_, W, J> {
+impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     /// Takes again the newest step from `from`, where the world must stand, and comes back.
     pub(super) async fn retrace(
         &mut self,

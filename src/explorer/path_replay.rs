@@ -16,14 +16,14 @@ use crate::model::{ActionId, Digest, Finding, Model, OracleId, PathStep, StepRec
 use crate::oracle::Judge;
 use crate::world::{Arrival, World, WorldError, WorldErrorKind};
 
+use super::enabled;
 use super::graph::{Graph, StateId};
-use super::guard;
-use super::situation::{SituationId, Situations};
+use super::guard_state::{GuardStateId, GuardStates};
 
 /// What trials have learned, beside the graph.
 #[derive(Debug)]
 pub(super) struct Memory<C> {
-    situations: Situations,
+    guard_states: GuardStates,
     places: Vec<Place<C>>,
     by_fingerprint: FxHashMap<u128, PlaceId>,
 }
@@ -39,7 +39,7 @@ struct Place<C> {
     known: Option<StateId>,
     /// What it looked like. Of a state of the graph only the context and the checkpoint are known, and needed.
     arrival: Arrival<C>,
-    situation: SituationId,
+    guard_state: GuardStateId,
     /// Steps that trials took from here.
     out: FxHashMap<ActionId, Edge>,
     /// What state oracles that were asked say here: whether they say no.
@@ -56,7 +56,7 @@ impl<C> Memory<C> {
     /// Nothing has been tried.
     pub(super) fn new(model: &Model) -> Self {
         Self {
-            situations: Situations::new(model),
+            guard_states: GuardStates::new(model),
             places: Vec::new(),
             by_fingerprint: FxHashMap::default(),
         }
@@ -153,7 +153,7 @@ impl<W: World, J: Judge<W>> Trials<'_, W, J> {
             return *id;
         }
         let (context, facts) = (self.graph.context(state), self.graph.facts(state));
-        let situation = self.memory.situations.intern(self.model, context, facts);
+        let guard_state = self.memory.guard_states.intern(self.model, context, facts);
         let arrival = Arrival {
             context: context.clone(),
             identity: Digest::default(),
@@ -162,7 +162,7 @@ impl<W: World, J: Judge<W>> Trials<'_, W, J> {
             wrote: false,
             record: None,
         };
-        self.remember(fingerprint, Some(state), arrival, situation)
+        self.remember(fingerprint, Some(state), arrival, guard_state)
     }
 
     fn remember(
@@ -170,13 +170,13 @@ impl<W: World, J: Judge<W>> Trials<'_, W, J> {
         fingerprint: u128,
         known: Option<StateId>,
         arrival: Arrival<W::Checkpoint>,
-        situation: SituationId,
+        guard_state: GuardStateId,
     ) -> PlaceId {
         let id = PlaceId(self.memory.places.len());
         self.memory.places.push(Place {
             known,
             arrival,
-            situation,
+            guard_state,
             out: FxHashMap::default(),
             broken: FxHashMap::default(),
         });
@@ -204,8 +204,8 @@ impl<W: World, J: Judge<W>> Trials<'_, W, J> {
     }
 
     fn allows(&self, place: PlaceId, action: ActionId) -> bool {
-        let situation = self.place(place).situation;
-        self.memory.situations.allows(situation, action)
+        let guard_state = self.place(place).guard_state;
+        self.memory.guard_states.allows(guard_state, action)
     }
 
     /// Takes a step, wherever the world stands.
@@ -239,10 +239,10 @@ impl<W: World, J: Judge<W>> Trials<'_, W, J> {
         action: ActionId,
         arrival: Arrival<W::Checkpoint>,
     ) -> PlaceId {
-        let before = self.place(from).situation;
-        let situations = &mut self.memory.situations;
-        let situation = situations.after(self.model, before, action, &arrival.context);
-        let fingerprint = situations.fingerprint(situation, arrival.identity);
+        let before = self.place(from).guard_state;
+        let guard_states = &mut self.memory.guard_states;
+        let guard_state = guard_states.after(self.model, before, action, &arrival.context);
+        let fingerprint = guard_states.fingerprint(guard_state, arrival.identity);
         let record = arrival.record.clone().map(StepRecord::compact);
         let known = self.memory.by_fingerprint.get(&fingerprint).copied();
         let to = match (known, self.graph.with_fingerprint(fingerprint)) {
@@ -253,7 +253,7 @@ impl<W: World, J: Judge<W>> Trials<'_, W, J> {
                     record: None,
                     ..arrival
                 };
-                let to = self.remember(fingerprint, None, arrival, situation);
+                let to = self.remember(fingerprint, None, arrival, guard_state);
                 self.standing = Some(to);
                 to
             }
@@ -308,9 +308,9 @@ impl<W: World, J: Judge<W>> Trials<'_, W, J> {
     /// What keeps an action away in a place, in words.
     pub(super) fn why_not(&self, at: PlaceId, action: ActionId) -> String {
         let place = self.place(at);
-        let facts = self.memory.situations.facts(place.situation);
+        let facts = self.memory.guard_states.facts(place.guard_state);
         let here = std::iter::once((&place.arrival.context, facts));
-        guard::explain(self.model, action, here).unwrap_or_default()
+        enabled::explain(self.model, action, here).unwrap_or_default()
     }
 
     /// Whether the last step of a path, taken from here, shows what is wanted.
@@ -360,8 +360,8 @@ impl<W: World, J: Judge<W>> Trial for Trials<'_, W, J> {
     async fn fails(&mut self, path: &[ActionId]) -> Result<bool, Stop> {
         let (at, taken) = self.as_far_as_known(path);
         let place = self.place(at);
-        let facts = self.memory.situations.facts(place.situation);
-        if guard::is_hopeless(self.model, &place.arrival.context, facts, &path[taken..]) {
+        let facts = self.memory.guard_states.facts(place.guard_state);
+        if enabled::is_hopeless(self.model, &place.arrival.context, facts, &path[taken..]) {
             return Ok(false);
         }
         Ok(self.run(path).await? == Tried::Fails)

@@ -6,17 +6,19 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 
 use crate::interrupt::Interrupt;
-use crate::model::{ActionId, Context, Digest, Finding, Model, OracleId, StepRecord};
+use crate::model::{
+    ActionId, Context, Digest, Finding, Model, OracleId, Regression, RegressionOutcome, StepRecord,
+};
 use crate::oracle::{Judge, Judged};
 use crate::random::Random;
 use crate::world::{Warning, World, WorldError, WorldErrorKind};
 
 use super::budget::Limits;
+use super::determinism;
 use super::event::{Event, Progress, RunInfo, StepInfo, StopReason, Summary, TimeSpent};
 use super::graph::{Graph, StateId, TransitionId};
-use super::outcome::stop_reason;
-use super::retrace;
 use super::strategy::{self, Move, Strategy};
+use super::summary::stop_reason;
 use super::violations::Violations;
 
 /// How to explore.
@@ -30,8 +32,8 @@ pub struct Options {
     pub seed: u64,
     /// The user's wish to stop.
     pub interrupt: Interrupt,
-    /// Violations that earlier runs found, to be tried before the walk.
-    pub known: Vec<super::known::Known>,
+    /// Violations that earlier runs found, to be run again before the walk.
+    pub regressions: Vec<Regression>,
 }
 
 /// Walks the graph of a world until a limit is reached, nothing is left, or the run cannot go on. Whatever happens, the
@@ -43,7 +45,7 @@ pub async fn explore<W: World, J: Judge<W>>(
     options: &Options,
     observer: &mut dyn FnMut(Event<'_>),
 ) -> Summary {
-    let mut run = Run {
+    let mut run = Walk {
         model,
         world,
         judge,
@@ -57,7 +59,7 @@ pub async fn explore<W: World, J: Judge<W>>(
         records: Vec::new(),
         broken: FxHashMap::default(),
         violations: Violations::default(),
-        known: Vec::new(),
+        regressions: Vec::new(),
         warnings: Vec::new(),
         warned_conditions: 0,
         restores: 0,
@@ -80,7 +82,7 @@ pub fn not_started(
 }
 
 /// A run under way.
-pub(super) struct Run<'r, W: World, J> {
+pub(super) struct Walk<'r, W: World, J> {
     pub(super) model: &'r Model,
     pub(super) world: &'r mut W,
     pub(super) judge: &'r mut J,
@@ -99,8 +101,8 @@ pub(super) struct Run<'r, W: World, J> {
     /// State oracles that say no, for the few states where one does.
     pub(super) broken: FxHashMap<StateId, Vec<OracleId>>,
     pub(super) violations: Violations,
-    /// What became of what earlier runs found.
-    pub(super) known: Vec<super::known::KnownOutcome>,
+    /// Whether the violations that earlier runs found still happen.
+    pub(super) regressions: Vec<RegressionOutcome>,
     pub(super) warnings: Vec<Warning>,
     warned_conditions: usize,
     pub(super) restores: u64,
@@ -131,17 +133,17 @@ impl From<WorldError> for Failure {
     }
 }
 
-impl<W: World, J: Judge<W>> Run<'_, W, J> {
+impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     async fn run(&mut self) -> Summary {
         (self.observer)(Event::Started(RunInfo::of(self.model, self.options)));
         match self.begin().await {
             Ok(mut graph) => {
                 let clock = Instant::now();
-                let known = self.try_known(&graph).await;
-                let for_known = clock.elapsed();
+                let tried = self.try_regressions(&graph).await;
+                let for_regressions = clock.elapsed();
                 self.started = Instant::now();
                 let world_time = self.world.time();
-                let mut stop = match known {
+                let mut stop = match tried {
                     Ok(()) => self.walk(&mut graph).await,
                     Err(error) => stop_reason(&error, None),
                 };
@@ -151,7 +153,7 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
                     stop = stop_reason(&error, None);
                 }
                 let mut time = self.time_since(world_time);
-                time.confirm = for_known;
+                time.confirm = for_regressions;
                 self.finish(&graph, stop, time).await
             }
             Err(error) => {
@@ -292,7 +294,7 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
         {
             let seen = self.records.get(before.0 as usize).and_then(Option::as_ref);
             let warning =
-                retrace::non_determinism(self.model, action, seen, arrival.record.as_ref());
+                determinism::non_determinism(self.model, action, seen, arrival.record.as_ref());
             self.warn(warning);
         }
         let news = graph.record(
@@ -359,7 +361,7 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
     async fn go_back(&mut self, graph: &Graph, to: StateId) -> Result<(), WorldError> {
         self.restore(to).await?;
         self.restores += 1;
-        if retrace::is_due(self.restores)
+        if determinism::is_due(self.restores)
             && let Some(warning) = self.retrace(graph, to).await?
         {
             self.warn(warning);
@@ -405,7 +407,7 @@ impl<W: World, J: Judge<W>> Run<'_, W, J> {
         }
         let model = self.model;
         let errors = graph
-            .situations()
+            .guard_states()
             .condition_errors()
             .get(self.warned_conditions..)
             .unwrap_or_default()

@@ -1,0 +1,94 @@
+//! A violation that an earlier run found, and whether it still happens.
+
+use super::Model;
+use super::action::ActionId;
+use super::reproduction::{OracleName, Reproduction};
+use super::violation::{Evidence, Finding, OracleId};
+
+/// A violation that an earlier run found.
+#[derive(Clone, Debug)]
+pub struct Regression {
+    /// The file that keeps its reproduction; reports call it by that.
+    pub file: String,
+    /// The oracle that reported it.
+    pub oracle: OracleName,
+    /// The action whose step broke it, with its parameters; `None` where the initial state was broken.
+    pub action: Option<String>,
+    /// The finding and the path to it; or, in words, why this model cannot run that path.
+    pub path: Result<(Finding, Vec<ActionId>), String>,
+}
+
+impl Regression {
+    /// The regression that a reproduction in `file` describes, in the numbers of this model. `oracle` is the oracle that the
+    /// reproduction names; `None` where it no longer exists.
+    pub fn new(
+        file: String,
+        reproduction: &Reproduction,
+        model: &Model,
+        oracle: Option<OracleId>,
+    ) -> Self {
+        Self {
+            file,
+            oracle: reproduction.oracle.clone(),
+            action: reproduction.path.last().map(|step| step.action.clone()),
+            path: resolve(reproduction, model, oracle),
+        }
+    }
+}
+
+fn resolve(
+    reproduction: &Reproduction,
+    model: &Model,
+    oracle: Option<OracleId>,
+) -> Result<(Finding, Vec<ActionId>), String> {
+    let oracle = oracle.ok_or_else(|| match &reproduction.oracle {
+        OracleName::Invariant(name) => format!("there is no invariant `{name}` any more"),
+        OracleName::Check(name) => format!("the check `{name}` is off"),
+    })?;
+    let path = reproduction
+        .path
+        .iter()
+        .map(|step| {
+            model
+                .action_ids()
+                .find(|id| model.action(*id).name == step.action)
+                .ok_or_else(|| format!("there is no action `{}` any more", step.action))
+        })
+        .collect::<Result<_, _>>()?;
+    let finding = Finding {
+        oracle,
+        name: reproduction.oracle.name().into(),
+        severity: reproduction.severity,
+        kind: reproduction.kind.clone(),
+        message: reproduction.message.clone(),
+        evidence: Evidence::Values {
+            expected: reproduction.expected.clone(),
+            actual: reproduction.found.to_string(),
+        },
+    };
+    Ok((finding, path))
+}
+
+/// What running a regression again showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegressionOutcome {
+    /// As in [`Regression`].
+    pub file: String,
+    /// As in [`Regression`].
+    pub oracle: OracleName,
+    /// As in [`Regression`].
+    pub action: Option<String>,
+    /// Whether it still happens.
+    pub status: RegressionStatus,
+}
+
+/// Whether a regression still happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegressionStatus {
+    /// It does, and is a violation of this run.
+    StillFailing,
+    /// It does not.
+    Fixed,
+    /// It could not be run; the text says why.
+    NotTried(String),
+}
