@@ -74,6 +74,13 @@ pub struct Response {
     pub duration: Duration,
 }
 
+impl Response {
+    /// Whether the status is 2xx.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
 /// The body of an answer. JSON is parsed when first asked for, and once.
 #[derive(Clone, Debug, Default)]
 pub struct Body {

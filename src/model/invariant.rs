@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::context::VariableId;
+use super::context::{Context, VariableId};
 use super::expectation::Expectation;
 use super::request::RequestTemplate;
 use crate::expr::JsonPath;
@@ -59,6 +59,20 @@ pub struct SqlQuery {
     pub parameters: Vec<(String, SqlParameter)>,
     /// Where the text stands in the spec; `None` for one that comes from elsewhere.
     pub origin: Option<SqlOrigin>,
+}
+
+impl SqlQuery {
+    /// The values of its parameters, in their order; `None` when the context does not define one of them.
+    pub fn parameter_values(&self, context: &Context) -> Option<Vec<Value>> {
+        let values = self
+            .parameters
+            .iter()
+            .map(|(_, parameter)| match parameter {
+                SqlParameter::Variable(variable) => context.get(*variable).cloned(),
+                SqlParameter::Constant(value) => Some(value.clone()),
+            });
+        values.collect()
+    }
 }
 
 /// Where a text of the spec stands in its file. Lines and columns count from 1, columns in characters.

@@ -1,75 +1,57 @@
-//! Where a live world can stand, and come back to.
+//! What a live world remembers of a state, so that it can come back to it.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::cookies::Cookies;
-use super::databases::identity;
-use super::replay::Path;
-use super::restore_check::Answer;
+use super::path::Path;
 use super::system::SystemState;
-use crate::model::{Context, Digest};
+use crate::model::{ActionId, Context, Digest, Response};
 
-/// The way back to a state of a [`LiveWorld`](super::LiveWorld). Cheap to clone; the rows in it are shared with the
-/// checkpoint of the state it came from, but for those that one step changed.
+/// The way back to a state of a [`LiveWorld`](super::LiveWorld): plain data. Cheap to clone; the rows in it are shared
+/// with the checkpoint of the state it came from, but for those that one step changed.
 #[derive(Clone, Debug)]
-pub struct Checkpoint(pub(super) Arc<Place>);
+pub struct Checkpoint(Arc<Remembered>);
 
-/// What a checkpoint remembers.
 #[derive(Debug)]
-pub(super) struct Place {
-    /// The content of each system.
-    pub(super) content: Arc<[SystemState]>,
-    /// A digest of each observation query's result.
-    pub(super) observed: Arc<[Digest]>,
-    /// Where no rows can be seen: the steps that may have changed something.
-    pub(super) trail: Digest,
-    /// What the identity of the state takes from these.
-    pub(super) identity: Digest,
-    /// The context here.
-    pub(super) context: Context,
-    /// The cookies here.
-    pub(super) cookies: Cookies,
-    /// How to get here from the initial state; kept for `restore: replay` only.
-    pub(super) path: Path,
-    proof: Proof,
-}
-
-/// What has been seen in a state that helps to trust a restore to it.
-#[derive(Debug, Default)]
-struct Proof {
+struct Remembered {
+    state: State,
+    /// How to get here from the initial state; empty where the way back walks no path again.
+    path: Path,
+    /// Whether a restore to this state has been compared with what the systems must hold.
     verified: AtomicBool,
+    /// What read-only actions answered here.
     answers: Mutex<Vec<Answer>>,
 }
 
 /// Answers remembered per state.
 const ANSWERS: usize = 6;
 
-impl Place {
-    /// A place nobody has come back to yet.
-    pub(super) fn new(
-        content: Arc<[SystemState]>,
-        observed: Arc<[Digest]>,
-        trail: Digest,
-        context: Context,
-        cookies: Cookies,
-        path: Path,
-    ) -> Self {
-        Self {
-            identity: identity(&content, &observed, cookies.identity(), trail),
-            content,
-            observed,
-            trail,
-            context,
-            cookies,
+impl Checkpoint {
+    /// A checkpoint that nobody has come back to yet.
+    pub(super) fn new(state: State, path: Path) -> Self {
+        Self(Arc::new(Remembered {
+            state,
             path,
-            proof: Proof::default(),
-        }
+            verified: AtomicBool::default(),
+            answers: Mutex::default(),
+        }))
     }
 
-    /// Whether this is the first time that somebody asks.
+    /// Whether both are one and the same, not merely alike.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// How to get here from the initial state.
+    pub(super) fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Whether this is the first call, which is made when the state is restored for the first time.
     pub(super) fn first_return(&self) -> bool {
-        !self.proof.verified.swap(true, Ordering::Relaxed)
+        !self.0.verified.swap(true, Ordering::Relaxed)
     }
 
     /// Remembers what a read-only action answered here. The first few actions are enough.
@@ -81,10 +63,162 @@ impl Place {
     }
 
     /// What read-only actions answered here.
-    pub(super) fn answers(&self) -> std::sync::MutexGuard<'_, Vec<Answer>> {
-        self.proof
-            .answers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn answers(&self) -> MutexGuard<'_, Vec<Answer>> {
+        let answers = self.0.answers.lock();
+        answers.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deref for Checkpoint {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0.state
+    }
+}
+
+/// What makes up a state of a live world.
+#[derive(Debug)]
+pub struct State {
+    content: Arc<[SystemState]>,
+    observed: Arc<[Digest]>,
+    unsafe_requests: Digest,
+    context: Context,
+    cookies: Cookies,
+    identity: Digest,
+}
+
+impl State {
+    /// `content` is that of each system, `observed` a digest of each observation query's result; for `unsafe_requests` see
+    /// [`State::unsafe_requests_after`].
+    pub(super) fn new(
+        content: Arc<[SystemState]>,
+        observed: Arc<[Digest]>,
+        unsafe_requests: Digest,
+        context: Context,
+        cookies: Cookies,
+    ) -> Self {
+        Self {
+            identity: identity(&content, &observed, cookies.identity(), unsafe_requests),
+            content,
+            observed,
+            unsafe_requests,
+            context,
+            cookies,
+        }
+    }
+
+    /// The content of each system.
+    pub(super) fn content(&self) -> &Arc<[SystemState]> {
+        &self.content
+    }
+
+    /// A digest of each observation query's result.
+    pub(super) fn observed(&self) -> &[Digest] {
+        &self.observed
+    }
+
+    /// The context here.
+    pub(super) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The cookies here.
+    pub(super) fn cookies(&self) -> &Cookies {
+        &self.cookies
+    }
+
+    /// What the identity of the state takes from the world.
+    pub(super) fn identity(&self) -> Digest {
+        self.identity
+    }
+
+    /// The same state as another walk found it: with the content and the cookies that the service has given out now, and the
+    /// context that the state remembers.
+    pub(super) fn refound(&self, found: &Self) -> Self {
+        Self::new(
+            found.content.clone(),
+            found.observed.clone(),
+            found.unsafe_requests,
+            self.context.clone(),
+            found.cookies.clone(),
+        )
+    }
+
+    /// A digest of the requests so far that may have changed something, after one more.
+    ///
+    /// Where no rows can be seen, two paths cannot be told apart by what they left behind, so all but the plainest
+    /// repetition counts as different. Were the identity left to the context alone, `refund` would lead back to where it
+    /// began, and `refund -> refund` would never be tried. A refusal (4xx) and a safe method leave the digest as it is;
+    /// where rows can be seen there is none.
+    pub(super) fn unsafe_requests_after(
+        &self,
+        action: ActionId,
+        is_safe: bool,
+        status: u16,
+    ) -> Digest {
+        if !self.content.is_empty() || is_safe || (400..500).contains(&status) {
+            return self.unsafe_requests;
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher
+            .update(&self.unsafe_requests.0.to_le_bytes())
+            .update(&action.0.to_le_bytes())
+            .update(&status.to_le_bytes());
+        Digest::from_hash(&hasher.finalize())
+    }
+}
+
+/// What the identity of a state takes from the world: observed rows, observation queries, which cookies are set, and where no
+/// rows can be seen the unsafe requests. A copy of a whole database is no part of it, since two copies with the same rows
+/// may differ in their pages.
+fn identity(
+    content: &[SystemState],
+    observed: &[Digest],
+    cookies: Option<Digest>,
+    unsafe_requests: Digest,
+) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    for state in content {
+        hasher.update(&state.delta.digest().0.to_le_bytes());
+    }
+    for digest in observed {
+        hasher.update(&digest.0.to_le_bytes());
+    }
+    if let Some(cookies) = cookies {
+        hasher.update(&cookies.0.to_le_bytes());
+    }
+    hasher.update(&unsafe_requests.0.to_le_bytes());
+    Digest::from_hash(&hasher.finalize())
+}
+
+/// What a read-only action answered in some state: status and body, as a fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    action: ActionId,
+    status: u16,
+    body: [u8; 16],
+}
+
+impl Answer {
+    /// The fingerprint of an answer.
+    pub(super) fn new(action: ActionId, response: &Response) -> Self {
+        let mut body = [0; 16];
+        body.copy_from_slice(&blake3::hash(&response.body.bytes).as_bytes()[..16]);
+        Self {
+            action,
+            status: response.status,
+            body,
+        }
+    }
+
+    /// The action.
+    pub(super) fn action(&self) -> ActionId {
+        self.action
+    }
+
+    /// Status of the answer.
+    pub(super) fn status(&self) -> u16 {
+        self.status
     }
 }

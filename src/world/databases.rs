@@ -1,26 +1,34 @@
-//! All systems of a world together: what changed, what is observed, and the way back.
+//! All systems of a world together: what changed in them, what they hold, and putting it back.
 
 use std::sync::Arc;
-
-use serde_json::Value;
+use std::time::{Duration, Instant};
 
 use super::config::SystemConfig;
-use super::system::{QueryRows, System, SystemState};
-use super::{Warning, WorldError, WorldErrorKind};
-use crate::model::{Context, Digest, RowDelta, SqlParameter, SqlQuery, Table};
+use super::observations::Observations;
+use super::system::{Location, QueryRows, System, SystemState};
+use super::warning::Warnings;
+use super::{Warning, WorldError, WorldErrorKind, WorldTime};
+use crate::model::{Context, Digest, RowDelta, SqlQuery, Table};
+
+/// How often rows that keep changing are put back before the run gives up.
+const ATTEMPTS: u32 = 20;
+
+/// Time between a look and a request in which no other look is needed.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// The systems, in the order of the spec.
+#[derive(Default)]
 pub(super) struct Databases {
     systems: Vec<Box<dyn System>>,
-    observations: Vec<Observation>,
+    /// Name and location of each.
+    addresses: Vec<(String, String)>,
+    observations: Observations,
     installed: usize,
-}
-
-struct Observation {
-    /// How errors name it.
-    owner: String,
-    query: SqlQuery,
-    tables: Option<Vec<Arc<Table>>>,
+    before_setup: Arc<[SystemState]>,
+    warnings: Warnings,
+    spent: WorldTime,
+    /// When the systems were restored and seen to be at rest, with no request since.
+    at_rest: Option<Instant>,
 }
 
 /// What changed since the world was last looked at.
@@ -30,111 +38,98 @@ pub(super) struct Change {
     pub(super) rows: RowDelta,
     /// The content now; `None` when it is what it was.
     pub(super) content: Option<Arc<[SystemState]>>,
-    /// What the systems had to say.
-    pub(super) warnings: Vec<Warning>,
 }
 
-/// What [`Databases::look_before_setup`] saw.
-#[derive(Debug, Default)]
-pub(super) struct BeforeSetup {
-    content: Vec<SystemState>,
-    warnings: Vec<Warning>,
-}
+/// Opens a system at a location.
+pub(super) type Open<'a> = &'a dyn Fn(&SystemConfig, &str) -> Result<Box<dyn System>, WorldError>;
 
 impl Databases {
-    /// Nothing to watch yet.
-    pub(super) fn new(systems: Vec<Box<dyn System>>) -> Self {
-        Self {
-            systems,
-            observations: Vec::new(),
-            installed: 0,
+    /// Opens every system, each at its location. Nothing is written yet.
+    pub(super) fn open(
+        configs: &[SystemConfig],
+        locate: impl Fn(&Location) -> String,
+        open: Open<'_>,
+    ) -> Result<Self, WorldError> {
+        let mut databases = Self {
+            observations: Observations::new(configs),
+            ..Self::default()
+        };
+        for config in configs {
+            let location = locate(&config.location);
+            databases.systems.push(open(config, &location)?);
+            databases.addresses.push((config.name.clone(), location));
         }
+        Ok(databases)
     }
 
-    /// Whether there is none.
-    pub(super) fn is_empty(&self) -> bool {
-        self.systems.is_empty()
+    /// Name and location of each. A location may hold a password.
+    pub(super) fn addresses(&self) -> &[(String, String)] {
+        &self.addresses
     }
 
-    /// Installs the journals. What a killed run had left behind is put back first; the texts tell of it.
-    pub(super) async fn install(&mut self) -> Result<Vec<String>, WorldError> {
-        let mut said = Vec::new();
+    /// Installs the journals. What a killed run had left behind is put back first; a warning says so.
+    pub(super) async fn install(&mut self) -> Result<(), WorldError> {
         for system in &mut self.systems {
             // Counted before the attempt: a journal that is installed by half has to be removed as well.
             self.installed += 1;
-            said.extend(system.install().await?);
+            if let Some(text) = system.install().await? {
+                self.warnings.add(Warning::new("recovered", text));
+            }
         }
-        Ok(said)
+        Ok(())
     }
 
     /// The content before `setup`, relative to that when the journals were installed. To be handed to
     /// [`Databases::mark_initial`].
-    pub(super) async fn look_before_setup(&mut self) -> Result<BeforeSetup, WorldError> {
-        let mut before = BeforeSetup::default();
+    pub(super) async fn look_before_setup(&mut self) -> Result<Vec<SystemState>, WorldError> {
+        let mut content = Vec::with_capacity(self.systems.len());
         for system in &mut self.systems {
-            let mut state = SystemState::default();
-            let reading = system.read(&state).await?;
-            before.warnings.extend(reading.warnings);
-            state.delta = state.delta.after(&reading.delta);
-            state.image = reading.image;
-            before.content.push(state);
+            content.push(first_state(system, &mut self.warnings).await?);
         }
-        Ok(before)
+        Ok(content)
     }
 
     /// Makes the content as it is now the initial state, and prepares the observation queries. Returns the content of the
-    /// initial state, that before `setup`, and what the systems had to say.
+    /// initial state.
     pub(super) async fn mark_initial(
         &mut self,
-        configs: &[SystemConfig],
-        before_setup: BeforeSetup,
-    ) -> Result<(Arc<[SystemState]>, Arc<[SystemState]>, Vec<Warning>), WorldError> {
+        before_setup: Vec<SystemState>,
+    ) -> Result<Arc<[SystemState]>, WorldError> {
         let mut content = Vec::with_capacity(self.systems.len());
         let mut origin = Vec::with_capacity(self.systems.len());
-        let mut warnings = before_setup.warnings;
-        for (system, before) in self.systems.iter_mut().zip(before_setup.content) {
-            // What setup did, before it is forgotten; undone it is the way from the initial state to that before setup.
+        for (system, before) in self.systems.iter_mut().zip(before_setup) {
+            // The inverse of what `setup` changed leads from the initial state to the content before `setup`.
             let reading = system.read(&before).await?;
-            warnings.extend(reading.warnings);
+            self.warnings.extend(reading.warnings);
             let way_back = reading.delta.inverse();
             origin.push(SystemState {
                 delta: SystemState::default().delta.after(&way_back),
                 image: before.image,
             });
             system.mark_initial().await?;
-            let mut state = SystemState::default();
-            let reading = system.read(&state).await?;
-            warnings.extend(reading.warnings);
-            state.delta = state.delta.after(&reading.delta);
-            state.image = reading.image;
-            content.push(state);
+            content.push(first_state(system, &mut self.warnings).await?);
         }
-        self.observations.clear();
-        for (name, query) in configs
-            .iter()
-            .flat_map(|config| &config.observation_queries)
-        {
-            let owner = format!("observation query `{name}`");
-            let tables = self
-                .prepare(query)
-                .await
-                .map_err(|error| error.of_query(&owner, query))?;
-            self.observations.push(Observation {
-                owner,
-                query: query.clone(),
-                tables,
-            });
-        }
-        Ok((content.into(), origin.into(), warnings))
+        self.observations.prepare(&mut self.systems).await?;
+        self.before_setup = origin.into();
+        Ok(content.into())
+    }
+
+    /// The content before `setup`, relative to the initial state.
+    pub(super) fn before_setup(&self) -> Arc<[SystemState]> {
+        self.before_setup.clone()
     }
 
     /// What changed relative to `known`, the content when it was last looked at.
     pub(super) async fn read(&mut self, known: &[SystemState]) -> Result<Change, WorldError> {
+        if self.systems.is_empty() {
+            return Ok(Change::default());
+        }
+        let began = Instant::now();
         let mut change = Change::default();
         let mut content: Option<Vec<SystemState>> = None;
         for (position, system) in self.systems.iter_mut().enumerate() {
             let reading = system.read(&known[position]).await?;
-            change.warnings.extend(reading.warnings);
+            self.warnings.extend(reading.warnings);
             let image = reading
                 .image
                 .filter(|image| known[position].image.as_ref() != Some(image));
@@ -154,28 +149,119 @@ impl Databases {
             };
         }
         change.content = content.map(Into::into);
+        self.spent.journal += began.elapsed();
         Ok(change)
     }
 
-    /// Puts every system whose content differs back. Says whether each of the systems then looked, and nobody else had
-    /// written anything since the last reading.
+    /// The content now, which was `known` when it was last looked at.
+    pub(super) async fn content(
+        &mut self,
+        known: &Arc<[SystemState]>,
+    ) -> Result<Arc<[SystemState]>, WorldError> {
+        let found = self.read(known).await?.content;
+        Ok(found.unwrap_or_else(|| known.clone()))
+    }
+
+    /// Goes from one content, which is the one there is as far as is known, to another. Rows that changed since it was
+    /// read are reported and put back.
     pub(super) async fn restore(
         &mut self,
         from: &[SystemState],
         to: &[SystemState],
+    ) -> Result<(), WorldError> {
+        // A restore writes the rows in which two known contents differ, so what is there has to be the known one.
+        if !self.systems.iter().all(|it| it.restores_over_strays()) {
+            self.put_back_strays(from).await?;
+        }
+        let is_at_rest = self.write(from, to).await?;
+        self.at_rest = is_at_rest.then(Instant::now);
+        Ok(())
+    }
+
+    /// Notices rows that changed while no request ran, and puts them back.
+    pub(super) async fn put_back_strays(
+        &mut self,
+        known: &[SystemState],
+    ) -> Result<(), WorldError> {
+        let change = self.read(known).await?;
+        let Some(found) = change.content else {
+            return Ok(());
+        };
+        self.warnings
+            .extend(Warning::background_writes(&change.rows));
+        self.put_back(&found, known).await
+    }
+
+    /// Puts back what has just been found in place of what is known, and whatever changes meanwhile.
+    pub(super) async fn put_back(
+        &mut self,
+        found: &[SystemState],
+        known: &[SystemState],
+    ) -> Result<(), WorldError> {
+        self.write(found, known).await?;
+        self.undo(known).await
+    }
+
+    /// Puts the systems back to this content after a request that should not have changed them.
+    pub(super) async fn undo(&mut self, known: &[SystemState]) -> Result<(), WorldError> {
+        for _ in 0..ATTEMPTS {
+            let Some(found) = self.read(known).await?.content else {
+                return Ok(());
+            };
+            self.write(&found, known).await?;
+        }
+        Err(WorldError::new(
+            WorldErrorKind::Restore,
+            format!(
+                "the rows keep changing: put back {ATTEMPTS} times, and changed again each time"
+            ),
+        )
+        .with_help(
+            "stop the background jobs of the service, or name their tables under `ignore_tables`",
+        ))
+    }
+
+    /// Writes the rows that differ, in every system whose content differs. Says whether each of the systems then looked,
+    /// and nobody else had written anything since the last reading.
+    async fn write(
+        &mut self,
+        from: &[SystemState],
+        to: &[SystemState],
     ) -> Result<bool, WorldError> {
+        let began = Instant::now();
         let mut is_quiet = true;
         for (position, system) in self.systems.iter_mut().enumerate() {
             let (from, to) = (&from[position], &to[position]);
-            is_quiet &= !same_content(from, to) && system.restore(from, to).await?;
+            is_quiet &= !same_state(from, to) && system.restore(from, to).await?;
         }
+        self.spent.restore += began.elapsed();
         Ok(is_quiet)
     }
 
-    /// See [`System::restores_over_strays`].
-    pub(super) fn restore_over_strays(&self) -> bool {
-        let mut systems = self.systems.iter();
-        systems.all(|system| system.restores_over_strays())
+    /// A request goes out: what was seen to be at rest need be so no longer.
+    pub(super) fn disturb(&mut self) {
+        self.at_rest = None;
+    }
+
+    /// Whether the systems were at rest a moment ago. What is written in so short a while is as likely to be written while the
+    /// next request is under way, where nobody can tell it from what the service does.
+    pub(super) fn are_at_rest(&self) -> bool {
+        self.at_rest.is_some_and(|since| since.elapsed() < MOMENT)
+    }
+
+    /// What the user should know although the run goes on.
+    pub(super) fn warnings(&mut self) -> &mut Warnings {
+        &mut self.warnings
+    }
+
+    /// Time spent so far, but for that of sending.
+    pub(super) fn time(&self) -> WorldTime {
+        self.spent
+    }
+
+    /// Sets the time spent so far, where something is counted as something else.
+    pub(super) fn set_time(&mut self, spent: WorldTime) {
+        self.spent = spent;
     }
 
     /// To be called when the service has been started again: an error where it no longer works on what is watched.
@@ -213,48 +299,20 @@ impl Databases {
         holders
     }
 
-    /// A digest of each observation query's result. A query whose tables and parameters did not change since `before`
-    /// is not run.
+    /// See [`Observations::observe`].
     pub(super) async fn observe(
         &mut self,
         context: &Context,
         rows: &RowDelta,
         before: Option<(&Context, &[Digest])>,
     ) -> Result<Arc<[Digest]>, WorldError> {
-        let mut observed = Vec::with_capacity(self.observations.len());
-        for (position, observation) in self.observations.iter().enumerate() {
-            let query = &observation.query;
-            let parameters = parameters(query, context);
-            if let Some((context_before, digests)) = before
-                && parameters == self::parameters(query, context_before)
-                && observation
-                    .tables
-                    .as_ref()
-                    .is_some_and(|tables| !touches(rows, tables))
-            {
-                observed.push(digests[position]);
-                continue;
-            }
-            let mut hasher = blake3::Hasher::new();
-            if let Some(parameters) = parameters {
-                let system = &mut self.systems[query.system];
-                let found = system
-                    .query(query, &parameters)
-                    .await
-                    .map_err(|error| error.of_query(&observation.owner, query))?;
-                for row in &found.rows {
-                    for value in row {
-                        let text = value.to_string();
-                        hasher
-                            .update(&(text.len() as u64).to_le_bytes())
-                            .update(text.as_bytes());
-                    }
-                    hasher.update(&[0xff]);
-                }
-            }
-            observed.push(Digest::from_hash(&hasher.finalize()));
-        }
-        Ok(observed.into())
+        let began = Instant::now();
+        let observed = self
+            .observations
+            .observe(&mut self.systems, context, rows, before)
+            .await;
+        self.spent.journal += began.elapsed();
+        observed
     }
 
     /// Which tables a query reads; `None` when that cannot be known.
@@ -271,7 +329,7 @@ impl Databases {
         query: &SqlQuery,
         context: &Context,
     ) -> Result<Option<QueryRows>, WorldError> {
-        let Some(parameters) = parameters(query, context) else {
+        let Some(parameters) = query.parameter_values(context) else {
             return Ok(None);
         };
         self.system(query)?
@@ -293,14 +351,10 @@ impl Databases {
     pub(super) async fn uninstall(&mut self) -> Vec<WorldError> {
         let mut errors = Vec::new();
         for system in self.systems.iter_mut().take(self.installed) {
-            if let Err(mut error) = system.uninstall().await {
-                let later =
-                    "once that is cured, `venomqa restore` puts the content before the run back";
-                error.help = Some(match error.help.take() {
-                    Some(now) => format!("{now}; {later}"),
-                    None => later.to_owned(),
-                });
-                errors.push(error);
+            if let Err(error) = system.uninstall().await {
+                errors.push(error.with_more_help(
+                    "once that is cured, `venomqa restore` puts the content before the run back",
+                ));
             }
         }
         // What could not be put back can be tried again; systems that were put back take no notice.
@@ -311,49 +365,25 @@ impl Databases {
     }
 }
 
-/// What the identity of a state takes from the world: observed rows, observation queries, which cookies are set, and where no
-/// rows can be seen the [trail](super::replay::trail). A copy of a whole database
-/// is no part of it, since two copies with the same rows may differ in their pages.
-pub(super) fn identity(
-    content: &[SystemState],
-    observed: &[Digest],
-    cookies: Option<Digest>,
-    trail: Digest,
-) -> Digest {
-    let mut hasher = blake3::Hasher::new();
-    for state in content {
-        hasher.update(&state.delta.digest().0.to_le_bytes());
-    }
-    for digest in observed {
-        hasher.update(&digest.0.to_le_bytes());
-    }
-    if let Some(cookies) = cookies {
-        hasher.update(&cookies.0.to_le_bytes());
-    }
-    hasher.update(&trail.0.to_le_bytes());
-    Digest::from_hash(&hasher.finalize())
-}
-
-/// Whether two contents are the same, row for row.
-pub(super) fn same_content(a: &SystemState, b: &SystemState) -> bool {
-    a.delta.same_content(&b.delta) && a.image == b.image
-}
-
-fn touches(rows: &RowDelta, tables: &[Arc<Table>]) -> bool {
-    rows.changes().iter().any(|change| {
-        tables
-            .iter()
-            .any(|table| table.id == change.table.id && table.system == change.table.system)
+/// The content of a system that is read for the first time since its journal began.
+async fn first_state(
+    system: &mut Box<dyn System>,
+    warnings: &mut Warnings,
+) -> Result<SystemState, WorldError> {
+    let state = SystemState::default();
+    let reading = system.read(&state).await?;
+    warnings.extend(reading.warnings);
+    Ok(SystemState {
+        delta: state.delta.after(&reading.delta),
+        image: reading.image,
     })
 }
 
-fn parameters(query: &SqlQuery, context: &Context) -> Option<Vec<Value>> {
-    query
-        .parameters
-        .iter()
-        .map(|(_, parameter)| match parameter {
-            SqlParameter::Variable(variable) => context.get(*variable).cloned(),
-            SqlParameter::Constant(value) => Some(value.clone()),
-        })
-        .collect()
+/// Whether two contents are the same, row for row.
+pub(super) fn same_content(a: &[SystemState], b: &[SystemState]) -> bool {
+    a.iter().zip(b).all(|(a, b)| same_state(a, b))
+}
+
+fn same_state(a: &SystemState, b: &SystemState) -> bool {
+    a.delta.same_content(&b.delta) && a.image == b.image
 }

@@ -7,34 +7,39 @@ mod checkpoint;
 pub mod config;
 mod cookies;
 mod databases;
+mod deployment;
+mod error;
 mod extract;
 mod fresh_start;
 mod http;
-mod launch;
+mod live_values;
 mod live_world;
 pub mod mock;
+mod observations;
+mod path;
+mod process;
 mod render;
-mod replay;
-mod restore;
 mod restore_check;
+mod run_names;
 mod send;
 mod service;
 mod setup;
 pub mod system;
 #[cfg(test)]
 mod test_support;
+mod warning;
+mod way_back;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{
-    ActionId, Cell, Context, Digest, RequestTemplate, RowChange, RowDelta, SqlQuery, StepRecord,
-    Table, TableKind,
-};
+use crate::model::{ActionId, Context, Digest, RequestTemplate, SqlQuery, StepRecord, Table};
 use crate::secret::Secrets;
 
 pub use checkpoint::Checkpoint;
+pub use error::{WorldError, WorldErrorKind};
 pub use live_world::LiveWorld;
+pub use warning::Warning;
 
 use system::QueryRows;
 
@@ -168,155 +173,4 @@ pub struct Arrival<C> {
     pub wrote: bool,
     /// What was seen. `None` in the initial state and in worlds that record nothing.
     pub record: Option<Arc<StepRecord>>,
-}
-
-/// Something the user should know although the run goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning {
-    /// Stable kebab-case code with an anchor in `docs/diagnostics.md`.
-    pub code: &'static str,
-    /// What was seen.
-    pub message: String,
-    /// What to do about it.
-    pub help: Option<String>,
-    /// Whether verdicts can no longer be relied on; the run then ends with exit code 3 although it goes on.
-    pub untrusted: bool,
-}
-
-impl Warning {
-    /// What changed while no request ran: the tables, and where no row did, the sequences.
-    pub(crate) fn background_writes(delta: &RowDelta) -> Vec<Self> {
-        let rows: Vec<Self> = delta.rows().map(Self::background_write).collect();
-        if !rows.is_empty() {
-            return rows;
-        }
-        let sequences = delta.changes().iter();
-        sequences.map(Self::background_write).collect()
-    }
-
-    fn background_write(change: &RowChange) -> Self {
-        let table = &change.table;
-        Self {
-            code: "background-write",
-            message: match table.kind {
-                TableKind::Rows => format!(
-                    "rows of `{}` (system `{}`) changed while no request ran; they have been put back",
-                    table.name, table.system
-                ),
-                TableKind::Sequence => format!(
-                    "the sequence `{}` (system `{}`) moved while no request ran; it has been put back",
-                    change.key.first().map(Cell::to_string).unwrap_or_default(),
-                    table.system
-                ),
-            },
-            help: Some(
-                "a job that writes by itself: name its tables under `ignore_tables`; a service that writes after it has answered: give it time with `settle: 20ms`"
-                    .to_owned(),
-            ),
-            untrusted: false,
-        }
-    }
-}
-
-/// Why a run cannot go on. All of these end it with exit code 3.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct WorldError {
-    /// Which part failed.
-    pub kind: WorldErrorKind,
-    /// What happened, with the names of things.
-    pub message: String,
-    /// Lines that help to understand it: the tail of the service's log, the rows that differ.
-    pub details: Vec<String>,
-    /// What to do next.
-    pub help: Option<String>,
-}
-
-impl WorldError {
-    /// The same error without what must not be shown.
-    pub(crate) fn without(mut self, secrets: &Secrets) -> Self {
-        let texts = [&mut self.message]
-            .into_iter()
-            .chain(&mut self.details)
-            .chain(&mut self.help);
-        for text in texts {
-            *text = secrets.hide(text).into_owned();
-        }
-        self
-    }
-}
-
-/// Which part of the world failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WorldErrorKind {
-    /// The service does not start, has died, or gives no complete HTTP answer.
-    Service,
-    /// A database cannot be opened, read or written, or changes its schema during the run.
-    System,
-    /// A restore was not exact.
-    Restore,
-    /// A request cannot be built from its templates.
-    Request,
-    /// The user asked to stop while something was under way.
-    Interrupted,
-}
-
-impl WorldErrorKind {
-    /// The word used in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Service => "service",
-            Self::System => "system",
-            Self::Restore => "restore",
-            Self::Request => "request",
-            Self::Interrupted => "interrupted",
-        }
-    }
-}
-
-impl WorldError {
-    /// An error with a message only.
-    pub fn new(kind: WorldErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            details: Vec::new(),
-            help: None,
-        }
-    }
-
-    /// The same error, saying whose query it was: a query that fails must never look like one that found nothing.
-    #[must_use]
-    pub fn of_query(self, owner: &str, query: &SqlQuery) -> Self {
-        if self.kind == WorldErrorKind::Interrupted {
-            return self;
-        }
-        let help = self.help.clone().unwrap_or_else(|| {
-            "run the query in the database's own shell, against the tables of the service"
-                .to_owned()
-        });
-        let origin = query.origin.as_ref();
-        let place = origin.map_or_else(String::new, |origin| format!(" at {}", origin.place(0)));
-        let text: Vec<&str> = query.text.split_whitespace().collect();
-        Self {
-            message: format!("the SQL of {owner} failed: {}", self.message),
-            ..self
-        }
-        .with_details([format!("SQL{place}: {}", text.join(" "))])
-        .with_help(help)
-    }
-
-    /// Adds what to do next.
-    #[must_use]
-    pub fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
-    }
-
-    /// Adds lines that help to understand it.
-    #[must_use]
-    pub fn with_details(mut self, details: impl IntoIterator<Item = String>) -> Self {
-        self.details.extend(details);
-        self
-    }
 }

@@ -1,26 +1,52 @@
-//! One request as the live world sends it, with errors that name it; and putting back what it should not have changed.
+//! Sending: requests are filled, sent one after the other, and counted.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::checkpoint::Place;
+use url::Url;
+
 use super::cookies::Cookies;
-use super::http::{Failure, FailureKind};
-use super::live_world::LiveWorld;
+use super::http::{Client, Failure, FailureKind};
 use super::render::Rendered;
-use super::service::ending;
-use super::system::SystemState;
 use super::{WorldError, WorldErrorKind};
 use crate::expr::Lookup;
-use crate::model::{Bindings, RequestTemplate, Response};
+use crate::interrupt::Interrupt;
+use crate::model::{Bindings, Request, RequestTemplate, Response};
 
-/// How long a service that gave no answer may take to be found dead.
-const DEATH: Duration = Duration::from_millis(500);
+/// Characters of an answer that an error shows.
+const SHOWN_BODY: usize = 400;
 
-/// How often rows that keep changing are put back before the run gives up.
-const ATTEMPTS: u32 = 20;
+/// Sends requests to the service.
+#[derive(Debug)]
+pub(super) struct Sender {
+    client: Client,
+    interrupt: Interrupt,
+    settle: Duration,
+    requests: u64,
+    unfinished: bool,
+}
 
-impl LiveWorld {
+/// A request and its answer.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// What was sent.
+    pub(super) request: Request,
+    /// What came back.
+    pub(super) response: Response,
+}
+
+impl Sender {
+    /// Sends over this client; `settle` is how long the service may go on writing after it has answered.
+    pub(super) fn new(client: Client, interrupt: Interrupt, settle: Duration) -> Self {
+        Self {
+            client,
+            interrupt,
+            settle,
+            requests: 0,
+            unfinished: false,
+        }
+    }
+
     /// Fills a request. The error names it and the template.
     pub(super) fn render(
         &self,
@@ -39,122 +65,80 @@ impl LiveWorld {
             })
     }
 
-    /// Sends a request that is known to change nothing, or that cannot be known to have changed nothing.
-    pub(super) async fn exchange(
+    /// Sends a request; `cookies` takes in those that the answer sets.
+    pub(super) async fn send(
         &mut self,
-        name: &str,
         request: &Rendered,
         cookies: &mut Cookies,
-    ) -> Result<Response, WorldError> {
-        self.exchange_from(name, request, cookies, None).await
-    }
-
-    /// Sends a request. A failure that may come from a connection that idled for too long is tried once more, if the
-    /// method is safe, or if the systems still hold what is `known`, so that nothing happens twice.
-    pub(super) async fn exchange_from(
-        &mut self,
-        name: &str,
-        request: &Rendered,
-        cookies: &mut Cookies,
-        known: Option<&[SystemState]>,
-    ) -> Result<Response, WorldError> {
-        let began = Instant::now();
+    ) -> Result<Response, Failure> {
         self.requests += 1;
-        self.at_rest = None;
-        let mut outcome = self.client.send(request, cookies, &self.interrupt).await;
-        if matches!(&outcome, Err(failure) if failure.kind == FailureKind::MaybeIdle) {
-            let harmless = request.wire.method().is_safe()
-                || match known {
-                    Some(known) if !known.is_empty() => {
-                        self.databases.read(known).await?.content.is_none()
-                    }
-                    _ => false,
-                };
-            if harmless {
-                outcome = self.client.send(request, cookies, &self.interrupt).await;
-            }
-        }
-        self.spent.http += began.elapsed();
-        match outcome {
-            Ok(response) => Ok(response),
-            Err(failure) => Err(self.explain(name, request, failure).await),
-        }
+        self.send_again(request, cookies).await
     }
 
-    async fn explain(&mut self, name: &str, request: &Rendered, failure: Failure) -> WorldError {
+    /// Sends a request that came to nothing once more: it counts as one.
+    pub(super) async fn send_again(
+        &mut self,
+        request: &Rendered,
+        cookies: &mut Cookies,
+    ) -> Result<Response, Failure> {
+        self.client.send(request, cookies, &self.interrupt).await
+    }
+
+    /// A request has failed for good.
+    pub(super) fn give_up(&mut self, failure: &Failure) {
         self.unfinished |= failure.kind != FailureKind::Unsent;
-        if failure.kind == FailureKind::Interrupted {
-            return interrupted();
-        }
-        let mut message = format!(
-            "{name}: `{} {}`: {}",
-            request.record.method, request.record.target, failure.what
-        );
-        // Before the service is looked at, which takes a while: what it holds may go meanwhile.
-        let mut details = if failure.kind == FailureKind::TimedOut {
-            self.databases.lock_holders().await
-        } else {
-            Vec::new()
-        };
-        let mut help = (!details.is_empty()).then(|| {
-            "a transaction that is open holds locks, which this request may be waiting for; find the path on which a handler \
-             neither commits nor rolls back"
-                .to_owned()
-        });
-        if let Some(service) = &mut self.service {
-            if let Some(status) = service.exits_within(DEATH).await {
-                message = format!("{message}; the service {}", ending(status));
-            } else {
-                help.get_or_insert_with(|| {
-                    "the service is still running; its log may say more".to_owned()
-                });
-            }
-            details.extend(service.log_details().await);
-        }
-        WorldError {
-            kind: WorldErrorKind::Service,
-            message,
-            details,
-            help,
-        }
+    }
+
+    /// Whether a request was given up that may still be at work in the service.
+    pub(super) fn has_unfinished(&self) -> bool {
+        self.unfinished
     }
 
     /// Waits for what the service writes after it has answered.
     pub(super) async fn settle(&self) {
-        if !self.config.settle.is_zero() {
-            tokio::time::sleep(self.config.settle).await;
+        if !self.settle.is_zero() {
+            tokio::time::sleep(self.settle).await;
         }
     }
 
-    /// Puts the systems back to this place after a request that should not have changed them. Says whether it had.
-    pub(super) async fn undo(&mut self, place: &Arc<Place>) -> Result<bool, WorldError> {
-        for attempt in 0..ATTEMPTS {
-            let began = Instant::now();
-            let change = self.databases.read(&place.content).await?;
-            self.spent.journal += began.elapsed();
-            for warning in change.warnings {
-                self.warnings.say(warning);
-            }
-            let Some(content) = change.content else {
-                return Ok(attempt > 0);
-            };
-            let began = Instant::now();
-            self.databases.restore(&content, &place.content).await?;
-            self.spent.restore += began.elapsed();
-        }
-        Err(WorldError::new(
-            WorldErrorKind::Restore,
-            format!(
-                "the rows keep changing: put back {ATTEMPTS} times, and changed again each time"
-            ),
-        )
-        .with_help(
-            "stop the background jobs of the service, or name their tables under `ignore_tables`",
-        ))
+    /// Requests sent so far.
+    pub(super) fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Where requests go.
+    pub(super) fn base_url(&self) -> &Url {
+        self.client.base_url()
+    }
+
+    /// What talks to the service, for a service that has been started again.
+    pub(super) fn client(&mut self) -> &mut Client {
+        &mut self.client
     }
 }
 
-/// The error of whatever was under way when the user asked to stop.
-pub(super) fn interrupted() -> WorldError {
-    WorldError::new(WorldErrorKind::Interrupted, "interrupted")
+/// The error for an answer that had to be 2xx.
+pub(super) fn refused(name: &str, request: &Request, answer: &Response) -> WorldError {
+    WorldError::new(
+        WorldErrorKind::Service,
+        format!(
+            "{name}: `{} {}`: expected a 2xx answer, got {}",
+            request.method, request.target, answer.status
+        ),
+    )
+    .with_details([shown(answer)])
+}
+
+/// An answer as an error shows it.
+pub(super) fn shown(answer: &Response) -> String {
+    if answer.body.length == 0 {
+        return "the answer has no body".to_owned();
+    }
+    let text = answer.body.text();
+    let kept = text.chars().take(SHOWN_BODY);
+    let printable = kept.map(|character| match character {
+        control if control.is_control() => ' ',
+        other => other,
+    });
+    format!("the answer: {}", printable.collect::<String>())
 }

@@ -22,6 +22,9 @@ const GRACE: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 3000 
 /// Bytes of output that are kept, the newest.
 const KEPT_LOG: usize = 64 * 1024;
 
+/// Lines of the log that an error shows.
+pub(super) const LOG_LINES: usize = 20;
+
 /// Longest line of the log that is shown, in characters.
 const SHOWN_LINE: usize = 400;
 
@@ -162,7 +165,7 @@ impl Service {
 
     /// The last lines of its log under a heading, for [`WorldError::details`].
     pub(super) async fn log_details(&mut self) -> Vec<String> {
-        let lines = self.log_tail(20).await;
+        let lines = self.log_tail(LOG_LINES).await;
         if lines.is_empty() {
             return vec![format!("`{}` wrote nothing", self.name)];
         }

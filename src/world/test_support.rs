@@ -232,8 +232,8 @@ impl Store {
     }
 
     /// Looks for the service when it is uninstalled.
-    pub(super) fn look_for(&self, host: &str, port: u16) {
-        self.0.lock().unwrap().service = Some((host.to_owned(), port));
+    pub(super) fn look_for(&self, service: (String, u16)) {
+        self.0.lock().unwrap().service = Some(service);
     }
 
     pub(super) fn service_was_up(&self) -> bool {

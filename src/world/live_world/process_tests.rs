@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::config::{Reset, RunText, ServiceConfig};
+use super::super::config::{Reset, RestoreMode, RunText, ServiceConfig};
 use super::super::test_support::{
     RawServer, Store, action, answer, extraction, interrupt, model, world_config,
 };
@@ -25,6 +25,9 @@ fn play_service(port: u16) -> ! {
     let flaky = std::env::var_os("FLAKY").is_some();
     let started = std::time::SystemTime::now();
     eprintln!("serving");
+    if let Some(folder) = std::env::var_os("WORKDIR") {
+        eprintln!("in {}", folder.display());
+    }
     RawServer::serve_on(port, move |head, _| {
         let mut words = head.split_whitespace();
         let (method, path) = (words.next()?, words.next()?);
@@ -132,14 +135,22 @@ async fn a_service_is_started_found_ready_and_stopped() {
     let mut world = play(&played(&[])).await;
     let root = world.begin().await.unwrap();
     assert_eq!(body(&mut world, LIST, &root.context).await, json!([]));
-    assert!(world.service_log().await.contains(&"serving".to_owned()));
-    let url = world.client.base_url().clone();
-    let workdir = world.names.text(&RunText("${workdir}".to_owned()));
-    assert!(std::path::Path::new(&workdir).is_dir());
+    let log = world.service_log().await;
+    assert!(log.contains(&"serving".to_owned()));
+    let workdir = log
+        .iter()
+        .find_map(|line| line.strip_prefix("in "))
+        .unwrap();
+    assert!(std::path::Path::new(workdir).is_dir());
+    let address = address(&world);
     world.finish().await.unwrap();
-    assert!(!std::path::Path::new(&workdir).exists());
-    let address = (url.host_str().unwrap(), url.port().unwrap());
+    assert!(!std::path::Path::new(workdir).exists());
     assert!(std::net::TcpStream::connect(address).is_err());
+}
+
+fn address(world: &LiveWorld) -> (String, u16) {
+    let url = url::Url::parse(&world.addresses()[0].1).unwrap();
+    (url.host_str().unwrap().to_owned(), url.port().unwrap())
 }
 
 /// A world with a real service and rows in memory.
@@ -155,8 +166,7 @@ async fn played_with(store: &Store) -> (LiveWorld, Arrival<Checkpoint>) {
     })
     .await
     .unwrap();
-    let url = world.client.base_url().clone();
-    store.look_for(url.host_str().unwrap(), url.port().unwrap());
+    store.look_for(address(&world));
     let root = world.begin().await.unwrap();
     (world, root)
 }
@@ -188,8 +198,7 @@ async fn a_service_that_writes_by_itself_is_stopped_before_the_database_is_put_b
 #[tokio::test]
 async fn a_world_that_is_dropped_stops_its_service() {
     let world = play(&played(&[])).await;
-    let url = world.client.base_url().clone();
-    let address = (url.host_str().unwrap().to_owned(), url.port().unwrap());
+    let address = address(&world);
     assert!(std::net::TcpStream::connect(&address).is_ok());
     drop(world);
     let gone = async {

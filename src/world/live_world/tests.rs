@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::super::config::SetupStep;
+use super::super::config::{SetupStep, SystemConfig};
 use super::super::test_support::{
     RawServer, Store, answer, extraction, interrupt, request, world_config,
 };
@@ -437,16 +437,6 @@ async fn a_dropped_connection_is_tried_again_only_where_nothing_can_have_happene
     assert_eq!(store.rows().len(), 1, "it was not sent again");
     world.finish().await.unwrap();
     assert_eq!(store.rows(), []);
-}
-
-#[test]
-fn a_very_long_path_is_dropped_without_a_deep_stack() {
-    let mut path = Path::default();
-    for _ in 0..300_000 {
-        let identity = crate::model::Digest::default();
-        path = path.then(ADD, 200, identity, Context::empty(0));
-    }
-    drop(path);
 }
 
 #[test]

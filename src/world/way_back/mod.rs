@@ -1,0 +1,144 @@
+//! Ways back: how a world returns to a state in which it has been. `restore:` in the spec chooses one.
+//!
+//! A new way is one new file here and one line in [`chosen`].
+
+mod database;
+mod none;
+mod replay;
+
+use async_trait::async_trait;
+
+use super::WorldError;
+use super::checkpoint::{Checkpoint, State};
+use super::config::{RestoreMode, WorldConfig};
+use super::cookies::Cookies;
+use super::deployment::Deployment;
+use super::extract::Extracted;
+use super::path::Path;
+use super::send::refused;
+use crate::model::{ActionId, Context, RequestTemplate, Response};
+
+/// The way back that the configuration asks for. An error where it could not go back as it is meant to.
+pub(super) fn chosen(config: &WorldConfig) -> Result<Box<dyn WayBack>, WorldError> {
+    Ok(match config.restore {
+        RestoreMode::Database => Box::new(database::Database::new(config)?),
+        RestoreMode::Replay => Box::new(replay::Replay::new(config)?),
+        RestoreMode::None => Box::new(none::None),
+    })
+}
+
+/// A way back to states in which the world has been.
+#[async_trait(?Send)]
+pub(super) trait WayBack {
+    /// Whether it goes back at all.
+    fn can_restore(&self) -> bool {
+        true
+    }
+
+    /// The values that a request has to be filled with where a state remembers these.
+    fn live_values(&self, remembered: &Context) -> Context {
+        remembered.clone()
+    }
+
+    /// Remembers of a step what going back to the state after it will need. Returns the path to that state: empty where no
+    /// path is walked again.
+    fn remember(&mut self, before: &Checkpoint, step: &Step<'_>) -> Path;
+
+    /// Puts the service and its systems back to a state. [`Position::now`] is another one as soon as they are there.
+    async fn go_back(
+        &mut self,
+        deployment: &mut Deployment,
+        position: &mut Position,
+        to: &Checkpoint,
+    ) -> Result<(), WorldError>;
+
+    /// Brings the service and its systems to the initial state as a new run would find it: with nothing left that a
+    /// service remembers in its memory, as far as that can be helped.
+    async fn renew(
+        &mut self,
+        deployment: &mut Deployment,
+        position: &mut Position,
+    ) -> Result<(), WorldError> {
+        let initial = position.initial.clone();
+        if position.now.is(&initial) {
+            return Ok(());
+        }
+        self.go_back(deployment, position, &initial).await
+    }
+}
+
+/// Where the world began, and where it stands.
+pub(super) struct Position {
+    /// The initial state.
+    pub(super) initial: Checkpoint,
+    /// The state that the service and its systems are in.
+    pub(super) now: Checkpoint,
+}
+
+/// A step that has just been taken.
+pub(super) struct Step<'s> {
+    /// What ran.
+    pub(super) action: ActionId,
+    /// Whether its method promises to change nothing.
+    pub(super) is_safe: bool,
+    /// Whether rows changed.
+    pub(super) wrote: bool,
+    /// The context that the engine ran it with.
+    pub(super) context: &'s Context,
+    /// The values that its request was filled with.
+    pub(super) live: &'s Context,
+    /// The answer.
+    pub(super) response: &'s Response,
+    /// What was extracted from it.
+    pub(super) extracted: &'s Extracted,
+    /// The state after it.
+    pub(super) after: &'s State,
+    /// Whether that is the state before it, as far as can be seen.
+    pub(super) stays: bool,
+}
+
+/// `after_restore:` the requests that are sent after every restore, for services that cache.
+#[derive(Debug)]
+struct AfterRestore(Vec<RequestTemplate>);
+
+impl AfterRestore {
+    fn new(config: &WorldConfig) -> Self {
+        Self(config.after_restore.clone())
+    }
+
+    /// Sends the requests. Rows that they change are the caller's to put back. Says whether there are any.
+    async fn send(
+        &self,
+        deployment: &mut Deployment,
+        live: &Context,
+        cookies: &Cookies,
+    ) -> Result<bool, WorldError> {
+        for (position, request) in self.0.iter().enumerate() {
+            let name = format!("`after_restore` request {}", position + 1);
+            send_accepted(deployment, &name, request, live, cookies).await?;
+        }
+        if !self.0.is_empty() {
+            deployment.settle().await;
+        }
+        Ok(!self.0.is_empty())
+    }
+}
+
+/// Sends a request that must be answered with 2xx. The cookies that the answer sets are dropped.
+async fn send_accepted(
+    deployment: &mut Deployment,
+    name: &str,
+    request: &RequestTemplate,
+    live: &Context,
+    cookies: &Cookies,
+) -> Result<(), WorldError> {
+    let bindings = deployment.model().bindings(live);
+    let mut cookies = cookies.clone();
+    let exchange = deployment
+        .exchange(name, request, bindings, &mut cookies, None)
+        .await?;
+    if exchange.response.is_success() {
+        return Ok(());
+    }
+    Err(refused(name, &exchange.request, &exchange.response))
+}
