@@ -1,8 +1,11 @@
-//! When a run ends.
+//! When a walk has to end.
 
 use std::time::Duration;
 
 use crate::model::Severity;
+
+use super::clock::Clock;
+use super::stop::StopReason;
 
 /// The limits of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,5 +34,33 @@ impl Default for Limits {
             fail_fast: None,
             progress_every: 50,
         }
+    }
+}
+
+impl Limits {
+    /// The limit that a walk has reached after `steps` steps, if any. `coverage` is the share of the actions that ran, `worst`
+    /// the worst severity of a violation.
+    pub(super) fn reached(
+        &self,
+        steps: u64,
+        coverage: f64,
+        worst: Option<Severity>,
+        clock: &Clock,
+    ) -> Option<StopReason> {
+        if let (Some(least), Some(worst)) = (self.fail_fast, worst)
+            && worst >= least
+        {
+            return Some(StopReason::FailFast(worst));
+        }
+        if steps >= self.max_steps {
+            return Some(StopReason::MaxSteps);
+        }
+        if (self.time_limit).is_some_and(|limit| clock.elapsed() >= limit) {
+            return Some(StopReason::TimeLimit);
+        }
+        if (self.coverage_target).is_some_and(|target| coverage >= target) {
+            return Some(StopReason::CoverageTarget);
+        }
+        None
     }
 }

@@ -1,64 +1,48 @@
-//! Now and then, after a restore, take again a step whose outcome is known: a service that answers differently from
+//! Now and then, after a restore, a step whose outcome is known is taken again. A service that answers differently from
 //! the same state is not deterministic, and the user must know.
 
 use std::sync::Arc;
 
 use crate::evidence::differences;
 use crate::model::{ActionId, Model, StepRecord};
-use crate::oracle::Judge;
 use crate::world::{Warning, World, WorldError};
 
-use super::graph::{Graph, StateId};
-use super::walk::Walk;
+use super::explored::Explored;
+use super::graph::StateId;
 
-/// Whether this restore is followed by a step taken again: the first ones, then one in 64, so that a long run pays
-/// little and a short one is still checked.
+/// Whether a known step is taken again after this restore: after the 1st, 2nd, 4th, ... 64th, then after one in 64, so
+/// that a long run pays little and a short one is still checked.
 pub(super) fn is_due(restores: u64) -> bool {
     restores.is_power_of_two() && restores <= 64 || restores.is_multiple_of(64)
 }
 
-impl<W: World, J: Judge<W>> Walk<'_, W, J> {
-    /// Takes again the newest step from `from`, where the world must stand, and comes back.
-    pub(super) async fn retrace(
-        &mut self,
-        graph: &Graph,
-        from: StateId,
-    ) -> Result<Option<Warning>, WorldError> {
-        let Some(id) = graph.outgoing(from).next() else {
-            return Ok(None);
-        };
-        let transition = graph.transition(id);
-        let arrival = self
-            .world
-            .act(transition.action, graph.context(from))
-            .await?;
-        let led_to = graph.lookup(
-            self.model,
-            from,
-            transition.action,
-            &arrival.context,
-            arrival.identity,
-        );
-        let same = led_to == Some(transition.to) && arrival.status == transition.status;
-        let warning = (!same).then(|| {
-            non_determinism(
-                self.model,
-                transition.action,
-                self.record(id),
-                arrival.record.as_ref(),
-            )
-        });
-        self.restore(from).await?;
-        Ok(warning)
-    }
+/// Takes again the newest step from `from`, where the world must stand, and restores `from`.
+pub(super) async fn take_again<W: World>(
+    model: &Model,
+    world: &mut W,
+    explored: &Explored<W::Checkpoint>,
+    from: StateId,
+) -> Result<Option<Warning>, WorldError> {
+    let graph = explored.graph();
+    let Some(id) = graph.outgoing(from).next() else {
+        return Ok(None);
+    };
+    let before = graph.transition(id);
+    let arrival = world.act(before.action, graph.context(from)).await?;
+    let (context, digest) = (&arrival.context, arrival.identity);
+    let led_to = graph.lookup(model, from, before.action, context, digest);
+    let same = led_to == Some(before.to) && arrival.status == before.status;
+    let record = (explored.step_record(id), arrival.record.as_ref());
+    let warning = (!same).then(|| non_determinism(model, before.action, record));
+    world.restore(explored.checkpoint(from)).await?;
+    Ok(warning)
 }
 
-/// The same action from the same state led elsewhere.
+/// The warning that the same action from the same state led to another outcome: the records of both steps, where there are any.
 pub(super) fn non_determinism(
     model: &Model,
     action: ActionId,
-    before: Option<&Arc<StepRecord>>,
-    now: Option<&Arc<StepRecord>>,
+    (before, now): (Option<&Arc<StepRecord>>, Option<&Arc<StepRecord>>),
 ) -> Warning {
     let name = &model.action(action).name;
     let differences = before

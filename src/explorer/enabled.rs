@@ -1,22 +1,22 @@
-//! Which actions a guard state enables, and what keeps the others away.
+//! Which actions a guard state enables, and what keeps the others from being enabled.
 
 use std::sync::Arc;
 
 use crate::expr::{Condition, Lookup};
 use crate::model::{Action, ActionId, Bindings, Context, Facts, Model, Precondition};
 
-/// What a guard state allows.
+/// The actions that a guard state enables.
 #[derive(Debug)]
-pub(super) struct Allowed {
+pub(super) struct Enabled {
     /// Bits of the enabled actions.
     pub(super) actions: Box<[u64]>,
-    /// Conditions that could not be judged although every value they read is defined: a mistake of the spec that would
-    /// otherwise look like a precondition that is never true.
+    /// Conditions that could not be evaluated although every value that they read is defined: a mistake of the spec that
+    /// would otherwise look like a precondition that is never true.
     pub(super) errors: Vec<(ActionId, String)>,
 }
 
-/// Finds what a guard state allows.
-pub(super) fn allowed(model: &Model, context: &Context, facts: &Facts) -> Allowed {
+/// The actions that a guard state enables.
+pub(super) fn enabled(model: &Model, context: &Context, facts: &Facts) -> Enabled {
     let mut words = vec![0_u64; model.actions.len().div_ceil(64)];
     let mut errors = Vec::new();
     for (index, action) in model.actions.iter().enumerate() {
@@ -36,7 +36,7 @@ pub(super) fn allowed(model: &Model, context: &Context, facts: &Facts) -> Allowe
             Some(_) => {}
         }
     }
-    Allowed {
+    Enabled {
         actions: words.into(),
         errors,
     }
@@ -51,7 +51,7 @@ enum Obstacle<'m> {
     Exhausted(u16),
     /// A value that its request needs is not defined.
     Undefined(&'m str),
-    /// A condition does not hold, or cannot be judged.
+    /// A condition does not hold, or cannot be evaluated.
     Condition {
         condition: &'m Condition,
         error: Option<String>,
@@ -122,8 +122,9 @@ fn obstacles<'m>(
     limit.into_iter().chain(preconditions).chain(undefined)
 }
 
-/// Whether one of these actions, run one after the other from a guard state, cannot be enabled when its turn comes,
-/// whatever is answered: one that must have run has not, it has run too often, or nobody yields a value that it needs.
+/// Whether one of these actions, run one after the other from a guard state, cannot be enabled when its turn comes, whatever
+/// the answers are: an action that must have run before it has not, it has run too often, or no action extracts a value that
+/// it needs.
 pub(super) fn is_hopeless(
     model: &Model,
     context: &Context,
@@ -151,18 +152,18 @@ pub(super) fn is_hopeless(
 }
 
 /// Guard states looked at to explain why an action never ran.
-const EXPLAINED_SITUATIONS: usize = 2_000;
+const EXPLAINED_GUARD_STATES: usize = 2_000;
 
-/// Why an action was enabled in none of these guard states: what stood in its way in the guard state that came closest.
-/// `None` where it was enabled in one of them.
-pub(super) fn explain<'m>(
+/// Why an action was enabled in none of these guard states: what kept it from being enabled in the one with the fewest
+/// obstacles. `None` where it was enabled in one of them.
+pub(super) fn why_not<'m>(
     model: &'m Model,
     id: ActionId,
     guard_states: impl Iterator<Item = (&'m Context, &'m Facts)>,
 ) -> Option<String> {
     let action = model.action(id);
     let mut closest: Option<Vec<Obstacle<'m>>> = None;
-    for (context, facts) in guard_states.take(EXPLAINED_SITUATIONS) {
+    for (context, facts) in guard_states.take(EXPLAINED_GUARD_STATES) {
         let here: Vec<_> = obstacles(model, action, context, facts).collect();
         if here.is_empty() {
             return None;

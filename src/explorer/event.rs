@@ -2,16 +2,16 @@
 //!
 //! Reports fold these and nothing else, so a report can be rebuilt from the event log alone.
 
-use std::time::Duration;
-
 use crate::model::{
-    ActionId, Context, Digest, Finding, Model, OracleId, RegressionOutcome, Severity, StepRecord,
-    Violation,
+    ActionId, Context, Digest, Finding, Model, OracleId, RegressionOutcome, StepRecord, Violation,
 };
 use crate::secret::Secrets;
-use crate::world::{Warning, WorldError, WorldErrorKind};
+use crate::world::{Warning, WorldError};
 
 use super::graph::StateId;
+
+pub use super::clock::TimeSpent;
+pub use super::stop::StopReason;
 
 /// Something that happened during a run.
 #[derive(Clone, Debug)]
@@ -143,39 +143,6 @@ pub struct ActionSummary {
     pub advice: Option<String>,
 }
 
-/// Why a run ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum StopReason {
-    /// Every enabled action was tried in every reachable state.
-    Complete {
-        /// Whether `max_depth` kept some states from being expanded.
-        depth_limited: bool,
-    },
-    /// `max_steps` were taken.
-    MaxSteps,
-    /// `time_limit` is over.
-    TimeLimit,
-    /// `coverage_target` is reached.
-    CoverageTarget,
-    /// `--fail-fast`: a violation of this severity was found.
-    FailFast(Severity),
-    /// The user asked to stop.
-    Interrupted,
-    /// The run cannot go on or cannot be trusted.
-    Failed {
-        /// Which part.
-        kind: WorldErrorKind,
-        /// What happened.
-        message: String,
-        /// Lines that help to understand it.
-        details: Vec<String>,
-        /// What to do next.
-        help: Option<String>,
-        /// The actions from the initial state to the failure, the failing one last; empty when it failed elsewhere.
-        path: Vec<ActionId>,
-    },
-}
-
 impl Summary {
     /// The summary of a run whose world did not even start.
     pub fn not_started(model: &Model, limits: &super::budget::Limits, error: &WorldError) -> Self {
@@ -187,7 +154,7 @@ impl Summary {
                 coverage: 0.0,
                 violations: 0,
             },
-            stop: super::summary::stop_reason(error, None),
+            stop: StopReason::of_error(error.clone(), Vec::new()),
             transitions: 0,
             untried: 0,
             deepest: 0,
@@ -204,32 +171,5 @@ impl Summary {
             warnings: Vec::new(),
             time: TimeSpent::default(),
         }
-    }
-}
-
-/// Where the time of a run went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TimeSpent {
-    /// From the first step until the last one: the next four, and the engine itself.
-    pub total: Duration,
-    /// Waiting for answers of the service.
-    pub http: Duration,
-    /// Reading journals.
-    pub journal: Duration,
-    /// Writing rows back, and proving it.
-    pub restore: Duration,
-    /// Judging.
-    pub oracles: Duration,
-    /// Looking for shorter paths, after the walk: not part of `total`.
-    pub shrink: Duration,
-    /// Running violations again, after that: not part of `total`.
-    pub confirm: Duration,
-}
-
-impl TimeSpent {
-    /// What is left of `total` for the engine itself: choosing, hashing, recording.
-    pub fn engine(&self) -> Duration {
-        self.total
-            .saturating_sub(self.http + self.journal + self.restore + self.oracles)
     }
 }

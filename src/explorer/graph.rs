@@ -28,8 +28,9 @@ pub struct Graph {
     untried_total: u64,
     max_depth: u32,
     deepest: u32,
+    actions_run: usize,
     current: StateId,
-    can_go_back: bool,
+    can_restore: bool,
 }
 
 /// Number of a state, in the order found; the initial state is 0.
@@ -83,7 +84,7 @@ pub struct Transition {
 pub struct Tally {
     /// Steps that ran it.
     pub runs: u64,
-    /// Runs that led to a state nobody had been in.
+    /// Runs that led to a new state.
     pub new_states: u64,
     /// Runs that left the state as it was.
     pub unchanged: u64,
@@ -91,12 +92,12 @@ pub struct Tally {
     pub statuses: Vec<(u16, u64)>,
 }
 
-/// What arriving somewhere taught.
+/// What a step taught, once it is recorded.
 #[derive(Clone, Debug)]
 pub struct Recorded {
     /// The transition as recorded.
     pub transition: TransitionId,
-    /// Whether nobody had been there before.
+    /// Whether the step led to a new state.
     pub new_state: bool,
     /// Whether this action had never been answered with this status.
     pub new_status: bool,
@@ -109,8 +110,8 @@ pub struct Recorded {
 /// What identifies a state: the world's part, and the guard state.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Identity {
-    pub(super) fingerprint: u128,
-    pub(super) guard_state: GuardStateId,
+    fingerprint: u128,
+    guard_state: GuardStateId,
 }
 
 impl Graph {
@@ -118,7 +119,7 @@ impl Graph {
     pub(super) fn new(
         model: &Model,
         max_depth: u32,
-        can_go_back: bool,
+        can_restore: bool,
         context: &Context,
         identity: Digest,
     ) -> Self {
@@ -135,8 +136,9 @@ impl Graph {
             untried_total: 0,
             max_depth,
             deepest: 0,
+            actions_run: 0,
             current: StateId::INITIAL,
-            can_go_back,
+            can_restore,
         };
         let facts = Facts::none(model.facts.len());
         let guard_state = graph.guard_states.intern(model, context, &facts);
@@ -158,8 +160,8 @@ impl Graph {
     }
 
     /// Whether a move may begin anywhere; otherwise only at [`Graph::current`].
-    pub fn can_go_back(&self) -> bool {
-        self.can_go_back
+    pub fn can_restore(&self) -> bool {
+        self.can_restore
     }
 
     /// How many states are known.
@@ -190,6 +192,11 @@ impl Graph {
     /// Whether a state has untried actions and is not too deep to try them.
     pub fn is_open(&self, state: StateId) -> bool {
         self.open_position[state.index()] != NONE
+    }
+
+    /// How many actions ran at least once.
+    pub fn actions_run(&self) -> usize {
+        self.actions_run
     }
 
     /// All open states, in an order that depends on nothing but the steps taken.
@@ -251,6 +258,12 @@ impl Graph {
         path
     }
 
+    /// The actions of the shortest known path to a state.
+    pub(super) fn actions_to(&self, state: StateId) -> Vec<ActionId> {
+        let path = self.path_to(state).into_iter();
+        path.map(|id| self.transition(id).action).collect()
+    }
+
     /// The transitions recorded from a state, the newest first.
     pub fn outgoing(&self, state: StateId) -> impl Iterator<Item = TransitionId> + '_ {
         let mut next = self.states[state.index()].last_out;
@@ -273,8 +286,14 @@ impl Graph {
         self.guard_states.facts(self.states[state.index()].guards)
     }
 
-    pub(super) fn guard_states(&self) -> &GuardStates {
-        &self.guard_states
+    /// The context and the facts of every guard state met, in that order.
+    pub(super) fn guard_states(&self) -> impl Iterator<Item = (&Context, &Facts)> {
+        self.guard_states.iter()
+    }
+
+    /// Preconditions that could not be evaluated, in the order met.
+    pub(super) fn condition_errors(&self) -> &[(ActionId, String)] {
+        self.guard_states.condition_errors()
     }
 
     /// What the state at the end of a step is identified by.
@@ -383,6 +402,7 @@ impl Graph {
 
     fn count(&mut self, action: ActionId, status: u16, new_state: bool, unchanged: bool) -> bool {
         let tally = &mut self.tallies[action.0 as usize];
+        self.actions_run += usize::from(tally.runs == 0);
         tally.runs += 1;
         tally.new_states += u64::from(new_state);
         tally.unchanged += u64::from(unchanged);

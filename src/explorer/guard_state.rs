@@ -1,6 +1,6 @@
-//! What a path has made possible: its context and the facts that guards read.
+//! What guards read of a state: its context and the facts.
 //!
-//! Many states share a situation (they differ in rows only), so it is interned, and the actions that it enables are
+//! Many states share a guard state (they differ in rows only), so it is interned, and the actions that it enables are
 //! found once.
 
 use std::hash::BuildHasher as _;
@@ -14,8 +14,8 @@ use super::enabled;
 /// The guard states met so far.
 #[derive(Debug)]
 pub(super) struct GuardStates {
-    /// What each context variable tells, by its number.
-    told: Vec<Told>,
+    /// What each context variable adds to the identity, by its number.
+    parts: Vec<IdentityPart>,
     all: Vec<GuardState>,
     by_content: HashTable<GuardStateId>,
     condition_errors: Vec<(ActionId, String)>,
@@ -23,7 +23,7 @@ pub(super) struct GuardStates {
 
 /// How much of a context variable is part of the identity of a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Told {
+enum IdentityPart {
     Nothing,
     /// Whether it is defined: a request needs it.
     Presence,
@@ -49,7 +49,7 @@ impl GuardStates {
     /// No guard state has been met.
     pub(super) fn new(model: &Model) -> Self {
         Self {
-            told: told(model),
+            parts: identity_parts(model),
             all: Vec::new(),
             by_content: HashTable::new(),
             condition_errors: Vec::new(),
@@ -64,8 +64,14 @@ impl GuardStates {
         &self.get(id).facts
     }
 
+    /// Its context and its facts.
+    pub(super) fn parts(&self, id: GuardStateId) -> (&Context, &Facts) {
+        let GuardState { context, facts, .. } = self.get(id);
+        (context, facts)
+    }
+
     /// Whether the guard state enables an action.
-    pub(super) fn allows(&self, id: GuardStateId, action: ActionId) -> bool {
+    pub(super) fn enables(&self, id: GuardStateId, action: ActionId) -> bool {
         let word = self.enabled(id)[action.0 as usize / 64];
         word & (1 << (action.0 % 64)) != 0
     }
@@ -74,7 +80,7 @@ impl GuardStates {
         &self.get(id).enabled
     }
 
-    /// Conditions that could not be judged, in the order met.
+    /// Preconditions that could not be evaluated, in the order met.
     pub(super) fn condition_errors(&self) -> &[(ActionId, String)] {
         &self.condition_errors
     }
@@ -161,13 +167,13 @@ impl GuardStates {
                 let known = &all[id.0 as usize];
                 content_hash(&known.context, &known.facts)
             });
-        let allowed = enabled::allowed(model, context, facts);
-        self.condition_errors.extend(allowed.errors);
+        let enabled = enabled::enabled(model, context, facts);
+        self.condition_errors.extend(enabled.errors);
         self.all.push(GuardState {
             context: context.clone(),
             facts: facts.clone(),
-            digest: digest(&self.told, context, facts),
-            enabled: allowed.actions,
+            digest: digest(&self.parts, context, facts),
+            enabled: enabled.actions,
         });
         id
     }
@@ -177,46 +183,49 @@ fn content_hash(context: &Context, facts: &Facts) -> u64 {
     rustc_hash::FxBuildHasher.hash_one((context, facts))
 }
 
-/// What the variables tell. A guard reads nothing that is not in the identity, whatever `state_from_context` says:
-/// otherwise two states would be taken for one that do not allow the same.
-fn told(model: &Model) -> Vec<Told> {
-    let mut told: Vec<Told> = model
+/// What each context variable adds to the identity. Whatever a guard reads is part of the identity, even where
+/// `state_from_context` leaves it out: otherwise two states that enable different actions would be one state.
+fn identity_parts(model: &Model) -> Vec<IdentityPart> {
+    let mut parts: Vec<IdentityPart> = model
         .identity_variables
         .iter()
-        .map(|counts| if *counts { Told::Value } else { Told::Nothing })
+        .map(|counts| match counts {
+            true => IdentityPart::Value,
+            false => IdentityPart::Nothing,
+        })
         .collect();
-    let mut tells = |variable: VariableId, what: Told| {
-        if let Some(told) = told.get_mut(variable.0 as usize) {
-            *told = what.max(*told);
+    let mut add = |variable: VariableId, least: IdentityPart| {
+        if let Some(part) = parts.get_mut(variable.0 as usize) {
+            *part = least.max(*part);
         }
     };
     for action in &model.actions {
         for variable in &action.requires {
-            tells(*variable, Told::Presence);
+            add(*variable, IdentityPart::Presence);
         }
         for precondition in &action.preconditions {
             if let Precondition::Holds(condition) = precondition {
                 let read = condition.reads().iter();
                 for variable in read.filter_map(|name| model.names.variable(name)) {
-                    tells(variable, Told::Value);
+                    add(variable, IdentityPart::Value);
                 }
             }
         }
     }
-    told
+    parts
 }
 
-/// What the variables tell, and the counts of all facts.
-fn digest(told: &[Told], context: &Context, facts: &Facts) -> Digest {
+/// The identity's part of the variables, and the counts of all facts.
+fn digest(parts: &[IdentityPart], context: &Context, facts: &Facts) -> Digest {
     let mut hasher = blake3::Hasher::new();
-    for (index, (value, told)) in context.values().iter().zip(told).enumerate() {
+    for (index, (value, part)) in context.values().iter().zip(parts).enumerate() {
         let Some(value) = value else { continue };
-        match told {
-            Told::Nothing => {}
-            Told::Presence => {
+        match part {
+            IdentityPart::Nothing => {}
+            IdentityPart::Presence => {
                 hasher.update(&(index as u32).to_le_bytes());
             }
-            Told::Value => {
+            IdentityPart::Value => {
                 hasher.update(&(index as u32).to_le_bytes());
                 hash_json(value, &mut hasher);
             }
@@ -271,7 +280,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_a_guard_reads_tells_states_apart_whatever_the_spec_leaves_out() {
+    fn what_a_guard_reads_distinguishes_states() {
         let model = Model {
             actions: vec![
                 Action {

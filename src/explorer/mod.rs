@@ -1,19 +1,26 @@
 //! The walk: choose, restore, act, observe, judge, record.
 //!
-//! [`explore`] is the one loop. It walks any [`World`](crate::world::World), asks any [`Judge`](crate::oracle::Judge), lets any [`strategy`] choose, and tells what
-//! happens through [`event`]s. It never prints and knows no strategy, oracle or database by name.
+//! [`explore`] is the one loop. It walks any [`World`](crate::world::World), lets any [`strategy`] choose and any
+//! [`Judge`](crate::oracle::Judge) judge, and reports what happens as [`event`]s. It prints nothing and knows no strategy, oracle
+//! or database by name.
 
+mod action_summary;
 pub mod budget;
+mod clock;
 mod determinism;
+mod emitter;
 mod enabled;
 pub mod event;
+mod explored;
 pub mod graph;
 mod guard_state;
 mod path_replay;
 mod regressions;
 mod shrink_and_confirm;
+mod stop;
 pub mod strategy;
-mod summary;
+#[cfg(test)]
+mod testing;
 mod violations;
 mod walk;
 

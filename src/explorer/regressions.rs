@@ -1,111 +1,86 @@
-//! Before the walk: what earlier runs have found is tried first. It takes no step of the walk and changes nothing in it.
+//! Before the walk: what earlier runs found is run again. It takes no step of the walk and changes nothing in the graph.
 
 use std::time::{Duration, Instant};
 
 use crate::evidence::Stop;
-use crate::model::{ActionId, Finding, RegressionOutcome, RegressionStatus};
+use crate::model::{ActionId, Finding, Regression, RegressionOutcome, RegressionStatus};
 use crate::oracle::Judge;
 use crate::world::{World, WorldError};
 
+use super::emitter::Emitter;
 use super::event::Event;
-use super::graph::Graph;
-use super::path_replay::{Allowance, Memory, Trials, Tried};
-use super::walk::Walk;
+use super::path_replay::{Allowance, PathReplay, Replayed};
+use super::violations::Violations;
 
-/// Time that one of them may take.
+/// Time that one regression may take.
 const TIME: Duration = Duration::from_secs(60);
 
-impl<W: World, J: Judge<W>> Walk<'_, W, J> {
-    /// Tries every regression. Afterwards the world stands in the initial state again.
-    pub(super) async fn try_regressions(&mut self, graph: &Graph) -> Result<(), WorldError> {
-        let options = self.options;
-        if options.regressions.is_empty() {
-            return Ok(());
-        }
-        let mut memory = Memory::new(self.model);
-        for regression in &options.regressions {
-            let status = match &regression.path {
-                Err(why) => RegressionStatus::NotTried(why.clone()),
-                Ok((finding, path)) if path.is_empty() => {
-                    // The initial state has been judged already.
-                    match self.violations.said_by(finding.oracle) {
-                        Some(_) => RegressionStatus::StillFailing,
-                        None => RegressionStatus::Fixed,
-                    }
-                }
-                Ok(_) if !self.world.can_restore() => RegressionStatus::NotTried(
-                    "the service cannot be put back (`restore: none`)".to_owned(),
-                ),
-                Ok((finding, path)) => self.try_one(graph, &mut memory, finding, path).await?,
-            };
-            let outcome = RegressionOutcome {
-                file: regression.file.clone(),
-                oracle: regression.oracle.clone(),
-                action: regression.action.clone(),
-                status,
-            };
-            (self.observer)(Event::Regression(&outcome));
-            self.regressions.push(outcome);
-        }
-        if self.world.can_restore() {
-            self.restore(super::graph::StateId::INITIAL).await?;
-        }
-        Ok(())
-    }
-
-    async fn try_one(
-        &mut self,
-        graph: &Graph,
-        memory: &mut Memory<W::Checkpoint>,
-        finding: &Finding,
-        path: &[ActionId],
-    ) -> Result<RegressionStatus, WorldError> {
-        let sent_before = self.world.requests();
-        let mut trials = Trials {
-            model: self.model,
-            world: &mut *self.world,
-            judge: &mut *self.judge,
-            graph,
-            checkpoints: &self.checkpoints,
-            records: &self.records,
-            broken: &self.broken,
-            interrupt: &self.options.interrupt,
-            memory,
-            wanted: finding,
-            allowance: Allowance {
-                requests: u64::MAX,
-                deadline: Instant::now() + TIME,
+/// Runs every regression again, and adds one outcome for each. What still happens becomes a violation of this run. Afterwards
+/// the world stands in the initial state.
+pub(super) async fn run_again<W: World, J: Judge<W>>(
+    regressions: &[Regression],
+    mut replay: PathReplay<'_, W, J>,
+    violations: &mut Violations,
+    emitter: &mut Emitter<'_>,
+    outcomes: &mut Vec<RegressionOutcome>,
+) -> Result<(), WorldError> {
+    for regression in regressions {
+        let status = match &regression.path {
+            Err(why) => RegressionStatus::NotTried(why.clone()),
+            // The initial state has been judged already.
+            Ok((finding, path)) if path.is_empty() => match violations.first_of(finding.oracle) {
+                Some(_) => RegressionStatus::StillFailing,
+                None => RegressionStatus::Fixed,
             },
-            sent_before,
-            shown: None,
-            standing: None,
+            Ok((finding, path)) => match replay.cannot_run() {
+                Some(why) => RegressionStatus::NotTried(why.to_owned()),
+                None => run_path(&mut replay, finding, path, violations, emitter).await?,
+            },
         };
-        let tried = match trials.run(path).await {
-            Ok(tried) => tried,
-            Err(Stop::Budget(why)) => return Ok(RegressionStatus::NotTried(why)),
-            Err(Stop::Error(error)) => return Err(error),
+        let outcome = RegressionOutcome {
+            file: regression.file.clone(),
+            oracle: regression.oracle.clone(),
+            action: regression.action.clone(),
+            status,
         };
-        Ok(match (tried, trials.shown.take()) {
-            (Tried::Fails, Some(shown)) => {
-                let steps = trials.steps(path);
-                if let Some(index) = self.violations.add_regression(self.model, steps, shown) {
-                    let violation = self.violations.violation(index, graph);
-                    (self.observer)(Event::Violation {
-                        violation: &violation,
-                    });
-                }
-                RegressionStatus::StillFailing
-            }
-            (Tried::Fails | Tried::Holds, _) => RegressionStatus::Fixed,
-            (Tried::NotEnabled { position, at }, _) => {
-                let action = path[position];
-                let name = &self.model.action(action).name;
-                let why = trials.why_not(at, action);
-                RegressionStatus::NotTried(format!(
-                    "step {} (`{name}`) is not possible: {why}",
-                    position + 1
-                ))
-            }
-        })
+        emitter.emit(Event::Regression(&outcome));
+        outcomes.push(outcome);
     }
+    if !regressions.is_empty() && replay.cannot_run().is_none() {
+        replay.restore_initial().await?;
+    }
+    Ok(())
+}
+
+async fn run_path<W: World, J: Judge<W>>(
+    replay: &mut PathReplay<'_, W, J>,
+    finding: &Finding,
+    path: &[ActionId],
+    violations: &mut Violations,
+    emitter: &mut Emitter<'_>,
+) -> Result<RegressionStatus, WorldError> {
+    let model = replay.model();
+    let graph = replay.explored().graph();
+    let allowance = Allowance {
+        requests: u64::MAX,
+        deadline: Instant::now() + TIME,
+    };
+    let mut trials = replay.trials(finding, allowance);
+    Ok(match trials.run(path).await {
+        Ok(Replayed::Shows(shown)) => {
+            let steps = trials.steps(path);
+            if let Some(new) = violations.add_regression(model, steps, shown) {
+                emitter.violation(&violations.violation(new, graph));
+            }
+            RegressionStatus::StillFailing
+        }
+        Ok(Replayed::ShowsNothing) => RegressionStatus::Fixed,
+        Ok(Replayed::NotEnabled { position, why }) => {
+            let name = &model.action(path[position]).name;
+            let step = position + 1;
+            RegressionStatus::NotTried(format!("step {step} (`{name}`) is not possible: {why}"))
+        }
+        Err(Stop::Budget(why)) => RegressionStatus::NotTried(why),
+        Err(Stop::Error(error)) => return Err(error),
+    })
 }

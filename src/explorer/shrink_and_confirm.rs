@@ -1,171 +1,147 @@
-//! After the walk: every violation is made as short as it can be, then run again.
+//! After the walk: every violation gets the shortest path that shows it, and that path is run again.
 
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
-use crate::evidence::{self, Claim, Confirmed, Stop, Trial as _};
+use crate::evidence::{self, Confirmed, Stop, Trial as _};
 use crate::model::{ActionId, Confirmation, Finding, PathStep, ShrinkResult, Violation};
 use crate::oracle::Judge;
 use crate::world::{World, WorldError};
 
-use super::event::{StopReason, TimeSpent};
-use super::graph::{Graph, TransitionId};
-use super::path_replay::{Allowance, Memory, Trials};
-use super::summary::stop_reason;
-use super::walk::Walk;
+use super::clock::TimeSpent;
+use super::path_replay::{Allowance, PathReplay};
+use super::stop::StopReason;
+use super::violations::Violations;
 
 /// Requests that shrinking one violation may take.
 const REQUESTS: u64 = 1_000;
 
-/// What shrinking all of them may take, where the walk did not take longer.
+/// Time that shrinking all violations may take, where the walk did not take longer.
 const LEAST_TIME: Duration = Duration::from_secs(10);
 
 /// A violation on its way to the report.
-struct Found {
+struct Candidate {
     violation: Violation,
-    /// What was said when it was found, and the path of that.
+    /// The finding and the path of the walk, before any shrinking.
     finding: Finding,
     path: Vec<PathStep>,
 }
 
-impl<W: World, J: Judge<W>> Walk<'_, W, J> {
-    /// Shrinks what was found while the service still runs as it did, then runs it again on one that is started anew; the
-    /// worst first. An error ends that, and the run with it: what cannot be run again cannot be trusted. Violations that
-    /// did not happen again come last.
-    pub(super) async fn prove(
-        &mut self,
-        graph: &Graph,
-        stop: &mut StopReason,
-        time: &mut TimeSpent,
-    ) -> Vec<Violation> {
-        let mut all: Vec<Found> = (0..self.violations.len())
-            .map(|index| self.found_on(graph, index))
-            .collect();
-        all.sort_by_key(|found| {
-            let violation = &found.violation;
-            (Reverse(violation.finding.severity), violation.number)
-        });
-        let clock = Instant::now();
-        self.shrink_all(graph, &mut all, stop, time.total.max(LEAST_TIME))
-            .await;
-        time.shrink = clock.elapsed();
-        let clock = Instant::now();
-        self.confirm_all(&mut all, stop).await;
-        time.confirm += clock.elapsed();
-        all.sort_by_key(|found| {
-            matches!(
-                found.violation.confirmation,
-                Confirmation::Unconfirmed { .. }
-            )
-        });
-        all.into_iter().map(|found| found.violation).collect()
-    }
+/// Shrinks the violations while the service still runs as it did, then confirms them on a service that is started anew; the
+/// worst first. An error ends both, and the run: violations that cannot be run again cannot be trusted. Violations that did
+/// not happen again come last.
+pub(super) async fn shrink_and_confirm<W: World, J: Judge<W>>(
+    mut replay: PathReplay<'_, W, J>,
+    violations: &Violations,
+    stop: &mut StopReason,
+    time: &mut TimeSpent,
+) -> Vec<Violation> {
+    let all = violations.all(replay.explored()).into_iter();
+    let mut all: Vec<_> = all.map(Candidate::new).collect();
+    all.sort_by_key(|Candidate { violation, .. }| {
+        (Reverse(violation.finding.severity), violation.number)
+    });
+    let clock = Instant::now();
+    shrink_all(&mut replay, &mut all, stop, time.total.max(LEAST_TIME)).await;
+    time.shrink = clock.elapsed();
+    let clock = Instant::now();
+    confirm_all(&mut replay, &mut all, stop).await;
+    time.confirm += clock.elapsed();
+    let mut all: Vec<_> = all
+        .into_iter()
+        .map(|candidate| candidate.violation)
+        .collect();
+    all.sort_by_key(|violation| matches!(violation.confirmation, Confirmation::Unconfirmed { .. }));
+    all
+}
 
-    /// A violation with the shortest path known, and what was seen when that was walked.
-    fn found_on(&self, graph: &Graph, index: usize) -> Found {
-        let mut violation = self.violations.violation(index, graph);
-        // What an earlier run found brings its records along.
-        if violation.path.iter().all(|step| step.record.is_none())
-            && let Some(last) = self.violations.get(index).shortest(graph)
-        {
-            self.attach_records(graph, &mut violation, last);
+/// Why nothing can be run any more, if so.
+fn not_tried<W: World, J: Judge<W>>(
+    replay: &PathReplay<'_, W, J>,
+    stop: &mut StopReason,
+) -> Option<&'static str> {
+    if replay.is_interrupted() && !matches!(stop, StopReason::Failed { .. }) {
+        *stop = StopReason::Interrupted;
+    }
+    match stop {
+        StopReason::Interrupted => Some("the run was interrupted"),
+        StopReason::Failed { .. } => Some("the run could not go on"),
+        _ => replay.cannot_run(),
+    }
+}
+
+async fn shrink_all<W: World, J: Judge<W>>(
+    replay: &mut PathReplay<'_, W, J>,
+    all: &mut [Candidate],
+    stop: &mut StopReason,
+    mut left: Duration,
+) {
+    let count = all.len();
+    for (position, candidate) in all.iter_mut().enumerate() {
+        if let Some(reason) = not_tried(replay, stop) {
+            candidate.violation.shrink.result = ShrinkResult::NotTried(reason.to_owned());
+            continue;
         }
-        Found {
+        // Time that one violation leaves over is shared by those that follow.
+        let began = Instant::now();
+        let allowance = Allowance {
+            requests: REQUESTS,
+            deadline: began + left / (count - position) as u32,
+        };
+        if let Err(error) = candidate.shrink(replay, allowance).await {
+            *stop = StopReason::of_error(error, Vec::new());
+        }
+        left = left.saturating_sub(began.elapsed());
+    }
+}
+
+async fn confirm_all<W: World, J: Judge<W>>(
+    replay: &mut PathReplay<'_, W, J>,
+    all: &mut [Candidate],
+    stop: &mut StopReason,
+) {
+    for candidate in all {
+        candidate.violation.confirmation = if let Some(reason) = not_tried(replay, stop) {
+            Confirmation::NotTried(reason.to_owned())
+        } else {
+            match candidate.confirm(replay).await {
+                Ok(confirmation) => confirmation,
+                Err(error) => {
+                    let why = format!("running it again failed: {error}");
+                    *stop = StopReason::of_error(error, Vec::new());
+                    Confirmation::NotTried(why)
+                }
+            }
+        };
+    }
+}
+
+impl Candidate {
+    fn new(violation: Violation) -> Self {
+        Self {
             finding: violation.finding.clone(),
             path: violation.path.clone(),
             violation,
         }
     }
 
-    /// What was seen when the path was found; confirming replaces it.
-    fn attach_records(&self, graph: &Graph, violation: &mut Violation, last: TransitionId) {
-        let path = graph.path_to(graph.transition(last).from);
-        for (step, id) in violation.path.iter_mut().zip(path.iter().chain([&last])) {
-            step.record = self.record(*id).cloned();
-        }
-    }
-
-    /// Why nothing can be run any more, if so.
-    fn not_tried(&self, stop: &mut StopReason) -> Option<&'static str> {
-        if self.options.interrupt.is_requested() && !matches!(stop, StopReason::Failed { .. }) {
-            *stop = StopReason::Interrupted;
-        }
-        match stop {
-            StopReason::Interrupted => Some("the run was interrupted"),
-            StopReason::Failed { .. } => Some("the run could not go on"),
-            _ if !self.world.can_restore() => {
-                Some("the service cannot be put back (`restore: none`)")
-            }
-            _ => None,
-        }
-    }
-
-    async fn shrink_all(
+    async fn shrink<W: World, J: Judge<W>>(
         &mut self,
-        graph: &Graph,
-        all: &mut [Found],
-        stop: &mut StopReason,
-        mut left: Duration,
-    ) {
-        let mut memory = Memory::new(self.model);
-        let count = all.len();
-        for (position, found) in all.iter_mut().enumerate() {
-            if let Some(reason) = self.not_tried(stop) {
-                found.violation.shrink.result = ShrinkResult::NotTried(reason.to_owned());
-                continue;
-            }
-            // What one does not use up the others may.
-            let began = Instant::now();
-            let allowance = Allowance {
-                requests: REQUESTS,
-                deadline: began + left / (count - position) as u32,
-            };
-            let error = self
-                .shrink(graph, &mut memory, found, allowance)
-                .await
-                .err();
-            left = left.saturating_sub(began.elapsed());
-            if let Some(error) = error {
-                *stop = stop_reason(&error, None);
-            }
-        }
-    }
-
-    async fn shrink(
-        &mut self,
-        graph: &Graph,
-        memory: &mut Memory<W::Checkpoint>,
-        found: &mut Found,
+        replay: &mut PathReplay<'_, W, J>,
         allowance: Allowance,
     ) -> Result<(), WorldError> {
-        let violation = &mut found.violation;
-        if found.path.is_empty() {
+        let violation = &mut self.violation;
+        if self.path.is_empty() {
             violation.shrink.result = ShrinkResult::Minimal;
             return Ok(());
         }
-        let model = self.model;
-        let sent_before = self.world.requests();
-        let mut trials = Trials {
-            model,
-            world: &mut *self.world,
-            judge: &mut *self.judge,
-            graph,
-            checkpoints: &self.checkpoints,
-            records: &self.records,
-            broken: &self.broken,
-            interrupt: &self.options.interrupt,
-            memory,
-            wanted: &found.finding,
-            allowance,
-            sent_before,
-            shown: None,
-            standing: None,
-        };
-        let path: Vec<ActionId> = found.path.iter().map(|step| step.action).collect();
-        // What does not happen when its last step is taken again cannot be compared with anything.
+        let model = replay.model();
+        let mut trials = replay.trials(&self.finding, allowance);
+        let path: Vec<ActionId> = self.path.iter().map(|step| step.action).collect();
+        // A path that does not fail when its last step is taken again cannot be compared with shorter ones.
         let (best, ended) = match trials.fails(&path).await {
             Ok(true) => {
-                let guesses = evidence::guesses(model, &found.path);
+                let guesses = evidence::guesses(model, &self.path);
                 let simpler = |action| evidence::simpler(model, action);
                 evidence::shrink(&mut trials, path, &guesses, &simpler).await
             }
@@ -177,13 +153,13 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             }
             Err(ended) => (path, Some(ended)),
         };
-        if let Some(shown) = trials.shown.take() {
+        if let Some(shown) = trials.take_shown() {
             violation.finding = shown;
             violation.path = trials.steps(&best);
             violation.action = best.last().copied();
         }
         violation.shrink.requests = trials.requests();
-        let (result, error) = match ended {
+        let (result, done) = match ended {
             None => (ShrinkResult::Minimal, Ok(())),
             Some(Stop::Budget(why)) => (ShrinkResult::Unfinished(why), Ok(())),
             Some(Stop::Error(error)) => (
@@ -192,60 +168,38 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             ),
         };
         violation.shrink.result = result;
-        error
+        done
     }
 
-    async fn confirm_all(&mut self, all: &mut [Found], stop: &mut StopReason) {
-        for found in all {
-            found.violation.confirmation = if let Some(reason) = self.not_tried(stop) {
-                Confirmation::NotTried(reason.to_owned())
-            } else {
-                match self.confirm(found).await {
-                    Ok(confirmation) => confirmation,
-                    Err(error) => {
-                        *stop = stop_reason(&error, None);
-                        Confirmation::NotTried(format!("running it again failed: {error}"))
-                    }
-                }
-            };
-        }
-    }
-
-    /// Runs a violation again; one whose short path does not happen again every time, on the path on which it was found.
-    async fn confirm(&mut self, found: &mut Found) -> Result<Confirmation, WorldError> {
-        let violation = &mut found.violation;
-        let short = Claim {
-            finding: &violation.finding,
-            path: &violation.path,
-            initial: self.initial,
-        };
-        let confirmed = evidence::confirm(self.model, self.world, self.judge, short).await?;
+    /// Runs the shrunk path again; where that does not show the finding each time, also the path of the walk, and the better
+    /// of both stays.
+    async fn confirm<W: World, J: Judge<W>>(
+        &mut self,
+        replay: &mut PathReplay<'_, W, J>,
+    ) -> Result<Confirmation, WorldError> {
+        let violation = &mut self.violation;
+        let confirmed = replay.confirm(&violation.finding, &violation.path).await?;
         let is_same = |(a, b): (&PathStep, &PathStep)| a.action == b.action;
-        let was_shrunk = violation.path.len() != found.path.len()
-            || !violation.path.iter().zip(&found.path).all(is_same);
+        let was_shrunk = violation.path.len() != self.path.len()
+            || !violation.path.iter().zip(&self.path).all(is_same);
         if let Confirmation::Unconfirmed { times, reason, .. } = &confirmed.confirmation
             && was_shrunk
         {
-            let whole = Claim {
-                finding: &found.finding,
-                path: &found.path,
-                initial: self.initial,
-            };
-            let again = evidence::confirm(self.model, self.world, self.judge, whole).await?;
-            if again.confirmation.times() >= *times {
+            let whole = replay.confirm(&self.finding, &self.path).await?;
+            if whole.confirmation.times() >= *times {
                 violation.shrink.result = ShrinkResult::TakenBack(reason.clone());
-                violation.finding = found.finding.clone();
-                violation.path.clone_from(&found.path);
+                violation.finding = self.finding.clone();
+                violation.path.clone_from(&self.path);
                 violation.action = violation.path.last().map(|step| step.action);
-                return Ok(take(violation, again));
+                return Ok(keep_evidence(violation, whole));
             }
         }
-        Ok(take(violation, confirmed))
+        Ok(keep_evidence(violation, confirmed))
     }
 }
 
-/// What was seen last becomes the evidence.
-fn take(violation: &mut Violation, confirmed: Confirmed) -> Confirmation {
+/// Keeps what was seen last as the evidence.
+fn keep_evidence(violation: &mut Violation, confirmed: Confirmed) -> Confirmation {
     if let Some((finding, path)) = confirmed.seen {
         violation.finding = finding;
         violation.path = path;
@@ -256,49 +210,16 @@ fn take(violation: &mut Violation, confirmed: Confirmed) -> Confirmation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explorer::Options;
     use crate::explorer::budget::Limits;
     use crate::explorer::event::Summary;
-    use crate::explorer::{Options, explore};
+    use crate::explorer::testing::{self, Forbid};
     use crate::interrupt::Interrupt;
-    use crate::model::{Action, Evidence, InvariantId, Model, OracleId, Severity};
-    use crate::oracle::{Judge, Judged, Judgement};
+    use crate::model::Severity;
     use crate::world::mock::{MockCall, MockWorld};
 
     /// How far the three steps have come that break it, and what has nothing to do with them.
     type State = (u8, u64);
-
-    /// Says no, as a state oracle does, where all three have been taken.
-    struct AllThree;
-
-    impl<W: World<Checkpoint = State>> Judge<W> for AllThree {
-        async fn judge(
-            &mut self,
-            _world: &mut W,
-            step: Judged<'_, State>,
-        ) -> Result<Judgement, WorldError> {
-            let oracle = OracleId::Invariant(InvariantId(0));
-            if !step.new_state || step.arrival.checkpoint.0 < 3 {
-                return Ok(Judgement::default());
-            }
-            let finding = Finding {
-                oracle,
-                name: "never_all_three".into(),
-                severity: Severity::High,
-                kind: "state".to_owned(),
-                message: "all three were taken".to_owned(),
-                evidence: Evidence::Values {
-                    expected: "fewer".to_owned(),
-                    actual: "three".to_owned(),
-                },
-            };
-            let is_news = !step.broken_before.contains(&oracle);
-            Ok(Judgement {
-                findings: is_news.then_some(finding).into_iter().collect(),
-                broken: vec![oracle],
-                ..Judgement::default()
-            })
-        }
-    }
 
     /// Actions 0, 1 and 2 break it one after the other; the other twenty always lead somewhere new.
     fn rule(state: &State, action: ActionId) -> State {
@@ -316,10 +237,6 @@ mod tests {
         world: &mut MockWorld<State, F>,
         seed: u64,
     ) -> Summary {
-        let model = Model {
-            actions: (0..23).map(|id| Action::named(&format!("a{id}"))).collect(),
-            ..Model::default()
-        };
         let options = Options {
             strategy: "random".to_owned(),
             limits: Limits {
@@ -332,10 +249,14 @@ mod tests {
             interrupt: Interrupt::default(),
             regressions: Vec::new(),
         };
-        tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap()
-            .block_on(explore(&model, world, &mut AllThree, &options, &mut |_| {}))
+        let mut judge = Forbid(|state: &State| state.0 >= 3);
+        testing::run(
+            &testing::actions(23),
+            world,
+            &mut judge,
+            &options,
+            &mut |_| {},
+        )
     }
 
     fn path(violation: &Violation) -> Vec<u32> {
@@ -343,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_walk_becomes_three_steps_and_what_that_took_is_what_is_told() {
+    fn a_long_walk_is_shrunk_to_three_steps_and_the_reported_cost_is_true() {
         let mut longest = 0;
         for seed in 0..40 {
             let mut world = MockWorld::new((0, 1), rule as fn(&State, ActionId) -> State).logged();
@@ -362,7 +283,7 @@ mod tests {
             let walked = summary.progress.step;
             // Nothing but the walk, the trials and the three attempts of three steps. Where the walk had to go back, a step
             // or two were taken again to see whether the world is deterministic.
-            let told = walked + violation.shrink.requests + 9;
+            let reported = walked + violation.shrink.requests + 9;
             let again = world
                 .log
                 .iter()
@@ -371,7 +292,10 @@ mod tests {
                 .filter(|call| matches!(call, MockCall::Restore(_)))
                 .count() as u64;
             let acts = acts.count() as u64;
-            assert!((told..=told + restores).contains(&acts), "{acts} {told}");
+            assert!(
+                (reported..=reported + restores).contains(&acts),
+                "{acts} {reported}"
+            );
             assert!(
                 violation.shrink.requests < 100,
                 "{}",
@@ -385,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_go_back_is_neither_shrunk_nor_confirmed() {
+    fn without_restores_a_violation_is_neither_shrunk_nor_confirmed() {
         let mut world =
             MockWorld::new((0, 1), rule as fn(&State, ActionId) -> State).without_restore();
         let summary = run(&mut world, 1);
@@ -396,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happens_only_once_is_not_confirmed() {
+    fn a_violation_that_happens_only_once_is_not_confirmed() {
         let mut has_happened = false;
         let mut world = MockWorld::new((0, 1), move |state: &State, action| {
             let next = rule(state, action);
@@ -413,7 +337,7 @@ mod tests {
         };
         assert_eq!((*times, *of), (0, 3));
         assert!(
-            reason.contains("`never_all_three` had nothing to object to"),
+            reason.contains("`forbidden` had nothing to object to"),
             "{reason}"
         );
     }

@@ -1,12 +1,16 @@
-//! Equal findings grouped: one violation for each oracle, kind of finding and action, with its shortest path.
+//! Findings grouped into violations: one for each oracle, kind of finding and action, with its shortest path.
+
+use std::sync::Arc;
 
 use indexmap::IndexMap;
+use indexmap::map::Entry;
 
 use crate::model::{
     ActionId, Confirmation, Finding, Model, OracleId, PathStep, Severity, Shrink, ShrinkResult,
-    Violation,
+    StepRecord, Violation,
 };
 
+use super::explored::Explored;
 use super::graph::{Graph, TransitionId};
 
 /// The violations found so far, in the order found.
@@ -16,24 +20,24 @@ pub(super) struct Violations {
     worst: Option<Severity>,
 }
 
-/// Findings of one kind of one oracle about one action, whatever its parameters.
+/// Findings of one kind, by one oracle, about one action whatever its parameters.
 #[derive(Debug)]
-pub(super) struct Group {
-    pub(super) finding: Finding,
+struct Group {
+    finding: Finding,
     /// Transitions that showed it, at most [`Group::KEPT`]; `None` is the initial state.
     seen: Vec<Option<TransitionId>>,
-    /// A path that an earlier run found and that still shows it.
-    known: Option<Vec<PathStep>>,
+    /// The shortest path of a regression that still shows it.
+    regression: Option<Vec<PathStep>>,
     first_step: u64,
     occurrences: u64,
 }
 
 impl Group {
-    /// Occurrences remembered to choose the shortest path from.
+    /// Occurrences that are kept; the shortest path is chosen among them.
     const KEPT: usize = 64;
 
-    /// The occurrence with the shortest path.
-    pub(super) fn shortest(&self, graph: &Graph) -> Option<TransitionId> {
+    /// The transition with the shortest path.
+    fn shortest(&self, graph: &Graph) -> Option<TransitionId> {
         self.seen
             .iter()
             .copied()
@@ -43,65 +47,65 @@ impl Group {
 }
 
 impl Violations {
-    /// Takes a finding in; says whether it is the first of its kind, and its number.
+    /// Adds a finding of the walk. `at` is the step that showed it, `None` for the initial state; `step` is its number.
+    /// Returns the position of the violation where the finding is the first of its kind.
     pub(super) fn add(
         &mut self,
         model: &Model,
-        action: Option<ActionId>,
-        at: Option<TransitionId>,
+        at: Option<(ActionId, TransitionId)>,
         step: u64,
         finding: Finding,
     ) -> Option<usize> {
-        let culprit = action.map_or(String::new(), |id| model.action(id).base_name.clone());
-        let key = (finding.oracle, finding.kind.clone(), culprit);
-        if let Some(group) = self.groups.get_mut(&key) {
-            group.occurrences += 1;
-            if group.first_step == 0 && at.is_some() {
-                group.first_step = step;
-            }
-            if group.seen.len() < Group::KEPT {
-                group.seen.push(at);
-            }
-            return None;
+        let (new, group) = self.group(model, at.map(|(action, _)| action), finding);
+        group.occurrences += 1;
+        if group.first_step == 0 && at.is_some() {
+            group.first_step = step;
         }
-        self.worst = self.worst.max(Some(finding.severity));
-        let group = Group {
-            finding,
-            seen: vec![at],
-            known: None,
-            first_step: step,
-            occurrences: 1,
-        };
-        Some(self.groups.insert_full(key, group).0)
+        if group.seen.len() < Group::KEPT {
+            group.seen.push(at.map(|(_, transition)| transition));
+        }
+        new
     }
 
-    /// Takes in what an earlier run found and what still happens; says whether it is the first of its kind, and its number.
+    /// Adds what the path of a regression still shows. Returns the position of the violation where the finding is the first
+    /// of its kind.
     pub(super) fn add_regression(
         &mut self,
         model: &Model,
         path: Vec<PathStep>,
         finding: Finding,
     ) -> Option<usize> {
-        let culprit = path.last().map_or(String::new(), |step| {
-            model.action(step.action).base_name.clone()
-        });
-        let key = (finding.oracle, finding.kind.clone(), culprit);
-        if let Some(group) = self.groups.get_mut(&key) {
-            let is_shorter = |known: &Vec<PathStep>| path.len() < known.len();
-            if group.known.as_ref().is_none_or(is_shorter) {
-                group.known = Some(path);
-            }
-            return None;
+        let (new, group) = self.group(model, path.last().map(|step| step.action), finding);
+        let is_shorter = |known: &Vec<PathStep>| path.len() < known.len();
+        if group.regression.as_ref().is_none_or(is_shorter) {
+            group.regression = Some(path);
         }
-        self.worst = self.worst.max(Some(finding.severity));
-        let group = Group {
-            finding,
-            seen: Vec::new(),
-            known: Some(path),
-            first_step: 0,
-            occurrences: 0,
-        };
-        Some(self.groups.insert_full(key, group).0)
+        new
+    }
+
+    /// The group of a finding, and its position where the finding is the first of it.
+    fn group(
+        &mut self,
+        model: &Model,
+        action: Option<ActionId>,
+        finding: Finding,
+    ) -> (Option<usize>, &mut Group) {
+        let base_name = action.map_or(String::new(), |id| model.action(id).base_name.clone());
+        match (self.groups).entry((finding.oracle, finding.kind.clone(), base_name)) {
+            Entry::Occupied(group) => (None, group.into_mut()),
+            Entry::Vacant(place) => {
+                self.worst = self.worst.max(Some(finding.severity));
+                let position = place.index();
+                let group = place.insert(Group {
+                    finding,
+                    seen: Vec::new(),
+                    regression: None,
+                    first_step: 0,
+                    occurrences: 0,
+                });
+                (Some(position), group)
+            }
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -113,37 +117,50 @@ impl Violations {
         self.worst
     }
 
-    /// What an oracle said when it was first heard.
-    pub(super) fn said_by(&self, oracle: OracleId) -> Option<&Finding> {
+    /// The first finding of an oracle.
+    pub(super) fn first_of(&self, oracle: OracleId) -> Option<&Finding> {
         self.groups
             .values()
             .map(|group| &group.finding)
             .find(|finding| finding.oracle == oracle)
     }
 
-    pub(super) fn get(&self, index: usize) -> &Group {
-        &self.groups[index]
+    /// The violation at a position, with the shortest path known. Only the path of a regression has records.
+    pub(super) fn violation(&self, position: usize, graph: &Graph) -> Violation {
+        self.build(position, graph, |_| None)
     }
 
-    /// A violation with the shortest path known; without records, unless an earlier run found it.
-    pub(super) fn violation(&self, index: usize, graph: &Graph) -> Violation {
-        let group = self.get(index);
+    /// All violations, each with the shortest path known and its records.
+    pub(super) fn all<C: Clone>(&self, explored: &Explored<C>) -> Vec<Violation> {
+        let record = |id| explored.step_record(id).cloned();
+        (0..self.len())
+            .map(|position| self.build(position, explored.graph(), record))
+            .collect()
+    }
+
+    fn build(
+        &self,
+        position: usize,
+        graph: &Graph,
+        record: impl Fn(TransitionId) -> Option<Arc<StepRecord>>,
+    ) -> Violation {
+        let group = &self.groups[position];
         let walked: Vec<PathStep> = group.shortest(graph).map_or_else(Vec::new, |last| {
             let before = graph.path_to(graph.transition(last).from);
             let step = |id| PathStep {
                 action: graph.transition(id).action,
-                record: None,
+                record: record(id),
             };
             before.into_iter().chain([last]).map(step).collect()
         });
-        let path = match &group.known {
-            // The initial state is broken, or the walk found a way that is at least as short.
+        let path = match &group.regression {
+            // Otherwise the initial state shows it, or the walk found a path that is at least as short.
             Some(known) if group.seen.is_empty() || known.len() < walked.len() => known.clone(),
             _ => walked,
         };
         let not_over = "the run is not over".to_owned();
         Violation {
-            number: index as u32 + 1,
+            number: position as u32 + 1,
             finding: group.finding.clone(),
             action: path.last().map(|last| last.action),
             first_step: group.first_step,

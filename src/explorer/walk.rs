@@ -1,24 +1,26 @@
-//! The one loop.
+//! The one loop: choose, restore, act, observe, judge, record.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use rustc_hash::FxHashMap;
+use std::time::Instant;
 
 use crate::interrupt::Interrupt;
-use crate::model::{
-    ActionId, Context, Digest, Finding, Model, OracleId, Regression, RegressionOutcome, StepRecord,
-};
-use crate::oracle::{Judge, Judged};
+use crate::model::{ActionId, Finding, Model, OracleId, Regression, RegressionOutcome, Violation};
+use crate::oracle::{Judge, Judged, Judgement};
 use crate::random::Random;
-use crate::world::{Warning, World, WorldError, WorldErrorKind};
+use crate::world::{Arrival, World, WorldError, WorldErrorKind};
 
+use super::action_summary::action_summaries;
 use super::budget::Limits;
+use super::clock::{Clock, TimeSpent};
 use super::determinism;
-use super::event::{Event, Progress, RunInfo, StepInfo, StopReason, Summary, TimeSpent};
-use super::graph::{Graph, StateId, TransitionId};
+use super::emitter::Emitter;
+use super::event::{Event, Progress, RunInfo, StepInfo, Summary};
+use super::explored::Explored;
+use super::graph::{StateId, TransitionId};
+use super::path_replay::PathReplay;
+use super::regressions;
+use super::shrink_and_confirm::shrink_and_confirm;
+use super::stop::StopReason;
 use super::strategy::{self, Move, Strategy};
-use super::summary::stop_reason;
 use super::violations::Violations;
 
 /// How to explore.
@@ -45,31 +47,22 @@ pub async fn explore<W: World, J: Judge<W>>(
     options: &Options,
     observer: &mut dyn FnMut(Event<'_>),
 ) -> Summary {
-    let mut run = Walk {
+    let mut walk = Walk {
         model,
         world,
         judge,
         options,
-        observer,
-        random: Random::new(options.seed),
-        initial: Digest::default(),
-        steps: 0,
-        covered: 0,
-        checkpoints: Vec::new(),
-        records: Vec::new(),
-        broken: FxHashMap::default(),
+        emitter: Emitter::new(observer),
+        explored: Explored::nothing(model),
         violations: Violations::default(),
         regressions: Vec::new(),
-        warnings: Vec::new(),
-        warned_conditions: 0,
+        steps: 0,
         restores: 0,
-        oracle_time: Duration::ZERO,
-        started: Instant::now(),
     };
-    run.run().await
+    walk.run().await
 }
 
-/// Tells of a run whose world did not even start, as if it had ended before its first step.
+/// Emits the events of a run whose world did not even start, as if it had ended before its first step.
 pub fn not_started(
     model: &Model,
     options: &Options,
@@ -79,41 +72,6 @@ pub fn not_started(
     observer(Event::Started(RunInfo::of(model, options)));
     let summary = Summary::not_started(model, &options.limits, error);
     observer(Event::Finished(&summary));
-}
-
-/// A run under way.
-pub(super) struct Walk<'r, W: World, J> {
-    pub(super) model: &'r Model,
-    pub(super) world: &'r mut W,
-    pub(super) judge: &'r mut J,
-    pub(super) options: &'r Options,
-    pub(super) observer: &'r mut dyn FnMut(Event<'_>),
-    random: Random,
-    /// What the initial state looks like to the world.
-    pub(super) initial: Digest,
-    pub(super) steps: u64,
-    /// Actions that ran at least once.
-    covered: usize,
-    /// The way back to each state, by [`StateId`].
-    pub(super) checkpoints: Vec<W::Checkpoint>,
-    /// What each transition looked like, by [`TransitionId`]; stays empty in worlds that record nothing.
-    pub(super) records: Vec<Option<Arc<StepRecord>>>,
-    /// State oracles that say no, for the few states where one does.
-    pub(super) broken: FxHashMap<StateId, Vec<OracleId>>,
-    pub(super) violations: Violations,
-    /// Whether the violations that earlier runs found still happen.
-    pub(super) regressions: Vec<RegressionOutcome>,
-    pub(super) warnings: Vec<Warning>,
-    warned_conditions: usize,
-    pub(super) restores: u64,
-    pub(super) oracle_time: Duration,
-    pub(super) started: Instant,
-}
-
-/// Why the loop ended without a limit being reached: an error, and where it happened.
-struct Failure {
-    error: WorldError,
-    at: Option<Move>,
 }
 
 impl<'a> RunInfo<'a> {
@@ -127,121 +85,129 @@ impl<'a> RunInfo<'a> {
     }
 }
 
-impl From<WorldError> for Failure {
-    fn from(error: WorldError) -> Self {
-        Self { error, at: None }
-    }
+/// A walk under way.
+struct Walk<'r, W: World, J> {
+    model: &'r Model,
+    world: &'r mut W,
+    judge: &'r mut J,
+    options: &'r Options,
+    emitter: Emitter<'r>,
+    explored: Explored<W::Checkpoint>,
+    violations: Violations,
+    /// Whether the violations that earlier runs found still happen.
+    regressions: Vec<RegressionOutcome>,
+    steps: u64,
+    restores: u64,
 }
 
 impl<W: World, J: Judge<W>> Walk<'_, W, J> {
+    /// The phases of a run: the initial state, regressions, the walk, then proving what was found.
     async fn run(&mut self) -> Summary {
-        (self.observer)(Event::Started(RunInfo::of(self.model, self.options)));
-        match self.begin().await {
-            Ok(mut graph) => {
-                let clock = Instant::now();
-                let tried = self.try_regressions(&graph).await;
-                let for_regressions = clock.elapsed();
-                self.started = Instant::now();
-                let world_time = self.world.time();
-                let mut stop = match tried {
-                    Ok(()) => self.walk(&mut graph).await,
-                    Err(error) => stop_reason(&error, None),
-                };
-                if !matches!(stop, StopReason::Failed { .. } | StopReason::Interrupted)
-                    && let Err(error) = self.world.conclude().await
-                {
-                    stop = stop_reason(&error, None);
-                }
-                let mut time = self.time_since(world_time);
-                time.confirm = for_regressions;
-                self.finish(&graph, stop, time).await
-            }
-            Err(error) => {
-                // No state is known; the graph of a world in which nothing happened says as much.
-                let nowhere = Context::empty(self.model.identity_variables.len());
-                let graph = Graph::new(self.model, 0, false, &nowhere, Digest::default());
-                let stop = stop_reason(&error, None);
-                self.finish(&graph, stop, TimeSpent::default()).await
-            }
-        }
+        let started = RunInfo::of(self.model, self.options);
+        self.emitter.emit(Event::Started(started));
+        let (mut stop, mut time) = match self.begin().await {
+            Ok(()) => self.walk().await,
+            Err(error) => (
+                StopReason::of_error(error, Vec::new()),
+                TimeSpent::default(),
+            ),
+        };
+        let violations = shrink_and_confirm(
+            PathReplay::new(
+                self.model,
+                self.world,
+                self.judge,
+                &self.explored,
+                &self.options.interrupt,
+            ),
+            &self.violations,
+            &mut stop,
+            &mut time,
+        )
+        .await;
+        self.finish(violations, stop, time)
     }
 
     /// Makes the world ready and judges the initial state.
-    async fn begin(&mut self) -> Result<Graph, WorldError> {
+    async fn begin(&mut self) -> Result<(), WorldError> {
         let arrival = self.world.begin().await?;
-        let graph = Graph::new(
-            self.model,
-            self.options.limits.max_depth,
-            self.world.can_restore(),
-            &arrival.context,
-            arrival.identity,
-        );
-        self.initial = arrival.identity;
-        self.checkpoints.push(arrival.checkpoint.clone());
-        (self.observer)(Event::Initial {
-            fingerprint: graph.fingerprint(StateId::INITIAL),
+        let (max_depth, can_restore) = (self.options.limits.max_depth, self.world.can_restore());
+        let explored = Explored::new(self.model, max_depth, can_restore, &arrival);
+        self.emitter.emit(Event::Initial {
+            fingerprint: explored.graph().fingerprint(StateId::INITIAL),
             context: &arrival.context,
             secrets: self.world.secrets(),
         });
-        let judgement = self
-            .judge
-            .judge(
-                self.world,
-                Judged {
-                    action: None,
-                    context_before: &arrival.context,
-                    arrival: &arrival,
-                    new_state: true,
-                    broken_before: &[],
-                    only: None,
-                },
-            )
-            .await?;
-        self.remember_broken(StateId::INITIAL, judgement.broken);
+        let initial = Judged::initial(&arrival);
+        let judgement = self.judge.judge(self.world, initial).await?;
+        self.explored = explored;
+        self.explored.set_broken(StateId::INITIAL, judgement.broken);
         for finding in judgement.findings {
-            self.found(&graph, None, None, finding);
+            self.found(None, finding);
         }
-        self.pass_on_warnings(&graph);
-        Ok(graph)
+        self.pass_on_warnings();
+        Ok(())
     }
 
-    /// The one loop: choose, restore, act, observe, judge, record.
-    async fn walk(&mut self, graph: &mut Graph) -> StopReason {
+    /// Runs the regressions again, then walks.
+    async fn walk(&mut self) -> (StopReason, TimeSpent) {
+        let before = Instant::now();
+        let regressions = regressions::run_again(
+            &self.options.regressions,
+            PathReplay::new(
+                self.model,
+                self.world,
+                self.judge,
+                &self.explored,
+                &self.options.interrupt,
+            ),
+            &mut self.violations,
+            &mut self.emitter,
+            &mut self.regressions,
+        )
+        .await;
+        let confirm = before.elapsed();
+        let mut clock = Clock::start(self.world.time());
+        let mut stop = match regressions {
+            Ok(()) => self.take_steps(&mut clock).await,
+            Err(error) => StopReason::of_error(error, Vec::new()),
+        };
+        if !matches!(stop, StopReason::Failed { .. } | StopReason::Interrupted)
+            && let Err(error) = self.world.conclude().await
+        {
+            stop = StopReason::of_error(error, Vec::new());
+        }
+        let time = clock.spent(self.world.time());
+        (stop, TimeSpent { confirm, ..time })
+    }
+
+    /// The one loop.
+    async fn take_steps(&mut self, clock: &mut Clock) -> StopReason {
         let name = &self.options.strategy;
         let Some(mut strategy) = strategy::create(name, self.model) else {
-            let error = WorldError::new(
-                WorldErrorKind::Request,
-                format!("there is no strategy `{name}`"),
-            );
-            return stop_reason(&error, None);
+            let message = format!("there is no strategy `{name}`");
+            let error = WorldError::new(WorldErrorKind::Request, message);
+            return StopReason::of_error(error, Vec::new());
         };
-        // The state in which the world stands exactly, checkpoint and all.
+        let mut random = Random::new(self.options.seed);
+        // The state in which the world stands exactly, where that is known.
         let mut standing = Some(StateId::INITIAL);
         loop {
-            if let Some(stop) = self.limit_reached() {
+            if let Some(stop) = self.limit_reached(clock) {
                 return stop;
             }
-            let Some(step) = strategy.next(graph, &mut self.random) else {
+            let graph = self.explored.graph();
+            let Some(next) = strategy.next(graph, &mut random) else {
                 return StopReason::Complete {
                     depth_limited: graph.untried_count() > 0,
                 };
             };
-            match self.step(graph, strategy.as_mut(), step, standing).await {
+            match self.step(strategy.as_mut(), next, standing, clock).await {
                 Ok(now) => standing = now,
-                Err(Failure { error, at: None }) => return stop_reason(&error, None),
-                Err(Failure {
-                    error,
-                    at: Some(at),
-                }) => {
-                    return stop_reason(&error, Some((graph, at)));
-                }
+                Err(stop) => return stop,
             }
-            if self
-                .steps
-                .is_multiple_of(self.options.limits.progress_every)
-            {
-                let progress = self.progress(graph);
-                (self.observer)(Event::Progress(progress));
+            if self.is_progress_due() {
+                self.emitter.emit(Event::Progress(self.progress()));
             }
         }
     }
@@ -249,233 +215,189 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     /// One step. Returns the state in which the world stands exactly afterwards, where that is known.
     async fn step(
         &mut self,
-        graph: &mut Graph,
         strategy: &mut dyn Strategy,
-        Move { from, action }: Move,
+        step: Move,
         standing: Option<StateId>,
-    ) -> Result<Option<StateId>, Failure> {
-        let at = Some(Move { from, action });
-        if graph.can_go_back() && standing != Some(from) {
-            self.go_back(graph, from).await?;
+        clock: &mut Clock,
+    ) -> Result<Option<StateId>, StopReason> {
+        let Move { from, action } = step;
+        if self.explored.graph().can_restore() && standing != Some(from) {
+            let restored = self.restore(from).await;
+            restored.map_err(|error| StopReason::of_error(error, Vec::new()))?;
         }
-        let context = graph.context(from).clone();
-        let arrival = self
-            .world
-            .act(action, &context)
-            .await
-            .map_err(|error| Failure { error, at })?;
+        let context = self.explored.graph().context(from).clone();
+        let arrival = self.world.act(action, &context).await;
+        let arrival = arrival.map_err(|error| self.failed_at(step, error))?;
         self.steps += 1;
-        let identity = graph.identify(self.model, from, action, &arrival.context, arrival.identity);
-        let known = graph.find(identity);
-        let broken_before = self.broken.get(&from).map_or(&[][..], Vec::as_slice);
-        let clock = Instant::now();
-        let world_time = self.world.time();
-        let judgement = self
-            .judge
-            .judge(
-                self.world,
-                Judged {
-                    action: Some(action),
-                    context_before: &context,
-                    arrival: &arrival,
-                    new_state: known.is_none(),
-                    broken_before,
-                    only: None,
-                },
-            )
-            .await
-            .map_err(|error| Failure { error, at })?;
-        self.oracle_time += clock
-            .elapsed()
-            .saturating_sub(self.world.time().since(world_time).sum());
+        let identity = self.explored.identify(self.model, from, action, &arrival);
+        let known = self.explored.graph().find(identity);
+        let judged = Judged {
+            action: Some(action),
+            context_before: &context,
+            arrival: &arrival,
+            new_state: known.is_none(),
+            broken_before: self.explored.broken(from),
+            only: None,
+        };
+        let (began, world_before) = (Instant::now(), self.world.time());
+        let judgement = self.judge.judge(self.world, judged).await;
+        let judgement = judgement.map_err(|error| self.failed_at(step, error))?;
+        clock.add_judgement(began.elapsed(), self.world.time().since(world_before));
 
-        if let Some(before) = graph.tried(from, action).filter(|_| !graph.can_go_back())
-            && known != Some(graph.transition(before).to)
-        {
-            let seen = self.records.get(before.0 as usize).and_then(Option::as_ref);
-            let warning =
-                determinism::non_determinism(self.model, action, seen, arrival.record.as_ref());
-            self.warn(warning);
-        }
-        let news = graph.record(
-            from,
-            action,
-            identity,
-            arrival.status,
-            judgement.findings.len(),
-        );
-        if graph.runs(action) == 1 {
-            self.covered += 1;
-        }
-        let to = graph.transition(news.transition).to;
-        (self.observer)(Event::Step(StepInfo {
+        self.compare_with_earlier(step, known, &arrival);
+        let (status, record) = (arrival.status, arrival.record.clone());
+        let findings = judgement.findings.len();
+        let recorded = (self.explored).record(from, action, identity, arrival, findings);
+        let graph = self.explored.graph();
+        let to = graph.transition(recorded.transition).to;
+        self.emitter.emit(Event::Step(StepInfo {
             step: self.steps,
             from,
             action,
             to,
-            new_state: news.new_state,
+            new_state: recorded.new_state,
             fingerprint: graph.fingerprint(to),
-            status: arrival.status,
+            status,
             context_before: &context,
-            asked: &judgement.asked,
+            asked: &judgement.evaluated,
             findings: &judgement.findings,
-            record: arrival.record.as_deref(),
+            record: record.as_deref(),
         }));
-        if news.new_state {
-            self.checkpoints.push(arrival.checkpoint);
-            self.remember_broken(to, judgement.broken);
+        let inherited = self.findings_of_known_state(from, known, &judgement);
+        if recorded.new_state {
+            self.explored.set_broken(to, judgement.broken);
         }
-        let findings = match known {
-            Some(to) => self.broken_again(from, to, judgement.findings, &judgement.asked),
-            None => judgement.findings,
-        };
-        for finding in findings {
-            self.found(graph, Some(action), Some(news.transition), finding);
+        for finding in judgement.findings.into_iter().chain(inherited) {
+            self.found(Some((action, recorded.transition)), finding);
         }
-        if let Some(record) = arrival.record {
-            self.records.resize(graph.transition_count(), None);
-            self.records[news.transition.0 as usize] = Some(record.compact());
-        }
-        self.pass_on_warnings(graph);
-        strategy.learn(graph, &news);
-        Ok(news.new_state.then_some(to))
+        self.pass_on_warnings();
+        strategy.learn(self.explored.graph(), &recorded);
+        Ok(recorded.new_state.then_some(to))
     }
 
-    /// Adds what state oracles have to say about a step that led from a healthy state to one that is known to be broken.
-    /// Most are not asked again; the first finding stands in until the violation is confirmed on its own path.
-    fn broken_again(
+    /// Without restores a step may be taken again: warns where it leads elsewhere than before.
+    fn compare_with_earlier(
+        &mut self,
+        Move { from, action }: Move,
+        to: Option<StateId>,
+        arrival: &Arrival<W::Checkpoint>,
+    ) {
+        let graph = self.explored.graph();
+        if !graph.can_restore()
+            && let Some(before) = graph.tried(from, action)
+            && to != Some(graph.transition(before).to)
+        {
+            let records = (self.explored.step_record(before), arrival.record.as_ref());
+            let warning = determinism::non_determinism(self.model, action, records);
+            self.emitter.warn(warning);
+        }
+    }
+
+    /// The findings of state oracles that held in `from` and are known to be broken in the known state `to`. Most oracles are
+    /// not evaluated again there; their first finding stands in until the violation is confirmed on its own path.
+    fn findings_of_known_state(
         &self,
         from: StateId,
-        to: StateId,
-        mut findings: Vec<Finding>,
-        asked: &[OracleId],
+        to: Option<StateId>,
+        judgement: &Judgement,
     ) -> Vec<Finding> {
-        let before = self.broken.get(&from).map_or(&[][..], Vec::as_slice);
-        let broken = self.broken.get(&to).into_iter().flatten();
-        let news = broken.filter(|oracle| !before.contains(oracle) && !asked.contains(oracle));
-        findings.extend(news.filter_map(|oracle| self.violations.said_by(*oracle).cloned()));
-        findings
+        let Some(to) = to else { return Vec::new() };
+        let before = self.explored.broken(from);
+        let is_new =
+            |oracle: &&OracleId| !before.contains(oracle) && !judgement.evaluated.contains(oracle);
+        let broken = self.explored.broken(to).iter().filter(is_new);
+        broken
+            .filter_map(|oracle| self.violations.first_of(*oracle).cloned())
+            .collect()
     }
 
-    /// Restores a state and now and then proves that it behaves as it did.
-    async fn go_back(&mut self, graph: &Graph, to: StateId) -> Result<(), WorldError> {
-        self.restore(to).await?;
+    /// Restores a state, and now and then tests that the service behaves there as it did.
+    async fn restore(&mut self, to: StateId) -> Result<(), WorldError> {
+        self.world.restore(self.explored.checkpoint(to)).await?;
         self.restores += 1;
-        if determinism::is_due(self.restores)
-            && let Some(warning) = self.retrace(graph, to).await?
-        {
-            self.warn(warning);
+        if determinism::is_due(self.restores) {
+            let warning = determinism::take_again(self.model, self.world, &self.explored, to);
+            if let Some(warning) = warning.await? {
+                self.emitter.warn(warning);
+            }
         }
         Ok(())
     }
 
-    pub(super) async fn restore(&mut self, to: StateId) -> Result<(), WorldError> {
-        self.world.restore(&self.checkpoints[to.0 as usize]).await
+    /// The end of a run at a step that failed.
+    fn failed_at(&self, Move { from, action }: Move, error: WorldError) -> StopReason {
+        let mut path = self.explored.graph().actions_to(from);
+        path.push(action);
+        StopReason::of_error(error, path)
     }
 
-    pub(super) fn record(&self, transition: TransitionId) -> Option<&Arc<StepRecord>> {
-        self.records.get(transition.0 as usize)?.as_ref()
-    }
-
-    fn remember_broken(&mut self, state: StateId, broken: Vec<OracleId>) {
-        if !broken.is_empty() {
-            self.broken.insert(state, broken);
+    /// Adds a finding of the walk; `at` is the step that showed it, `None` for the initial state.
+    fn found(&mut self, at: Option<(ActionId, TransitionId)>, finding: Finding) {
+        if let Some(new) = self.violations.add(self.model, at, self.steps, finding) {
+            let violation = self.violations.violation(new, self.explored.graph());
+            self.emitter.violation(&violation);
         }
     }
 
-    fn found(
-        &mut self,
-        graph: &Graph,
-        action: Option<ActionId>,
-        at: Option<TransitionId>,
-        finding: Finding,
-    ) {
-        if let Some(index) = self
-            .violations
-            .add(self.model, action, at, self.steps, finding)
-        {
-            let violation = self.violations.violation(index, graph);
-            (self.observer)(Event::Violation {
-                violation: &violation,
-            });
-        }
+    fn pass_on_warnings(&mut self) {
+        let graph = self.explored.graph();
+        self.emitter.pass_on_warnings(self.model, self.world, graph);
     }
 
-    pub(super) fn pass_on_warnings(&mut self, graph: &Graph) {
-        for warning in self.world.take_warnings() {
-            self.warn(warning);
-        }
-        let model = self.model;
-        let errors = graph
-            .guard_states()
-            .condition_errors()
-            .get(self.warned_conditions..)
-            .unwrap_or_default()
-            .to_vec();
-        self.warned_conditions += errors.len();
-        for (action, error) in errors {
-            self.warn(Warning {
-                code: "condition-failed",
-                message: format!(
-                    "a precondition of `{}` could not be judged: {error}",
-                    model.action(action).name
-                ),
-                help: Some("the action was taken as not enabled there; write the condition so that it holds for every value".to_owned()),
-                untrusted: false,
-            });
-        }
-    }
-
-    /// Passes a warning on, each once.
-    fn warn(&mut self, warning: Warning) {
-        if !self.warnings.contains(&warning) {
-            (self.observer)(Event::Warning(&warning));
-            self.warnings.push(warning);
-        }
-    }
-
-    fn limit_reached(&self) -> Option<StopReason> {
-        let limits = &self.options.limits;
+    fn limit_reached(&self, clock: &Clock) -> Option<StopReason> {
         if self.options.interrupt.is_requested() {
             return Some(StopReason::Interrupted);
         }
-        if let (Some(least), Some(worst)) = (limits.fail_fast, self.violations.worst())
-            && worst >= least
-        {
-            return Some(StopReason::FailFast(worst));
-        }
-        if self.steps >= limits.max_steps {
-            return Some(StopReason::MaxSteps);
-        }
-        if limits
-            .time_limit
-            .is_some_and(|limit| self.started.elapsed() >= limit)
-        {
-            return Some(StopReason::TimeLimit);
-        }
-        if limits
-            .coverage_target
-            .is_some_and(|target| self.coverage() >= target)
-        {
-            return Some(StopReason::CoverageTarget);
-        }
-        None
+        let (coverage, worst) = (self.coverage(), self.violations.worst());
+        (self.options.limits).reached(self.steps, coverage, worst, clock)
     }
 
     fn coverage(&self) -> f64 {
         match self.model.actions.len() {
             0 => 1.0,
-            actions => self.covered as f64 / actions as f64,
+            actions => self.explored.graph().actions_run() as f64 / actions as f64,
         }
     }
 
-    pub(super) fn progress(&self, graph: &Graph) -> Progress {
+    fn progress(&self) -> Progress {
         Progress {
             step: self.steps,
             max_steps: self.options.limits.max_steps,
-            states: graph.state_count() as u64,
+            states: self.explored.graph().state_count() as u64,
             coverage: self.coverage(),
             violations: self.violations.len() as u64,
         }
+    }
+
+    fn is_progress_due(&self) -> bool {
+        let every = self.options.limits.progress_every;
+        self.steps.is_multiple_of(every)
+    }
+
+    /// Sums up.
+    fn finish(&mut self, violations: Vec<Violation>, stop: StopReason, time: TimeSpent) -> Summary {
+        self.pass_on_warnings();
+        let progress = self.progress();
+        if self.steps == 0 || !self.is_progress_due() {
+            self.emitter.emit(Event::Progress(progress));
+        }
+        let is_complete = matches!(stop, StopReason::Complete { .. });
+        let graph = self.explored.graph();
+        let unchanged = |id| graph.tally(id).unchanged;
+        let summary = Summary {
+            progress,
+            stop,
+            transitions: graph.transition_count() as u64,
+            untried: graph.untried_count(),
+            deepest: graph.deepest(),
+            unchanged_steps: self.model.action_ids().map(unchanged).sum(),
+            actions: action_summaries(self.model, graph, is_complete),
+            violations,
+            regressions: std::mem::take(&mut self.regressions),
+            warnings: self.emitter.take_warnings(),
+            time,
+        };
+        self.emitter.emit(Event::Finished(&summary));
+        summary
     }
 }

@@ -23,14 +23,14 @@ pub(super) enum Source {
     Nodes,
     /// The node of a singular JSONPath in a body that should have it; none is a failure.
     Node,
-    /// Nodes in the answer of whatever action it was; none says nothing about the answer.
+    /// Nodes in the answer of any action; where there is none, the assertion holds.
     AnyAnswer,
 }
 
 /// An assertion that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Failure {
-    /// What was asked for; reads on after "expects".
+    /// What is expected; reads on after "expects".
     pub(super) expected: String,
     /// What was there instead, a clause.
     pub(super) actual: String,
@@ -203,7 +203,7 @@ impl<'v> Found<'v> {
         }
     }
 
-    /// The first value about which there is something to say, and what.
+    /// The first value with a problem, and the problem.
     fn first_that(&self, problem: impl Fn(&Value) -> Option<String>) -> Option<String> {
         self.values.iter().enumerate().find_map(|(index, value)| {
             let problem = problem(value)?;
@@ -279,7 +279,7 @@ impl<'v> Found<'v> {
         }
     }
 
-    /// What an assertion asks for, in words that read on after "expects".
+    /// What an assertion expects, in words that read on after "expects".
     fn words(&self, assertion: &Assertion, reference: Option<&[Value]>) -> String {
         match assertion {
             Assertion::Equals(value) => format!("`{}`", brief(value)),

@@ -8,16 +8,16 @@ use crate::world::{Observe, WorldError, WorldErrorKind};
 use super::expectation::{Failure, Found, Source};
 use super::response::excerpt;
 use super::sql;
-use super::{No, say};
+use super::{Objection, message};
 
-/// Judges the answer of a step. One without a JSON body says nothing.
+/// Judges the answer of a step. The invariant holds for an answer without a JSON body.
 pub(super) async fn judge_answer<W: Observe>(
     world: &mut W,
     invariant: &Invariant,
     path: &JsonPath,
     record: &StepRecord,
     context: &Context,
-) -> Result<Option<No>, WorldError> {
+) -> Result<Option<Objection>, WorldError> {
     let Some(json) = record.response.body.json() else {
         return Ok(None);
     };
@@ -25,14 +25,14 @@ pub(super) async fn judge_answer<W: Observe>(
     let owner = sql::owner(invariant);
     let references = sql::references(world, &invariant.expectation, context, &owner).await?;
     let failure = found.judge(&invariant.expectation, &references);
-    Ok(failure.map(|failure| no(invariant, path, record, failure)))
+    Ok(failure.map(|failure| objection(invariant, path, record, failure)))
 }
 
 /// What came of a probe.
 #[derive(Debug, Default)]
 pub(super) struct Probed {
     /// Why the invariant does not hold.
-    pub(super) no: Option<No>,
+    pub(super) objection: Option<Objection>,
     /// Which request changed rows of which tables, as a clause; `None` when it changed none.
     pub(super) wrote: Option<String>,
 }
@@ -62,9 +62,9 @@ pub(super) async fn probe<W: Observe>(
     let wrote = wrote(&record);
     let refused = |what: String| {
         let expected = "a JSON body with a status of 2xx".to_owned();
-        No {
+        Objection {
             kind: format!("{}, no answer to look at", record.response.status),
-            ..no(
+            ..objection(
                 invariant,
                 path,
                 &record,
@@ -76,7 +76,7 @@ pub(super) async fn probe<W: Observe>(
         }
     };
     let status = record.response.status;
-    let no = if !(200..300).contains(&status) {
+    let objection = if !(200..300).contains(&status) {
         // An error's body has nothing to do with the assertion, which would hold of it by accident.
         Some(refused(format!(
             "the answer was {}",
@@ -91,20 +91,25 @@ pub(super) async fn probe<W: Observe>(
         let references = sql::references(world, &invariant.expectation, context, &owner).await?;
         Found::nodes(path.query(json), source)
             .judge(&invariant.expectation, &references)
-            .map(|failure| no(invariant, path, &record, failure))
+            .map(|failure| objection(invariant, path, &record, failure))
     } else {
         Some(refused(format!(
             "the answer is not JSON: {}",
             excerpt(&record.response)
         )))
     };
-    Ok(Probed { no, wrote })
+    Ok(Probed { objection, wrote })
 }
 
-fn no(invariant: &Invariant, path: &JsonPath, record: &StepRecord, failure: Failure) -> No {
-    No {
+fn objection(
+    invariant: &Invariant,
+    path: &JsonPath,
+    record: &StepRecord,
+    failure: Failure,
+) -> Objection {
+    Objection {
         kind: "value".to_owned(),
-        message: say(invariant, &failure),
+        message: message(invariant, &failure),
         evidence: Evidence::Values {
             expected: format!(
                 "`{}` of `{} {}`: {}",

@@ -1,16 +1,16 @@
-//! The seam between the explorer and the oracles.
+//! The interface between the explorer and the oracles.
 
 use crate::model::{ActionId, Context, Finding, OracleId};
 use crate::world::{Arrival, World, WorldError};
 
-/// Who judges steps and states. The engine knows no oracle by name.
+/// Judges steps and states. The engine knows no oracle by name.
 #[expect(
     async_fn_in_trait,
     reason = "a walk is sequential on one thread, so no future has to be Send"
 )]
 pub trait Judge<W: World> {
-    /// Judges one step and, where it led to a new state, that state. May query the world's systems and send probes; what
-    /// it leaves behind must be what it found.
+    /// Judges one step and, where the step led to a new state, that state. May query the world's systems and send probes,
+    /// but must leave the state as it was.
     async fn judge(
         &mut self,
         world: &mut W,
@@ -27,27 +27,41 @@ pub struct Judged<'a, C> {
     pub context_before: &'a Context,
     /// Where it led.
     pub arrival: &'a Arrival<C>,
-    /// Whether nobody had been there before: then all state oracles are asked. In a known state only those are that look at
-    /// what the identity leaves out, for there the state may hold other rows than when it was judged.
+    /// Whether the step led to a new state: then all state oracles are evaluated. In a known state only those are evaluated
+    /// that read what the identity leaves out: those rows may differ from the rows that were judged when the state was new.
     pub new_state: bool,
-    /// State oracles that already said no in the state where the step began, ascending.
+    /// State oracles that were broken in the state where the step began, ascending.
     pub broken_before: &'a [OracleId],
-    /// Where only this oracle matters: others need not be asked, and what they have to say is of no account.
+    /// The only oracle that has to be evaluated; findings of others are ignored. `None` where all count.
     pub only: Option<OracleId>,
 }
 
-/// What the oracles said.
-#[derive(Clone, Debug, Default)]
-pub struct Judgement {
-    /// Each `no` that is news: oracles about the response, and state oracles that said yes before the step.
-    pub findings: Vec<Finding>,
-    /// For a new state: all state oracles that say no there, old and new, ascending.
-    pub broken: Vec<OracleId>,
-    /// The invariants that were asked, ascending. Of the others what they said before holds.
-    pub asked: Vec<OracleId>,
+impl<'a, C> Judged<'a, C> {
+    /// The initial state.
+    pub fn initial(arrival: &'a Arrival<C>) -> Self {
+        Self {
+            action: None,
+            context_before: &arrival.context,
+            arrival,
+            new_state: true,
+            broken_before: &[],
+            only: None,
+        }
+    }
 }
 
-/// Finds nothing wrong with anything; for models that are explored for their states only.
+/// The verdict of the oracles.
+#[derive(Clone, Debug, Default)]
+pub struct Judgement {
+    /// Each new finding: of oracles about the response, and of state oracles that held before the step.
+    pub findings: Vec<Finding>,
+    /// For a new state: all state oracles that are broken there, whether or not they held before, ascending.
+    pub broken: Vec<OracleId>,
+    /// The invariants that were evaluated, ascending. For the others the result of the state before holds.
+    pub evaluated: Vec<OracleId>,
+}
+
+/// Reports nothing; for models that are explored for their states only.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unjudged;
 

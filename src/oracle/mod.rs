@@ -1,12 +1,12 @@
-//! Who judges: the invariants of the spec and the built-in checks.
+//! The oracles: the invariants of the spec and the built-in checks.
 //!
 //! *Response oracles* judge every step: the checks on answers, and invariants on answers. *State oracles* judge every
 //! new state: SQL invariants and probes. A state oracle reports a violation where the step broke it, not in each state
-//! that inherits the damage; and it is not even asked again where nothing that it looks at has changed. In a known state
-//! SQL invariants are asked only where the step wrote something that they read and that tells no states apart.
+//! that inherits the damage, and is not evaluated again where nothing that it reads has changed. In a known state only
+//! those SQL invariants are evaluated that read something which the step wrote and the identity leaves out.
 //!
-//! Oracles read the world through [`Observe`] and leave it as it was. Nothing is compared over time here, nothing
-//! printed, and no violation counted: grouping is the engine's work.
+//! Oracles read the world through [`Observe`] and leave it as it was. They print nothing and count no violations: grouping
+//! findings is the explorer's work.
 
 pub mod checks;
 mod expectation;
@@ -27,7 +27,7 @@ use crate::world::{Observe, World, WorldError};
 
 pub use judge::{Judge, Judged, Judgement, Unjudged};
 
-use checks::{Active, Ask};
+use checks::{Active, Evaluate};
 use expectation::Failure;
 use sql::Reads;
 
@@ -40,9 +40,9 @@ pub struct Oracles {
     invariants: Vec<(Arc<str>, Reads)>,
 }
 
-/// A `no`, before it is known whether it is news.
+/// What an oracle objects to, before it is known whether the state before the step showed it already.
 #[derive(Clone, Debug)]
-struct No {
+struct Objection {
     /// See [`Finding::kind`].
     kind: String,
     message: String,
@@ -51,7 +51,7 @@ struct No {
 
 impl Oracles {
     /// The oracles of a model, with the built-in checks as the spec sets them: a severity, or `None` for off. Names
-    /// that are no check are of no account here; loading a spec refuses them.
+    /// of no check are ignored; loading a spec refuses them.
     pub fn new(model: Arc<Model>, checks: &IndexMap<String, Option<Severity>>) -> Self {
         Self {
             checks: checks::active(checks),
@@ -78,14 +78,14 @@ impl Oracles {
         }
     }
 
-    fn finding(&self, id: InvariantId, no: No) -> Finding {
+    fn finding(&self, id: InvariantId, objection: Objection) -> Finding {
         Finding {
             oracle: OracleId::Invariant(id),
             name: self.invariants[id.0 as usize].0.clone(),
             severity: self.model.invariants[id.0 as usize].severity,
-            kind: no.kind,
-            message: no.message,
-            evidence: no.evidence,
+            kind: objection.kind,
+            message: objection.message,
+            evidence: objection.evidence,
         }
     }
 
@@ -101,42 +101,42 @@ impl Oracles {
         let findings = &mut judgement.findings;
         for (id, invariant) in numbered(&self.model) {
             if let Subject::Response { jsonpath } = &invariant.subject {
-                judgement.asked.push(OracleId::Invariant(id));
-                let no =
+                judgement.evaluated.push(OracleId::Invariant(id));
+                let objection =
                     jsonpath::judge_answer(world, invariant, jsonpath, record, context).await?;
-                findings.extend(no.map(|no| self.finding(id, no)));
+                findings.extend(objection.map(|objection| self.finding(id, objection)));
             }
         }
         for active in &self.checks {
-            let said = |name: &&str| {
+            let is_reported = |name: &&str| {
                 findings.iter().any(|finding| {
                     matches!(finding.oracle, OracleId::Check(_)) && *finding.name == **name
                 })
             };
-            if active.check.unless.iter().any(said) {
+            if active.check.yields_to.iter().any(is_reported) {
                 continue;
             }
-            let no = match active.check.ask {
-                Ask::Step(judge) => judge(action, record),
-                Ask::Body => {
+            let objection = match active.check.evaluate {
+                Evaluate::Step(judge) => judge(action, record),
+                Evaluate::Body => {
                     response::judge_body(world, &action.name, &action.expect, record, context)
                         .await?
                 }
-                Ask::Probe => None,
+                Evaluate::Probe => None,
             };
-            findings.extend(no.map(|no| active.finding(no)));
+            findings.extend(objection.map(|objection| active.finding(objection)));
         }
         Ok(())
     }
 
-    /// Whether states have anything to say where only this oracle matters.
-    fn asks_states(&self, only: Option<OracleId>) -> bool {
+    /// Whether states have to be judged where only this oracle counts.
+    fn evaluates_states(&self, only: Option<OracleId>) -> bool {
         let Some(OracleId::Check(number)) = only else {
             return true;
         };
-        self.checks
-            .iter()
-            .any(|active| active.number == number && matches!(active.check.ask, Ask::Probe))
+        self.checks.iter().any(|active| {
+            active.number == number && matches!(active.check.evaluate, Evaluate::Probe)
+        })
     }
 
     /// Judges a new state.
@@ -151,9 +151,9 @@ impl Oracles {
         let rows = record.map(|record| &record.rows);
         let contexts = (step.context_before, &step.arrival.context);
         let was_broken = |oracle| step.broken_before.binary_search(&oracle).is_ok();
-        let silent = changed_nothing(&model, step);
+        let answers_as_before = changed_nothing(&model, step);
         let mut wrote = Vec::new();
-        let mut inherited_probe = false;
+        let mut is_probe_inherited = false;
 
         for (id, invariant) in numbered(&model) {
             let oracle = OracleId::Invariant(id);
@@ -165,7 +165,7 @@ impl Oracles {
             if !is_wanted {
                 continue;
             }
-            let no = match &invariant.subject {
+            let objection = match &invariant.subject {
                 Subject::Response { .. } => continue,
                 Subject::Sql(query) => {
                     let reads = &mut self.invariants[id.0 as usize].1;
@@ -178,34 +178,34 @@ impl Oracles {
                             .extend(was_broken(oracle).then_some(oracle));
                         continue;
                     }
-                    judgement.asked.push(oracle);
+                    judgement.evaluated.push(oracle);
                     sql::judge(world, invariant, query, contexts.1).await?
                 }
                 Subject::Probe { request, jsonpath } => {
-                    if silent {
-                        inherited_probe = true;
+                    if answers_as_before {
+                        is_probe_inherited = true;
                         judgement
                             .broken
                             .extend(was_broken(oracle).then_some(oracle));
                         continue;
                     }
-                    judgement.asked.push(oracle);
+                    judgement.evaluated.push(oracle);
                     let probed =
                         jsonpath::probe(world, invariant, request, jsonpath, contexts.1).await?;
                     wrote.extend(probed.wrote);
-                    probed.no
+                    probed.objection
                 }
             };
-            if let Some(no) = no {
+            if let Some(objection) = objection {
                 judgement.broken.push(oracle);
                 if !was_broken(oracle) {
-                    judgement.findings.push(self.finding(id, no));
+                    judgement.findings.push(self.finding(id, objection));
                 }
             }
         }
 
         for active in &self.checks {
-            if !matches!(active.check.ask, Ask::Probe) {
+            if !matches!(active.check.evaluate, Evaluate::Probe) {
                 continue;
             }
             let oracle = OracleId::Check(active.number);
@@ -213,12 +213,12 @@ impl Oracles {
             if wrote.is_empty() {
                 judgement
                     .broken
-                    .extend((inherited_probe && broken_before).then_some(oracle));
+                    .extend((is_probe_inherited && broken_before).then_some(oracle));
                 continue;
             }
             judgement.broken.push(oracle);
             if !broken_before {
-                judgement.findings.push(active.finding(No {
+                judgement.findings.push(active.finding(Objection {
                     kind: "rows".to_owned(),
                     message: format!(
                         "the request of an invariant should only look, but {}",
@@ -237,8 +237,8 @@ impl Oracles {
 }
 
 impl Oracles {
-    /// Judges what a step to a known state wrote that the identity leaves out: tables that are not observed, ignored
-    /// columns, context values that tell no states apart. It need not be what was judged when the state was new.
+    /// Judges what a step to a known state wrote and the identity leaves out: tables that are not observed, ignored columns,
+    /// context values that are no part of the identity. It may differ from what was judged when the state was new.
     async fn judge_left_out<W: World + Observe>(
         &mut self,
         world: &mut W,
@@ -259,12 +259,12 @@ impl Oracles {
                 continue;
             }
             let oracle = OracleId::Invariant(id);
-            judgement.asked.push(oracle);
-            let no = sql::judge(world, invariant, query, contexts.1).await?;
-            if let Some(no) = no
+            judgement.evaluated.push(oracle);
+            let objection = sql::judge(world, invariant, query, contexts.1).await?;
+            if let Some(objection) = objection
                 && step.broken_before.binary_search(&oracle).is_err()
             {
-                judgement.findings.push(self.finding(id, no));
+                judgement.findings.push(self.finding(id, objection));
             }
         }
         Ok(())
@@ -289,7 +289,7 @@ impl<W: World + Observe> Judge<W> for Oracles {
             )
             .await?;
         }
-        if !self.asks_states(step.only) {
+        if !self.evaluates_states(step.only) {
             return Ok(judgement);
         }
         if step.new_state {
@@ -297,20 +297,20 @@ impl<W: World + Observe> Judge<W> for Oracles {
         } else {
             self.judge_left_out(world, &step, &mut judgement).await?;
         }
-        judgement.asked.sort_unstable();
+        judgement.evaluated.sort_unstable();
         Ok(judgement)
     }
 }
 
 impl Active {
-    fn finding(&self, no: No) -> Finding {
+    fn finding(&self, objection: Objection) -> Finding {
         Finding {
             oracle: OracleId::Check(self.number),
             name: self.check.name.into(),
             severity: self.severity,
-            kind: no.kind,
-            message: no.message,
-            evidence: no.evidence,
+            kind: objection.kind,
+            message: objection.message,
+            evidence: objection.evidence,
         }
     }
 }
@@ -342,7 +342,7 @@ fn changed_nothing<C>(model: &Model, step: &Judged<'_, C>) -> bool {
 }
 
 /// The message of a finding: the user's, or a sentence made of what was expected and what was there.
-fn say(invariant: &Invariant, failure: &Failure) -> String {
+fn message(invariant: &Invariant, failure: &Failure) -> String {
     invariant.message.clone().unwrap_or_else(|| {
         format!(
             "`{}` expects {}, but {}",

@@ -3,7 +3,7 @@
 use crate::model::{Context, Evidence, ExpectedResponse, Response, StepRecord, brief};
 use crate::world::{Observe, WorldError};
 
-use super::No;
+use super::Objection;
 use super::expectation::{Found, Source};
 use super::sql;
 
@@ -14,12 +14,12 @@ pub(super) async fn judge_body<W: Observe>(
     expect: &ExpectedResponse,
     record: &StepRecord,
     context: &Context,
-) -> Result<Option<No>, WorldError> {
+) -> Result<Option<Objection>, WorldError> {
     if expect.body.is_empty() || !expect.allows(record.response.status) {
         return Ok(None);
     }
     let Some(json) = record.response.body.json() else {
-        return Ok(Some(No {
+        return Ok(Some(Objection {
             kind: "not JSON".to_owned(),
             message: format!("the answer to `{action}` is not JSON"),
             evidence: Evidence::Values {
@@ -43,7 +43,7 @@ pub(super) async fn judge_body<W: Observe>(
             continue;
         };
         failures += 1;
-        first.get_or_insert_with(|| No {
+        first.get_or_insert_with(|| Objection {
             kind: path.source().to_owned(),
             message: format!(
                 "`{}` in the answer to `{action}`: expected {}, but {}",
@@ -57,11 +57,11 @@ pub(super) async fn judge_body<W: Observe>(
             },
         });
     }
-    Ok(first.map(|no| match failures {
-        1 => no,
-        _ => No {
-            message: format!("{} (and {} more)", no.message, failures - 1),
-            ..no
+    Ok(first.map(|objection| match failures {
+        1 => objection,
+        _ => Objection {
+            message: format!("{} (and {} more)", objection.message, failures - 1),
+            ..objection
         },
     }))
 }

@@ -10,23 +10,23 @@ use crate::world::system::QueryRows;
 use crate::world::{Observe, WorldError};
 
 use super::expectation::{self, Found, Reference};
-use super::{No, say};
+use super::{Objection, message};
 
 /// What is known of the queries of an invariant, so that they are only run where their result can have changed.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Reads {
-    /// Nobody has asked yet.
+    /// The world has not been asked yet.
     #[default]
-    NotAsked,
-    /// That cannot be known.
+    Undetermined,
+    /// The world cannot know.
     Unknown,
     /// These tables.
     Tables(Vec<Arc<Table>>),
 }
 
 impl Reads {
-    /// Whether the result may be another than before the step: it changed a row of a table that is read, or a context
-    /// value that is bound, or it is not known which.
+    /// Whether the result may differ from that before the step: the step changed a row of a table that is read, or a context
+    /// value that is bound, or it is not known which tables are read.
     pub(super) async fn changed<W: Observe>(
         &mut self,
         world: &mut W,
@@ -35,7 +35,7 @@ impl Reads {
         rows: Option<&RowDelta>,
         (before, after): (&Context, &Context),
     ) -> Result<bool, WorldError> {
-        if matches!(self, Self::NotAsked) {
+        if matches!(self, Self::Undetermined) {
             let mut all = Some(Vec::new());
             for query in queries(invariant, query) {
                 let tables = world
@@ -56,7 +56,7 @@ impl Reads {
             || rows.changes().iter().any(|change| reads(tables, change)))
     }
 
-    /// The same, but only of what the identity of a state leaves out.
+    /// The same, but only for what the identity of a state leaves out.
     pub(super) fn changed_unseen(
         &self,
         model: &Model,
@@ -65,15 +65,15 @@ impl Reads {
         rows: &RowDelta,
         contexts: (&Context, &Context),
     ) -> bool {
-        let tells_nothing = |variable: VariableId| {
+        let is_left_out = |variable: VariableId| {
             model.identity_variables.get(variable.0 as usize).copied() != Some(true)
         };
-        is_rebound(invariant, query, contexts, tells_nothing)
+        is_rebound(invariant, query, contexts, is_left_out)
             || rows.rows().any(|change| {
                 change.has_unseen_part()
                     && match self {
                         Self::Tables(tables) => reads(tables, change),
-                        Self::NotAsked | Self::Unknown => true,
+                        Self::Undetermined | Self::Unknown => true,
                     }
             })
     }
@@ -87,7 +87,7 @@ fn queries<'i>(
     std::iter::once(query).chain(compared_with(&invariant.expectation))
 }
 
-/// Whether a context value that is bound, and that counts, is another one than before.
+/// Whether a bound context value that counts differs from before.
 fn is_rebound(
     invariant: &Invariant,
     query: &SqlQuery,
@@ -119,16 +119,16 @@ pub(super) async fn judge<W: Observe>(
     invariant: &Invariant,
     query: &SqlQuery,
     context: &Context,
-) -> Result<Option<No>, WorldError> {
+) -> Result<Option<Objection>, WorldError> {
     let owner = owner(invariant);
     let Some(rows) = run(world, query, context, &owner).await? else {
         return Ok(None);
     };
     let references = references(world, &invariant.expectation, context, &owner).await?;
     let failure = Found::rows(&rows).judge(&invariant.expectation, &references);
-    Ok(failure.map(|failure| No {
+    Ok(failure.map(|failure| Objection {
         kind: "rows".to_owned(),
-        message: say(invariant, &failure),
+        message: message(invariant, &failure),
         evidence: evidence(rows, failure.expected),
     }))
 }

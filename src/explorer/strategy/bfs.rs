@@ -32,9 +32,10 @@ impl Strategy for Bfs {
         None
     }
 
-    fn learn(&mut self, graph: &Graph, news: &Recorded) {
-        if news.new_state {
-            self.queue.push_back(graph.transition(news.transition).to);
+    fn learn(&mut self, graph: &Graph, recorded: &Recorded) {
+        if recorded.new_state {
+            self.queue
+                .push_back(graph.transition(recorded.transition).to);
         }
         // No state is ever reopened: the first path found is a shortest one already.
     }

@@ -103,7 +103,7 @@ impl Strategy for Coverage {
         None
     }
 
-    fn learn(&mut self, graph: &Graph, news: &Recorded) {
+    fn learn(&mut self, graph: &Graph, recorded: &Recorded) {
         // The pair that was taken is the first of the queue: it goes back in with its new count.
         if let Some((_, pair)) = self.queue.pop_first() {
             let progress = self.pairs.entry(pair).or_default();
@@ -111,11 +111,11 @@ impl Strategy for Coverage {
             progress.queued = None;
             self.enqueue(graph, pair);
         }
-        let transition = graph.transition(news.transition);
-        if news.new_state {
+        let transition = graph.transition(recorded.transition);
+        if recorded.new_state {
             self.arrive(graph, transition.to, transition.action.0);
         }
-        for state in &news.reopened {
+        for state in &recorded.reopened {
             let by = graph
                 .parent(*state)
                 .map_or(self.actions as u32, |id| graph.transition(id).action.0);

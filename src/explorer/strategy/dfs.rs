@@ -34,10 +34,10 @@ impl Strategy for Dfs {
         None
     }
 
-    fn learn(&mut self, graph: &Graph, news: &Recorded) {
-        self.stack.extend(&news.reopened);
-        if news.new_state {
-            self.stack.push(graph.transition(news.transition).to);
+    fn learn(&mut self, graph: &Graph, recorded: &Recorded) {
+        self.stack.extend(&recorded.reopened);
+        if recorded.new_state {
+            self.stack.push(graph.transition(recorded.transition).to);
         }
     }
 }

@@ -142,9 +142,9 @@ impl Strategy for Mcts {
         Some(Move { from, action })
     }
 
-    fn learn(&mut self, graph: &Graph, news: &Recorded) {
-        let transition = graph.transition(news.transition).clone();
-        if news.new_state {
+    fn learn(&mut self, graph: &Graph, recorded: &Recorded) {
+        let transition = graph.transition(recorded.transition).clone();
+        if recorded.new_state {
             self.add(graph, transition.to, Some(transition.from));
             self.walk_left = if self.walk_left == 0 {
                 WALK
@@ -155,12 +155,12 @@ impl Strategy for Mcts {
             self.walk_left = 0;
         }
         self.refresh(graph, transition.from);
-        for state in &news.reopened {
+        for state in &recorded.reopened {
             self.refresh(graph, *state);
         }
-        let reward = f64::from(u8::from(news.new_state)) * NEW_STATE
-            + f64::from(u8::from(news.new_status)) * NEW_STATUS
-            + f64::from(u8::from(news.findings > 0)) * VIOLATION;
+        let reward = f64::from(u8::from(recorded.new_state)) * NEW_STATE
+            + f64::from(u8::from(recorded.new_status)) * NEW_STATUS
+            + f64::from(u8::from(recorded.findings > 0)) * VIOLATION;
         self.node_mut(transition.from).tried += 1.0;
         let mut at = Some(transition.from);
         while let Some(state) = at {

@@ -25,7 +25,7 @@ pub trait Strategy {
     fn next(&mut self, graph: &Graph, random: &mut Random) -> Option<Move>;
 
     /// Learns what the step led to. Called after every step, before the next choice.
-    fn learn(&mut self, _graph: &Graph, _news: &Recorded) {}
+    fn learn(&mut self, _graph: &Graph, _recorded: &Recorded) {}
 }
 
 /// A step to take: an enabled action, and the state to take it in.

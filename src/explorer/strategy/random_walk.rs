@@ -15,7 +15,7 @@ pub(super) fn step(
     let here = graph.current();
     let from = if graph.is_open(here) {
         here
-    } else if graph.can_go_back() {
+    } else if graph.can_restore() {
         jump(graph, random)?
     } else if graph.untried(here).next().is_some() {
         // Too deep for the limit, but there is no other place to go on from.

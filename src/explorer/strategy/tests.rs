@@ -1,28 +1,21 @@
 //! Every strategy against small models whose states can be counted by hand.
 
+use crate::explorer::Options;
 use crate::explorer::budget::Limits;
 use crate::explorer::event::{Event, StopReason, Summary};
 use crate::explorer::strategy::NAMES;
-use crate::explorer::{Options, explore};
+use crate::explorer::testing::{self, Forbid, actions};
 use crate::interrupt::Interrupt;
-use crate::model::{
-    Action, ActionId, Evidence, FactId, FactRule, Finding, InvariantId, Model, OracleId,
-    Precondition, Severity,
-};
-use crate::oracle::{Judge, Judged, Judgement, Unjudged};
+use crate::model::{Action, ActionId, FactId, FactRule, Model, Precondition, Severity};
+use crate::oracle::{Judge, Unjudged};
+use crate::world::World;
 use crate::world::mock::{MockCall, MockWorld};
-use crate::world::{World, WorldError};
 
 fn model(actions: impl IntoIterator<Item = Action>) -> Model {
     Model {
-        name: "mock".to_owned(),
         actions: actions.into_iter().collect(),
         ..Model::default()
     }
-}
-
-fn named(count: usize) -> Model {
-    model((0..count).map(|index| Action::named(&format!("a{index}"))))
 }
 
 fn options(strategy: &str, max_steps: u64) -> Options {
@@ -51,15 +44,8 @@ fn run<W: World, J: Judge<W>>(
             steps.push((step.from.0, step.action.0));
         }
     };
-    let summary = block_on(explore(model, world, judge, options, &mut observer));
+    let summary = testing::run(model, world, judge, options, &mut observer);
     (summary, steps)
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap()
-        .block_on(future)
 }
 
 fn complete(summary: &Summary) -> bool {
@@ -67,43 +53,6 @@ fn complete(summary: &Summary) -> bool {
         == StopReason::Complete {
             depth_limited: false,
         }
-}
-
-/// Says no in states for which the function says so, as a state oracle does.
-struct Forbid<F>(F);
-
-impl<S, W, F> Judge<W> for Forbid<F>
-where
-    W: World<Checkpoint = S>,
-    F: Fn(&S) -> bool,
-{
-    async fn judge(
-        &mut self,
-        _world: &mut W,
-        step: Judged<'_, S>,
-    ) -> Result<Judgement, WorldError> {
-        let oracle = OracleId::Invariant(InvariantId(0));
-        if !step.new_state || !(self.0)(&step.arrival.checkpoint) {
-            return Ok(Judgement::default());
-        }
-        let finding = Finding {
-            oracle,
-            name: "forbidden".into(),
-            severity: Severity::High,
-            kind: "state".to_owned(),
-            message: "a forbidden state".to_owned(),
-            evidence: Evidence::Values {
-                expected: "another state".to_owned(),
-                actual: "this one".to_owned(),
-            },
-        };
-        let is_news = !step.broken_before.contains(&oracle);
-        Ok(Judgement {
-            findings: is_news.then_some(finding).into_iter().collect(),
-            broken: vec![oracle],
-            asked: Vec::new(),
-        })
-    }
 }
 
 /// Two counters from 0 to 9, each with its own action: 100 states, 200 transitions.
@@ -117,10 +66,10 @@ fn two_counters() -> MockWorld<(u8, u8), Rule<(u8, u8)>> {
 }
 
 #[test]
-fn every_strategy_visits_the_whole_of_a_finite_graph_and_takes_no_step_twice() {
+fn every_strategy_exhausts_a_finite_graph_without_repeating_a_step() {
     for strategy in NAMES {
         let (summary, steps) = run(
-            &named(2),
+            &actions(2),
             &mut two_counters(),
             &mut Unjudged,
             &options(strategy, 10_000),
@@ -147,7 +96,7 @@ fn the_same_seed_takes_the_same_steps_and_another_seed_may_not() {
                 seed,
                 ..options(strategy, 150)
             };
-            run(&named(2), &mut two_counters(), &mut Unjudged, &options).1
+            run(&actions(2), &mut two_counters(), &mut Unjudged, &options).1
         };
         assert_eq!(walk(7), walk(7), "{strategy}");
         if ["random", "weighted", "mcts"].contains(strategy) {
@@ -157,7 +106,7 @@ fn the_same_seed_takes_the_same_steps_and_another_seed_may_not() {
 }
 
 #[test]
-fn no_strategy_starves_actions_when_the_first_one_always_makes_a_new_state() {
+fn no_strategy_starves_actions_behind_one_that_always_makes_a_new_state() {
     for strategy in NAMES {
         let mut world = MockWorld::new((0_u32, 0_u32), |(first, others), action| match action.0 {
             0 => (first + 1, *others),
@@ -170,7 +119,7 @@ fn no_strategy_starves_actions_when_the_first_one_always_makes_a_new_state() {
             },
             ..options(strategy, 500)
         };
-        let (summary, _) = run(&named(30), &mut world, &mut Unjudged, &options);
+        let (summary, _) = run(&actions(30), &mut world, &mut Unjudged, &options);
         assert_eq!(summary.stop, StopReason::MaxSteps, "{strategy}");
         assert!(
             summary.actions.iter().all(|action| action.runs > 0),
@@ -186,11 +135,11 @@ fn no_strategy_starves_actions_when_the_first_one_always_makes_a_new_state() {
 }
 
 #[test]
-fn bfs_finds_a_shortest_path_and_every_strategy_confirms_what_it_finds() {
+fn every_strategy_confirms_a_shortest_path_after_an_exhaustive_walk() {
     for strategy in NAMES {
         let mut judge = Forbid(|state: &(u8, u8)| *state == (3, 2));
         let (summary, _) = run(
-            &named(2),
+            &actions(2),
             &mut two_counters(),
             &mut judge,
             &options(strategy, 10_000),
@@ -210,17 +159,17 @@ fn bfs_reports_the_shortest_path_at_once() {
     let mut judge = Forbid(|state: &(u8, u8)| state.0 + state.1 == 4);
     let mut options = options("bfs", 10_000);
     options.limits.fail_fast = Some(Severity::Low);
-    let (summary, _) = run(&named(2), &mut two_counters(), &mut judge, &options);
+    let (summary, _) = run(&actions(2), &mut two_counters(), &mut judge, &options);
     assert_eq!(summary.stop, StopReason::FailFast(Severity::High));
     assert_eq!(summary.violations[0].path.len(), 4);
     assert_eq!(summary.violations.len(), 1);
 }
 
 #[test]
-fn a_broken_state_is_reported_where_it_breaks_and_not_again_behind_it() {
+fn a_broken_state_is_reported_where_it_breaks_and_not_behind_it() {
     let mut judge = Forbid(|state: &(u8, u8)| state.0 >= 5);
     let (summary, _) = run(
-        &named(2),
+        &actions(2),
         &mut two_counters(),
         &mut judge,
         &options("bfs", 10_000),
@@ -232,7 +181,7 @@ fn a_broken_state_is_reported_where_it_breaks_and_not_again_behind_it() {
 }
 
 #[test]
-fn a_shorter_path_into_a_broken_state_is_preferred_and_another_action_that_leads_there_is_told() {
+fn the_shortest_path_into_a_broken_state_is_reported_for_each_action() {
     // 0 -> 1 -> 2 -> 3 -> 4 (broken) by `step`; `jump` leads from 1 to 4 at once.
     let world = || {
         MockWorld::new(0_u8, |state, action| match (action.0, state) {
@@ -244,7 +193,7 @@ fn a_shorter_path_into_a_broken_state_is_preferred_and_another_action_that_leads
     for strategy in NAMES {
         let mut judge = Forbid(|state: &u8| *state >= 4);
         let (summary, _) = run(
-            &named(2),
+            &actions(2),
             &mut world(),
             &mut judge,
             &options(strategy, 1_000),
@@ -267,7 +216,7 @@ fn a_shorter_path_into_a_broken_state_is_preferred_and_another_action_that_leads
 }
 
 #[test]
-fn preconditions_and_limits_are_true_of_the_path_and_not_of_the_run() {
+fn preconditions_and_limits_count_per_path_not_per_run() {
     // create (at most twice) -> close, which needs a create before it on the same path.
     let mut create = Action::named("create");
     create.max_calls = Some((FactId(0), 2));
@@ -341,7 +290,7 @@ fn an_action_that_never_ran_says_what_kept_it_away() {
 }
 
 #[test]
-fn max_depth_limits_the_path_and_a_shorter_path_found_later_reopens_a_state() {
+fn a_shorter_path_found_later_reopens_a_state_under_max_depth() {
     // A chain 0 -> 1 -> ... -> 9, and a shortcut from 0 to 5.
     let chain = || {
         MockWorld::new(0_u8, |state, action| match (action.0, state) {
@@ -353,7 +302,7 @@ fn max_depth_limits_the_path_and_a_shorter_path_found_later_reopens_a_state() {
     for strategy in NAMES {
         let mut options = options(strategy, 1_000);
         options.limits.max_depth = 6;
-        let (summary, _) = run(&named(2), &mut chain(), &mut Unjudged, &options);
+        let (summary, _) = run(&actions(2), &mut chain(), &mut Unjudged, &options);
         // 9 is 5 steps away through the shortcut, however a strategy came to 5 first.
         assert_eq!(summary.progress.states, 10, "{strategy}");
         assert_eq!(
@@ -364,7 +313,7 @@ fn max_depth_limits_the_path_and_a_shorter_path_found_later_reopens_a_state() {
             "{strategy}"
         );
         options.limits.max_depth = 3;
-        let (summary, _) = run(&named(2), &mut chain(), &mut Unjudged, &options);
+        let (summary, _) = run(&actions(2), &mut chain(), &mut Unjudged, &options);
         // 0 1 2 3 and 5 6 7.
         assert_eq!(summary.progress.states, 7, "{strategy}");
         assert_eq!(
@@ -381,7 +330,7 @@ fn max_depth_limits_the_path_and_a_shorter_path_found_later_reopens_a_state() {
 fn coverage_target_stops_the_run_once_reached() {
     let mut options = options("coverage", 1_000);
     options.limits.coverage_target = Some(0.5);
-    let (summary, _) = run(&named(2), &mut two_counters(), &mut Unjudged, &options);
+    let (summary, _) = run(&actions(2), &mut two_counters(), &mut Unjudged, &options);
     assert_eq!(summary.stop, StopReason::CoverageTarget);
     assert_eq!(summary.progress.step, 1);
 }
@@ -390,7 +339,7 @@ fn coverage_target_stops_the_run_once_reached() {
 fn an_interrupt_ends_the_run_with_what_is_known() {
     let options = options("dfs", 1_000);
     options.interrupt.request();
-    let (summary, steps) = run(&named(2), &mut two_counters(), &mut Unjudged, &options);
+    let (summary, steps) = run(&actions(2), &mut two_counters(), &mut Unjudged, &options);
     assert_eq!(summary.stop, StopReason::Interrupted);
     assert!(steps.is_empty());
 }
@@ -400,7 +349,7 @@ fn a_world_without_a_way_back_is_walked_forward_only() {
     for strategy in ["random", "weighted"] {
         let mut world = two_counters().without_restore().logged();
         let (summary, steps) = run(
-            &named(2),
+            &actions(2),
             &mut world,
             &mut Unjudged,
             &options(strategy, 100),
@@ -412,15 +361,15 @@ fn a_world_without_a_way_back_is_walked_forward_only() {
                 .log
                 .iter()
                 .all(|call| matches!(call, MockCall::Act(..))),
-            "{strategy} went back"
+            "{strategy} restored a state"
         );
     }
 }
 
 #[test]
-fn dfs_goes_on_from_the_newest_state_and_rarely_goes_back() {
+fn dfs_goes_on_from_the_newest_state_and_rarely_restores() {
     let mut world = MockWorld::new(0_u32, |state, _| state + 1).logged();
-    let (_, steps) = run(&named(1), &mut world, &mut Unjudged, &options("dfs", 50));
+    let (_, steps) = run(&actions(1), &mut world, &mut Unjudged, &options("dfs", 50));
     assert!(steps.iter().enumerate().all(|(n, step)| step.0 == n as u32));
     assert!(
         !world
@@ -437,7 +386,7 @@ fn a_service_that_is_not_deterministic_is_told_apart() {
         calls += 1;
         ((level + 1).min(5), calls)
     });
-    let (summary, _) = run(&named(3), &mut world, &mut Unjudged, &options("bfs", 60));
+    let (summary, _) = run(&actions(3), &mut world, &mut Unjudged, &options("bfs", 60));
     let codes: Vec<_> = summary
         .warnings
         .iter()
@@ -450,7 +399,7 @@ fn a_service_that_is_not_deterministic_is_told_apart() {
 fn a_deterministic_service_is_not_accused() {
     for strategy in NAMES {
         let (summary, _) = run(
-            &named(2),
+            &actions(2),
             &mut two_counters(),
             &mut Unjudged,
             &options(strategy, 10_000),
@@ -496,7 +445,7 @@ fn every_strategy_opens_the_lock_because_states_are_merged() {
     for strategy in NAMES {
         let mut judge = Forbid(|state: &u8| *state == 7);
         let (summary, _) = run(
-            &named(10),
+            &actions(10),
             &mut lock(),
             &mut judge,
             &options(strategy, 1_000),

@@ -3,18 +3,18 @@
 use crate::model::{Action, Evidence, Severity, StepRecord};
 
 use super::super::response::excerpt;
-use super::{Ask, Check, No};
+use super::{Check, Evaluate, Objection};
 
 pub(super) const CHECK: Check = Check {
     name: "extract-failed",
     severity: Some(Severity::Medium),
-    unless: &[],
-    ask: Ask::Step(judge),
+    yields_to: &[],
+    evaluate: Evaluate::Step(judge),
 };
 
-fn judge(action: &Action, record: &StepRecord) -> Option<No> {
+fn judge(action: &Action, record: &StepRecord) -> Option<Objection> {
     let failures = &record.extract_failures;
-    failures.first().map(|first| No {
+    failures.first().map(|first| Objection {
         // The name comes first, then why; an empty body and another body are one bug.
         kind: first.split(':').next().unwrap_or(first).to_owned(),
         message: format!(

@@ -10,9 +10,9 @@ mod unexpected_status;
 
 use crate::model::{Action, Evidence, Severity, StepRecord};
 
-use super::No;
+use super::Objection;
 
-/// All checks, in the order in which they are asked and in which reports list them.
+/// All checks, in the order in which they are evaluated and in which reports list them.
 const REGISTRY: &[Check] = &[
     server_error::CHECK,
     unexpected_status::CHECK,
@@ -44,20 +44,20 @@ pub(super) struct Check {
     pub(super) name: &'static str,
     /// How bad its violations are unless the spec says otherwise; `None` where it is off unless the spec names it.
     pub(super) severity: Option<Severity>,
-    /// Checks whose `no` about the same step says it all, so that this one keeps silent.
-    pub(super) unless: &'static [&'static str],
-    /// When it is asked, and what.
-    pub(super) ask: Ask,
+    /// Checks that come first: where one of them objects to a step, this check is not evaluated.
+    pub(super) yields_to: &'static [&'static str],
+    /// When and how it is evaluated.
+    pub(super) evaluate: Evaluate,
 }
 
-/// When a check is asked, and what.
+/// When and how a check is evaluated.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Ask {
+pub(super) enum Evaluate {
     /// After every step.
-    Step(fn(&Action, &StepRecord) -> Option<No>),
-    /// After every step, about the assertions on its body, which may need the database.
+    Step(fn(&Action, &StepRecord) -> Option<Objection>),
+    /// After every step: the assertions on the body of its answer, which may need the database.
     Body,
-    /// In every new state, about the requests of invariants.
+    /// In every new state: the requests of invariants.
     Probe,
 }
 
@@ -71,9 +71,9 @@ pub(super) struct Active {
     pub(super) severity: Severity,
 }
 
-/// The `no` of a check that looks at changed rows of observed tables, where there are any.
-/// It is told apart by the status of the answer.
-fn wrote(record: &StepRecord, say: impl Fn(&str) -> String) -> Option<No> {
+/// The objection of a check against changed rows of observed tables, where there are any. `message` makes a sentence of how
+/// many rows changed. Objections with different statuses are different bugs.
+fn wrote(record: &StepRecord, message: impl Fn(&str) -> String) -> Option<Objection> {
     let rows: Vec<_> = record
         .rows
         .rows()
@@ -88,9 +88,9 @@ fn wrote(record: &StepRecord, say: impl Fn(&str) -> String) -> Option<No> {
         1 => "1 row".to_owned(),
         count => format!("{count} rows"),
     };
-    Some(No {
+    Some(Objection {
         kind: record.response.status.to_string(),
-        message: say(&count),
+        message: message(&count),
         evidence: Evidence::Values {
             expected: "no changed row".to_owned(),
             actual: rows.join(", "),
@@ -138,9 +138,9 @@ mod tests {
     }
 
     #[test]
-    fn a_check_yields_only_to_checks_that_are_asked_before_it() {
+    fn a_check_yields_only_to_checks_before_it() {
         for (index, check) in REGISTRY.iter().enumerate() {
-            for other in check.unless {
+            for other in check.yields_to {
                 assert!(
                     NAMES[..index].contains(other),
                     "{} yields to {other}",

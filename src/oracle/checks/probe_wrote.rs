@@ -2,11 +2,11 @@
 
 use crate::model::Severity;
 
-use super::{Ask, Check};
+use super::{Check, Evaluate};
 
 pub(super) const CHECK: Check = Check {
     name: "probe-wrote",
     severity: Some(Severity::Medium),
-    unless: &[],
-    ask: Ask::Probe,
+    yields_to: &[],
+    evaluate: Evaluate::Probe,
 };

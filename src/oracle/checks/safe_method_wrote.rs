@@ -2,16 +2,16 @@
 
 use crate::model::{Action, StepRecord};
 
-use super::{Ask, Check, No, wrote};
+use super::{Check, Evaluate, Objection, wrote};
 
 pub(super) const CHECK: Check = Check {
     name: "safe-method-wrote",
     severity: None,
-    unless: &[],
-    ask: Ask::Step(judge),
+    yields_to: &[],
+    evaluate: Evaluate::Step(judge),
 };
 
-fn judge(action: &Action, record: &StepRecord) -> Option<No> {
+fn judge(action: &Action, record: &StepRecord) -> Option<Objection> {
     if !action.request.is_safe() {
         return None;
     }

@@ -3,23 +3,23 @@
 use crate::model::{Action, Evidence, Severity, StepRecord};
 
 use super::super::response::excerpt;
-use super::{Ask, Check, No};
+use super::{Check, Evaluate, Objection};
 
 pub(super) const CHECK: Check = Check {
     name: "server-error",
     severity: Some(Severity::Critical),
-    unless: &[],
-    ask: Ask::Step(judge),
+    yields_to: &[],
+    evaluate: Evaluate::Step(judge),
 };
 
-fn judge(action: &Action, record: &StepRecord) -> Option<No> {
+fn judge(action: &Action, record: &StepRecord) -> Option<Objection> {
     let status = record.response.status;
     let listed = action
         .expect
         .status
         .iter()
         .any(|pattern| pattern.matches(status));
-    (status >= 500 && !listed).then(|| No {
+    (status >= 500 && !listed).then(|| Objection {
         kind: status.to_string(),
         message: format!("`{}` was answered with {status}", action.name),
         evidence: Evidence::Values {

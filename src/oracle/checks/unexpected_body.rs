@@ -3,11 +3,11 @@
 
 use crate::model::Severity;
 
-use super::{Ask, Check};
+use super::{Check, Evaluate};
 
 pub(super) const CHECK: Check = Check {
     name: "unexpected-body",
     severity: Some(Severity::High),
-    unless: &["server-error", "unexpected-status"],
-    ask: Ask::Body,
+    yields_to: &["server-error", "unexpected-status"],
+    evaluate: Evaluate::Body,
 };

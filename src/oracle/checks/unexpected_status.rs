@@ -3,16 +3,16 @@
 use crate::model::{Action, Evidence, Severity, StepRecord};
 
 use super::super::response::excerpt;
-use super::{Ask, Check, No};
+use super::{Check, Evaluate, Objection};
 
 pub(super) const CHECK: Check = Check {
     name: "unexpected-status",
     severity: Some(Severity::High),
-    unless: &["server-error"],
-    ask: Ask::Step(judge),
+    yields_to: &["server-error"],
+    evaluate: Evaluate::Step(judge),
 };
 
-fn judge(action: &Action, record: &StepRecord) -> Option<No> {
+fn judge(action: &Action, record: &StepRecord) -> Option<Objection> {
     let status = record.response.status;
     let expected = &action.expect.status;
     // Without a list of its own the action leaves the status to `server-error`.
@@ -21,7 +21,7 @@ fn judge(action: &Action, record: &StepRecord) -> Option<No> {
     }
     let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
     let expected = expected.join(" or ");
-    Some(No {
+    Some(Objection {
         kind: status.to_string(),
         message: format!(
             "`{}` was answered with {status} instead of {expected}",

@@ -8,7 +8,7 @@
 use super::*;
 use serde_json::json;
 
-/// What is said about these rows; `None` when the assertion holds.
+/// The objection to these rows; `None` when the assertion holds.
 fn of_rows(assertion: Assertion, columns: &[&str], rows: Value) -> Option<String> {
     let mut world = Fake::default()
         .with_rows("Q", columns, rows)
@@ -18,20 +18,20 @@ fn of_rows(assertion: Assertion, columns: &[&str], rows: Value) -> Option<String
         &mut oracles(&model(vec![], vec![sql("Q", assertion)])),
         &mut world,
     );
-    said(judgement.unwrap())
+    objection(judgement.unwrap())
 }
 
-/// What is said about the nodes that the path finds in this body of a probe.
+/// The objection to the nodes that the path finds in this body of a probe.
 fn of_probe(jsonpath: &str, assertion: Assertion, body: Value) -> Option<String> {
     let mut world = Fake::default()
         .with_probe("/orders", answer(200, &body.to_string()))
         .with_rows("REFERENCE", &["id"], json!([[1], [2]]))
         .with_rows("PAIRS", &["id", "paid"], json!([[1, 0], [2, 1]]));
     let model = model(vec![], vec![probe(jsonpath, assertion)]);
-    said(begin(&mut oracles(&model), &mut world).unwrap())
+    objection(begin(&mut oracles(&model), &mut world).unwrap())
 }
 
-fn said(judgement: Judgement) -> Option<String> {
+fn objection(judgement: Judgement) -> Option<String> {
     assert_eq!(judgement.findings.len(), judgement.broken.len());
     judgement
         .findings
@@ -168,7 +168,7 @@ fn integers_beyond_the_precision_of_floats_are_told_apart() {
 }
 
 #[test]
-fn zero_and_one_of_a_database_are_false_and_true_but_not_in_json() {
+fn zero_and_one_are_booleans_in_a_database_but_not_in_json() {
     holds(of_rows(
         Assertion::Equals(json!(true)),
         &["paid"],
@@ -320,7 +320,7 @@ fn equals_sql_compares_with_the_rows_of_a_query_in_order() {
 }
 
 #[test]
-fn equals_sql_holds_where_the_query_cannot_be_asked() {
+fn equals_sql_holds_where_the_query_cannot_run() {
     let mut world = Fake::default().with_probe("/orders", answer(200, "[1]"));
     world.rows.insert("Q".to_owned(), Ok(None));
     let rule = probe("$[*]", Assertion::EqualsSql(query("Q")));
@@ -329,7 +329,7 @@ fn equals_sql_holds_where_the_query_cannot_be_asked() {
 }
 
 #[test]
-fn all_assertions_must_hold_and_the_first_that_does_not_is_told() {
+fn the_first_assertion_that_does_not_hold_is_reported() {
     let mut rule = sql("Q", Assertion::NotEmpty);
     rule.expectation
         .assertions
@@ -337,7 +337,7 @@ fn all_assertions_must_hold_and_the_first_that_does_not_is_told() {
     let model = model(vec![], vec![rule]);
     let verdict = |rows| {
         let mut world = Fake::default().with_rows("Q", &["n"], rows);
-        said(begin(&mut oracles(&model), &mut world).unwrap())
+        objection(begin(&mut oracles(&model), &mut world).unwrap())
     };
     holds(verdict(json!([[0], [3]])));
     fails(

@@ -1,4 +1,4 @@
-//! The oracles, judged from outside through [`Judge`], over a world that answers what a test tells it to.
+//! The oracles, judged from outside through [`Judge`], over a world whose answers a test sets.
 
 mod assertions;
 mod states;
@@ -23,13 +23,13 @@ use crate::model::{Assertion, Expectation};
 use crate::world::system::QueryRows;
 use crate::world::{Arrival, Observe, World, WorldError, WorldErrorKind};
 
-/// A world in which queries and probes have the answers of a test, and which remembers what it was asked.
+/// A world in which queries and probes have the answers of a test, and which remembers its calls.
 #[derive(Default)]
 struct Fake {
     tables: HashMap<String, Vec<Arc<Table>>>,
     rows: HashMap<String, Result<Option<QueryRows>, String>>,
     probes: HashMap<String, Option<StepRecord>>,
-    asked: Vec<String>,
+    calls: Vec<String>,
 }
 
 impl World for Fake {
@@ -61,7 +61,7 @@ impl Observe for Fake {
         &mut self,
         query: &SqlQuery,
     ) -> Result<Option<Vec<Arc<Table>>>, WorldError> {
-        self.asked.push(format!("tables of {}", query.text));
+        self.calls.push(format!("tables of {}", query.text));
         Ok(self.tables.get(&query.text).cloned())
     }
 
@@ -70,7 +70,7 @@ impl Observe for Fake {
         query: &SqlQuery,
         _: &Context,
     ) -> Result<Option<QueryRows>, WorldError> {
-        self.asked.push(query.text.clone());
+        self.calls.push(query.text.clone());
         self.rows[&query.text]
             .clone()
             .map_err(|message| WorldError::new(WorldErrorKind::System, message))
@@ -82,7 +82,7 @@ impl Observe for Fake {
         _: &Context,
     ) -> Result<Option<StepRecord>, WorldError> {
         let path = request.path.source();
-        self.asked.push(format!("GET {path}"));
+        self.calls.push(format!("GET {path}"));
         Ok(self.probes[path].clone())
     }
 }
@@ -108,9 +108,9 @@ impl Fake {
         self
     }
 
-    /// What was asked since the last call.
-    fn asked(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.asked)
+    /// The calls since this was last read.
+    fn calls(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.calls)
     }
 }
 
@@ -231,17 +231,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 /// How the initial state is judged.
 fn begin(oracles: &mut Oracles, world: &mut Fake) -> Result<Judgement, WorldError> {
     let arrival = arrival(None);
-    now(oracles.judge(
-        world,
-        Judged {
-            action: None,
-            context_before: &arrival.context,
-            arrival: &arrival,
-            new_state: true,
-            broken_before: &[],
-            only: None,
-        },
-    ))
+    now(oracles.judge(world, Judged::initial(&arrival)))
 }
 
 /// How a step of the first action to a new state is judged.

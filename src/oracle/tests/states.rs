@@ -1,4 +1,4 @@
-//! State oracles: when they are asked, and when their `no` is news.
+//! State oracles: when they are evaluated, and when their findings are new.
 
 use super::*;
 use crate::model::{InvariantId, SqlParameter, VariableId};
@@ -33,30 +33,30 @@ fn a_query_is_skipped_where_no_table_it_reads_was_touched() {
 
     begin(&mut oracles, &mut world).unwrap();
     assert_eq!(
-        world.asked(),
+        world.calls(),
         [format!("tables of {ROWS}"), ROWS.to_owned()]
     );
 
     let judgement = step(&mut oracles, &mut world, &changed(&carts), &[]);
-    assert!(world.asked().is_empty());
+    assert!(world.calls().is_empty());
     assert!(judgement.broken.is_empty());
 
     let inherited = step(&mut oracles, &mut world, &changed(&carts), &[RULE]);
-    assert!(world.asked().is_empty());
+    assert!(world.calls().is_empty());
     assert_eq!(
         (inherited.broken, inherited.findings.len()),
         (vec![RULE], 0)
     );
 
     step(&mut oracles, &mut world, &changed(&orders), &[]);
-    assert_eq!(world.asked(), [ROWS], "the tables are asked for once");
+    assert_eq!(world.calls(), [ROWS], "the tables are looked up once");
     // The same table may come back as another value, for example after a reconnect.
     step(&mut oracles, &mut world, &changed(&table(1, "orders")), &[]);
-    assert_eq!(world.asked(), [ROWS]);
+    assert_eq!(world.calls(), [ROWS]);
 }
 
 #[test]
-fn a_query_runs_where_its_tables_or_the_rows_of_the_step_are_unknown() {
+fn a_query_runs_where_its_tables_or_the_steps_rows_are_unknown() {
     let orders = table(1, "orders");
     let (_, mut oracles) = one_rule();
     let mut world = Fake::default().with_rows(ROWS, &["id"], json!([]));
@@ -64,7 +64,7 @@ fn a_query_runs_where_its_tables_or_the_rows_of_the_step_are_unknown() {
         step(&mut oracles, &mut world, &changed(&orders), &[]);
     }
     assert_eq!(
-        world.asked(),
+        world.calls(),
         [
             format!("tables of {ROWS}"),
             ROWS.to_owned(),
@@ -75,7 +75,7 @@ fn a_query_runs_where_its_tables_or_the_rows_of_the_step_are_unknown() {
     let (_, mut oracles) = one_rule();
     let mut world = world.reading(ROWS, &[&table(9, "other")]);
     step(&mut oracles, &mut world, &arrival(None), &[]);
-    assert_eq!(world.asked().last().unwrap(), ROWS);
+    assert_eq!(world.calls().last().unwrap(), ROWS);
 }
 
 #[test]
@@ -94,10 +94,10 @@ fn a_query_runs_where_a_bound_context_value_changed() {
         .reading(ROWS, &[&orders]);
     let mut arrival = arrival(Some(answer(200, "")));
     step(&mut oracles, &mut world, &arrival, &[]);
-    assert_eq!(world.asked(), [format!("tables of {ROWS}")]);
+    assert_eq!(world.calls(), [format!("tables of {ROWS}")]);
     arrival.context = arrival.context.with(VariableId(0), Some(json!(7)));
     step(&mut oracles, &mut world, &arrival, &[]);
-    assert_eq!(world.asked(), [ROWS]);
+    assert_eq!(world.calls(), [ROWS]);
 }
 
 #[test]
@@ -112,8 +112,8 @@ fn the_tables_of_a_query_to_compare_with_count_too() {
         .reading(ROWS, &[&orders])
         .reading("R", &[&refunds]);
     step(&mut oracles, &mut world, &changed(&refunds), &[]);
-    let asked = world.asked();
-    assert_eq!(asked[2..], [ROWS, "R"]);
+    let calls = world.calls();
+    assert_eq!(calls[2..], [ROWS, "R"]);
 }
 
 #[test]
@@ -142,23 +142,11 @@ fn the_initial_state_is_judged_and_known_states_are_not() {
     let mut world = Fake::default().with_rows(ROWS, &["id"], json!([[7]]));
     let initial = begin(&mut oracles, &mut world).unwrap();
     assert_eq!(names(&initial.findings), ["rule"]);
-    world.asked();
+    world.calls();
 
-    let arrival = changed(&table(1, "orders"));
-    let known = now(oracles.judge(
-        &mut world,
-        Judged {
-            action: Some(ActionId(0)),
-            context_before: &Context::empty(1),
-            arrival: &arrival,
-            new_state: false,
-            broken_before: &[],
-            only: None,
-        },
-    ))
-    .unwrap();
+    let known = step_to_known(&mut oracles, &mut world, &table(1, "orders"));
     assert!(known.findings.is_empty() && known.broken.is_empty());
-    assert!(world.asked().is_empty());
+    assert!(world.calls().is_empty());
 }
 
 /// How a step to a known state is judged.
@@ -179,7 +167,7 @@ fn step_to_known(oracles: &mut Oracles, world: &mut Fake, table: &Arc<Table>) ->
 }
 
 #[test]
-fn a_known_state_is_judged_again_where_the_step_wrote_what_the_identity_leaves_out() {
+fn a_known_state_is_judged_again_where_the_step_wrote_unseen_rows() {
     let orders = || Arc::into_inner(table(1, "orders")).unwrap();
     let unobserved = Arc::new(Table {
         observed: false,
@@ -197,7 +185,7 @@ fn a_known_state_is_judged_again_where_the_step_wrote_what_the_identity_leaves_o
         begin(&mut oracles, &mut world).unwrap();
         let healthy = step_to_known(&mut oracles, &mut world, &table);
         assert_eq!(
-            (names(&healthy.findings), &healthy.asked),
+            (names(&healthy.findings), &healthy.evaluated),
             (vec![], &vec![RULE])
         );
         world = world.with_rows(ROWS, &["id"], json!([[7]]));
@@ -272,18 +260,18 @@ fn a_probe_is_sent_unless_nothing_can_have_changed() {
 
     let quiet = arrival(Some(answer(200, "")));
     let inherited = step(&mut oracles, &mut world, &quiet, &[RULE]);
-    assert_eq!((world.asked().len(), inherited.broken), (0, vec![RULE]));
+    assert_eq!((world.calls().len(), inherited.broken), (0, vec![RULE]));
 
     let wrote = changed(&table(1, "orders"));
     let judgement = step(&mut oracles, &mut world, &wrote, &[]);
-    assert_eq!(world.asked(), ["GET /orders"]);
+    assert_eq!(world.calls(), ["GET /orders"]);
     assert_eq!(names(&judgement.findings), ["rule"]);
     assert_eq!(actual(&judgement.findings[0]), "there is `1`");
 
     let mut bound = quiet.clone();
     bound.context = bound.context.with(VariableId(0), Some(json!(1)));
     step(&mut oracles, &mut world, &bound, &[]);
-    assert_eq!(world.asked(), ["GET /orders"], "the context changed");
+    assert_eq!(world.calls(), ["GET /orders"], "the context changed");
 
     let mut cookie = answer(200, "");
     cookie
@@ -291,11 +279,11 @@ fn a_probe_is_sent_unless_nothing_can_have_changed() {
         .headers
         .push(("Set-Cookie".to_owned(), "session=1".to_owned()));
     step(&mut oracles, &mut world, &arrival(Some(cookie)), &[]);
-    assert_eq!(world.asked(), ["GET /orders"], "a cookie was set");
+    assert_eq!(world.calls(), ["GET /orders"], "a cookie was set");
 }
 
 #[test]
-fn a_probe_is_sent_after_an_unsafe_method_even_where_no_row_changed() {
+fn a_probe_is_sent_after_an_unsafe_method_without_changed_rows() {
     let mut post = Action::named("post");
     post.request.method = "POST".to_owned();
     let mut oracles = oracles(&model(vec![post], vec![probe("$[*]", Assertion::Empty)]));
@@ -307,7 +295,7 @@ fn a_probe_is_sent_after_an_unsafe_method_even_where_no_row_changed() {
         &[],
     );
     assert_eq!(
-        world.asked(),
+        world.calls(),
         ["GET /orders"],
         "a service without a database shows no rows"
     );

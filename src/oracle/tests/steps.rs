@@ -97,7 +97,7 @@ fn wrote(status: u16, observed: bool) -> StepRecord {
 }
 
 #[test]
-fn a_safe_method_that_wrote_is_a_finding_where_the_spec_asks_for_it() {
+fn a_safe_method_that_wrote_is_a_finding_where_the_check_is_on() {
     let on: &[(&str, Option<Severity>)] = &[("safe-method-wrote", Some(Severity::High))];
     let ask = |action, record| findings(action, record, on);
     let found = ask(Action::named("list"), wrote(200, true));
@@ -116,7 +116,7 @@ fn a_safe_method_that_wrote_is_a_finding_where_the_spec_asks_for_it() {
 }
 
 #[test]
-fn a_refusal_that_wrote_is_a_finding_where_the_spec_asks_for_it() {
+fn a_refusal_that_wrote_is_a_finding_where_the_check_is_on() {
     let on: &[(&str, Option<Severity>)] = &[("rejected-but-wrote", Some(Severity::Medium))];
     let ask = |record| findings(Action::named("pay"), record, on);
     let found = ask(wrote(409, true));

@@ -1,0 +1,121 @@
+//! What the walk has explored: the graph, and what the engine keeps for each state and transition of it.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::model::{ActionId, Context, Digest, Model, OracleId, StepRecord};
+use crate::world::Arrival;
+
+use super::graph::{Graph, Identity, Recorded, StateId, TransitionId};
+
+/// The graph, with the way back to each state and the record of each transition.
+#[derive(Debug)]
+pub(super) struct Explored<C> {
+    graph: Graph,
+    /// The digest of the world in its initial state.
+    initial: Digest,
+    /// By [`StateId`].
+    checkpoints: Vec<C>,
+    /// By [`TransitionId`]; empty in worlds that record nothing.
+    records: Vec<Option<Arc<StepRecord>>>,
+    /// The state oracles that do not hold, for the few states with such an oracle.
+    broken: FxHashMap<StateId, Vec<OracleId>>,
+}
+
+impl<C: Clone> Explored<C> {
+    /// Only the initial state is known.
+    pub(super) fn new(
+        model: &Model,
+        max_depth: u32,
+        can_restore: bool,
+        initial: &Arrival<C>,
+    ) -> Self {
+        Self {
+            graph: Graph::new(
+                model,
+                max_depth,
+                can_restore,
+                &initial.context,
+                initial.identity,
+            ),
+            initial: initial.identity,
+            checkpoints: vec![initial.checkpoint.clone()],
+            records: Vec::new(),
+            broken: FxHashMap::default(),
+        }
+    }
+
+    /// What is known before the world has begun: an initial state that nobody can restore.
+    pub(super) fn nothing(model: &Model) -> Self {
+        let context = Context::empty(model.identity_variables.len());
+        Self {
+            graph: Graph::new(model, 0, false, &context, Digest::default()),
+            initial: Digest::default(),
+            checkpoints: Vec::new(),
+            records: Vec::new(),
+            broken: FxHashMap::default(),
+        }
+    }
+
+    pub(super) fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The digest of the world in its initial state.
+    pub(super) fn initial(&self) -> Digest {
+        self.initial
+    }
+
+    pub(super) fn checkpoint(&self, state: StateId) -> &C {
+        &self.checkpoints[state.0 as usize]
+    }
+
+    /// The record of a transition; `None` in worlds that record nothing.
+    pub(super) fn step_record(&self, transition: TransitionId) -> Option<&Arc<StepRecord>> {
+        self.records.get(transition.0 as usize)?.as_ref()
+    }
+
+    /// The state oracles that do not hold in a state, ascending.
+    pub(super) fn broken(&self, state: StateId) -> &[OracleId] {
+        self.broken.get(&state).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn set_broken(&mut self, state: StateId, broken: Vec<OracleId>) {
+        if !broken.is_empty() {
+            self.broken.insert(state, broken);
+        }
+    }
+
+    /// The identity of the state to which a step from `from` led.
+    pub(super) fn identify(
+        &mut self,
+        model: &Model,
+        from: StateId,
+        action: ActionId,
+        arrival: &Arrival<C>,
+    ) -> Identity {
+        self.graph
+            .identify(model, from, action, &arrival.context, arrival.identity)
+    }
+
+    /// Records a step with this many findings.
+    pub(super) fn record(
+        &mut self,
+        from: StateId,
+        action: ActionId,
+        identity: Identity,
+        arrival: Arrival<C>,
+        findings: usize,
+    ) -> Recorded {
+        let recorded = (self.graph).record(from, action, identity, arrival.status, findings);
+        if recorded.new_state {
+            self.checkpoints.push(arrival.checkpoint);
+        }
+        if let Some(record) = arrival.record {
+            self.records.resize(self.graph.transition_count(), None);
+            self.records[recorded.transition.0 as usize] = Some(record.compact());
+        }
+        recorded
+    }
+}
