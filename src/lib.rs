@@ -14,7 +14,7 @@
 //! - **step**: one execution of one action from one state. **transition**: (state, action) -> state. **path**:
 //!   transitions from the initial state.
 //! - **checkpoint / restore**: remember a state / put every system, the context and the cookies back to it.
-//! - **check**: a built-in oracle; an invariant is a user's oracle. **violation**: an oracle said no.
+//! - **check**: a built-in oracle; an invariant is a user's oracle. **violation**: what an oracle reports, with the path that shows it.
 //!
 //! # The rooms, in reading order
 //!
@@ -25,7 +25,7 @@
 //! 3. [`spec`] and [`diagnostic`]: text to model, and everything that can be wrong with it.
 //! 4. [`explorer`]: the one loop, the strategies, and the events that are its only way out.
 //! 5. [`world`]: the system under test; all I/O is below this line.
-//! 6. [`oracle`]: judges steps and states. [`evidence`]: runs violations again.
+//! 6. [`oracle`]: judges steps and states. [`evidence`]: shrinks, confirms and keeps violations.
 //! 7. [`report`]: folds events. [`cli`]: what was typed.
 //! 8. [`demo`]: the built-in shop, a real service with planted bugs.
 //!

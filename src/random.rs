@@ -19,7 +19,7 @@ impl Random {
 
     /// A number from 0 up to, but not including, `bound`, which must not be 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        debug_assert!(bound > 0, "a choice needs something to choose from");
+        debug_assert!(bound > 0, "a choice needs at least one item");
         // Multiply and shift (Lemire 2019); the bias of bound / 2^64 is far below what any run could notice.
         ((u128::from(self.0.next_u64()) * bound as u128) >> 64) as usize
     }

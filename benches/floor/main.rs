@@ -248,6 +248,7 @@ actions:
         base_url: None,
         vocabulary: Vocabulary {
             strategies: strategy::NAMES,
+            strategies_without_restore: &[],
             checks: checks::NAMES,
         },
     };

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use super::formats::ReportRequest;
 use super::values::{
-    Assignment, ReportParser, ReportRequest, StrategyName, parse_assignment, parse_base_url,
-    parse_duration, parse_severity, parse_share,
+    Assignment, ReportParser, StrategyName, parse_assignment, parse_base_url, parse_duration,
+    parse_severity, parse_share,
 };
 use crate::model::Severity;
 

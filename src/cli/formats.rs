@@ -2,9 +2,8 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::values::ReportRequest;
 use super::{Problem, Session};
 use crate::report::log::Log;
 use crate::report::{Console, Destination, Github, Html, Json, Junit, Markdown, Report, Sarif};
@@ -76,6 +75,14 @@ pub(super) const ALL: &[Format] = &[
         report: |target| Box::new(Sarif::new(target.destination())),
     },
 ];
+
+/// `--report FORMAT[=PATH]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ReportRequest {
+    pub(super) format: &'static Format,
+    /// `None`: standard output.
+    pub(super) path: Option<PathBuf>,
+}
 
 /// Where a report is to go.
 enum Target {

@@ -46,6 +46,7 @@ mod tests {
                 base_url: None,
                 vocabulary: Vocabulary {
                     strategies: strategy::NAMES,
+                    strategies_without_restore: &[],
                     checks: checks::NAMES,
                 },
             },

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::args::{ExploreFlags, SpecValues};
-use super::values::ReportRequest;
+use super::formats::ReportRequest;
 use super::{Problem, Session, formats};
 use crate::explorer::budget::Limits;
 use crate::explorer::strategy;
@@ -63,12 +63,10 @@ impl Plan {
     /// The plan of this spec, unless it cannot be carried out there.
     pub(super) fn of(spec: &Spec, flags: &ExploreFlags) -> Result<Self, Problem> {
         let plan = Self::new(flags, &spec.explore);
-        if spec.world.restore == RestoreMode::None
-            && !strategy::can_do_without_restore(&plan.strategy)
-        {
-            let able: Vec<String> = strategy::NAMES
+        let able = strategy::without_restore();
+        if spec.world.restore == RestoreMode::None && !able.contains(&plan.strategy.as_str()) {
+            let able: Vec<String> = able
                 .iter()
-                .filter(|name| strategy::can_do_without_restore(name))
                 .map(|name| format!("`--strategy {name}`"))
                 .collect();
             return Err(Problem::usage(format!(

@@ -132,6 +132,7 @@ pub(super) fn with_environment<T>(
         base_url: values.base_url.as_deref(),
         vocabulary: Vocabulary {
             strategies: strategy::NAMES,
+            strategies_without_restore: &strategy::without_restore(),
             checks: checks::NAMES,
         },
     })

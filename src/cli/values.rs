@@ -1,13 +1,12 @@
 //! Values of flags: how people write them, and what is wrong when they cannot be read.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 
-use super::formats::{self, Format};
+use super::formats::{self, ReportRequest};
 use crate::explorer::strategy;
 use crate::model::Severity;
 use crate::spec;
@@ -36,14 +35,6 @@ pub(super) fn parse_base_url(text: &str) -> Result<String, String> {
         return Err("expected `http://` or `https://` and a host".to_owned());
     }
     Ok(text.to_owned())
-}
-
-/// `--report FORMAT[=PATH]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ReportRequest {
-    pub(super) format: &'static Format,
-    /// `None`: standard output.
-    pub(super) path: Option<PathBuf>,
 }
 
 pub(super) fn parse_report(text: &str) -> Result<ReportRequest, String> {
@@ -222,7 +213,7 @@ mod tests {
                     .iter()
                     .find(|format| format.name == "json")
                     .unwrap(),
-                path: path.map(PathBuf::from),
+                path: path.map(Into::into),
             })
         };
         assert_eq!(parse_report("json"), json(None));

@@ -29,7 +29,7 @@ pub enum Event<'a> {
     },
     /// A step was taken and judged.
     Step(StepInfo<'a>),
-    /// An oracle said no for the first time about this (oracle, action) pair.
+    /// A violation was found for the first time.
     Violation {
         /// As known so far: not yet confirmed, the path without records.
         violation: &'a Violation,
@@ -68,7 +68,7 @@ pub struct StepInfo<'a> {
     pub action: ActionId,
     /// Where it led.
     pub to: StateId,
-    /// Whether nobody had been there before.
+    /// Whether the step led to a new state.
     pub new_state: bool,
     /// What identifies the state where it led.
     pub fingerprint: Digest,
@@ -76,9 +76,9 @@ pub struct StepInfo<'a> {
     pub status: u16,
     /// The context in which it was taken.
     pub context_before: &'a Context,
-    /// The invariants that were asked, ascending.
+    /// The invariants that were evaluated, ascending.
     pub asked: &'a [OracleId],
-    /// What oracles had to say that is news.
+    /// The new findings.
     pub findings: &'a [Finding],
     /// What was seen.
     pub record: Option<&'a StepRecord>,
@@ -133,11 +133,11 @@ pub struct ActionSummary {
     pub runs: u64,
     /// Runs by status of the answer, ascending.
     pub statuses: Vec<(u16, u64)>,
-    /// Runs that led to a state nobody had been in.
+    /// Runs that led to a new state.
     pub new_states: u64,
     /// Runs that left the state as it was.
     pub unchanged: u64,
-    /// For an action that never ran: what kept it away.
+    /// For an action that never ran: what kept it from being enabled.
     pub never_ran: Option<String>,
     /// Advice about the action, for example to add a precondition.
     pub advice: Option<String>,

@@ -1,7 +1,7 @@
 //! What is known of the graph: states, transitions, and what is still to be tried.
 //!
-//! Everything is indexed by dense numbers, and every question a strategy asks per step has an answer whose cost does
-//! not grow with the number of steps.
+//! Everything is indexed by dense numbers. The cost of a look-up that a strategy makes in each step does not grow with the
+//! number of steps.
 
 use hashbrown::HashTable;
 use serde::Serialize;
@@ -79,7 +79,7 @@ pub struct Transition {
     next_out: u32,
 }
 
-/// What is known of one action.
+/// The figures of one action.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Steps that ran it.
@@ -281,7 +281,7 @@ impl Graph {
         self.guard_states.context(self.states[state.index()].guards)
     }
 
-    /// What guards know of a state.
+    /// The facts of a state.
     pub(super) fn facts(&self, state: StateId) -> &Facts {
         self.guard_states.facts(self.states[state.index()].guards)
     }

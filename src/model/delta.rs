@@ -88,8 +88,7 @@ pub struct RowChange {
 }
 
 impl RowChange {
-    /// Whether some of it is left out of the identity: the table is not observed, or the value of an ignored column is
-    /// another one.
+    /// Whether the identity leaves some of it out: the table is not observed, or the value of an ignored column changed.
     pub fn has_unseen_part(&self) -> bool {
         let table = &self.table;
         let value = |row: &Option<Row>, column: usize| -> Option<Cell> {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::delta::RowDelta;
 
-/// Everything a report or an oracle may want to know about one step.
+/// Everything that reports and oracles read of one step.
 #[derive(Clone, Debug)]
 pub struct StepRecord {
     /// What was sent.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::invariant::SqlQuery;
+use super::sql_query::SqlQuery;
 
 /// One or more assertions on what a query or a JSONPath yielded; all must hold. None given: [`Assertion::Empty`].
 #[derive(Clone, Debug, Default)]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FactId(pub u32);
 
-/// What a fact counts. Only what some guard reads is counted, and never further than that guard can tell apart, so
-/// that two paths which allow the same future are the same state.
+/// What a fact counts. Only what some guard reads is counted, and only as far as that guard distinguishes counts: two paths
+/// with the same possible futures are the same state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FactRule {
     /// The action as messages name it.

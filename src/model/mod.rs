@@ -13,6 +13,7 @@ mod invariant;
 mod regression;
 mod reproduction;
 mod request;
+mod sql_query;
 mod value;
 mod violation;
 
@@ -32,10 +33,11 @@ pub use delta::{
 pub use exchange::{Body, Request, Response, StepRecord};
 pub use expectation::{Assertion, Expectation};
 pub use facts::{FactId, FactRule, Facts};
-pub use invariant::{Invariant, InvariantId, Severity, SqlOrigin, SqlParameter, SqlQuery, Subject};
+pub use invariant::{Invariant, InvariantId, Severity, Subject};
 pub use regression::{Regression, RegressionOutcome, RegressionStatus};
 pub use reproduction::{OracleName, Origin, Reproduction, SeenRow, SeenStep};
 pub use request::{BodyTemplate, Parameter, RequestTemplate};
+pub use sql_query::{SqlOrigin, SqlParameter, SqlQuery};
 pub use value::{Cell, Row};
 pub use violation::{
     Confirmation, Evidence, Finding, OracleId, PathStep, Shrink, ShrinkResult, Violation,

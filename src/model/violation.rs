@@ -9,7 +9,7 @@ use super::action::ActionId;
 use super::exchange::StepRecord;
 use super::invariant::{InvariantId, Severity};
 
-/// Who said no. Ordered as reports list them.
+/// The number of an oracle. Ordered as reports list oracles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OracleId {
     /// An invariant of the spec.
@@ -18,17 +18,17 @@ pub enum OracleId {
     Check(u32),
 }
 
-/// One `no` of an oracle about one step or the state it led to.
+/// What an oracle reports about one step or the state it led to.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// Who said so.
+    /// The oracle that reports it.
     pub oracle: OracleId,
     /// Name as the spec or the registry has it: `no_over_refund`, `server-error`.
     pub name: Arc<str>,
     /// How bad it is.
     pub severity: Severity,
-    /// Which of the things that the oracle looks at it was: the status, the name of an extraction, the JSONPath of an
-    /// assertion. Two findings of one oracle that differ in it are two bugs.
+    /// What the oracle objects to: the status, the name of an extraction, the JSONPath of an assertion. Two findings of one
+    /// oracle with different kinds are two bugs.
     pub kind: String,
     /// What is wrong, one sentence without a closing period.
     pub message: String,
@@ -37,8 +37,8 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Whether both tell of the same thing: the same oracle, the same kind of evidence. Rows, values and messages may
-    /// differ, for ids do.
+    /// Whether both report the same bug: the same oracle and the same kind. Rows, values and messages may differ, because
+    /// ids differ.
     pub fn same_kind(&self, other: &Self) -> bool {
         self.oracle == other.oracle && self.kind == other.kind
     }
@@ -56,14 +56,14 @@ pub enum Evidence {
         rows: Vec<Vec<Value>>,
         /// How many there were.
         total: usize,
-        /// What the spec asked for, in words.
+        /// What the spec expects, in words.
         expected: String,
     },
     /// A value that should have been another.
     Values {
-        /// What was asked for, in words.
+        /// What was expected, in words.
         expected: String,
-        /// What was there.
+        /// What was found.
         actual: String,
     },
 }
@@ -78,7 +78,7 @@ impl Evidence {
 pub struct Violation {
     /// Number in the order found, from 1.
     pub number: u32,
-    /// What the oracle said on the shortest path.
+    /// The finding on the shortest path.
     pub finding: Finding,
     /// The action whose step broke it; `None` where the initial state is broken already.
     pub action: Option<ActionId>,
@@ -111,11 +111,11 @@ pub struct Shrink {
     pub found_length: u32,
     /// Requests that were sent to find a shorter one: steps of trials, and what going back to states took.
     pub requests: u64,
-    /// What came of it.
+    /// The result.
     pub result: ShrinkResult,
 }
 
-/// What came of shrinking a path.
+/// The result of shrinking a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ShrinkResult {
     /// Not tried; the text says why.

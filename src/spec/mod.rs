@@ -110,6 +110,8 @@ pub struct Environment<'a> {
 pub struct Vocabulary<'a> {
     /// Strategies.
     pub strategies: &'a [&'a str],
+    /// The strategies that need no restore.
+    pub strategies_without_restore: &'a [&'a str],
     /// Built-in checks.
     pub checks: &'a [&'a str],
 }

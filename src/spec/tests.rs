@@ -26,6 +26,7 @@ fn variable(name: &str) -> Option<String> {
 /// A name that is not the real one of a strategy proves that none is hard-coded.
 const VOCABULARY: Vocabulary<'static> = Vocabulary {
     strategies: &["dfs", "bfs", "random", "zigzag"],
+    strategies_without_restore: &["random", "zigzag"],
     checks: &["server-error", "safe-method-wrote"],
 };
 
@@ -155,6 +156,7 @@ explore: { strategy: dfs, max_steps: 500, max_depth: 20, coverage_target: 1.0, t
 /// The names that a run knows.
 const REAL: Vocabulary<'static> = Vocabulary {
     strategies: crate::explorer::strategy::NAMES,
+    strategies_without_restore: &["random", "weighted"],
     checks: crate::oracle::checks::NAMES,
 };
 

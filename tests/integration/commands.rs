@@ -47,10 +47,10 @@ fn help_shows_every_command_and_the_exit_codes() {
 }
 
 #[test]
-fn no_command_at_all_is_answered_with_help_on_stderr() {
+fn without_a_command_help_is_on_stderr() {
     let sandbox = Sandbox::new();
     let finished = sandbox
-        .venomqa([""; 0])
+        .venomqa(Vec::<&str>::new())
         .run()
         .code(2)
         .complains(&["Usage: venomqa", "explore"]);

@@ -5,7 +5,7 @@ use regex::Regex;
 use crate::support::{JournalMode, Sandbox, Store, store};
 
 #[test]
-fn explore_without_arguments_finds_the_specs_and_the_bugs_in_the_shop() {
+fn explore_without_arguments_finds_specs_and_bugs() {
     let sandbox = Sandbox::with_shop();
     sandbox
         .venomqa(["explore", "--strategy", "dfs", "--max-steps", "500"])
@@ -19,7 +19,7 @@ fn explore_without_arguments_finds_the_specs_and_the_bugs_in_the_shop() {
 }
 
 #[test]
-fn a_spec_in_the_folder_itself_comes_before_the_folder_of_specs() {
+fn venomqa_yaml_comes_before_the_folder_of_specs() {
     let sandbox = Sandbox::with_shop();
     sandbox.write(
         "venomqa.yaml",
@@ -76,7 +76,7 @@ fn every_spec_of_a_folder_is_explored() {
 }
 
 #[test]
-fn progress_is_one_line_every_fifty_steps_on_stderr_and_the_report_is_alone_on_stdout() {
+fn progress_is_on_stderr_and_the_report_alone_on_stdout() {
     let sandbox = Sandbox::with_shop();
     let finished = sandbox
         .venomqa(["explore", "--max-steps", "500"])
@@ -98,7 +98,7 @@ fn progress_is_one_line_every_fifty_steps_on_stderr_and_the_report_is_alone_on_s
 }
 
 #[test]
-fn the_progress_of_a_run_that_ends_between_two_lines_is_told_as_well() {
+fn the_last_progress_is_shown_between_two_lines() {
     let sandbox = Sandbox::with_shop();
     sandbox
         .venomqa(["explore", "--max-steps", "25", "--progress-every", "10"])
@@ -107,7 +107,7 @@ fn the_progress_of_a_run_that_ends_between_two_lines_is_told_as_well() {
 }
 
 #[test]
-fn the_report_says_what_happened_how_to_repeat_it_and_how_the_run_went() {
+fn the_report_has_violations_the_command_and_figures() {
     let sandbox = Sandbox::with_spec(store::SPEC);
     let store = Store::start(&sandbox, JournalMode::Delete, true);
     let finished = sandbox

@@ -15,7 +15,7 @@ fn shop(arguments: &[&str]) -> Value {
 }
 
 #[test]
-fn a_run_without_violations_ends_with_0_and_one_with_violations_with_1() {
+fn violations_decide_between_exit_code_0_and_1() {
     let sandbox = Sandbox::with_shop();
     let explore = [
         "explore",
@@ -173,7 +173,7 @@ fn a_flag_beats_the_spec_which_beats_the_default() {
 }
 
 #[test]
-fn no_proxy_of_the_environment_stands_between_venomqa_and_the_service() {
+fn proxies_of_the_environment_are_ignored() {
     let sandbox = Sandbox::with_spec(store::SPEC);
     let store = Store::start(&sandbox, JournalMode::Delete, false);
     let mut run = sandbox.venomqa(["explore", "--max-steps", "20", "--base-url", &store.url()]);

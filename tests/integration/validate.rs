@@ -221,7 +221,7 @@ fn a_text_that_is_no_yaml_is_shown_where_it_breaks() {
 }
 
 #[test]
-fn an_empty_spec_and_a_missing_one_are_mistakes_for_both_commands() {
+fn empty_and_missing_specs_are_mistakes_for_both_commands() {
     let sandbox = Sandbox::new();
     sandbox.write("empty.yaml", "");
     sandbox.write("comment.yaml", "# nothing but a comment\n");
@@ -242,7 +242,7 @@ fn an_empty_spec_and_a_missing_one_are_mistakes_for_both_commands() {
 }
 
 #[test]
-fn the_mistakes_of_several_specs_are_told_together_and_nothing_is_started() {
+fn mistakes_of_several_specs_are_reported_together() {
     let sandbox = Sandbox::with_shop();
     sandbox.write("specs/a.yaml", "venomqa: 1\nacton: []\n");
     sandbox.write("specs/b.yaml", "venomqa: 2\n");

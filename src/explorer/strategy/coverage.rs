@@ -1,4 +1,4 @@
-//! `coverage`: what has been seen least.
+//! `coverage`: the least covered pair of actions.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use crate::random::Random;
 
 use super::{Graph, Move, Recorded, StateId, Strategy};
 
-/// Evens out how often each *pair* of consecutive actions has run: bugs of sequences show when an action meets the
-/// traces of a particular other one. Every step takes the pair that ran least often so far, and runs its second action
+/// Evens out how often each *pair* of consecutive actions has run: a bug of sequences shows when an action meets the
+/// traces of one particular other action. Every step takes the pair that ran least often so far, and runs its second action
 /// in a state to which the first one led.
 ///
 /// Promises: actions that never ran come first, then pairs that never ran; rare actions and rare orders get as many

@@ -7,7 +7,7 @@ use super::{Graph, Move, Recorded, StateId, Strategy};
 /// Depth first. Among the untried actions of the newest state it takes the one that ran least often so far, so an
 /// action that is always enabled and always makes a new state starves nothing.
 ///
-/// Promises: restores little, because most steps go on from where the world stands. Does not promise short paths.
+/// Promises: few restores, because most steps go on from the current state. Does not promise short paths.
 /// Costs: one look at the actions of one state per step; memory for the states on the stack.
 #[derive(Debug, Default)]
 pub(super) struct Dfs {

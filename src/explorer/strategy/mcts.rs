@@ -1,18 +1,18 @@
-//! `mcts`: where it paid.
+//! `mcts`: where steps were rewarded before.
 
 use crate::random::Random;
 
 use super::{Graph, Move, Recorded, StateId, Strategy};
 
-/// Monte Carlo tree search over the tree of discoveries. A descent from the initial state weighs what paid before
+/// Monte Carlo tree search over the tree of discoveries. A descent from the initial state weighs what was rewarded before
 /// against what was tried little (UCB1, Auer et al. 2002); each state lets more of its actions be tried the more often
 /// it is passed (progressive widening, Coulom 2007). A step that finds a new state is followed by a short walk from
 /// there, which costs no restore.
 ///
-/// Rewards: a new state, an action answered with a status it never had, a violation. What is rewarded is news, so a
-/// region that has nothing new to offer loses its appeal.
+/// Rewards: a new state, an action answered with a status it never had, a violation. Only what is new is rewarded, so
+/// a region without anything new loses its appeal.
 ///
-/// Promises: spends steps where news comes from, and still visits everything in the end. Costs: one descent per step,
+/// Promises: spends steps where new things were found, and still visits everything in the end. Costs: one descent per step,
 /// at most `max_depth` states long.
 #[derive(Debug, Default)]
 pub(super) struct Mcts {
@@ -36,7 +36,7 @@ struct Node {
 const NEW_STATE: f64 = 0.2;
 const NEW_STATUS: f64 = 0.5;
 const VIOLATION: f64 = 1.0;
-/// How much what was tried little counts against what paid.
+/// The weight of curiosity about what was tried little, against what was rewarded before.
 const CURIOSITY: f64 = 0.7;
 /// A state that was passed `n` times may have `WIDTH * n^WIDENING` of its actions tried before its children are
 /// preferred.

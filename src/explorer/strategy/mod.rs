@@ -1,10 +1,10 @@
 //! Which (state, action) pair to try next.
 //!
-//! A strategy does no I/O and sees nothing but the graph and the seeded generator. It only ever chooses pairs that have
-//! not been tried, so every strategy visits the whole of a finite graph, and none takes the same step twice. (Without
-//! restore there is no choice of state, and a pair may have to be taken again; only walks can do that.)
+//! A strategy does no I/O and sees nothing but the graph and the seeded generator. It only chooses pairs that have not been
+//! tried, so every strategy exhausts a finite graph, and none takes the same step twice. (Without restores there is no choice
+//! of state, and a pair may have to be taken again; only random walks can do that.)
 //!
-//! A new strategy is one new file and one line in [`REGISTRY`].
+//! A new strategy is one new file, with its `mod` line and its entry in [`REGISTRY`].
 
 mod bfs;
 mod coverage;
@@ -19,12 +19,12 @@ use crate::random::Random;
 
 use super::graph::{Graph, Recorded, StateId};
 
-/// Chooses the next step. Costs per choice must not grow with the number of steps taken.
+/// Chooses the next step. The cost of a choice must not grow with the number of steps taken.
 pub trait Strategy {
-    /// The next step; `None` when there is nothing left that it could try.
+    /// The next step; `None` when there is nothing left to try.
     fn next(&mut self, graph: &Graph, random: &mut Random) -> Option<Move>;
 
-    /// Learns what the step led to. Called after every step, before the next choice.
+    /// Learns from a recorded step. Called after every step, before the next choice.
     fn learn(&mut self, _graph: &Graph, _recorded: &Recorded) {}
 }
 
@@ -41,40 +41,40 @@ pub struct Move {
 struct Entry {
     name: &'static str,
     create: fn(&Model) -> Box<dyn Strategy>,
-    /// Whether it can do without going back (`restore: none`).
-    walks: bool,
+    /// Whether it needs restores; otherwise it can also explore with `restore: none`.
+    restores: bool,
 }
 
 const REGISTRY: [Entry; 6] = [
     Entry {
         name: "dfs",
         create: |_| Box::<dfs::Dfs>::default(),
-        walks: false,
+        restores: true,
     },
     Entry {
         name: "bfs",
         create: |_| Box::<bfs::Bfs>::default(),
-        walks: false,
+        restores: true,
     },
     Entry {
         name: "coverage",
         create: |model| Box::new(coverage::Coverage::new(model)),
-        walks: false,
+        restores: true,
     },
     Entry {
         name: "random",
         create: |_| Box::new(random::Random),
-        walks: true,
+        restores: false,
     },
     Entry {
         name: "mcts",
         create: |_| Box::<mcts::Mcts>::default(),
-        walks: false,
+        restores: true,
     },
     Entry {
         name: "weighted",
         create: |model| Box::new(weighted::Weighted::new(model)),
-        walks: true,
+        restores: false,
     },
 ];
 
@@ -95,11 +95,10 @@ pub fn create(name: &str, model: &Model) -> Option<Box<dyn Strategy>> {
     Some((entry.create)(model))
 }
 
-/// Whether the strategy of that name can explore a service that cannot be put back.
-pub fn can_do_without_restore(name: &str) -> bool {
-    REGISTRY
-        .iter()
-        .any(|entry| entry.name == name && entry.walks)
+/// The names of the strategies that can explore a service that cannot be restored (`restore: none`).
+pub fn without_restore() -> Vec<&'static str> {
+    let entries = REGISTRY.iter().filter(|entry| !entry.restores);
+    entries.map(|entry| entry.name).collect()
 }
 
 #[cfg(test)]

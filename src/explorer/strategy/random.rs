@@ -2,10 +2,10 @@
 
 use super::{Graph, Move, Strategy, random_walk};
 
-/// A random walk over untried actions: goes on from where it stands, and from a random open state where that is not
-/// possible.
+/// A random walk over untried actions: goes on from the current state, and from a random open state where the current
+/// state has no untried action.
 ///
-/// Promises: no preference that could keep it away from a bug. Costs: one look at the actions of one state per step.
+/// Promises: no preference that could hide a bug. Costs: one look at the actions of one state per step.
 #[derive(Debug)]
 pub(super) struct Random;
 

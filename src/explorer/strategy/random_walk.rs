@@ -1,12 +1,12 @@
-//! What `random` and `weighted` share: a walk that goes on from where it stands.
+//! What `random` and `weighted` share: a walk that goes on from the current state.
 
 use crate::model::ActionId;
 use crate::random::Random;
 
 use super::{Graph, Move, StateId};
 
-/// The next step of a walk: an untried action of the state it stands in, chosen by `choose`; where there is none, of
-/// another open state. In a world that cannot go back, any enabled action of the state it stands in.
+/// The next step of a walk: an untried action of the current state, chosen by `choose`; where there is none, of another
+/// open state. In a world that cannot be restored, any enabled action of the current state.
 pub(super) fn step(
     graph: &Graph,
     random: &mut Random,

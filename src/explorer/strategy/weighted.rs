@@ -1,4 +1,4 @@
-//! `weighted`: any untried action, the heavier the likelier.
+//! `weighted`: any untried action; the greater its weight, the likelier.
 
 use crate::model::Model;
 use crate::random::Random;
@@ -7,7 +7,7 @@ use super::{Graph, Move, Strategy, random_walk};
 
 /// A random walk in which the chance of an action is in proportion to its `weight`.
 ///
-/// Promises: what the spec calls heavy is tried early and deep. Costs: one look at the actions of one state per step.
+/// Promises: actions with a great weight are tried early and deep. Costs: one look at the actions of one state per step.
 #[derive(Debug)]
 pub(super) struct Weighted {
     weights: Vec<f64>,

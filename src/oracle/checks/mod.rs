@@ -181,6 +181,7 @@ mod tests {
                 base_url: None,
                 vocabulary: crate::spec::Vocabulary {
                     strategies: &[],
+                    strategies_without_restore: &[],
                     checks: NAMES,
                 },
             };

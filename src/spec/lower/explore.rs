@@ -2,25 +2,27 @@
 
 use super::Lowering;
 use crate::diagnostic::{Code, Diagnostic, Path, did_you_mean};
-use crate::spec::ExploreSection;
 use crate::spec::document::Document;
 use crate::spec::read::one_of;
+use crate::spec::{ExploreSection, Vocabulary};
 use crate::world::config::{RestoreMode, WorldConfig};
-
-/// Strategies that never go back to an earlier state.
-const FORWARD: [&str; 2] = ["random", "weighted"];
 
 impl Lowering<'_> {
     pub(super) fn explore(
         &mut self,
         document: &Document,
         world: &WorldConfig,
-        strategies: &[&str],
+        vocabulary: Vocabulary<'_>,
     ) -> ExploreSection {
         let explore = &document.explore;
         let at = Path::root().key("explore");
         if let Some(strategy) = explore.strategy.as_deref() {
             let at = at.key("strategy");
+            let Vocabulary {
+                strategies,
+                strategies_without_restore,
+                ..
+            } = vocabulary;
             if !strategies.contains(&strategy) {
                 let help = match did_you_mean(strategy, strategies.iter().copied()) {
                     Some(meant) => format!("did you mean `{meant}`?"),
@@ -35,7 +37,9 @@ impl Lowering<'_> {
                     )
                     .help(help),
                 );
-            } else if world.restore == RestoreMode::None && !FORWARD.contains(&strategy) {
+            } else if world.restore == RestoreMode::None
+                && !strategies_without_restore.contains(&strategy)
+            {
                 let diagnostic = self.compiler.problems.beside(
                     &Path::root().key("restore"),
                     "never goes back",
@@ -43,7 +47,7 @@ impl Lowering<'_> {
                         Code::Contradiction,
                         format!("the strategy `{strategy}` goes back to earlier states, and `restore: none` never does"),
                     )
-                    .help(format!("explore with {}, or let states be restored", one_of(&FORWARD))),
+                    .help(format!("explore with {}, or let states be restored", one_of(strategies_without_restore))),
                 );
                 self.at_value(&at, "goes back", diagnostic);
             }

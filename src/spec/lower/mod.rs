@@ -46,7 +46,7 @@ pub(super) fn lower(
     let (actions, facts, dependencies) = lowering.actions(document);
     let invariants = lowering.invariants(&document.invariants);
     let checks = lowering.checks(&document.checks, environment.vocabulary.checks);
-    let explore = lowering.explore(document, &world, environment.vocabulary.strategies);
+    let explore = lowering.explore(document, &world, environment.vocabulary);
     lowering.state_from_context(document);
     lowering.unused_constants(document);
     lowering.secrets(&document.secrets);
