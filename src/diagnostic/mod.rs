@@ -1,20 +1,17 @@
 //! A problem that has a place: code, message, underlined source, help; and the one renderer for all of them.
 //!
-//! Rules speak of document paths ([`Path`]); [`SourceMap`] turns those into bytes when a [`Diagnostic`] is made.
-//! Nothing here knows what a spec means.
+//! Rules speak of document paths ([`Path`]); the tree of the document turns a path into bytes when a [`Diagnostic`] is
+//! made. Nothing here knows YAML, or what a spec means.
 
 mod code;
 mod path;
 mod render;
-mod scalar;
-mod source_map;
 
 use std::ops::Range;
 
 pub use code::Code;
 pub use path::{Path, Segment};
 pub use render::render;
-pub use source_map::SourceMap;
 
 /// One problem, as a person should read it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,20 +7,25 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::document::Document;
+use super::document::{Action, AfterRestore, Document, Invariant, Item, Setup};
 use super::names::DeclaredNames;
 use super::problems::Problems;
-use super::read::{self, Read};
 use super::reproduction::{self, CompiledReproduction, LoadedReproduction};
-use super::{Environment, Loaded, Places, Written, lower, tree};
-use crate::diagnostic::{Code, Diagnostic, Path, Place, SourceMap, Sources};
+use super::yaml::{Node, Tree};
+use super::{Environment, Loaded, Places, Written, fill, lower};
+use crate::diagnostic::{Code, Diagnostic, Path, Place, Sources};
 use crate::model::{ActionId, Model, Reproduction};
 
 /// Version of the format that this program reads.
 const VERSION: u64 = 1;
 
-/// Sections that are read item by item, so that every item says all that is wrong with it.
-const LISTS: [&str; 4] = ["actions", "invariants", "setup", "after_restore"];
+/// Sections that are read item by item.
+const LISTS: [&str; 4] = [
+    Action::SECTION,
+    Invariant::SECTION,
+    Setup::SECTION,
+    AfterRestore::SECTION,
+];
 
 /// Larger files are taken for something else than a spec: a database, a device without end.
 const MAX_BYTES: u64 = 50_000_000;
@@ -86,14 +91,8 @@ fn text_of(path: &FilePath, kind: Kind) -> Result<String, Box<Loaded>> {
     let bytes = match read_file(path) {
         Ok(bytes) if bytes.len() as u64 > MAX_BYTES => {
             let message = format!("`{name}` is larger than {} MB", MAX_BYTES / 1_000_000);
-            return Err(Box::new(Loaded {
-                spec: None,
-                diagnostics: vec![Diagnostic::error(Code::CannotRead, message).help(format!(
-                    "no {} needs that; is this the right file?",
-                    kind.name()
-                ))],
-                sources: Sources::default(),
-            }));
+            let help = format!("no {} needs that; is this the right file?", kind.name());
+            return Err(unread(Code::CannotRead, message, &help));
         }
         Ok(bytes) => bytes,
         Err(error) => {
@@ -111,28 +110,30 @@ fn text_of(path: &FilePath, kind: Kind) -> Result<String, Box<Loaded>> {
                     "check the file and its permissions",
                 ),
             };
-            return Err(Box::new(Loaded {
-                spec: None,
-                diagnostics: vec![Diagnostic::error(Code::CannotRead, message).help(help)],
-                sources: Sources::default(),
-            }));
+            return Err(unread(Code::CannotRead, message, help));
         }
     };
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        let mut sources = Sources::default();
+        let mut unread = unread(Code::NotUtf8, "the file is not UTF-8", "save it as UTF-8");
         let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
         // What comes before the first bad byte is unchanged, so the place is right in the repaired text too.
-        let id = sources.add(name.to_string(), text);
-        Box::new(Loaded {
-            spec: None,
-            diagnostics: vec![
-                Diagnostic::error(Code::NotUtf8, "the file is not UTF-8")
-                    .at(id, at..at + '\u{fffd}'.len_utf8(), "this byte is not")
-                    .help("save it as UTF-8"),
-            ],
-            sources,
-        })
+        let id = unread.sources.add(name.to_string(), text);
+        let bad = at..at + '\u{fffd}'.len_utf8();
+        unread.diagnostics = std::mem::take(&mut unread.diagnostics)
+            .into_iter()
+            .map(|problem| problem.at(id, bad.clone(), "this byte is not"))
+            .collect();
+        unread
+    })
+}
+
+/// The result where there is no text to read.
+fn unread(code: Code, message: impl Into<String>, help: &str) -> Box<Loaded> {
+    Box::new(Loaded {
+        spec: None,
+        diagnostics: vec![Diagnostic::error(code, message).help(help)],
+        sources: Sources::default(),
     })
 }
 
@@ -171,20 +172,16 @@ fn stages(
 ) -> (Loaded, Option<(Reproduction, Vec<ActionId>)>) {
     let mut sources = Sources::default();
     let id = sources.add(path.display().to_string(), text);
-    let (map, found) = SourceMap::build(id, text);
-    let is_yaml = !found
-        .iter()
-        .any(|problem| problem.code == Code::SyntaxError);
-    let is_empty = map.is_empty();
-    let mut problems = Problems::new(map, found);
+    let (tree, found) = Tree::parse(id, text);
+    let written = tree.written();
+    let mut problems = Problems::new(tree, found);
     let mut spec = None;
     let mut found = None;
-    if is_yaml && is_empty {
+    if written.is_none() && !problems.has_errors() {
         problems.add(empty(kind).at(id, 0..0, ""));
-    } else if is_yaml
-        && let Some((mut tree, written)) = tree::tree(text, &mut problems, environment)
-    {
-        tree::apply_overrides(&mut tree, environment.overrides, |text, diagnostic| {
+    } else if let Some(written) = written {
+        let mut tree = fill::fill(&written, &mut problems, environment);
+        fill::apply_overrides(&mut tree, environment.overrides, |text, diagnostic| {
             let id = sources.add("--set", text);
             problems.add(diagnostic.at(id, 0..text.len(), ""));
         });
@@ -210,9 +207,12 @@ fn stages(
                 known.variables.extend(sections.undefined().iter().cloned());
             }
             let mut lowered = lower::lower(path, &document, &known, &mut problems, environment);
-            lowered.places = places(&lowered.model, &document, &problems, &sources);
+            lowered.places = places(&lowered.model, &document, &problems);
             lowered.written = Arc::new(Written {
-                sections: written,
+                sections: match written {
+                    Node::Map(sections) => sections,
+                    _ => Vec::new(),
+                },
                 replaced: environment
                     .overrides
                     .iter()
@@ -243,12 +243,13 @@ fn stages(
 }
 
 /// Where each action and each invariant of the model is declared: where its name stands.
-fn places(model: &Model, document: &Document, problems: &Problems, sources: &Sources) -> Places {
-    let map = problems.map();
+fn places(model: &Model, document: &Document, problems: &Problems) -> Places {
+    let tree = problems.tree();
+    let lines = tree.lines();
     let place = |section: &str, position: usize| {
-        let range = map.nearest(&Path::root().key(section).index(position).key("name"));
-        let (line, column) = sources.line_and_column(map.source(), range.start)?;
-        Some(Place { line, column })
+        let name = Path::root().key(section).index(position).key("name");
+        let (line, column) = lines.place(tree.nearest(&name).start);
+        Place { line, column }
     };
     let declared: HashMap<&str, usize> = document
         .actions
@@ -259,12 +260,15 @@ fn places(model: &Model, document: &Document, problems: &Problems, sources: &Sou
         actions: model
             .actions
             .iter()
-            .map(|action| place("actions", *declared.get(action.base_name.as_str())?))
+            .map(|action| {
+                let position = declared.get(action.base_name.as_str())?;
+                Some(place("actions", *position))
+            })
             .collect(),
         invariants: document
             .invariants
             .iter()
-            .map(|invariant| place("invariants", invariant.position))
+            .map(|invariant| Some(place("invariants", invariant.position)))
             .collect(),
     }
 }
@@ -293,43 +297,11 @@ fn document(tree: &Value, problems: &mut Problems, kind: Kind) -> Option<Documen
                 .help("run it with `venomqa replay FILE`"),
         );
     }
-    let read = read::read::<Document>(tree, &root, &hidden);
-    for mistake in read.mistakes {
-        problems.mistake(mistake);
-    }
-    let mut document = read.value?;
-    document.actions = items(
-        tree,
-        "actions",
-        problems,
-        |item: &mut super::document::Action, at| {
-            item.position = at;
-        },
-    );
-    document.invariants = items(
-        tree,
-        "invariants",
-        problems,
-        |item: &mut super::document::Invariant, at| {
-            item.position = at;
-        },
-    );
-    document.setup = items(
-        tree,
-        "setup",
-        problems,
-        |item: &mut super::document::Setup, at| {
-            item.position = at;
-        },
-    );
-    document.after_restore = items(
-        tree,
-        "after_restore",
-        problems,
-        |item: &mut super::document::AfterRestore, at| {
-            item.position = at;
-        },
-    );
+    let mut document = problems.read::<Document>(tree, &root, &hidden)?;
+    document.actions = items(tree, problems);
+    document.invariants = items(tree, problems);
+    document.setup = items(tree, problems);
+    document.after_restore = items(tree, problems);
     version(&document, problems);
     let actions = root.key("actions");
     match tree.get("actions") {
@@ -354,33 +326,22 @@ fn document(tree: &Value, problems: &mut Problems, kind: Kind) -> Option<Documen
     Some(document)
 }
 
-fn items<T: serde::de::DeserializeOwned>(
-    tree: &Value,
-    section: &'static str,
-    problems: &mut Problems,
-    place: impl Fn(&mut T, usize),
-) -> Vec<T> {
-    let at = Path::root().key(section);
-    let list = match tree.get(section) {
+/// The items of a section, each read by itself so that each says all that is wrong with it.
+pub(super) fn items<T: Item>(tree: &Value, problems: &mut Problems) -> Vec<T> {
+    let at = Path::root().key(T::SECTION);
+    let list = match tree.get(T::SECTION) {
         None => return Vec::new(),
         Some(Value::Array(list)) => list,
         Some(other) => {
             // Read as a list all the same: the mistake then sounds like every other.
-            let read: Read<Vec<T>> = read::read(other, &at, &[]);
-            for mistake in read.mistakes {
-                problems.mistake(mistake);
-            }
+            problems.read::<Vec<T>>(other, &at, &[]);
             return Vec::new();
         }
     };
     let mut items = Vec::with_capacity(list.len());
     for (position, item) in list.iter().enumerate() {
-        let read: Read<T> = read::read(item, &at.index(position), &[]);
-        for mistake in read.mistakes {
-            problems.mistake(mistake);
-        }
-        if let Some(mut item) = read.value {
-            place(&mut item, position);
+        if let Some(mut item) = problems.read::<T>(item, &at.index(position), &[]) {
+            item.stands_at(position);
             items.push(item);
         }
     }
@@ -400,7 +361,7 @@ fn version(document: &Document, problems: &mut Problems) {
             )
             .help(format!("write `venomqa: {VERSION}`")),
         ),
-        None if problems.is_broken(&at) && problems.map().value(&at).is_some() => {}
+        None if problems.is_broken(&at) && problems.tree().value(&at).is_some() => {}
         None => problems.at_key(
             &Path::root(),
             "",

@@ -1,18 +1,19 @@
 //! From text to a checked model. The only room that knows YAML.
 //!
 //! ```text
-//! text --source_map--> places            (diagnostic: syntax, duplicate keys)
-//!      --tree--------> JSON tree         (merge keys, `${NAME}`, `--set`)
-//!      --read--------> Document          (unknown and missing keys, wrong types)
-//!      --lower-------> Model, WorldConfig (every expression compiled, every name a number)
+//! text --yaml---> tree with places   (syntax, duplicate keys, merge keys)
+//!      --fill---> JSON tree          (`${NAME}`, `--set`)
+//!      --read---> Document           (unknown and missing keys, wrong types)
+//!      --lower--> Model, WorldConfig (every expression compiled, every action and invariant a number)
 //! ```
 //!
-//! Each stage notes what is wrong and goes on, so that one look at a spec finds everything. After this room nothing is
-//! parsed and no name is looked up by its text.
+//! Each stage notes what is wrong and goes on, so that one look at a spec finds everything. After this room no
+//! expression is parsed, and actions and invariants are numbers.
 
 mod compile;
 mod document;
 mod environment;
+mod fill;
 mod load;
 mod lower;
 mod names;
@@ -22,7 +23,6 @@ mod read;
 pub mod reproduction;
 mod schema;
 mod sql;
-mod tree;
 mod written;
 mod yaml;
 

@@ -4,13 +4,17 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::read::{Mistake, MistakeKind, one_of};
-use crate::diagnostic::{Code, Diagnostic, Path, SourceMap, did_you_mean};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::read::{Mistake, MistakeKind, one_of, read};
+use super::yaml::Tree;
+use crate::diagnostic::{Code, Diagnostic, Path, did_you_mean};
 use crate::model::SqlOrigin;
 
 /// The problems of one spec.
 pub(super) struct Problems {
-    map: SourceMap,
+    tree: Tree,
     list: Vec<Diagnostic>,
     /// Places whose value was not understood. What lies there must not be judged again.
     broken: HashSet<Path>,
@@ -21,9 +25,9 @@ pub(super) struct Problems {
 }
 
 impl Problems {
-    pub(super) fn new(map: SourceMap, list: Vec<Diagnostic>) -> Self {
+    pub(super) fn new(tree: Tree, list: Vec<Diagnostic>) -> Self {
         Self {
-            map,
+            tree,
             list,
             broken: HashSet::new(),
             above_broken: HashSet::new(),
@@ -38,8 +42,8 @@ impl Problems {
 
     /// Adds a problem of the value at a path.
     pub(super) fn at_value(&mut self, at: &Path, label: &str, diagnostic: Diagnostic) {
-        let range = self.map.nearest(at);
-        self.add(diagnostic.at(self.map.source(), range, label));
+        let range = self.tree.nearest(at);
+        self.add(diagnostic.at(self.tree.source(), range, label));
     }
 
     /// Whatever is said about the type of the value at a path has its reason in a problem that is noted already.
@@ -49,8 +53,8 @@ impl Problems {
 
     /// Adds a problem of the key at a path.
     pub(super) fn at_key(&mut self, at: &Path, label: &str, diagnostic: Diagnostic) {
-        let range = self.map.nearest_key(at);
-        self.add(diagnostic.at(self.map.source(), range, label));
+        let range = self.tree.nearest_key(at);
+        self.add(diagnostic.at(self.tree.source(), range, label));
     }
 
     /// Adds a problem of a part of the text at a path.
@@ -62,13 +66,13 @@ impl Problems {
         label: &str,
         diagnostic: Diagnostic,
     ) {
-        let range = self.map.inside(at, text, part);
-        self.add(diagnostic.at(self.map.source(), range, label));
+        let range = self.tree.inside(at, text, part);
+        self.add(diagnostic.at(self.tree.source(), range, label));
     }
 
     /// The same problem with a second place: the value at a path.
     pub(super) fn beside(&self, at: &Path, label: &str, diagnostic: Diagnostic) -> Diagnostic {
-        diagnostic.beside(self.map.source(), self.map.nearest(at), label)
+        diagnostic.beside(self.tree.source(), self.tree.nearest(at), label)
     }
 
     /// Whether something at, below or above a path was not understood.
@@ -91,16 +95,16 @@ impl Problems {
 
     /// Where the text value at a path stands in this file.
     pub(super) fn origin(&self, file: &Arc<str>, at: &Path, text: &str) -> SqlOrigin {
-        let lines = self.map.lines();
-        let start = lines.place(self.map.nearest(at).start);
-        let characters = self.map.characters(at, text).unwrap_or_default();
+        let lines = self.tree.lines();
+        let start = lines.place(self.tree.nearest(at).start);
+        let characters = self.tree.characters(at, text).unwrap_or_default();
         let places = characters.into_iter().map(|byte| Some(lines.place(byte?)));
         SqlOrigin::new(file.clone(), start, places)
     }
 
-    /// The map of the text.
-    pub(super) fn map(&self) -> &SourceMap {
-        &self.map
+    /// The tree of the text.
+    pub(super) fn tree(&self) -> &Tree {
+        &self.tree
     }
 
     /// Everything found, in the order of the text.
@@ -109,13 +113,26 @@ impl Problems {
         self.list
     }
 
-    /// Adds what reading a document type found.
-    pub(super) fn mistake(&mut self, mistake: Mistake) {
+    /// Reads the value at `at` and adds what is wrong with it; the keys in `hide` are not looked at.
+    pub(super) fn read<T: DeserializeOwned>(
+        &mut self,
+        value: &Value,
+        at: &Path,
+        hide: &[&str],
+    ) -> Option<T> {
+        let read = read(value, at, hide);
+        for mistake in read.mistakes {
+            self.mistake(mistake);
+        }
+        read.value
+    }
+
+    fn mistake(&mut self, mistake: Mistake) {
         let Mistake { at, kind } = mistake;
         // An unknown key may be what is missed elsewhere, written wrongly.
         self.broken.insert(at.clone());
         self.above_broken.extend(above(&at));
-        if self.explained.contains(&at) {
+        if self.explained.contains(&at) || self.tree.is_refused(&at) {
             return;
         }
         let name = if at.segments().is_empty() {

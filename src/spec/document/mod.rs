@@ -10,6 +10,7 @@ mod system;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 pub(super) use assertion::{Assertions, InvariantExpect, Written};
 pub(super) use request::{ActionExpect, Extract, Request};
@@ -71,6 +72,34 @@ pub(super) struct Document {
     /// in URLs are hidden anyway.
     #[serde(default)]
     pub secrets: Vec<String>,
+}
+
+/// An item of a section that is a list.
+pub(super) trait Item: DeserializeOwned {
+    /// The section.
+    const SECTION: &'static str;
+
+    /// Notes its position in the section, which places of mistakes are found by.
+    fn stands_at(&mut self, position: usize);
+}
+
+macro_rules! items {
+    ($($item:ident in $section:literal,)*) => {$(
+        impl Item for $item {
+            const SECTION: &'static str = $section;
+
+            fn stands_at(&mut self, position: usize) {
+                self.position = position;
+            }
+        }
+    )*};
+}
+
+items! {
+    Action in "actions",
+    Invariant in "invariants",
+    Setup in "setup",
+    AfterRestore in "after_restore",
 }
 
 /// A service that venomqa starts and stops.

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
-use crate::spec::document::{Json, Level};
+use crate::spec::document::{Item, Json, Level};
 
 /// The section of its own. `path` is the other one, read step by step so that every step says all that is wrong with it.
 #[derive(Debug, Deserialize)]
@@ -76,6 +76,14 @@ pub(super) struct Step {
     pub rows: Vec<Row>,
     #[serde(skip)]
     pub position: usize,
+}
+
+impl Item for Step {
+    const SECTION: &'static str = super::KEYS[1];
+
+    fn stands_at(&mut self, position: usize) {
+        self.position = position;
+    }
 }
 
 /// `orders[1]: refunded 0 -> 100`

@@ -14,8 +14,10 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::Spec;
+use super::load::items;
 use super::problems::Problems;
 use super::read;
+use super::yaml;
 use crate::diagnostic::{Code, Diagnostic, Path, Sources, did_you_mean};
 use crate::model::{
     ActionId, Model, OracleName, Origin, Reproduction, SeenRow, SeenStep, Severity,
@@ -74,36 +76,18 @@ pub(super) fn read_sections(tree: &Value, problems: &mut Problems) -> Option<Rea
         );
         return None;
     }
-    let sections = read::read::<Sections>(tree, &root, &others);
-    for mistake in sections.mistakes {
-        problems.mistake(mistake);
-    }
-    let mut path = Vec::new();
-    match tree.get(KEYS[1]) {
-        Some(Value::Array(steps)) => {
-            for (position, step) in steps.iter().enumerate() {
-                let read = read::read::<Step>(step, &root.key(KEYS[1]).index(position), &[]);
-                for mistake in read.mistakes {
-                    problems.mistake(mistake);
-                }
-                path.extend(read.value.map(|step| Step { position, ..step }));
-            }
-        }
-        Some(other) => {
-            let read = read::read::<Vec<Step>>(other, &root.key(KEYS[1]), &[]);
-            for mistake in read.mistakes {
-                problems.mistake(mistake);
-            }
-        }
-        None => problems.at_key(
+    let sections = problems.read::<Sections>(tree, &root, &others);
+    let path = items(tree, problems);
+    if tree.get(KEYS[1]).is_none() {
+        problems.at_key(
             &root,
             "",
             Diagnostic::error(Code::MissingKey, "the file lacks the key `path`")
                 .help("list the steps: `path: [{ action: create_order }]`"),
-        ),
+        );
     }
     Some(Read {
-        about: sections.value?.reproduction,
+        about: sections?.reproduction,
         path,
     })
 }
@@ -259,7 +243,7 @@ fn seen(step: Step) -> SeenStep {
 /// What a reproduction is about, read without its environment and without looking at the sections of the spec: all
 /// that is needed to try its path with another model. An error is a sentence.
 pub fn read_summary(text: &str) -> Result<Reproduction, String> {
-    let tree: Value = serde_yaml::from_str(text).map_err(|error| format!("not YAML: {error}"))?;
+    let tree = yaml::read(text)?;
     let part = |key: &str| {
         tree.get(key)
             .cloned()

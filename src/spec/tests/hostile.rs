@@ -113,6 +113,40 @@ fn a_bomb_of_aliases_is_refused() {
 }
 
 #[test]
+fn aliases_that_nest_or_merge_without_end_are_refused() {
+    let chain = |first: &str, next: &dyn Fn(usize) -> String| {
+        (1..20_000).fold(first.to_owned(), |text, level| text + &next(level))
+    };
+    for text in [
+        chain("a0: &a0 [x]\n", &|level| {
+            format!("a{level}: &a{level} [*a{}]\n", level - 1)
+        }),
+        chain("a0: &a0 { k0: x }\n", &|level| {
+            format!(
+                "a{level}: &a{level} {{ <<: *a{}, k{level}: x }}\n",
+                level - 1
+            )
+        }),
+        chain("a0: &a0 { k: x }\n", &|level| {
+            let again = format!("*a{}", level - 1);
+            format!("a{level}: &a{level} {{ <<: [{again}, {again}], k: {again} }}\n")
+        }),
+    ] {
+        let loaded = read(&text);
+        assert!(loaded.spec.is_none());
+        assert_eq!(loaded.diagnostics.len(), 1, "{:?}", loaded.diagnostics);
+    }
+}
+
+#[test]
+fn a_scalar_and_a_mapping_of_any_size_are_read_in_linear_time() {
+    let keys = (0..50_000).fold(String::new(), |text, key| text + &format!("  k{key}: 1\n"));
+    let text = format!("x-keys:\n{keys}x-text: \"{}\"\n", "\\u00e9".repeat(100_000));
+    let loaded = read(&(text + &sound("actions: [{ name: a, request: { path: / } }]")));
+    assert_eq!(render(&loaded.diagnostics, &loaded.sources, false), "");
+}
+
+#[test]
 fn parameters_that_explode_are_refused() {
     let list = (0..100)
         .map(|n| n.to_string())

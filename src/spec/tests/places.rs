@@ -1,9 +1,10 @@
-//! Properties of the source map.
+//! Properties of the tree: the place of everything, and the values that another reader of YAML finds.
 
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::diagnostic::{Path as DocumentPath, SourceId, SourceMap};
+use crate::diagnostic::{Path as DocumentPath, SourceId};
+use crate::spec::yaml::{self, Tree};
 
 fn keys() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -37,7 +38,7 @@ fn documents() -> impl Strategy<Value = Value> {
     })
 }
 
-fn check(map: &SourceMap, text: &str, value: &Value, path: &DocumentPath) {
+fn check(map: &Tree, text: &str, value: &Value, path: &DocumentPath) {
     let range = map
         .value(path)
         .unwrap_or_else(|| panic!("`{path}` is not in the index of:\n{text}"));
@@ -68,6 +69,45 @@ fn check(map: &SourceMap, text: &str, value: &Value, path: &DocumentPath) {
     }
 }
 
+/// Pieces of YAML, put together without regard to sense.
+fn yaml_like() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        4 => "[a-c]: ",
+        3 => Just("\n".to_owned()),
+        3 => "\n {1,6}",
+        3 => "- |\\? |: |, |\\[|\\]|\\{|\\}",
+        2 => "&[xy] |\\*[xy]|<<: \\*[xy]|!!str |!!int ",
+        2 => "\\|[-+]?\n +|>[-+]?\n +|---\n|\t|\r\n|# ",
+        3 => scalars(),
+        3 => "'[a ']{0,4}'|\"([a ]|\\\\n|\\\\x41){0,4}\"|[a-z ]{1,5}",
+    ];
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+fn scalars() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[-+]?[0-9]{1,22}",
+        "[-+.0-9eExob_af]{1,8}",
+        "[-+]?0[xob][0-9a-f]{0,5}",
+        "[-+]?\\.(inf|Inf|nan|NaN)|[-+]?(inf|nan|infinity)",
+        "true|True|tRUE|false|FALSE|null|Null|nULL|~|yes|no",
+    ]
+}
+
+/// What the parser of libyaml finds; `None` where it refuses the text or finds something that JSON does not have.
+fn other_reader(text: &str) -> Option<Value> {
+    let mut yaml: serde_yaml::Value = serde_yaml::from_str(text).ok()?;
+    for _ in 0..8 {
+        yaml.apply_merge().ok()?;
+    }
+    if yaml.is_null() && text.trim().is_empty() {
+        return None;
+    }
+    let json = serde_json::to_value(&yaml).ok()?;
+    let again: serde_yaml::Value = serde_yaml::to_value(&json).ok()?;
+    (again == yaml).then_some(json)
+}
+
 proptest! {
     // Enough to find what goes wrong at all, cheap enough for every run; PROPTEST_CASES asks for more.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
@@ -76,9 +116,26 @@ proptest! {
     fn every_path_of_a_document_is_in_its_index(document in documents()) {
         let text = serde_yaml::to_string(&document).unwrap();
         prop_assume!(!is_disputed(&text));
-        let (map, problems) = SourceMap::build(SourceId(0), &text);
+        let (map, problems) = Tree::parse(SourceId(0), &text);
         prop_assert_eq!(problems, vec![]);
         check(&map, &text, &document, &DocumentPath::root());
+    }
+
+    #[test]
+    fn the_values_are_those_that_another_reader_finds(text in yaml_like()) {
+        prop_assume!(!is_disputed(&text));
+        let (tree, problems) = Tree::parse(SourceId(0), &text);
+        if let (Some(read), true, Some(other)) = (tree.written(), problems.is_empty(), other_reader(&text)) {
+            prop_assert_eq!(Value::from(&read), other, "{}", text);
+        }
+    }
+
+    #[test]
+    fn a_scalar_is_what_another_reader_takes_it_for(text in scalars()) {
+        let other = other_reader(&text).filter(|other| !other.is_array() && !other.is_object());
+        if let Some(other) = other {
+            prop_assert_eq!(yaml::scalar(&text), other, "{}", text);
+        }
     }
 
     #[test]

@@ -5,111 +5,13 @@ use std::fmt::Write as _;
 use serde_json::Value;
 use serde_yaml::Value as Yaml;
 
-/// Something to be written.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Node {
-    /// A scalar; never a list or a mapping.
-    Scalar(Value),
-    /// A text that must not be quoted: what it stands for decides its type (`${NAME}`).
-    Bare(String),
-    /// A list.
-    List(Vec<Self>),
-    /// A mapping, in this order.
-    Map(Vec<Entry>),
-}
-
-/// One key of a mapping, and what stands under it.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Entry {
-    /// The key.
-    pub(super) key: String,
-    /// What stands above it, one comment line each.
-    pub(super) comments: Vec<String>,
-    /// The value.
-    pub(super) node: Node,
-}
+use super::node::{Entry, Node};
 
 /// Lists of short scalars up to this width stand on one line.
 const FLOW_WIDTH: usize = 60;
 
-impl Node {
-    /// A text.
-    pub(super) fn text(text: impl Into<String>) -> Self {
-        Self::Scalar(Value::String(text.into()))
-    }
-
-    /// A mapping without comments.
-    pub(super) fn map<'k>(entries: impl IntoIterator<Item = (&'k str, Self)>) -> Self {
-        Self::Map(
-            entries
-                .into_iter()
-                .map(|(key, node)| Entry::new(key, node))
-                .collect(),
-        )
-    }
-}
-
-impl Node {
-    /// Keys and values of a mapping; none of anything else.
-    pub(super) fn entries(&self) -> &[Entry] {
-        match self {
-            Self::Map(entries) => entries,
-            _ => &[],
-        }
-    }
-
-    /// Elements of a list; none of anything else.
-    pub(super) fn items(&self) -> &[Self] {
-        match self {
-            Self::List(items) => items,
-            _ => &[],
-        }
-    }
-
-    /// The value of a key.
-    pub(super) fn field(&self, key: &str) -> Option<&Self> {
-        self.entries()
-            .iter()
-            .find(|entry| entry.key == key)
-            .map(|entry| &entry.node)
-    }
-
-    /// The text that it is.
-    pub(super) fn as_text(&self) -> Option<&str> {
-        match self {
-            Self::Scalar(Value::String(text)) | Self::Bare(text) => Some(text),
-            _ => None,
-        }
-    }
-}
-
-impl Entry {
-    pub(super) fn new(key: impl Into<String>, node: Node) -> Self {
-        Self {
-            key: key.into(),
-            comments: Vec::new(),
-            node,
-        }
-    }
-}
-
-impl From<&Value> for Node {
-    fn from(value: &Value) -> Self {
-        match value {
-            Value::Array(items) => Self::List(items.iter().map(Self::from).collect()),
-            Value::Object(fields) => Self::Map(
-                fields
-                    .iter()
-                    .map(|(key, value)| Entry::new(key, Self::from(value)))
-                    .collect(),
-            ),
-            scalar => Self::Scalar(scalar.clone()),
-        }
-    }
-}
-
 /// The document; an empty line stands between its sections.
-pub(super) fn document(sections: &[Entry]) -> String {
+pub(in crate::spec) fn document(sections: &[Entry]) -> String {
     let mut text = String::new();
     let mut was_block = false;
     for (position, entry) in sections.iter().enumerate() {
@@ -129,10 +31,6 @@ fn indent(depth: usize, text: &mut String) {
 
 /// The key and its value; the cursor stands at the beginning of a line.
 fn entry_lines(entry: &Entry, depth: usize, text: &mut String) {
-    for comment in &entry.comments {
-        indent(depth, text);
-        let _ = writeln!(text, "# {comment}");
-    }
     indent(depth, text);
     after_indent(entry, depth, text);
 }
@@ -175,16 +73,10 @@ fn list_item(item: &Node, depth: usize, text: &mut String) {
         Node::Map(entries) if !entries.is_empty() => {
             text.push(' ');
             for (position, entry) in entries.iter().enumerate() {
-                if position == 0 && entry.comments.is_empty() {
-                    after_indent(entry, depth + 1, text);
-                } else if position == 0 {
-                    // A comment cannot stand between the dash and the key.
-                    text.pop();
-                    text.push('\n');
-                    entry_lines(entry, depth + 1, text);
-                } else {
-                    entry_lines(entry, depth + 1, text);
+                if position > 0 {
+                    indent(depth + 1, text);
                 }
+                after_indent(entry, depth + 1, text);
             }
         }
         _ => value(item, depth, text),

@@ -2,27 +2,14 @@
 
 use std::ops::Range;
 
-/// How a scalar is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Style {
-    /// Without quotes.
-    Plain,
-    /// `'...'`
-    Single,
-    /// `"..."`
-    Double,
-    /// `|`
-    Literal,
-    /// `>`, or another form whose places cannot be followed.
-    Other,
-}
+use granit_parser::ScalarStyle;
 
 /// The bytes of the source that hold `inner`, a range within the scalar's value; `None` when that cannot be told
 /// exactly (the scalar is folded over lines, or the value is not what is written there).
 pub(super) fn narrow(
     source: &str,
     outer: &Range<usize>,
-    style: Style,
+    style: ScalarStyle,
     value: &str,
     inner: &Range<usize>,
 ) -> Option<Range<usize>> {
@@ -35,7 +22,7 @@ pub(super) fn narrow(
 pub(super) fn characters(
     source: &str,
     outer: &Range<usize>,
-    style: Style,
+    style: ScalarStyle,
     value: &str,
 ) -> Option<Vec<Option<usize>>> {
     let Places(places) = places(source, outer, style, value)?;
@@ -48,14 +35,14 @@ pub(super) fn characters(
     )
 }
 
-fn places(source: &str, outer: &Range<usize>, style: Style, value: &str) -> Option<Places> {
+fn places(source: &str, outer: &Range<usize>, style: ScalarStyle, value: &str) -> Option<Places> {
     let written = source.get(outer.clone())?;
     let mut places = match style {
-        Style::Plain => (written == value).then(|| Places::direct(0, value)),
-        Style::Single => single(written, value),
-        Style::Double => double(written, value),
-        Style::Literal => return literal(source, outer.start, value),
-        Style::Other => None,
+        ScalarStyle::Plain => (written == value).then(|| Places::direct(0, value)),
+        ScalarStyle::SingleQuoted => single(written, value),
+        ScalarStyle::DoubleQuoted => double(written, value),
+        ScalarStyle::Literal => return literal(source, outer.start, value),
+        ScalarStyle::Folded => None,
     }?;
     for (_, place) in &mut places.0 {
         *place = outer.start + place.start..outer.start + place.end;
@@ -194,7 +181,7 @@ mod tests {
     fn found<'s>(
         source: &'s str,
         outer: Range<usize>,
-        style: Style,
+        style: ScalarStyle,
         value: &str,
         inner: &str,
     ) -> Option<&'s str> {
@@ -205,18 +192,24 @@ mod tests {
     #[test]
     fn a_place_inside_a_plain_or_quoted_scalar_is_exact() {
         assert_eq!(
-            found("a: x {{ y }}", 3..12, Style::Plain, "x {{ y }}", "y"),
+            found("a: x {{ y }}", 3..12, ScalarStyle::Plain, "x {{ y }}", "y"),
             Some("y")
         );
         assert_eq!(
-            found("'it''s {{ y }}'", 0..15, Style::Single, "it's {{ y }}", "y"),
+            found(
+                "'it''s {{ y }}'",
+                0..15,
+                ScalarStyle::SingleQuoted,
+                "it's {{ y }}",
+                "y"
+            ),
             Some("y")
         );
         assert_eq!(
             found(
                 r#""\u00e9\t{{ y }}""#,
                 0..17,
-                Style::Double,
+                ScalarStyle::DoubleQuoted,
                 "é\t{{ y }}",
                 "{{ y"
             ),
@@ -231,7 +224,7 @@ mod tests {
             found(
                 source,
                 9..source.len(),
-                Style::Literal,
+                ScalarStyle::Literal,
                 "SELECT 1\n\nFROM  orders\n",
                 "orders"
             ),
@@ -242,9 +235,12 @@ mod tests {
     #[test]
     fn a_value_that_is_not_what_is_written_has_no_inner_places() {
         assert_eq!(
-            found("${PATH_}", 0..8, Style::Plain, "/orders", "ord"),
+            found("${PATH_}", 0..8, ScalarStyle::Plain, "/orders", "ord"),
             None
         );
-        assert_eq!(found("\"a\n  b\"", 0..7, Style::Double, "a b", "b"), None);
+        assert_eq!(
+            found("\"a\n  b\"", 0..7, ScalarStyle::DoubleQuoted, "a b", "b"),
+            None
+        );
     }
 }
