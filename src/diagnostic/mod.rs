@@ -1,7 +1,7 @@
 //! A problem that has a place: code, message, underlined source, help; and the one renderer for all of them.
 //!
-//! Rules speak of document paths ([`Path`]); the tree of the document turns a path into bytes when a [`Diagnostic`] is
-//! made. Nothing here knows YAML, or what a spec means.
+//! Rules use document paths ([`Path`]); the tree of the document turns a path into bytes when a [`Diagnostic`] is made.
+//! Nothing here knows YAML, or what a spec means.
 
 mod code;
 mod path;
@@ -31,22 +31,22 @@ pub struct Diagnostic {
 /// Whether a problem stops the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Nothing can be run before this is mended.
+    /// The spec cannot be run before this is fixed.
     Error,
     /// Probably a mistake; the run goes on.
     Warning,
 }
 
-/// A place, and what is to be said about it.
+/// A place with a text about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
     /// Which text.
     pub source: SourceId,
     /// Which bytes of it.
     pub range: Range<usize>,
-    /// What is said about them; may be empty.
+    /// The text beside the underline; may be empty.
     pub text: String,
-    /// The place of the problem itself, as opposed to one that explains it.
+    /// Whether this is the place of the problem itself; otherwise the place explains it.
     pub primary: bool,
 }
 
@@ -137,7 +137,7 @@ pub struct Source {
     pub text: String,
 }
 
-/// A place in a text as people count.
+/// Line and column of a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Place {
     /// From 1.
@@ -154,7 +154,7 @@ pub struct Lines<'t> {
 }
 
 impl<'t> Lines<'t> {
-    /// Looks a text through once.
+    /// Finds the lines of a text.
     pub fn of(text: &'t str) -> Self {
         let after = text.match_indices('\n').map(|(at, _)| at + 1);
         Self {
@@ -214,7 +214,7 @@ pub fn did_you_mean<'c>(
         .filter(|candidate| *candidate != word)
         .filter_map(|candidate| {
             let other = candidate.chars().count();
-            // A third of the letters may be wrong; more than that is another word.
+            // With more than a third of the letters wrong it is another word.
             let allowed = length.max(other).div_ceil(3);
             if length.abs_diff(other) > allowed {
                 return None;

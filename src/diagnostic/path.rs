@@ -1,4 +1,4 @@
-//! Document paths: where in a document something is, whatever its text looks like.
+//! Document paths: where in a document a value is, independent of its text.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The one renderer.
+//! Renders problems as text, with the source underlined.
 
 use std::ops::Range;
 
@@ -75,7 +75,7 @@ fn snippet<'a>(
     let ranges: Vec<Range<usize>> = labels()
         .map(|label| within(&file.text, &label.range))
         .collect();
-    // Only the lines between the labels are handed over: a long file would be scanned again for every problem.
+    // The renderer gets only the lines between the labels: it would scan a long file again for every problem.
     let first = ranges.iter().map(|range| range.start).min().unwrap_or(0);
     let last = ranges.iter().map(|range| range.end).max().unwrap_or(0);
     let start = file.text[..first].rfind('\n').map_or(0, |at| at + 1);
@@ -101,7 +101,7 @@ fn snippet<'a>(
         }))
 }
 
-/// A range that can be cut out of the text, whatever was asked for: rendering a problem must not be one.
+/// The range, clamped to the text and to whole characters, so that rendering a problem never fails.
 fn within(text: &str, range: &Range<usize>) -> Range<usize> {
     let floor = |mut at: usize| {
         at = at.min(text.len());

@@ -1,9 +1,9 @@
 //! Which names an expression reads, and without which it certainly fails: decided on the syntax tree, when it is
 //! compiled.
 //!
-//! A name is *required* when every evaluation in which it has no value fails, whatever the other values are. So a name
-//! that is only asked about (`x is defined`, `x | default(1)`), that stands behind `and`, `or` or a guard, or in one
-//! branch only, is read but not required.
+//! A name is *required* when every evaluation in which it has no value fails, whatever the other values are. A name is read
+//! but not required where a test or filter accepts an undefined value (`x is defined`, `x | default(1)`), behind `and` and
+//! `or`, and in one branch of an `if`.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -88,7 +88,7 @@ impl Walk {
                     }
                     walk.statements(&each.body)
                 });
-                // The list may be empty: then it is the other body that is evaluated.
+                // The list may be empty: then the `else` body is evaluated.
                 let otherwise = self.block(&each.else_body, &[]);
                 required.extend(body.intersection(&otherwise).cloned());
                 required
@@ -111,7 +111,7 @@ impl Walk {
                 required
             }
             ast::Stmt::Set(set) => {
-                // Kept undefined it would only fail later, so this is where it is wanted.
+                // An undefined value would fail later; it is required here.
                 let required = self.expression(&set.expr, Use::Output);
                 self.bind(&set.target);
                 required
@@ -194,7 +194,7 @@ impl Walk {
                 let mut required = self.expression(&compare.expr, Use::Operand);
                 for (index, operand) in compare.ops.iter().enumerate() {
                     let operand = self.expression(&operand.expr, Use::Operand);
-                    // `a < b < c` stops where the first comparison is false.
+                    // `a < b < c` stops at the first comparison that is false.
                     if index == 0 {
                         required.extend(operand);
                     }
@@ -272,7 +272,7 @@ impl Walk {
         required
     }
 
-    /// Arguments are evaluated before the call, and it may well tolerate one that is undefined.
+    /// The names in arguments. A call may tolerate an undefined argument.
     fn arguments(&mut self, arguments: &[ast::CallArg<'_>]) -> Required {
         let mut required = Required::new();
         for argument in arguments {
@@ -302,7 +302,7 @@ impl Walk {
         required
     }
 
-    /// Whether a filter tolerates an undefined subject: the filter itself is asked.
+    /// Whether a filter tolerates an undefined subject: the filter is called with one.
     fn filter_use(&mut self, name: &str, span: Span) -> Use {
         let mut state = engine::environment().empty_state();
         let outcome = state.apply_filter(name, &[Value::UNDEFINED]).err();

@@ -49,8 +49,7 @@ impl Condition {
         &self.0.names.requires
     }
 
-    /// Whether it holds. Anything but true and false is an error, and so is a name without a value that is not only
-    /// asked about.
+    /// Whether it holds. A result other than true and false is an error, and so is reading a name without a value.
     pub fn holds(&self, values: &Arc<dyn Lookup>) -> Result<bool, EvalError> {
         let value = engine::evaluate(&self.0.expression, values, self.source(), &self.0.names)?;
         if value.kind() == ValueKind::Bool {

@@ -1,4 +1,4 @@
-//! minijinja as venomqa sets it up, and the way of values in and out of it.
+//! minijinja as venomqa configures it, and the conversion of values into and out of it.
 
 use std::sync::{Arc, LazyLock};
 
@@ -10,13 +10,13 @@ use serde_json::Value as Json;
 use super::analysis::Names;
 use super::{EvalError, Lookup, ParseError};
 
-/// Instructions one evaluation may take: far more than any honest template needs, and over in well under a second.
+/// Instructions of one evaluation at the most: far more than a sensible template needs, and executed in under a second.
 const FUEL: u64 = 1_000_000;
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
     environment.set_syntax(syntax());
-    // The debug feature is there for the places of syntax errors; its run-time records would cost every evaluation.
+    // The debug feature gives syntax errors their places; its records at run time would slow every evaluation down.
     environment.set_debug(false);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
@@ -35,7 +35,7 @@ pub(super) fn environment() -> &'static Environment<'static> {
     &ENVIRONMENT
 }
 
-/// The braces of Jinja, and text exactly as it was written: a final newline is part of a body.
+/// Jinja's delimiters. A final newline is kept, because it is part of a body.
 pub(super) fn syntax() -> SyntaxConfig {
     let mut builder = SyntaxConfig::builder();
     builder.keep_trailing_newline(true);
@@ -62,7 +62,7 @@ pub(super) fn evaluate(
         .map_err(|error| eval_error(&error, values, shown, names))
 }
 
-/// The values as minijinja sees them: converted when they are read, and only those.
+/// The values for minijinja. A value is converted when it is read.
 pub(super) fn scope(values: &Arc<dyn Lookup>) -> Value {
     Value::from_object(Scope(values.clone()))
 }
@@ -126,7 +126,7 @@ pub(super) fn to_json(value: &Value) -> Result<Json, NotJson> {
 }
 
 fn number(value: &Value) -> Result<Json, NotJson> {
-    // A float that happens to be whole must stay a float, so integers are told apart first.
+    // A float that happens to be whole must stay a float, so integers come first.
     if value.is_integer() {
         if let Some(signed) = value.as_i64() {
             return Ok(signed.into());
@@ -181,7 +181,7 @@ pub(super) fn eval_error(
             .map(|name| format!("`{name}`"))
             .collect()
     };
-    // Arithmetic on a missing value fails for its type; that the value is missing is the better explanation.
+    // Arithmetic on a missing value fails with a type error; that the value is missing explains more.
     let mut missing = undefined(&names.requires);
     if missing.is_empty() && error.kind() == ErrorKind::UndefinedError {
         missing = undefined(&names.reads);

@@ -59,7 +59,7 @@ impl JsonPath {
 
     /// The nodes found, in order.
     pub fn query<'v>(&self, value: &'v Value) -> Vec<&'v Value> {
-        // The only error there is says that the result is no part of the value, which no parsed query can bring about.
+        // The only error says that a node is not part of the value. A parsed query cannot cause it.
         js_path_process(&self.0.query, value)
             .map(|nodes| nodes.into_iter().map(|node| node.val).collect())
             .unwrap_or_default()
@@ -75,8 +75,8 @@ impl fmt::Debug for JsonPath {
     }
 }
 
-/// Spaces between two letters or digits outside quotes. The RFC has no place for them; the parser would skip them and
-/// read `$.first name` as `$.firstname`.
+/// Finds spaces within a name outside quotes. The RFC forbids them; the parser would skip them and read `$.first name` as
+/// `$.firstname`.
 fn gap_in_a_name(source: &str) -> Option<Range<usize>> {
     let in_name = |character: char| {
         character.is_ascii_alphanumeric() || character == '_' || !character.is_ascii()
@@ -123,7 +123,7 @@ fn parse_error(error: &JsonPathError, source: &str) -> ParseError {
         }
         other => (other.to_string(), 0..source.len()),
     };
-    // A place is whole characters; at the end of the text there is none to point at but the last one.
+    // The range must hold whole characters. At the end of the text it holds the last one.
     let whole = |mut at: usize| {
         while !source.is_char_boundary(at) {
             at += 1;

@@ -1,9 +1,9 @@
 //! The small languages of the spec, compiled once when it is loaded: templates, conditions, JSONPath.
 //!
-//! Templates and conditions are minijinja with strict undefined: reading a name that has no value is an error, unless
-//! it is only asked about (`x is defined`, `x | default(1)`). Nothing is escaped, nothing is random, and evaluation is
-//! bounded (no endless loops). Values keep their JSON types; where one becomes text it is shown as JSON, strings
-//! without their quotes.
+//! Templates and conditions are minijinja with strict undefined: reading a name without a value is an error, except in a
+//! test or filter that accepts an undefined value (`x is defined`, `x | default(1)`). Nothing is escaped, nothing is
+//! random, and evaluation is bounded (no endless loops). Values keep their JSON types; a value in a text is written as
+//! JSON, a string without its quotes.
 //!
 //! Nothing here knows the model: values come in through [`Lookup`].
 

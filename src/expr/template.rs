@@ -20,7 +20,7 @@ struct Compiled {
     program: Program,
 }
 
-/// The cheapest way to fill the template. Nearly all are text with names in it, and need no interpreter.
+/// The cheapest way to fill in the template. Most are text with names in it and need no interpreter.
 enum Program {
     /// No holes.
     Text,
@@ -107,8 +107,8 @@ impl Template {
         &self.0.names.reads
     }
 
-    /// Names without which it cannot be rendered. One that is only asked about (`x is defined`, `x | default(1)`), or
-    /// that is read in some cases only, is not among them.
+    /// Names without which it cannot be rendered. Those in a test or filter that accepts an undefined value
+    /// (`x is defined`, `x | default(1)`), and those that are read in some cases only, are not among them.
     pub fn requires(&self) -> &[String] {
         &self.0.names.requires
     }

@@ -1,5 +1,5 @@
-//! Compiles the expressions of a spec: templates, conditions, JSONPath, regular expressions, SQL. What does not parse, or
-//! reads a name that nothing defines, is noted at the exact place inside the scalar.
+//! Compiles the expressions of a spec: templates, conditions, JSONPath, regular expressions, SQL. An expression that does
+//! not parse, or reads a name that nothing defines, is reported at the exact place inside the scalar.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -14,15 +14,15 @@ use crate::diagnostic::{Code, Diagnostic, Path, did_you_mean};
 use crate::expr::{Condition, JsonPath, JsonTemplate, Lookup, ParseError, Template};
 use crate::model::{Bindings, Context, Names, SqlParameter, SqlQuery, VariableId};
 
-/// Compiles, and remembers which names were read.
+/// Compiles expressions, and records which names they read.
 pub(super) struct Compiler<'a> {
-    /// Where mistakes go.
+    /// The problems found so far.
     pub problems: &'a mut Problems,
-    /// The names there are.
+    /// The names that the spec declares.
     pub known: &'a DeclaredNames,
     /// Every name that an expression reads.
     pub read: HashSet<String>,
-    /// How people call the file of the spec.
+    /// The path of the spec as it was given.
     file: Arc<str>,
     constants: Arc<dyn Lookup>,
 }
@@ -51,7 +51,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// A template; one that does not parse is noted, and stands for its own text from then on.
+    /// Compiles a template. One that does not parse is reported and replaced by its literal text.
     pub(super) fn template(&mut self, at: &Path, text: &str, scope: Scope<'_>) -> Template {
         match Template::parse(text) {
             Ok(template) => {
@@ -72,7 +72,7 @@ impl<'a> Compiler<'a> {
         value: &Value,
         scope: Scope<'_>,
     ) -> Option<JsonTemplate> {
-        // Text by text first: that gives each mistake its place. Parsing the whole finds nothing new.
+        // Each text is compiled by itself first, so that each mistake gets its place. Compiling the whole finds no more.
         self.json_texts(at, value, scope);
         JsonTemplate::parse(value).ok()
     }
@@ -96,7 +96,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// A text with templates over constants, filled in now.
+    /// Renders a text whose templates read constants alone.
     pub(super) fn constant_text(&mut self, at: &Path, text: &str) -> String {
         let before = self.problems.count();
         let template = self.template(at, text, Scope::Constants);
@@ -109,7 +109,7 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    /// A tree with templates over constants, filled in now.
+    /// Evaluates a tree whose templates read constants alone.
     pub(super) fn constant_json(&mut self, at: &Path, value: &Value) -> Value {
         let before = self.problems.count();
         let template = self.json(at, value, Scope::Constants);
@@ -163,7 +163,7 @@ impl<'a> Compiler<'a> {
         match regex::Regex::new(text) {
             Ok(regex) => Some(regex),
             Err(error) => {
-                // The crate draws the text again; its last line says what is wrong.
+                // The message of the crate repeats the expression; its last line is the reason.
                 let whole = error.to_string();
                 let reason = whole.lines().last().unwrap_or_default();
                 let reason = reason.strip_prefix("error: ").unwrap_or(reason);
@@ -264,7 +264,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Notes that a name is read, and whether it may be.
+    /// Records that a name is read, and reports it where it may not be.
     fn name(
         &mut self,
         at: &Path,
@@ -371,7 +371,7 @@ fn place_of(text: &str, name: &str, language: Language) -> Option<Range<usize>> 
         let whole = !before
             .ends_with(|letter| is_letter(letter) || matches!(letter, '.' | '\'' | '"'))
             && !text[end..].starts_with(is_letter);
-        // Within a template only what stands between braces is code.
+        // In a template, only the text between braces is code.
         let is_code = language == Language::Condition
             || ["{{", "{%"].iter().any(|open| {
                 before.rfind(open).is_some_and(|opened| {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// Names that are known only when the run starts; see [`RunText`](crate::world::config::RunText).
-pub(super) const LATE: [&str; 3] = ["port", "workdir", "venomqa"];
+pub(super) const RUN_NAMES: [&str; 3] = ["port", "workdir", "venomqa"];
 
 /// A reference that cannot be filled in.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,20 +19,20 @@ pub(super) struct Unfilled {
 pub(super) enum Why {
     /// The variable is not set and the text gives no default.
     NotSet(String),
-    /// A late name where only the start of the run could fill it in, and does not look.
-    TooLate(String),
-    /// An escaped late name where the start of the run would fill it in all the same.
+    /// A name that only the run knows, in a text that the run does not fill in.
+    KnownOnlyInRun(String),
+    /// An escaped name that only the run knows. The run would fill it in all the same.
     CannotEscape(String),
-    /// `${` and then something that is no name.
+    /// `${` without a name behind it.
     NotAName,
 }
 
-/// Fills in `${NAME}` and `${NAME:-default}`; `$${` stands for `${`. Where `late` is true the late names stay as they are.
-/// `${{` is left alone: a dollar sign before a template.
+/// Fills in `${NAME}` and `${NAME:-default}`; `$${` stands for `${`. `filled_in_run` says that the run fills in the text
+/// once more: the names that only the run knows then stay as they are. `${{` is a dollar sign before a template.
 pub(super) fn fill(
     text: &str,
     variable: &dyn Fn(&str) -> Option<String>,
-    late: bool,
+    filled_in_run: bool,
 ) -> Result<String, Vec<Unfilled>> {
     let mut filled = String::with_capacity(text.len());
     let mut unfilled = Vec::new();
@@ -45,8 +45,8 @@ pub(super) fn fill(
             filled.push_str("${");
             at = start + 2;
             if let Some(Reference { name, length, .. }) = reference(&text[start..])
-                && late
-                && LATE.contains(&name)
+                && filled_in_run
+                && RUN_NAMES.contains(&name)
             {
                 unfilled.push(Unfilled {
                     range: start - 1..start + length,
@@ -75,13 +75,13 @@ pub(super) fn fill(
         };
         let range = start..start + length;
         at = range.end;
-        if LATE.contains(&name) {
-            if late {
+        if RUN_NAMES.contains(&name) {
+            if filled_in_run {
                 filled.push_str(&text[range]);
             } else {
                 unfilled.push(Unfilled {
                     range,
-                    why: Why::TooLate(name.to_owned()),
+                    why: Why::KnownOnlyInRun(name.to_owned()),
                 });
             }
             continue;
@@ -140,13 +140,13 @@ fn reference(text: &str) -> Option<Reference<'_>> {
 mod tests {
     use super::*;
 
-    fn filled(text: &str, late: bool) -> Result<String, Vec<Unfilled>> {
+    fn filled(text: &str, filled_in_run: bool) -> Result<String, Vec<Unfilled>> {
         let variable = |name: &str| match name {
             "USER" => Some("qa".to_owned()),
             "EMPTY" => Some(String::new()),
             _ => None,
         };
-        fill(text, &variable, late)
+        fill(text, &variable, filled_in_run)
     }
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn late_names_stay_open_where_they_may() {
+    fn names_that_only_the_run_knows_stay_open_where_it_fills_them_in() {
         assert_eq!(
             filled("${workdir}/${USER}", true).as_deref(),
             Ok("${workdir}/qa")
@@ -174,7 +174,7 @@ mod tests {
             filled("a ${port}", false),
             Err(vec![Unfilled {
                 range: 2..9,
-                why: Why::TooLate("port".to_owned())
+                why: Why::KnownOnlyInRun("port".to_owned())
             }])
         );
     }

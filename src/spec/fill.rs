@@ -1,10 +1,10 @@
-//! From the tree as it is written to the values of a spec: the environment, and `--set`. After this nothing is YAML any more.
+//! From the document as it is written to its values: fills in the environment and applies `--set`.
 
 use serde_json::Value;
 
 use super::Environment;
 use super::document::location_keys;
-use super::environment::{self, LATE, Unfilled, Why};
+use super::environment::{self, RUN_NAMES, Unfilled, Why};
 use super::problems::Problems;
 use super::read::one_of;
 use super::yaml::{self, Node};
@@ -57,14 +57,14 @@ impl Filler<'_> {
         value
     }
 
-    /// `is_bare`: nothing but one reference, without quotes. Quotes keep a number text, here as everywhere in YAML.
+    /// Fills in a text. `is_bare` says that it is one reference without quotes, whose value may be a number.
     fn text(&mut self, text: &str, is_bare: bool) -> Value {
         if !text.contains("${") {
             return text.into();
         }
-        let is_late = is_late(&self.path);
-        match environment::fill(text, self.environment.variable, is_late) {
-            Ok(filled) if is_bare && !is_late => yaml::scalar(&filled),
+        let is_filled_in_run = is_filled_in_run(&self.path);
+        match environment::fill(text, self.environment.variable, is_filled_in_run) {
+            Ok(filled) if is_bare && !is_filled_in_run => yaml::scalar(&filled),
             Ok(filled) => Value::String(filled),
             Err(unfilled) => {
                 for Unfilled { range, why } in unfilled {
@@ -80,14 +80,16 @@ impl Filler<'_> {
         let (message, help) = match why {
             Why::NotSet(name) => (
                 format!("the environment variable `{name}` is not set"),
-                match did_you_mean(name, LATE) {
-                    Some(late) if is_late(&self.path) => format!("did you mean `${{{late}}}`?"),
+                match did_you_mean(name, RUN_NAMES) {
+                    Some(meant) if is_filled_in_run(&self.path) => {
+                        format!("did you mean `${{{meant}}}`?")
+                    }
                     _ => format!("set it, or give a default: `${{{name}:-...}}`"),
                 },
             ),
-            Why::TooLate(name) => (
+            Why::KnownOnlyInRun(name) => (
                 format!("`${{{name}}}` is known only when the run starts and cannot be used here"),
-                format!("it can be used in {}", late_places()),
+                format!("it can be used in {}", places_filled_in_run()),
             ),
             Why::CannotEscape(name) => (
                 format!(
@@ -111,8 +113,8 @@ impl Filler<'_> {
     }
 }
 
-/// Where late names are filled in, for messages; [`is_late`] decides.
-fn late_places() -> String {
+/// The places that the run fills in, for messages; [`is_filled_in_run`] decides.
+fn places_filled_in_run() -> String {
     let systems = location_keys().map(|(key, _)| format!("`systems.*.{key}`, "));
     let systems: String = systems.collect();
     format!(
@@ -120,7 +122,7 @@ fn late_places() -> String {
     )
 }
 
-fn is_late(path: &Path) -> bool {
+fn is_filled_in_run(path: &Path) -> bool {
     let keys: Vec<&str> = path
         .segments()
         .iter()

@@ -27,10 +27,10 @@ const LISTS: [&str; 4] = [
     AfterRestore::SECTION,
 ];
 
-/// Larger files are taken for something else than a spec: a database, a device without end.
+/// A larger file is not a spec but a database, or a device without end.
 const MAX_BYTES: u64 = 50_000_000;
 
-/// The content, or a little more than [`MAX_BYTES`] of it.
+/// The content; of a larger file the first [`MAX_BYTES`] and one more.
 fn read_file(path: &FilePath) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?
@@ -54,7 +54,7 @@ impl Kind {
         }
     }
 
-    /// Where to get one.
+    /// How to get such a file.
     fn source(self) -> &'static str {
         match self {
             Self::Spec => "`venomqa init` writes a spec to start from",
@@ -117,7 +117,7 @@ fn text_of(path: &FilePath, kind: Kind) -> Result<String, Box<Loaded>> {
         let at = error.utf8_error().valid_up_to();
         let mut unread = unread(Code::NotUtf8, "the file is not UTF-8", "save it as UTF-8");
         let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-        // What comes before the first bad byte is unchanged, so the place is right in the repaired text too.
+        // The text before the first bad byte is unchanged, so its place is the same in the repaired text.
         let id = unread.sources.add(name.to_string(), text);
         let bad = at..at + '\u{fffd}'.len_utf8();
         unread.diagnostics = std::mem::take(&mut unread.diagnostics)
@@ -163,7 +163,7 @@ pub fn parse_reproduction(
     }
 }
 
-/// Everything that is done to a text, in order.
+/// The stages of reading a text, in order.
 fn stages(
     path: &FilePath,
     text: &str,
@@ -231,7 +231,7 @@ fn stages(
     let spec = spec.filter(|_| !problems.has_errors());
     let mut diagnostics = problems.finish();
     if kind == Kind::Reproduction {
-        // Nobody wrote it, so nobody made a mistake there.
+        // Nobody wrote the file by hand, so an unused variable is nobody's mistake.
         diagnostics.retain(|problem| problem.code != Code::UnusedVariable);
     }
     let loaded = Loaded {
@@ -311,7 +311,7 @@ fn document(tree: &Value, problems: &mut Problems, kind: Kind) -> Option<Documen
             Diagnostic::error(Code::MissingKey, "the spec lacks the key `actions`")
                 .help("list what can be done: `actions: [{ name: ..., request: { path: /... } }]`"),
         ),
-        // Where the initial state is broken, no action is needed to see it.
+        // A violation of the initial state needs no action.
         Some(Value::Array(list)) if list.is_empty() && kind == Kind::Reproduction => {}
         Some(Value::Array(list)) if list.is_empty() => problems.at_value(
             &actions,
@@ -333,7 +333,7 @@ pub(super) fn items<T: Item>(tree: &Value, problems: &mut Problems) -> Vec<T> {
         None => return Vec::new(),
         Some(Value::Array(list)) => list,
         Some(other) => {
-            // Read as a list all the same: the mistake then sounds like every other.
+            // Reading it as a list yields the same message as for any other wrong type.
             problems.read::<Vec<T>>(other, &at, &[]);
             return Vec::new();
         }

@@ -7,8 +7,8 @@
 //!      --lower--> Model, WorldConfig (every expression compiled, every action and invariant a number)
 //! ```
 //!
-//! Each stage notes what is wrong and goes on, so that one look at a spec finds everything. After this room no
-//! expression is parsed, and actions and invariants are numbers.
+//! Each stage reports what is wrong and goes on, so that one run reports everything. After this room no expression is
+//! parsed, and actions and invariants are numbers.
 
 mod compile;
 mod document;
@@ -58,7 +58,7 @@ pub struct Spec {
     pub written: Arc<Written>,
     /// Names under `secrets:`.
     pub secrets: Vec<String>,
-    /// Where things stand in the text.
+    /// Places of actions and invariants in the text.
     pub places: Places,
 }
 
@@ -92,7 +92,7 @@ pub struct ExploreSection {
     pub fail_fast: Option<Severity>,
 }
 
-/// What a spec is read against, besides its own text.
+/// What a spec depends on besides its own text.
 #[derive(Clone, Copy)]
 pub struct Environment<'a> {
     /// The value of an environment variable.
@@ -105,7 +105,7 @@ pub struct Environment<'a> {
     pub vocabulary: Vocabulary<'a>,
 }
 
-/// Names that a spec may use and that this room does not know by itself.
+/// Names that a spec may use and that other rooms define.
 #[derive(Clone, Copy, Debug)]
 pub struct Vocabulary<'a> {
     /// Strategies.

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::document::Document;
 use crate::diagnostic::did_you_mean;
 
-/// Every name that something in the spec may refer to. Taken from the tree rather than from the document, so that a
-/// mistake in one action does not make its name unknown everywhere else.
+/// Every name that an expression of the spec may use. They come from the tree, not from the document: a mistake in an action
+/// must not make its name unknown elsewhere.
 #[derive(Debug, Default)]
 pub(super) struct DeclaredNames {
     /// `variables:`
@@ -71,8 +71,8 @@ impl DeclaredNames {
         self.constants.contains_key(name) || self.variables.contains(name)
     }
 
-    /// The name with a value that was probably meant. Remembered: the same slip often comes many times, and there may be
-    /// thousands of names.
+    /// The name with a value that was probably meant. The answer is cached: one misspelling often occurs many times, and there
+    /// may be thousands of names.
     pub(super) fn meant(&self, name: &str) -> Option<String> {
         if let Some(meant) = self.meant.borrow().get(name) {
             return meant.clone();

@@ -1,4 +1,4 @@
-//! Where the stages of loading put what they find: document paths in, diagnostics with bytes out.
+//! Collects the problems that the stages of loading find. A stage names a document path; the diagnostic gets the bytes.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -16,11 +16,11 @@ use crate::model::SqlOrigin;
 pub(super) struct Problems {
     tree: Tree,
     list: Vec<Diagnostic>,
-    /// Places whose value was not understood. What lies there must not be judged again.
+    /// Paths of values that could not be read. Nothing more is reported about them.
     broken: HashSet<Path>,
-    /// The same, and everything above them.
+    /// These paths, and every path above one of them.
     above_broken: HashSet<Path>,
-    /// Places whose value was replaced after a problem was noted: that it does not fit is no second problem.
+    /// Paths of values that were replaced after a problem was reported. A wrong type there is no second problem.
     explained: HashSet<Path>,
 }
 
@@ -35,7 +35,7 @@ impl Problems {
         }
     }
 
-    /// Adds a problem that has its places already.
+    /// Adds a problem whose places are known.
     pub(super) fn add(&mut self, diagnostic: Diagnostic) {
         self.list.push(diagnostic);
     }
@@ -46,7 +46,7 @@ impl Problems {
         self.add(diagnostic.at(self.tree.source(), range, label));
     }
 
-    /// Whatever is said about the type of the value at a path has its reason in a problem that is noted already.
+    /// Suppresses problems about the type of the value at a path: another problem, already reported, is the reason.
     pub(super) fn explain(&mut self, at: &Path) {
         self.explained.insert(at.clone());
     }
@@ -75,7 +75,7 @@ impl Problems {
         diagnostic.beside(self.tree.source(), self.tree.nearest(at), label)
     }
 
-    /// Whether something at, below or above a path was not understood.
+    /// Whether a value at, below or above a path could not be read.
     pub(super) fn is_broken(&self, at: &Path) -> bool {
         if self.broken.is_empty() {
             return false;
@@ -129,7 +129,7 @@ impl Problems {
 
     fn mistake(&mut self, mistake: Mistake) {
         let Mistake { at, kind } = mistake;
-        // An unknown key may be what is missed elsewhere, written wrongly.
+        // An unknown key may be the misspelling of one that is reported as missing.
         self.broken.insert(at.clone());
         self.above_broken.extend(above(&at));
         if self.explained.contains(&at) || self.tree.is_refused(&at) {

@@ -1,20 +1,20 @@
-//! What keeps actions from running: cycles of preconditions, and actions that can never be enabled.
+//! Finds actions that can never run: cycles of preconditions, and actions that nothing enables.
 
 use std::collections::{HashMap, HashSet};
 
 use super::problems::Problems;
 use crate::diagnostic::{Code, Diagnostic, Path};
 
-/// An action as its guards see it.
+/// What an action waits for, and what it provides to others.
 #[derive(Debug)]
 pub(super) struct Dependencies {
     /// Its name, without parameters.
     pub name: String,
     /// Where it is in the document.
     pub at: Path,
-    /// Actions that must have run: their positions in the list, and where that is written.
+    /// Actions that must have run before: their positions in the list, and where the precondition is written.
     pub after: Vec<(usize, Path)>,
-    /// Extracted values that the request cannot do without, unless `setup` extracts them or a constant stands in.
+    /// Extracted values that the request requires, without those that `setup` extracts or a constant replaces.
     pub needs: Vec<String>,
     /// What it extracts.
     pub extracts: Vec<String>,
@@ -22,10 +22,10 @@ pub(super) struct Dependencies {
     pub switched_off: bool,
 }
 
-/// Notes cycles and actions that can never run.
+/// Reports cycles, and actions that can never run.
 pub(super) fn check(actions: &[Dependencies], problems: &mut Problems) {
     let cyclic = cycles(actions, problems);
-    // What waits for a cycle, or for a name that nothing extracts, has been explained already.
+    // An action that waits for a cycle, or for a name that nothing extracts, has been reported already.
     let extracted: HashSet<&str> = actions
         .iter()
         .flat_map(|action| action.extracts.iter().map(String::as_str))
@@ -142,7 +142,7 @@ fn runnable(
         can_run[index] = true;
         let mut freed = for_action.remove(&index).unwrap_or_default();
         for name in &actions[index].extracts {
-            // Taken out, so that a second extractor frees nobody twice.
+            // Removed, so that a second extractor does not free the same action twice.
             freed.extend(for_value.remove(name.as_str()).unwrap_or_default());
         }
         for other in freed {
@@ -155,9 +155,9 @@ fn runnable(
     can_run
 }
 
-/// Notes each cycle of preconditions once; the actions in them.
+/// Reports each cycle of preconditions once. Returns the actions in cycles and those that wait for one.
 fn cycles(actions: &[Dependencies], problems: &mut Problems) -> HashSet<usize> {
-    // What has no unmet precondition is taken away until nothing changes; what stays leads into a cycle.
+    // Actions without an unmet precondition are removed until none is left. Each of the others leads into a cycle.
     let mut waiting: Vec<usize> = actions.iter().map(|action| action.after.len()).collect();
     let mut dependents: HashMap<usize, Vec<usize>> = HashMap::new();
     for (index, action) in actions.iter().enumerate() {
@@ -182,7 +182,7 @@ fn cycles(actions: &[Dependencies], problems: &mut Problems) -> HashSet<usize> {
         let mut current = start;
         while waiting[current] > 0 && seen.insert(current) {
             on_way.insert(current, way.len());
-            // One that stays always has a precondition that stays.
+            // Each of them has a precondition that was not removed either.
             let Some((next, at)) = actions[current]
                 .after
                 .iter()
@@ -198,7 +198,7 @@ fn cycles(actions: &[Dependencies], problems: &mut Problems) -> HashSet<usize> {
             cyclic.extend(way[*first..].iter().map(|(index, _)| *index));
         }
     }
-    // Those that only wait for a cycle are not to be explained a second time.
+    // Actions that only wait for a cycle are not reported a second time.
     cyclic.extend((0..actions.len()).filter(|index| waiting[*index] > 0));
     cyclic
 }

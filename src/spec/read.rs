@@ -1,8 +1,8 @@
 //! From a JSON tree to document types, all mistakes at once.
 //!
-//! serde stops at the first mistake. Here a value that does not fit is noted, hidden, and the reading starts anew
-//! without it, item by item (one action, one invariant, the rest of the document), until nothing is wrong any more.
-//! Unknown keys are noted and skipped on the way.
+//! serde stops at the first mistake. Here a value that does not fit is recorded and hidden, and the item (one action, one
+//! invariant, the rest of the document) is read again without it, until no mistake is left. Unknown keys are recorded and
+//! skipped in the same pass.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -18,7 +18,7 @@ use crate::diagnostic::{Path, Segment};
 
 /// What was read, and what was wrong with it.
 pub(super) struct Read<T> {
-    /// The value, where enough of it is right.
+    /// The value; `None` where a required part of it is wrong.
     pub value: Option<T>,
     /// What is wrong.
     pub mistakes: Vec<Mistake>,
@@ -74,7 +74,7 @@ pub(super) fn read<T: DeserializeOwned>(value: &Value, at: &Path, hide: &[&str])
                 if !is_consequence {
                     state.note(place.clone(), error.kind);
                 }
-                // Progress is certain: every turn hides one more of finitely many places.
+                // This ends: each turn hides one more of finitely many places.
                 if place == *at || !state.hidden.borrow_mut().insert(place) {
                     break None;
                 }
@@ -102,7 +102,7 @@ impl State {
     }
 }
 
-/// The way to a value, kept on the stack: most values are right and need no path.
+/// The path to a value, as a linked list on the stack: only a mistake needs it as a [`Path`].
 #[derive(Clone, Copy)]
 enum Trail<'t> {
     Base(&'t Path),
@@ -176,7 +176,7 @@ impl de::Error for ReadError {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        // The place is completed by the mapping, which knows the key.
+        // The mapping that is read knows the key and completes the place.
         let _ = field;
         MistakeKind::UnknownKey(expected).into()
     }
@@ -192,7 +192,7 @@ impl From<MistakeKind> for ReadError {
     }
 }
 
-/// The words serde has for what it expects, in those of people who write YAML.
+/// Translates serde's names of types into those that people who write YAML know.
 fn in_words(expected: &str) -> String {
     match expected {
         "a string" => "text".to_owned(),
@@ -309,7 +309,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        // `key:` with nothing behind it is not the same as no key: the type behind the option says what belongs there.
+        // `key:` with nothing behind it is not the same as no key. The type inside the option reports what belongs there.
         visitor.visit_some(self)
     }
 

@@ -13,7 +13,7 @@ pub fn schema() -> Value {
     let mut schema = generator.root_schema_for::<Document>();
     RecursiveTransform(without_null).transform(&mut schema);
     schema.insert("title".to_owned(), "venomqa spec".into());
-    // Options in the document, so that their absence is told apart from a wrong value.
+    // The document has them as options, to distinguish an absent key from a wrong value.
     schema.insert(
         "required".to_owned(),
         serde_json::json!(["venomqa", "actions"]),
@@ -26,7 +26,7 @@ pub fn schema() -> Value {
     schema.to_value()
 }
 
-/// `Option` means "may be left out", never "may be null": a key with nothing behind it is a mistake.
+/// `Option` means that a key may be left out, never that it may be null: a key with nothing behind it is a mistake.
 fn without_null(schema: &mut Schema) {
     let Some(object) = schema.as_object_mut() else {
         return;

@@ -13,7 +13,7 @@ mod places;
 mod schema;
 mod tables;
 
-/// What the environment is in these tests.
+/// The environment variables of these tests.
 fn variable(name: &str) -> Option<String> {
     match name {
         "HOST" => Some("localhost".to_owned()),
@@ -87,7 +87,7 @@ fn listed(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// A sound spec around some sections.
+/// A valid spec around some sections.
 fn sound(sections: &str) -> String {
     format!("venomqa: 1\nhttp: {{ base_url: http://localhost:1 }}\nrestore: none\n{sections}\n")
 }

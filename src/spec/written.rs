@@ -1,9 +1,9 @@
-//! A spec as it was written: merge keys followed, but `${NAME}` and templates still open. What is copied from it into
-//! another file carries no value of the environment along.
+//! A spec as it was written: merge keys are applied, `${NAME}` and templates are still open. So a copy of a part of it holds
+//! no value of the environment.
 
 use super::yaml::{Entry, Node};
 
-/// The text of a spec as a tree, and what the command line put in its place.
+/// A spec as it was written, and what the command line replaced in it.
 #[derive(Clone, Debug, Default)]
 pub struct Written {
     /// The sections in their order.

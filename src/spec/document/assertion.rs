@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Unexpected, Visitor};
 
 use super::scalars::{Json, present};
 
-/// Writes a struct with the assertion keys and some of its own. `flatten` would do it in less, and lose the places.
+/// Defines a struct with the assertion keys and further ones. `flatten` would be shorter but lose the places of mistakes.
 macro_rules! with_assertions {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*

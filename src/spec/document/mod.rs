@@ -79,7 +79,7 @@ pub(super) trait Item: DeserializeOwned {
     /// The section.
     const SECTION: &'static str;
 
-    /// Notes its position in the section, which places of mistakes are found by.
+    /// Records its position in the section, which leads to the place of a mistake.
     fn stands_at(&mut self, position: usize);
 }
 

@@ -1,4 +1,4 @@
-//! Values that have a form of their own: durations, sizes, severities, scalars that may be a number.
+//! Scalars with a form of their own: durations, sizes, severities, texts that may be written as numbers.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::model::Severity;
 #[serde(transparent)]
 pub(in crate::spec) struct Json(pub serde_json::Value);
 
-/// Tells `equals: null` from no `equals` at all.
+/// Distinguishes `equals: null` from an absent `equals`.
 pub(super) fn present<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Json>, D::Error> {
@@ -32,7 +32,7 @@ impl<'de> Deserialize<'de> for ScalarText {
             type Value = ScalarText;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                // A float would lose digits on the way (`1.10`), so it has to be quoted.
+                // A float would lose digits (`1.10`), so it must be quoted.
                 formatter.write_str("text, a whole number or a boolean (anything else in quotes)")
             }
 
@@ -76,7 +76,7 @@ pub(in crate::spec) struct DurationText(pub Duration);
 
 const DURATION: &str = "a duration such as `250ms`, `30s` or `1m30s`";
 
-/// A duration as specs and flags have it (`250ms`, `30s`, `1m30s`, `1.5h`), or `None` where the text is none.
+/// Reads a duration in the form of specs and flags: `250ms`, `30s`, `1m30s`, `1.5h`. `None` where the text is none.
 pub fn duration(text: &str) -> Option<Duration> {
     let mut total = 0.0;
     let mut rest = text.trim();

@@ -15,10 +15,10 @@ use crate::spec::document::{Action as Written, Document};
 use crate::spec::names::Scope;
 use crate::spec::reachability::Dependencies;
 
-/// More than this many actions from one entry are a slip, not a plan.
+/// More actions than this from one entry are a mistake.
 const MAX_VARIANTS: usize = 10_000;
 
-/// Facts as they are handed out.
+/// The facts that guards read, numbered in the order of their first use.
 #[derive(Default)]
 struct FactBook {
     rules: Vec<FactRule>,
@@ -59,7 +59,7 @@ impl Lowering<'_> {
                 .iter()
                 .map(|action| (action.name.as_str(), at(action).key("name"))),
         );
-        // Positions in the list below, for the guards; the first of a name is the one meant.
+        // Where two actions have one name, preconditions mean the first.
         let mut positions: HashMap<&str, usize> = HashMap::new();
         for (index, action) in document.actions.iter().enumerate() {
             positions.entry(&action.name).or_insert(index);
@@ -77,7 +77,7 @@ impl Lowering<'_> {
                 actions.push((template.clone(), parameters, written.max_calls));
             }
         }
-        // Facts for `max_calls` come last: which "has run" facts there are is known only now.
+        // Facts for `max_calls` come last: only now are all "has run" facts known.
         let actions = actions
             .into_iter()
             .map(|(mut action, parameters, max_calls)| {
@@ -95,7 +95,7 @@ impl Lowering<'_> {
         (actions, facts.rules, dependencies)
     }
 
-    /// An action without parameter values, without what it counts.
+    /// Compiles an action, still without the values of its parameters and the facts that it counts.
     fn action(
         &mut self,
         at: &Path,
@@ -221,7 +221,7 @@ impl Lowering<'_> {
         lowered
     }
 
-    /// Whether a precondition that is no action was meant to be one: label and help.
+    /// Label and help for a precondition that was probably meant to name an action.
     fn meant_an_action(&self, text: &str, scope: Scope<'_>) -> Option<(&'static str, String)> {
         if let Some((name, _)) = text.split_once('(')
             && self.known.actions.contains_key(name)
@@ -324,7 +324,7 @@ impl Lowering<'_> {
         cleared
     }
 
-    /// Every combination of parameter values; one empty one where there are none.
+    /// Every combination of parameter values; one empty combination where there are no parameters.
     fn variants(&mut self, at: &Path, written: &Written) -> Vec<Vec<Parameter>> {
         let section = at.key("parameters");
         let mut variants: Vec<Vec<Parameter>> = vec![Vec::new()];
@@ -389,7 +389,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// What the guards of an action are, for the question whether it can ever run.
+    /// What an action waits for, to find out whether it can ever run.
     fn dependencies(
         &self,
         at: &Path,

@@ -73,7 +73,7 @@ impl Lowering<'_> {
         Expectation { assertions }
     }
 
-    /// Notes an expectation that asks for nothing.
+    /// Reports an expectation without an assertion.
     pub(super) fn not_nothing(&mut self, at: &Path, written: Written<'_>, equals_sql: bool) {
         if written.is_nothing() && !equals_sql && !self.compiler.problems.is_broken(at) {
             self.at_key(

@@ -1,8 +1,8 @@
 //! From the document to [`Model`] and [`WorldConfig`](crate::world::config::WorldConfig): every expression compiled, every
 //! name a number.
 //!
-//! A part that is wrong is noted and replaced by something harmless, so that the rest can be looked at as well; the
-//! result is thrown away when there is an error.
+//! A wrong part is reported and replaced by something harmless, so that the rest is checked as well. The result is thrown
+//! away when there is an error.
 
 mod action;
 mod expectation;
@@ -27,7 +27,7 @@ use crate::model::{Model, Names};
 
 pub(super) use world::wrong_url;
 
-/// What the document says, compiled. Only to be used when `problems` holds no error afterwards.
+/// Compiles the document. The result is valid only when `problems` holds no error afterwards.
 pub(super) fn lower(
     path: &std::path::Path,
     document: &Document,
@@ -99,18 +99,18 @@ struct Lowering<'a> {
 }
 
 impl Lowering<'_> {
-    /// Notes a problem of the value at a path.
+    /// Reports a problem of the value at a path.
     fn at_value(&mut self, at: &Path, label: &str, diagnostic: Diagnostic) {
         self.compiler.problems.at_value(at, label, diagnostic);
     }
 
-    /// Notes a problem of the key at a path.
+    /// Reports a problem of the key at a path.
     fn at_key(&mut self, at: &Path, label: &str, diagnostic: Diagnostic) {
         self.compiler.problems.at_key(at, label, diagnostic);
     }
 
-    /// A secret may be the name of a variable, a header, a field or a column, and of the last three nobody knows
-    /// which there are. One that is almost a variable is looked at twice: misspelt it would hide nothing.
+    /// Warns about a secret whose name is almost that of a variable: misspelt, it would hide nothing. Other names cannot be
+    /// checked, because headers, fields and columns are not declared.
     fn secrets(&mut self, names: &[String]) {
         for (position, name) in names.iter().enumerate() {
             let is_known =
@@ -214,7 +214,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// Notes that a name, written out as such, is extracted nowhere.
+    /// Reports a name in a list of variables that nothing extracts.
     fn never_extracted(&mut self, name: &str, at: &Path) {
         let help = match did_you_mean(name, self.known.variables.iter().map(String::as_str)) {
             Some(meant) => format!("did you mean `{meant}`?"),
@@ -231,7 +231,7 @@ impl Lowering<'_> {
     }
 
     fn unused_constants(&mut self, document: &Document) {
-        // An expression that was not understood may well have read it.
+        // An expression that does not parse may read it.
         if self.compiler.problems.has_errors() {
             return;
         }
@@ -251,7 +251,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// Notes names that are there twice.
+    /// Reports names that are declared twice.
     fn duplicates<'n>(&mut self, what: &str, names: impl Iterator<Item = (&'n str, Path)>) {
         let mut first: HashMap<&str, Path> = HashMap::new();
         for (name, at) in names {

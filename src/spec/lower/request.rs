@@ -120,7 +120,7 @@ impl Lowering<'_> {
             );
             self.at_key(&at.key(second), "another body", diagnostic);
         }
-        // All of them are compiled, so that a mistake in either is seen.
+        // Each of them is compiled, so that every mistake is reported.
         let json = request
             .json
             .as_ref()

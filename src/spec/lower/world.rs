@@ -20,7 +20,7 @@ use crate::world::system::{ENGINES, Location, LocationKind};
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_READY_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_MAX_BODY: u64 = 16_000_000;
-/// Where a service that venomqa starts is looked for.
+/// The default base URL of a service that venomqa starts.
 const DEFAULT_BASE_URL: &str = "http://127.0.0.1:${port}";
 
 impl Lowering<'_> {
@@ -91,7 +91,7 @@ impl Lowering<'_> {
             }
         }
         for (name, template) in &http.headers {
-            // What is filled in later is learned when it is sent.
+            // A value that is filled in later is learned when it is sent.
             if !template.source().contains("{{") {
                 secrets.learn_header(name, template.source());
             }
@@ -438,7 +438,7 @@ impl Lowering<'_> {
                     document.explore.strategy.as_deref(),
                     Some("random" | "weighted")
                 );
-                // Without a place to find it, there is no service to talk about yet.
+                // Where the service is has been reported as missing already.
                 let is_known = document.http.base_url.is_some() || self.base_url.is_some();
                 if goes_back && understood && is_known {
                     self.at_key(&Path::root().key("http"), "", no_way_back());

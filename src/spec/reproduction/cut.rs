@@ -40,7 +40,7 @@ pub(super) fn cut(spec: &Spec, reproduction: &Reproduction, invariants: &[String
         .filter_map(|key| match *key {
             "http" => http(spec),
             "systems" => systems(spec),
-            // What the strategy of the spec allowed by itself has to be said where there is none.
+            // A spec may owe `restore: none` to a flag or a default; the reproduction says it.
             "restore" if spec.world.restore == RestoreMode::None => {
                 Some(Entry::new("restore", Node::text("none")))
             }
@@ -86,7 +86,7 @@ fn named(node: &Node) -> Option<&str> {
     node.field("name")?.as_text()
 }
 
-/// With the address that was really used.
+/// `http`, with the base URL that the run used.
 fn http(spec: &Spec) -> Option<Entry> {
     let mut written = spec
         .written
@@ -99,7 +99,7 @@ fn http(spec: &Spec) -> Option<Entry> {
     (!written.is_empty()).then(|| Entry::new("http", Node::Map(written)))
 }
 
-/// Without what only tells states apart.
+/// `systems`, without the queries that only tell states apart.
 fn systems(spec: &Spec) -> Option<Entry> {
     let written = spec.written.section("systems")?;
     let systems = written
@@ -199,7 +199,7 @@ fn variables(spec: &Spec, read: &IndexSet<String>) -> Vec<Entry> {
         .collect()
 }
 
-/// A value that has been filled in already, so that nothing in it must be filled in again.
+/// A value that is filled in already: its text is escaped, so that nothing in it is filled in again.
 fn filled(value: &Value) -> Node {
     let mut node = Node::from(value);
     escape(&mut node);
@@ -219,7 +219,7 @@ fn escaped(text: &str) -> String {
     text.replace("${", "$${")
 }
 
-/// Every word that some expression may read, and every name that is extracted. A word too many does no harm.
+/// Collects every word that an expression may read, and every name that is extracted. Superfluous words do no harm.
 fn names(key: &str, node: &Node, read: &mut IndexSet<String>, extracted: &mut IndexSet<String>) {
     match node {
         Node::Scalar(Value::String(text)) => match key {

@@ -1,4 +1,4 @@
-//! What a reproduction has beside the sections of a spec, 1:1.
+//! The two sections that a reproduction has and a spec has not, as they are written.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub(super) struct Sections {
 pub(super) struct About {
     pub invariant: Option<String>,
     pub check: Option<String>,
-    /// Which of the things that the oracle looks at it was.
+    /// The kind of the finding, which the oracle names: the status, the extraction, the JSONPath.
     pub evidence: Option<String>,
     pub severity: Level,
     pub message: String,

@@ -1,7 +1,7 @@
 //! Reproductions: a spec cut down to one path, with what was seen on it.
 //!
-//! [`write()`] makes the file, [`parse`](super::parse_reproduction) reads it as strictly as any spec, [`read_summary`] only
-//! learns what it is about.
+//! [`write()`] writes the file, [`parse`](super::parse_reproduction) reads it as strictly as a spec, [`read_summary`] reads
+//! only the sections that a spec does not have.
 
 mod cut;
 mod document;
@@ -58,7 +58,7 @@ pub(super) struct Read {
     path: Vec<Step>,
 }
 
-/// Reads the two sections; the others are not looked at.
+/// Reads the two sections and ignores the others.
 pub(super) fn read_sections(tree: &Value, problems: &mut Problems) -> Option<Read> {
     let root = Path::root();
     let others: Vec<&str> = tree
@@ -240,8 +240,8 @@ fn seen(step: Step) -> SeenStep {
     }
 }
 
-/// What a reproduction is about, read without its environment and without looking at the sections of the spec: all
-/// that is needed to try its path with another model. An error is a sentence.
+/// Reads the violation and the path of a reproduction, without the environment and the sections of the spec. That is enough
+/// to run its path with another model. An error is a sentence.
 pub fn read_summary(text: &str) -> Result<Reproduction, String> {
     let tree = yaml::read(text)?;
     let part = |key: &str| {

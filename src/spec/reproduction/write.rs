@@ -14,11 +14,11 @@ use crate::spec::yaml::{self, Entry, Node};
 pub struct WriteOptions<'a> {
     /// Name of the file.
     pub file: &'a str,
-    /// Leads from where it lies to where relative paths of the spec start.
+    /// The path from the folder of the file to the folder of the spec.
     pub folder: &'a str,
     /// Names of the invariants that the oracle needs: itself, if it is one.
     pub invariants: &'a [String],
-    /// Whether the spec calls something of this name secret: what stands under it is taken from the environment instead.
+    /// Whether the spec lists a name under `secrets`. A value of that name is replaced by a reference to the environment.
     pub is_secret: &'a dyn Fn(&str) -> bool,
 }
 
@@ -61,7 +61,7 @@ pub fn write(spec: &Spec, reproduction: &Reproduction, writing: WriteOptions<'_>
     )
 }
 
-/// What the file is and what to do with it.
+/// The comment at the top: what the file is and how to run it.
 fn header(reproduction: &Reproduction, file: &str, hidden: &Hidden) -> String {
     let way = match reproduction.path.len() {
         0 => "it is there before the first request".to_owned(),
@@ -151,7 +151,7 @@ fn seen(step: &SeenStep, hidden: &Hidden) -> Node {
     Node::map(entries)
 }
 
-/// What was seen is no template: nothing in it may be filled in when it is read.
+/// A text that was seen, escaped: nothing in it is filled in when the file is read.
 fn text(seen: &str, hidden: &Hidden) -> Node {
     Node::text(without(seen, hidden).replace("${", "$${"))
 }

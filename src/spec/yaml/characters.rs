@@ -1,11 +1,11 @@
-//! From a place inside a scalar's value to the place in the YAML text: what quotes, escapes and indentation moved.
+//! Finds where the characters of a scalar's value stand in the YAML text: quotes, escapes and indentation move them.
 
 use std::ops::Range;
 
 use granit_parser::ScalarStyle;
 
-/// The bytes of the source that hold `inner`, a range within the scalar's value; `None` when that cannot be told
-/// exactly (the scalar is folded over lines, or the value is not what is written there).
+/// The bytes of the source that hold `inner`, a range within the scalar's value. `None` when they are not certain: the
+/// scalar is folded over lines, or the value is not what is written there.
 pub(super) fn narrow(
     source: &str,
     outer: &Range<usize>,

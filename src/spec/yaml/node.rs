@@ -7,7 +7,7 @@ use serde_json::Value;
 pub(in crate::spec) enum Node {
     /// A scalar; never a list or a mapping.
     Scalar(Value),
-    /// A text that must not be quoted: what it stands for decides its type (`${NAME}`).
+    /// A reference `${NAME}` without quotes. The value that replaces it decides the type.
     Bare(String),
     /// A list.
     List(Vec<Self>),

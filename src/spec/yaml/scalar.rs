@@ -1,4 +1,4 @@
-//! What a scalar stands for: the core schema of YAML 1.2, and binary numbers (`0b101`) besides.
+//! Scalars to values: the core schema of YAML 1.2, and binary numbers (`0b101`) as well.
 
 use granit_parser::{ScalarStyle, Tag};
 use serde_json::{Number, Value};
@@ -54,7 +54,7 @@ fn plain(text: &str) -> Result<Value, String> {
         .find_map(|(prefix, radix)| Some((radix, digits.strip_prefix(prefix)?)))
         .unwrap_or((10, digits));
     if !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix)) {
-        // `007` is no number: it would lose its zeros.
+        // `007` stays text: as a number it would lose its zeros.
         if radix == 10 && digits.len() > 1 && digits.starts_with('0') {
             return Ok(Value::String(text.to_owned()));
         }
@@ -62,14 +62,14 @@ fn plain(text: &str) -> Result<Value, String> {
         return u64::from_str_radix(&number, radix)
             .map(Value::from)
             .or_else(|_| i64::from_str_radix(&number, radix).map(Value::from))
-            // As a floating point number it would silently be another one.
+            // A floating point number would round it without a word.
             .map_err(|_| format!("the number `{text}` has more than 64 bits"));
     }
     let float = text.parse().ok().and_then(Number::from_f64);
     Ok(float.map_or_else(|| Value::String(text.to_owned()), Value::Number))
 }
 
-/// A text from outside, as YAML reads it where it stands bare: `5` is a number, `true` a boolean, `'5'` and `[` are text.
+/// The value of a text from outside, read as a YAML scalar: `5` is a number, `true` a boolean, `'5'` and `[` are text.
 pub(in crate::spec) fn scalar(text: &str) -> Value {
     let (tree, problems) = Tree::parse(SourceId(0), text);
     match tree.written() {

@@ -1,4 +1,7 @@
-//! Writes YAML that people like to read: block style, in the order given, quotes only where they are needed.
+//! Writes YAML as a person would: block style, keys in the order given, quotes only where they are needed.
+//!
+//! `serde_yaml`'s serializer has no lists on one line, no empty lines between sections, and leaves out the quotes that keep
+//! `${NAME}` and YAML 1.1's `yes` text. It serves here as the second reader that a text without quotes must satisfy.
 
 use std::fmt::Write as _;
 
@@ -147,9 +150,9 @@ fn scalar(value: &Value, in_flow: bool) -> String {
     }
 }
 
-/// Whether a text, without quotes, is read as itself by every reader of YAML.
+/// Whether every reader of YAML reads the text, without quotes, as that text.
 fn is_plain(text: &str, in_flow: bool) -> bool {
-    // YAML 1.1 takes these for booleans, and many tools still do.
+    // YAML 1.1 reads these as booleans, and many tools still follow it.
     const WORDS: [&str; 8] = ["yes", "no", "on", "off", "y", "n", "true", "false"];
     let harmless = |character: char| {
         character.is_alphanumeric() || "_-./:=+ ()<>,'\"[]{}#!?&*@%$;|~^`".contains(character)
@@ -169,7 +172,7 @@ fn is_plain(text: &str, in_flow: bool) -> bool {
 }
 
 fn is_printable(character: char) -> bool {
-    // Beside control characters, those that some readers take for the end of a line.
+    // Some readers take these for the end of a line.
     !character.is_control() && !matches!(character, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
 }
 
