@@ -193,12 +193,7 @@ impl Sources {
 
     /// Line and column of a byte, both from 1; the column counts characters.
     pub fn line_and_column(&self, id: SourceId, byte: usize) -> Option<(usize, usize)> {
-        let before = self.get(id)?.text.get(..byte)?;
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Some((
-            before.matches('\n').count() + 1,
-            before[line_start..].chars().count() + 1,
-        ))
+        Some(Lines::of(&self.get(id)?.text).place(byte))
     }
 }
 

@@ -9,7 +9,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use super::assertion::BodyAssertion;
-use super::scalars::{Json, ScalarText, present};
+use super::scalars::{Json, ScalarText, Wrong, present, scalar};
 use crate::model::StatusPattern;
 
 /// A request. At most one of `json`, `form` and `text`.
@@ -56,35 +56,17 @@ const STATUS: &str = "a status from 100 to 599, or a class such as `2xx`";
 
 impl<'de> Deserialize<'de> for OneStatus {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct One;
-        impl Visitor<'_> for One {
-            type Value = OneStatus;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(STATUS)
-            }
-
-            fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<OneStatus, E> {
-                match u16::try_from(value) {
-                    Ok(code @ 100..=599) => Ok(OneStatus(StatusPattern::Code(code))),
-                    _ => Err(E::invalid_value(Unexpected::Unsigned(value), &self)),
+        scalar(deserializer, STATUS, |found| match found {
+            Unexpected::Unsigned(code @ 100..=599) => Ok(Self(StatusPattern::Code(code as u16))),
+            Unexpected::Unsigned(_) | Unexpected::Signed(_) => Err(Wrong::Value),
+            Unexpected::Str(text) => match text.as_bytes() {
+                [class @ b'1'..=b'5', b'x' | b'X', b'x' | b'X'] => {
+                    Ok(Self(StatusPattern::Class(class - b'0')))
                 }
-            }
-
-            fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<OneStatus, E> {
-                Err(E::invalid_value(Unexpected::Signed(value), &self))
-            }
-
-            fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<OneStatus, E> {
-                match value.as_bytes() {
-                    [class @ b'1'..=b'5', b'x' | b'X', b'x' | b'X'] => {
-                        Ok(OneStatus(StatusPattern::Class(class - b'0')))
-                    }
-                    _ => Err(E::invalid_value(Unexpected::Str(value), &self)),
-                }
-            }
-        }
-        deserializer.deserialize_any(One)
+                _ => Err(Wrong::Value),
+            },
+            _ => Err(Wrong::Type),
+        })
     }
 }
 

@@ -5,9 +5,64 @@ use std::fmt;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Deserialize, Deserializer, Unexpected, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
 use crate::model::Severity;
+
+/// Why a scalar is refused.
+pub(in crate::spec) enum Wrong {
+    /// It is of a kind that does not belong there.
+    Type,
+    /// Its kind belongs there, its value does not.
+    Value,
+}
+
+/// Reads text, a whole number or a boolean. `expected` says, for messages, what belongs there.
+pub(in crate::spec) fn scalar<'de, T, D: Deserializer<'de>>(
+    deserializer: D,
+    expected: &'static str,
+    read: fn(Unexpected<'_>) -> Result<T, Wrong>,
+) -> Result<T, D::Error> {
+    deserializer.deserialize_any(ScalarVisitor { expected, read })
+}
+
+struct ScalarVisitor<T> {
+    expected: &'static str,
+    read: fn(Unexpected<'_>) -> Result<T, Wrong>,
+}
+
+impl<T> ScalarVisitor<T> {
+    fn take<E: Error>(self, found: Unexpected<'_>) -> Result<T, E> {
+        (self.read)(found).map_err(|wrong| match wrong {
+            Wrong::Type => E::invalid_type(found, &self),
+            Wrong::Value => E::invalid_value(found, &self),
+        })
+    }
+}
+
+impl<T> Visitor<'_> for ScalarVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.expected)
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<T, E> {
+        self.take(Unexpected::Str(value))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<T, E> {
+        self.take(Unexpected::Unsigned(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<T, E> {
+        self.take(Unexpected::Signed(value))
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<T, E> {
+        self.take(Unexpected::Bool(value))
+    }
+}
 
 /// Any JSON value.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize, JsonSchema)]
@@ -27,32 +82,15 @@ pub(in crate::spec) struct ScalarText(pub String);
 
 impl<'de> Deserialize<'de> for ScalarText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Scalar;
-        impl Visitor<'_> for Scalar {
-            type Value = ScalarText;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                // A float would lose digits (`1.10`), so it must be quoted.
-                formatter.write_str("text, a whole number or a boolean (anything else in quotes)")
-            }
-
-            fn visit_str<E>(self, value: &str) -> Result<ScalarText, E> {
-                Ok(ScalarText(value.to_owned()))
-            }
-
-            fn visit_u64<E>(self, value: u64) -> Result<ScalarText, E> {
-                Ok(ScalarText(value.to_string()))
-            }
-
-            fn visit_i64<E>(self, value: i64) -> Result<ScalarText, E> {
-                Ok(ScalarText(value.to_string()))
-            }
-
-            fn visit_bool<E>(self, value: bool) -> Result<ScalarText, E> {
-                Ok(ScalarText(value.to_string()))
-            }
-        }
-        deserializer.deserialize_any(Scalar)
+        // A float would lose digits (`1.10`), so it must be quoted.
+        let expected = "text, a whole number or a boolean (anything else in quotes)";
+        scalar(deserializer, expected, |found| match found {
+            Unexpected::Str(text) => Ok(Self(text.to_owned())),
+            Unexpected::Unsigned(number) => Ok(Self(number.to_string())),
+            Unexpected::Signed(number) => Ok(Self(number.to_string())),
+            Unexpected::Bool(value) => Ok(Self(value.to_string())),
+            _ => Err(Wrong::Type),
+        })
     }
 }
 
@@ -73,8 +111,6 @@ impl JsonSchema for ScalarText {
 /// A duration as people write it: `250ms`, `30s`, `1m30s`, `1.5h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::spec) struct DurationText(pub Duration);
-
-const DURATION: &str = "a duration such as `250ms`, `30s` or `1m30s`";
 
 /// Reads a duration in the form of specs and flags: `250ms`, `30s`, `1m30s`, `1.5h`. `None` where the text is none.
 pub fn duration(text: &str) -> Option<Duration> {
@@ -107,21 +143,11 @@ pub fn duration(text: &str) -> Option<Duration> {
 
 impl<'de> Deserialize<'de> for DurationText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = DurationText;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(DURATION)
-            }
-
-            fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<DurationText, E> {
-                duration(value)
-                    .map(DurationText)
-                    .ok_or_else(|| E::invalid_value(Unexpected::Str(value), &self))
-            }
-        }
-        deserializer.deserialize_any(Text)
+        let expected = "a duration such as `250ms`, `30s` or `1m30s`";
+        scalar(deserializer, expected, |found| match found {
+            Unexpected::Str(text) => duration(text).map(Self).ok_or(Wrong::Value),
+            _ => Err(Wrong::Type),
+        })
     }
 }
 
@@ -165,25 +191,12 @@ fn size(text: &str) -> Option<u64> {
 
 impl<'de> Deserialize<'de> for SizeText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = SizeText;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a size such as `16MB` or `512KiB`, or a number of bytes")
-            }
-
-            fn visit_u64<E>(self, value: u64) -> Result<SizeText, E> {
-                Ok(SizeText(value))
-            }
-
-            fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<SizeText, E> {
-                size(value)
-                    .map(SizeText)
-                    .ok_or_else(|| E::invalid_value(Unexpected::Str(value), &self))
-            }
-        }
-        deserializer.deserialize_any(Text)
+        let expected = "a size such as `16MB` or `512KiB`, or a number of bytes";
+        scalar(deserializer, expected, |found| match found {
+            Unexpected::Unsigned(bytes) => Ok(Self(bytes)),
+            Unexpected::Str(text) => size(text).map(Self).ok_or(Wrong::Value),
+            _ => Err(Wrong::Type),
+        })
     }
 }
 
@@ -275,27 +288,16 @@ pub(in crate::spec) struct FailFast(pub Option<Severity>);
 
 impl<'de> Deserialize<'de> for FailFast {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl Visitor<'_> for Either {
-            type Value = FailFast;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("`true`, `false`, `critical`, `high`, `medium` or `low`")
-            }
-
-            fn visit_bool<E>(self, value: bool) -> Result<FailFast, E> {
-                Ok(FailFast(value.then_some(Severity::Low)))
-            }
-
-            fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<FailFast, E> {
-                Severity::ALL
-                    .into_iter()
-                    .find(|severity| severity.name() == value)
-                    .map(|severity| FailFast(Some(severity)))
-                    .ok_or_else(|| E::invalid_value(Unexpected::Str(value), &self))
-            }
-        }
-        deserializer.deserialize_any(Either)
+        let expected = "`true`, `false`, `critical`, `high`, `medium` or `low`";
+        scalar(deserializer, expected, |found| match found {
+            Unexpected::Bool(value) => Ok(Self(value.then_some(Severity::Low))),
+            Unexpected::Str(word) => Severity::ALL
+                .into_iter()
+                .find(|severity| severity.name() == word)
+                .map(|severity| Self(Some(severity)))
+                .ok_or(Wrong::Value),
+            _ => Err(Wrong::Type),
+        })
     }
 }
 

@@ -4,9 +4,9 @@ use std::fmt;
 
 use indexmap::IndexMap;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, Unexpected, Visitor};
 
-use crate::spec::document::{Item, Json, Level};
+use crate::spec::document::{Item, Json, Level, Wrong, scalar};
 
 /// The section of its own. `path` is the other one, read step by step so that every step says all that is wrong with it.
 #[derive(Debug, Deserialize)]
@@ -44,21 +44,14 @@ pub(super) struct Times(pub u32, pub u32);
 
 impl<'de> Deserialize<'de> for Times {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = Times;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a count such as `3 of 3`")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Times, E> {
-                text.split_once(" of ")
-                    .and_then(|(times, of)| Some(Times(times.parse().ok()?, of.parse().ok()?)))
-                    .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
-            }
-        }
-        deserializer.deserialize_any(Text)
+        scalar(deserializer, "a count such as `3 of 3`", |found| {
+            let Unexpected::Str(text) = found else {
+                return Err(Wrong::Type);
+            };
+            text.split_once(" of ")
+                .and_then(|(times, of)| Some(Self(times.parse().ok()?, of.parse().ok()?)))
+                .ok_or(Wrong::Value)
+        })
     }
 }
 
