@@ -1,4 +1,4 @@
-//! The user's wish to stop, as seen by everything that waits.
+//! The user's request to stop, seen by everything that waits.
 
 use std::sync::Arc;
 
@@ -8,15 +8,15 @@ use tokio::sync::watch;
 #[derive(Clone, Debug)]
 pub struct Interrupt(Arc<watch::Sender<Urgency>>);
 
-/// How much of a hurry the user is in.
+/// How urgent the user's request to stop is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
-    /// Nobody asked.
+    /// There is no request.
     #[default]
     None,
-    /// Asked once: finish the request under way, then clean up.
+    /// Requested once: finish the HTTP request under way, then clean up.
     Soon,
-    /// Asked again: give up the request under way, then clean up.
+    /// Requested again: give up the HTTP request under way, then clean up.
     Now,
 }
 
@@ -27,7 +27,7 @@ impl Default for Interrupt {
 }
 
 impl Interrupt {
-    /// Asks to stop; asking again makes it more urgent.
+    /// Requests to stop; a second request is more urgent.
     pub fn request(&self) {
         self.0.send_modify(|urgency| {
             *urgency = match urgency {
@@ -37,12 +37,12 @@ impl Interrupt {
         });
     }
 
-    /// How urgent it is at this moment.
+    /// How urgent it is now.
     pub fn urgency(&self) -> Urgency {
         *self.0.borrow()
     }
 
-    /// Whether anybody asked.
+    /// Whether there is a request to stop.
     pub fn is_requested(&self) -> bool {
         self.urgency() > Urgency::None
     }

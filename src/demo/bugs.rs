@@ -52,7 +52,7 @@ impl Bug {
     }
 }
 
-/// Which bugs are in.
+/// Which bugs are switched on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bugs([bool; Bug::ALL.len()]);
 
@@ -69,7 +69,7 @@ impl Bugs {
         bugs
     }
 
-    /// Whether this bug is in.
+    /// Whether this bug is switched on.
     pub const fn has(self, bug: Bug) -> bool {
         self.0[bug as usize]
     }

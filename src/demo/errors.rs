@@ -1,4 +1,4 @@
-//! How the shop says no: a status, and a JSON body with a code for programs and a message for people.
+//! How the shop refuses a request: a status, and a JSON body with a code for programs and a message for people.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -26,12 +26,12 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, error, message)
     }
 
-    /// The request is fine, but not in the state that things are in.
+    /// The request is valid, but not in the present state.
     pub(super) fn conflict(error: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, error, message)
     }
 
-    /// The request is well-formed, but one of its values cannot be.
+    /// The request is well-formed, but one of its values is not allowed.
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message)
     }

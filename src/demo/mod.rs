@@ -5,7 +5,7 @@
 //! points, returns and refunds. It runs in its own process (`venomqa demo serve`) and knows nothing of the rest of this
 //! crate. Two rules hold throughout:
 //!
-//! - Everything it knows is in the database. Each request is one transaction; a refused request leaves nothing behind.
+//! - All of its state is in the database. Each request is one transaction; a refused request leaves nothing behind.
 //! - What is wrong with it is wrong on purpose: every defect is listed in [`Bug`] and can be switched off.
 //!
 //! Code map: `store` (the two databases and the tables), `shop` (the transactions of requests), `errors` and `input` (refusals, bodies and
@@ -47,15 +47,15 @@ pub use store::Database;
 pub struct Options {
     /// Port on 127.0.0.1; 0 takes a free one, which is then printed.
     pub port: u16,
-    /// Where it keeps what it knows.
+    /// Its database.
     pub db: Database,
     /// Whether the planted bugs are in: all of them, or none.
     pub bugs: bool,
 }
 
-/// Serves the shop until SIGTERM or ctrl-c. Says `listening on http://127.0.0.1:PORT` on stderr once it is ready.
+/// Serves the shop until SIGTERM or ctrl-c. Prints `listening on http://127.0.0.1:PORT` to stderr once it is ready.
 ///
-/// Errors where the database cannot be opened or the port cannot be had.
+/// An error where the database cannot be opened or the port cannot be bound.
 pub async fn serve(options: Options) -> anyhow::Result<()> {
     let bugs = if options.bugs { Bugs::ALL } else { Bugs::NONE };
     let shop = Shop::open(&options.db, bugs)
@@ -116,7 +116,7 @@ fn router(shop: Shop) -> Router {
         .with_state(Arc::new(shop))
 }
 
-/// Done once the process is told to stop.
+/// Completes once the process receives a signal to stop.
 #[cfg(unix)]
 fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -131,7 +131,7 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     })
 }
 
-/// Done once the process is told to stop.
+/// Completes once the process receives a signal to stop.
 #[cfg(not(unix))]
 fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     Ok(async {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::evidence::differences;
 use crate::model::{ActionId, Model, StepRecord};
-use crate::world::{Warning, World, WorldError};
+use crate::world::{Warning, WarningCode, World, WorldError};
 
 use super::explored::Explored;
 use super::graph::StateId;
@@ -55,7 +55,7 @@ pub(super) fn non_determinism(
         differences.into_iter().collect::<Vec<_>>().join(", ")
     };
     Warning {
-        code: "non-deterministic",
+        code: WarningCode::NonDeterministic,
         message: format!("`{name}` was run twice from the same state, and differed in: {what}"),
         help: Some(
             "a service that writes after it has answered: give it time with `settle: 20ms`; otherwise name generated columns in `ignore_columns`, and variables that only pass through in `state_from_context`"

@@ -1,7 +1,7 @@
 //! Passes events to the observer of a run.
 
 use crate::model::{ActionId, Model, Violation};
-use crate::world::{Warning, World};
+use crate::world::{Warning, WarningCode, World};
 
 use super::event::Event;
 use super::graph::Graph;
@@ -66,7 +66,7 @@ impl<'o> Emitter<'o> {
 
 fn condition_failed(model: &Model, action: ActionId, error: &str) -> Warning {
     Warning {
-        code: "condition-failed",
+        code: WarningCode::ConditionFailed,
         message: format!(
             "a precondition of `{}` could not be judged: {error}",
             model.action(action).name

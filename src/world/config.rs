@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::system::Location;
-use crate::expr::{JsonPath, Template};
+use crate::expr::Template;
 use crate::model::{Extraction, RequestTemplate, SqlQuery};
 use crate::secret::Secrets;
 
@@ -19,9 +19,9 @@ pub struct WorldConfig {
     pub http: HttpConfig,
     /// The databases under it.
     pub systems: Vec<SystemConfig>,
-    /// How to get back to a state.
+    /// How a state is restored.
     pub restore: RestoreMode,
-    /// How `restore: replay` gets back to the initial state.
+    /// How `restore: replay` restores the initial state.
     pub reset: Option<Reset>,
     /// Requests sent after every restore, for services that cache (`POST /cache/clear`).
     pub after_restore: Vec<RequestTemplate>,
@@ -33,12 +33,12 @@ pub struct WorldConfig {
     pub settle: Duration,
 }
 
-/// Text in which `${port}`, `${workdir}` and `${venomqa}` are still open; they are known when the run starts.
+/// Text in which `${port}`, `${workdir}` and `${venomqa}` are not filled in yet: their values are known when the run starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunText(pub String);
 
 impl RunText {
-    /// The text with the open names filled in by `value`; names it does not know stay as they are.
+    /// The text with the names filled in by `value`; names that it does not know stay as they are.
     pub fn resolve(&self, value: &dyn Fn(&str) -> Option<String>) -> String {
         let mut resolved = String::with_capacity(self.0.len());
         let mut rest = self.0.as_str();
@@ -139,7 +139,7 @@ pub struct SetupStep {
     pub extract: Vec<Extraction>,
 }
 
-/// The names by which patterns may call a table: each as people write it (`orders`), and with its schema
+/// The names under which patterns match a table: each as people write it (`orders`), and with its schema
 /// (`public.orders`). A part of something larger (a partition, a shadow of a virtual table) also goes by the name of that.
 #[derive(Clone, Debug, Default)]
 pub struct TableNames(Vec<(String, String)>);
@@ -152,8 +152,8 @@ impl TableNames {
         self
     }
 
-    /// Whether a pattern calls one of the names; with a column, `name.column`.
-    fn called(&self, patterns: &[String], column: Option<&str>) -> bool {
+    /// Whether a pattern matches one of the names; with a column, `name.column`.
+    fn match_one_of(&self, patterns: &[String], column: Option<&str>) -> bool {
         let full = |name: &str| {
             column.map_or_else(|| name.to_owned(), |column| format!("{name}.{column}"))
         };
@@ -169,7 +169,7 @@ impl TableNames {
 }
 
 impl SystemConfig {
-    /// A system of which everything is watched, and everything tells states apart.
+    /// A system whose tables are all watched, and all part of the identity of states.
     pub fn new(name: &str, location: Location) -> Self {
         Self {
             name: name.to_owned(),
@@ -182,21 +182,21 @@ impl SystemConfig {
         }
     }
 
-    /// Whether `ignore_tables` calls the table.
+    /// Whether `ignore_tables` matches the table.
     pub fn ignores(&self, table: &TableNames) -> bool {
-        table.called(&self.ignore_tables, None)
+        table.match_one_of(&self.ignore_tables, None)
     }
 
-    /// Whether `observe_tables` calls the table, or is left out.
+    /// Whether `observe_tables` matches the table, or is left out.
     pub fn observes(&self, table: &TableNames) -> bool {
         self.observe_tables
             .as_ref()
-            .is_none_or(|patterns| table.called(patterns, None))
+            .is_none_or(|patterns| table.match_one_of(patterns, None))
     }
 
-    /// Whether `ignore_columns` calls the column.
+    /// Whether `ignore_columns` matches the column.
     pub fn ignores_column(&self, table: &TableNames, column: &str) -> bool {
-        table.called(&self.ignore_columns, Some(column))
+        table.match_one_of(&self.ignore_columns, Some(column))
     }
 }
 
@@ -215,11 +215,6 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 fn dots(text: &str) -> usize {
     text.matches('.').count()
-}
-
-/// The default of `jsonpath:` in a probe invariant: the whole body.
-pub fn whole_body() -> Result<JsonPath, crate::expr::ParseError> {
-    JsonPath::parse("$")
 }
 
 #[cfg(test)]
@@ -245,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_calls_a_table_by_its_name_with_or_without_its_schema() {
+    fn a_pattern_matches_a_table_by_its_name_with_or_without_its_schema() {
         let table = TableNames::default()
             .or("orders", "public.orders")
             .or("sales", "public.sales");

@@ -7,7 +7,7 @@ use super::config::SystemConfig;
 use super::observations::Observations;
 use super::system::{Location, QueryRows, System, SystemState};
 use super::warning::Warnings;
-use super::{Warning, WorldError, WorldErrorKind, WorldTime};
+use super::{Warning, WarningCode, WorldError, WorldErrorKind, WorldTime};
 use crate::model::{Context, Digest, RowDelta, SqlQuery, Table};
 
 /// How often rows that keep changing are put back before the run gives up.
@@ -73,7 +73,8 @@ impl Databases {
             // Counted before the attempt: a journal that is installed by half has to be removed as well.
             self.installed += 1;
             if let Some(text) = system.install().await? {
-                self.warnings.add(Warning::new("recovered", text));
+                self.warnings
+                    .add(Warning::new(WarningCode::Recovered, text));
             }
         }
         Ok(())
@@ -264,7 +265,7 @@ impl Databases {
         self.spent = spent;
     }
 
-    /// To be called when the service has been started again: an error where it no longer works on what is watched.
+    /// Called when the service has been restarted: an error where it no longer works on the databases that are watched.
     pub(super) async fn still_there(&mut self) -> Result<(), WorldError> {
         for system in &mut self.systems {
             system.still_there().await?;
@@ -272,7 +273,7 @@ impl Databases {
         Ok(())
     }
 
-    /// A last look at every system when the walk is over.
+    /// Checks, once the walk is over, what is too expensive to check after every step.
     pub(super) async fn conclude(&mut self) -> Result<(), WorldError> {
         for system in &mut self.systems {
             system.conclude().await?;
@@ -280,7 +281,7 @@ impl Databases {
         Ok(())
     }
 
-    /// Compares every system with what it must hold.
+    /// Compares every system with the content that it must hold.
     pub(super) async fn verify(&mut self, content: &[SystemState]) -> Result<(), WorldError> {
         for (system, state) in self.systems.iter_mut().zip(content) {
             system.verify(state).await?;
@@ -357,7 +358,7 @@ impl Databases {
                 ));
             }
         }
-        // What could not be put back can be tried again; systems that were put back take no notice.
+        // Where one failed, all may be tried again: those that have succeeded do nothing the second time.
         if errors.is_empty() {
             self.installed = 0;
         }

@@ -13,7 +13,7 @@ use super::render::Rendered;
 use super::send::{Exchange, Sender};
 use super::service::ending;
 use super::system::SystemState;
-use super::{Warning, WorldError, WorldErrorKind, WorldTime, setup};
+use super::{Warning, WarningCode, WorldError, WorldErrorKind, WorldTime, setup};
 use crate::interrupt::{Interrupt, Urgency};
 use crate::model::{Bindings, Context, Digest, Model, RequestTemplate, Response, RowDelta};
 use crate::secret::Secrets;
@@ -78,7 +78,9 @@ impl Deployment {
     pub(super) async fn finish(mut self) -> Result<(), WorldError> {
         // A request that was given up may still commit, and so may a job; nothing may be written once the databases are as
         // they were. Otherwise the service goes last, for a service may take its database down with it.
-        if self.sender.has_unfinished() || self.databases.warnings().have("background-write") {
+        if self.sender.has_unfinished()
+            || self.databases.warnings().have(WarningCode::BackgroundWrite)
+        {
             self.process.stop().await;
         }
         let mut errors = self.databases.uninstall().await;
@@ -131,6 +133,11 @@ impl Deployment {
         &mut self.process
     }
 
+    /// What fills requests, and counts them.
+    pub(super) fn sender(&self) -> &Sender {
+        &self.sender
+    }
+
     /// The systems under the service.
     pub(super) fn databases(&mut self) -> &mut Databases {
         &mut self.databases
@@ -157,11 +164,6 @@ impl Deployment {
         }
     }
 
-    /// Requests sent so far.
-    pub(super) fn requests(&self) -> u64 {
-        self.sender.requests()
-    }
-
     /// Time spent so far.
     pub(super) fn time(&self) -> WorldTime {
         WorldTime {
@@ -182,17 +184,6 @@ impl Deployment {
 
 /// Sending.
 impl Deployment {
-    /// Fills a request. The error names it and the template.
-    pub(super) fn render(
-        &self,
-        name: &str,
-        template: &RequestTemplate,
-        bindings: Bindings,
-        cookies: &Cookies,
-    ) -> Result<Rendered, WorldError> {
-        self.sender.render(name, template, bindings, cookies)
-    }
-
     /// Fills and sends a request; for `known` see [`Deployment::send`].
     pub(super) async fn exchange(
         &mut self,
@@ -202,7 +193,7 @@ impl Deployment {
         cookies: &mut Cookies,
         known: Option<&[SystemState]>,
     ) -> Result<Exchange, WorldError> {
-        let rendered = self.render(name, template, bindings, cookies)?;
+        let rendered = self.sender.render(name, template, bindings, cookies)?;
         let response = self.send(name, &rendered, cookies, known).await?;
         Ok(Exchange {
             request: rendered.record,
@@ -282,11 +273,6 @@ impl Deployment {
             help,
             ..WorldError::new(WorldErrorKind::Service, message).with_details(details)
         }
-    }
-
-    /// Waits for what the service writes after it has answered.
-    pub(super) async fn settle(&self) {
-        self.sender.settle().await;
     }
 
     /// Stops the service and starts it again where it was.

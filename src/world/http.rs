@@ -28,7 +28,7 @@ const IDLE: Duration = Duration::from_secs(1);
 /// Longest wait for a connection; a service on this machine or in this network answers sooner or not at all.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Talks to the service.
+/// The HTTP client of one service.
 #[derive(Debug)]
 pub(super) struct Client {
     target: Target,
@@ -44,7 +44,7 @@ pub(super) struct Client {
 /// Why there is no complete answer.
 #[derive(Debug)]
 pub(super) struct Failure {
-    /// What happened, in words that go on after "`GET /orders`: ".
+    /// What happened, in words that continue "`GET /orders`: ".
     pub(super) what: String,
     /// What is known about it.
     pub(super) kind: FailureKind,
@@ -54,15 +54,15 @@ pub(super) struct Failure {
 /// service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FailureKind {
-    /// It never left.
+    /// It was never sent.
     Unsent,
     /// The connection had been used before and was closed without an answer: perhaps it was closed for being idle.
     MaybeIdle,
     /// There was no complete answer in time.
     TimedOut,
-    /// The answer is none, or broke off.
+    /// The answer is malformed, or broke off.
     Broken,
-    /// The user is in a hurry; nothing is wrong with the service.
+    /// The user interrupted it; nothing is wrong with the service.
     Interrupted,
 }
 
@@ -92,7 +92,7 @@ impl Client {
         self.target.url()
     }
 
-    /// Forgets every connection, because the service is another process now.
+    /// Closes every connection, because the service is another process now.
     pub(super) fn reconnect(&mut self) -> Result<(), WorldError> {
         self.plain = build(reqwest::Client::builder().tls_certs_only([]), self.timeout)?;
         self.secure = OnceCell::new();
@@ -227,6 +227,7 @@ fn build(
                 WorldErrorKind::Service,
                 format!("cannot set up the HTTP client: {}", in_words(&error)),
             )
+            .with_source(error)
         })
 }
 

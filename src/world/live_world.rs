@@ -133,7 +133,7 @@ impl World for LiveWorld {
         let exchange = deployment
             .exchange(&name, &declared.request, bindings, &mut cookies, known)
             .await?;
-        deployment.settle().await;
+        deployment.sender().settle().await;
         let change = deployment.databases().read(now.content()).await?;
         let response = exchange.response;
         let extracted = Extracted::by_action(declared, &response);
@@ -205,7 +205,7 @@ impl World for LiveWorld {
     }
 
     fn requests(&self) -> u64 {
-        self.deployment.requests()
+        self.deployment.sender().requests()
     }
 
     async fn conclude(&mut self) -> Result<(), WorldError> {
@@ -266,7 +266,7 @@ impl Observe for LiveWorld {
         let exchange = deployment
             .exchange(NAME, request, bindings, &mut cookies, None)
             .await?;
-        deployment.settle().await;
+        deployment.sender().settle().await;
         let databases = deployment.databases();
         let change = databases.read(now.content()).await?;
         if let Some(found) = &change.content {

@@ -15,19 +15,19 @@ pub struct MockWorld<S, F> {
     requests: u64,
     rule: F,
     can_restore: bool,
-    /// Every step and restore, for tests that ask what the engine did.
+    /// Every step and restore, for tests of what the engine did.
     pub log: Vec<MockCall<S>>,
     logging: bool,
 }
 
-/// What the engine asked of a [`MockWorld`].
+/// What the engine called on a [`MockWorld`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MockCall<S> {
     /// An action was executed in this state.
     Act(S, ActionId),
     /// This state was restored.
     Restore(S),
-    /// The initial state was asked for anew.
+    /// The initial state was renewed.
     Renew,
 }
 
@@ -61,7 +61,7 @@ impl<S: Clone + Hash, F: FnMut(&S, ActionId) -> S> MockWorld<S, F> {
         self
     }
 
-    /// The same world, remembering what was asked of it.
+    /// The same world, recording what the engine calls.
     #[must_use]
     pub fn logged(mut self) -> Self {
         self.logging = true;
@@ -141,7 +141,7 @@ fn digest(state: &impl Hash) -> Digest {
             self.write_u64(u64::from(value));
         }
         fn write_u64(&mut self, value: u64) {
-            // The engine hashes this digest again, so it only has to tell states apart.
+            // The engine hashes this digest again, so it only has to differ between states.
             self.0 = (self.0 ^ value)
                 .wrapping_mul(0x9e37_79b9_7f4a_7c15)
                 .rotate_left(29);

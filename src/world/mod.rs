@@ -39,7 +39,7 @@ use crate::secret::Secrets;
 pub use checkpoint::Checkpoint;
 pub use error::{WorldError, WorldErrorKind};
 pub use live_world::LiveWorld;
-pub use warning::Warning;
+pub use warning::{Warning, WarningCode};
 
 use system::QueryRows;
 
@@ -49,39 +49,39 @@ use system::QueryRows;
     reason = "a walk is sequential on one thread, so no future has to be Send"
 )]
 pub trait World {
-    /// Everything needed to come back to a state. Cheap to clone: it shares with that of the parent state all but what
-    /// one step changed.
+    /// Everything that is needed to restore a state. Cheap to clone: it shares everything but the changes of one step with
+    /// the checkpoint of the parent state.
     type Checkpoint: Clone;
 
-    /// Makes the world ready and says what the initial state looks like.
+    /// Makes the world ready and returns the initial state.
     async fn begin(&mut self) -> Result<Arrival<Self::Checkpoint>, WorldError>;
 
-    /// Executes one action from where the world stands.
+    /// Executes one action in the state that the world is in.
     async fn act(
         &mut self,
         action: ActionId,
         context: &Context,
     ) -> Result<Arrival<Self::Checkpoint>, WorldError>;
 
-    /// Puts every system, the cookies and whatever else the world remembers back to this state, exactly. Costs nothing
-    /// where the world stands there already.
+    /// Restores a state exactly: every system, the cookies, and whatever else the world remembers. Costs nothing where the
+    /// world is in this state already.
     async fn restore(&mut self, to: &Self::Checkpoint) -> Result<(), WorldError>;
 
-    /// Brings the world to its initial state as a new run would find it: with nothing left of this run, not even in the
-    /// memory of a service that can be started anew. Values that `setup` got may be other ones than at the beginning, and
-    /// what is known of other states does not hold for paths that begin here.
+    /// Restores the initial state as a new run would find it: nothing is left of this run, not even in the memory of a
+    /// service that can be restarted. Values that `setup` extracts may differ from those at the beginning, so what is known
+    /// of other states does not hold for paths that begin here.
     async fn renew(&mut self) -> Result<Arrival<Self::Checkpoint>, WorldError>;
 
-    /// Requests sent so far, whatever for.
+    /// Requests sent so far, for whatever purpose.
     fn requests(&self) -> u64;
 
-    /// The walk is over: a last look at what is too dear to look at after every step. An error where what was walked was
-    /// not what it should have been.
+    /// Checks, once the walk is over, what is too expensive to check after every step. An error means that the states of the
+    /// walk were not what they should have been.
     async fn conclude(&mut self) -> Result<(), WorldError> {
         Ok(())
     }
 
-    /// What must not be shown, as far as the world knows: what `setup` has sent and got is in it.
+    /// What must not be shown, with what `setup` sent and received.
     fn secrets(&self) -> Option<&Secrets> {
         None
     }
@@ -96,20 +96,20 @@ pub trait World {
         WorldTime::default()
     }
 
-    /// What the world has to say that is no reason to stop, since the last call: each text once.
+    /// The warnings since the last call, each text once.
     fn take_warnings(&mut self) -> Vec<Warning> {
         Vec::new()
     }
 }
 
-/// Where the time of a world went.
+/// What a world spent its time on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WorldTime {
     /// Waiting for answers of the service.
     pub http: Duration,
     /// Reading what a step changed.
     pub journal: Duration,
-    /// Going back, and proving it.
+    /// Restoring states, and checking restores.
     pub restore: Duration,
 }
 
@@ -124,13 +124,13 @@ impl WorldTime {
         }
     }
 
-    /// All of it.
+    /// The total.
     pub fn sum(self) -> Duration {
         self.http + self.journal + self.restore
     }
 }
 
-/// What oracles ask of a world, beside what a step recorded. Leaves the state as it was.
+/// What oracles find out from a world, beyond what a step recorded. The state stays as it was.
 #[expect(
     async_fn_in_trait,
     reason = "a walk is sequential on one thread, so no future has to be Send"
@@ -149,8 +149,8 @@ pub trait Observe {
         context: &Context,
     ) -> Result<Option<QueryRows>, WorldError>;
 
-    /// Sends a request of an invariant; `None` when a value that it needs is not defined in this context. Rows that it
-    /// changed stand in the record and have been put back.
+    /// Sends the request of an invariant; `None` when a value that it needs is not defined in this context. The record
+    /// holds the rows that the request changed; they are restored.
     async fn probe(
         &mut self,
         request: &RequestTemplate,
@@ -158,14 +158,14 @@ pub trait Observe {
     ) -> Result<Option<StepRecord>, WorldError>;
 }
 
-/// What the world looks like after a step.
+/// The state that a step led to.
 #[derive(Clone, Debug)]
 pub struct Arrival<C> {
     /// The context after extraction.
     pub context: Context,
     /// What the identity of the state takes from the world: observed rows and observation queries.
     pub identity: Digest,
-    /// The way back.
+    /// For coming back to the state.
     pub checkpoint: C,
     /// Status of the answer; 0 in the initial state and in worlds without HTTP.
     pub status: u16,

@@ -150,15 +150,13 @@ impl Process {
 
     /// Stops the service and starts it again where it was.
     pub(super) async fn restart(&mut self, client: &mut Client) -> Result<(), WorldError> {
+        self.stop().await;
         let Some(config) = &self.config else {
             return Err(WorldError::new(
                 WorldErrorKind::Restore,
                 "venomqa did not start the service and cannot restart it",
             ));
         };
-        if let Some(service) = self.service.take() {
-            service.stop().await;
-        }
         client.reconnect()?;
         let mut process = Service::spawn(&self.names.service(config))?;
         let what = match self.probe.wait(config, &mut process, client).await {

@@ -1,6 +1,6 @@
 //! From a request template to the bytes that are sent.
 //!
-//! A rendered path is used as it is, with one promise: no value silently changes which request is sent. Characters that
+//! A rendered path is used as it is, under one rule: no value silently changes which request is sent. Characters that
 //! cannot stand in a URL (spaces, quotes, `#`, anything outside ASCII, a `%` that begins no escape) are
 //! percent-encoded; so is a `?` that came from a value, that is, when the path as the spec writes it has none. A `/` in
 //! a value stays a `/`, since whole paths are extracted from `Location` headers; `.` and `..` segments, which URLs
@@ -16,12 +16,12 @@ use super::cookies::Cookies;
 use crate::expr::{EvalError, Lookup, Template};
 use crate::model::{BodyTemplate, Request, RequestTemplate};
 
-/// A request ready to be sent, and how it is shown.
+/// A request that is ready to be sent, and its record.
 #[derive(Debug)]
 pub(super) struct Rendered {
     /// What is sent.
     pub(super) wire: reqwest::Request,
-    /// What is remembered.
+    /// What reports show of it.
     pub(super) record: Request,
 }
 
@@ -142,9 +142,9 @@ impl Target {
         let url = Url::parse(&text).map_err(|error| {
             format!("the path renders to `{rendered}`, which is no URL: {error}")
         })?;
-        let asked = text.get(self.origin..).unwrap_or_default();
+        let wanted = text.get(self.origin..).unwrap_or_default();
         let sent = &url[url::Position::BeforePath..];
-        if !absolute && sent != asked {
+        if !absolute && sent != wanted {
             return Err(format!(
                 "the path renders to `{rendered}`, but `{sent}` would be sent: `.` and `..` segments are resolved before a request is sent, so a value must not bring them in"
             ));

@@ -3,9 +3,9 @@
 //! *Rows.* The first return to a state, and then one restore in sixteen, is compared with what the systems must hold.
 //! *Answers.* A read-only action that ran in a state must answer the same after the state has been restored. If it does
 //! not, the service keeps something outside the declared systems, most often a cache. These requests are no steps; each
-//! action is asked twice at first, then at most one restore in 64 asks.
+//! action is sent again twice at first, then after at most one restore in 64.
 //!
-//! An answer that differs is not yet a cache: it may hold a clock or a counter. So the action is asked again at once,
+//! An answer that differs does not prove a cache: it may hold a clock or a counter. So the action is sent again at once,
 //! and once more after a second. Only an answer that stays the same, and is not the remembered one, is reported.
 
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::checkpoint::{Answer, Checkpoint};
 use super::deployment::Deployment;
-use super::{Warning, WorldError};
+use super::{Warning, WarningCode, WorldError};
 use crate::model::ActionId;
 
 /// One restore in so many is compared with the rows that must be there.
@@ -59,7 +59,7 @@ impl RestoreCheck {
         sent: bool,
     ) -> Result<(), WorldError> {
         let wants_rows = self.wants_rows(restored);
-        let remembered = self.wants_answer(&restored.answers(), deployment.requests());
+        let remembered = self.wants_answer(&restored.answers(), deployment.sender().requests());
         let databases = deployment.databases();
         if sent || ((wants_rows || remembered.is_some()) && !databases.are_at_rest()) {
             databases.undo(restored.content()).await?;
@@ -132,7 +132,7 @@ impl RestoreCheck {
         );
         let help = "declare the system that holds it, switch the cache off, or name a request that empties it under `after_restore`";
         deployment.warn(
-            Warning::new("state-outside-systems", message)
+            Warning::new(WarningCode::StateOutsideSystems, message)
                 .with_help(help)
                 .untrusted(),
         );
@@ -148,13 +148,13 @@ async fn send_again(
 ) -> Result<Answer, WorldError> {
     let model = deployment.model();
     let declared = model.action(action);
-    let name = format!("action `{}`, asked again after a restore", declared.name);
+    let name = format!("action `{}`, sent again after a restore", declared.name);
     let bindings = model.action_bindings(action, restored.context());
     let mut cookies = restored.cookies().clone();
     let exchange = deployment
         .exchange(&name, &declared.request, bindings, &mut cookies, None)
         .await?;
-    deployment.settle().await;
+    deployment.sender().settle().await;
     deployment.databases().undo(restored.content()).await?;
     Ok(Answer::new(action, &exchange.response))
 }

@@ -105,6 +105,7 @@ impl Service {
                 format!("cannot start `{}`: {error}", launch.shown()),
             )
             .with_help(help)
+            .with_source(error)
         })?;
         let log = Log::default();
         let mut readers = Vec::new();
@@ -197,7 +198,7 @@ impl Service {
 }
 
 impl Drop for Service {
-    /// The way out of errors and panics: no time for politeness.
+    /// After an error or a panic nobody waits for a polite end.
     fn drop(&mut self) {
         let _ = self.child.start_kill();
         for reader in &self.readers {
@@ -206,7 +207,7 @@ impl Drop for Service {
     }
 }
 
-/// How a process ended, in words: `exit code 3`, `signal 9`.
+/// How a process ended, in words: `exited with code 3`, `was ended by signal 9`.
 pub(super) fn ending(status: ExitStatus) -> String {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {

@@ -25,7 +25,9 @@ async fn send(deployment: &mut Deployment) -> Result<(Context, Cookies), WorldEr
     for (position, step) in steps.iter().enumerate() {
         let name = format!("setup request {}", position + 1);
         let bindings = model.bindings(&context);
-        let rendered = deployment.render(&name, &step.request, bindings, &cookies)?;
+        let rendered = deployment
+            .sender()
+            .render(&name, &step.request, bindings, &cookies)?;
         let secrets = deployment.secrets_mut();
         for (name, value) in &rendered.record.headers {
             secrets.learn_header(name, value);
@@ -69,7 +71,7 @@ async fn send(deployment: &mut Deployment) -> Result<(Context, Cookies), WorldEr
         context = extracted.applied_to(&context);
     }
     if !steps.is_empty() {
-        deployment.settle().await;
+        deployment.sender().settle().await;
     }
     Ok((context, cookies))
 }

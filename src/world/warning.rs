@@ -1,4 +1,4 @@
-//! What a world has to say that is no reason to stop.
+//! What the user should know although the run goes on.
 
 use std::collections::HashSet;
 
@@ -7,8 +7,8 @@ use crate::model::{Cell, RowChange, RowDelta, TableKind};
 /// Something the user should know although the run goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
-    /// Stable kebab-case code with an anchor in `docs/diagnostics.md`.
-    pub code: &'static str,
+    /// What it is about.
+    pub code: WarningCode,
     /// What was seen.
     pub message: String,
     /// What to do about it.
@@ -17,9 +17,49 @@ pub struct Warning {
     pub untrusted: bool,
 }
 
+/// What a warning is about. Each code has a section in `docs/diagnostics.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WarningCode {
+    /// Rows changed while no request ran.
+    BackgroundWrite,
+    /// A precondition could not be evaluated.
+    ConditionFailed,
+    /// The same action led from the same state to another one.
+    NonDeterministic,
+    /// Something in a database is not put back.
+    NotRestored,
+    /// A transaction of the service was still open after the answer.
+    OpenTransaction,
+    /// What a killed run had left behind was put back.
+    Recovered,
+    /// A value is another one each time that a path is replayed.
+    ReplayDiffers,
+    /// The service keeps state outside the declared systems.
+    StateOutsideSystems,
+    /// Every state is a copy of the whole database.
+    WholeCopies,
+}
+
+impl WarningCode {
+    /// The code as reports show it; it never changes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BackgroundWrite => "background-write",
+            Self::ConditionFailed => "condition-failed",
+            Self::NonDeterministic => "non-deterministic",
+            Self::NotRestored => "not-restored",
+            Self::OpenTransaction => "open-transaction",
+            Self::Recovered => "recovered",
+            Self::ReplayDiffers => "replay-differs",
+            Self::StateOutsideSystems => "state-outside-systems",
+            Self::WholeCopies => "whole-copies",
+        }
+    }
+}
+
 impl Warning {
     /// A warning that leaves the verdicts what they are.
-    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(code: WarningCode, message: impl Into<String>) -> Self {
         Self {
             code,
             message: message.into(),
@@ -65,7 +105,7 @@ impl Warning {
                 table.system
             ),
         };
-        Self::new("background-write", message).with_help(
+        Self::new(WarningCode::BackgroundWrite, message).with_help(
             "a job that writes by itself: name its tables under `ignore_tables`; a service that writes after it has answered: give it time with `settle: 20ms`",
         )
     }
@@ -74,7 +114,7 @@ impl Warning {
 /// The warnings of a world, each text once.
 #[derive(Debug, Default)]
 pub(super) struct Warnings {
-    said: HashSet<(&'static str, String)>,
+    said: HashSet<(WarningCode, String)>,
     fresh: Vec<Warning>,
 }
 
@@ -99,7 +139,31 @@ impl Warnings {
     }
 
     /// Whether a warning with this code was ever added.
-    pub(super) fn have(&self, code: &str) -> bool {
+    pub(super) fn have(&self, code: WarningCode) -> bool {
         self.said.iter().any(|(said, _)| *said == code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_warning_is_explained_in_the_docs() {
+        let docs = include_str!("../../docs/diagnostics.md");
+        for code in [
+            WarningCode::BackgroundWrite,
+            WarningCode::ConditionFailed,
+            WarningCode::NonDeterministic,
+            WarningCode::NotRestored,
+            WarningCode::OpenTransaction,
+            WarningCode::Recovered,
+            WarningCode::ReplayDiffers,
+            WarningCode::StateOutsideSystems,
+            WarningCode::WholeCopies,
+        ] {
+            let heading = format!("\n### {}\n", code.name());
+            assert!(docs.contains(&heading), "{code:?}");
+        }
     }
 }

@@ -152,7 +152,7 @@ fn a_service_that_does_not_exist() {
 
 #[test]
 fn a_service_that_does_not_stop_and_has_a_child_is_stopped_with_its_child() {
-    // That no process is left is what `run` of every command in these tests looks at.
+    // Every command of these tests checks that it leaves no process behind.
     explore_started(Kind::Stubborn).code(0);
 }
 

@@ -40,7 +40,7 @@ pub(super) enum Transaction {
     Postgres(postgres::Transaction),
 }
 
-/// The database could not do what it was asked to; in its own words.
+/// An error of the database, in its own words.
 #[derive(Debug)]
 pub(super) struct Failure(String);
 
@@ -134,7 +134,7 @@ impl Transaction {
         }
     }
 
-    /// Leaves nothing behind. Done, and not only asked for, when this returns.
+    /// Leaves nothing behind. The rollback is complete when this returns.
     pub(super) async fn roll_back(self) -> Result<(), Failure> {
         match self {
             Self::Sqlite(transaction) => Ok(transaction.roll_back()?),

@@ -390,7 +390,7 @@ fn a_service_that_is_not_deterministic_is_told_apart() {
     let codes: Vec<_> = summary
         .warnings
         .iter()
-        .map(|warning| warning.code)
+        .map(|warning| warning.code.name())
         .collect();
     assert!(codes.contains(&"non-deterministic"), "{codes:?}");
 }

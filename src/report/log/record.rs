@@ -420,7 +420,7 @@ fn figures(progress: &crate::explorer::event::Progress) -> Figures {
 
 fn warning(warning: &world::Warning) -> Warning {
     Warning {
-        code: warning.code.to_owned(),
+        code: warning.code.name().to_owned(),
         message: warning.message.clone(),
         help: warning.help.clone(),
         untrusted: warning.untrusted,

@@ -102,7 +102,7 @@ impl Lowering<'_> {
             let request = self.request(&at.key("request"), request, Scope::Path(&[]));
             let jsonpath = match &written.jsonpath {
                 Some(_) => jsonpath?,
-                None => crate::world::config::whole_body().ok()?,
+                None => crate::expr::JsonPath::parse("$").ok()?,
             };
             return Some(Subject::Probe {
                 request: Box::new(request),

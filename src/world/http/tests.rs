@@ -197,7 +197,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 #[tokio::test]
-async fn the_record_shows_what_the_spec_asked_for_and_the_wire_carries_it() {
+async fn what_the_spec_says_is_sent_and_recorded() {
     let (sender, receiver) = std::sync::mpsc::channel();
     let server = RawServer::start(move |head, body| {
         sender.send((head.to_lowercase(), body.to_vec())).unwrap();

@@ -12,11 +12,11 @@ use super::*;
 use crate::model::{Action, SqlParameter, VariableId};
 
 fn codes(warnings: &[Warning]) -> Vec<&str> {
-    warnings.iter().map(|warning| warning.code).collect()
+    warnings.iter().map(|warning| warning.code.name()).collect()
 }
 
 #[tokio::test]
-async fn a_step_tells_what_it_changed_and_any_state_can_be_restored_from_any_other() {
+async fn a_step_records_what_it_changed_and_any_state_can_be_restored_from_any_other() {
     let store = Store::default();
     store.put(1, Some(10));
     let (mut world, root) = begun(&store, Quirk::None).await;
@@ -122,7 +122,7 @@ async fn a_service_that_answers_from_a_cache_after_a_restore_is_found_out() {
             .starts_with("`list` answers with another body")
     );
     assert!(warnings[0].help.as_ref().unwrap().contains("after_restore"));
-    assert_eq!(store.rows(), [(1, 10)], "asking changed nothing");
+    assert_eq!(store.rows(), [(1, 10)], "sending again changed nothing");
 }
 
 #[tokio::test]
@@ -168,15 +168,14 @@ async fn an_answer_with_a_counter_in_it_is_not_taken_for_a_cache() {
 }
 
 #[tokio::test]
-async fn a_cache_that_is_never_emptied_keeps_every_state_looking_alike_and_is_the_services_own_bug()
-{
+async fn a_cache_that_is_never_emptied_is_a_bug_of_the_service() {
     let store = Store::default();
     let (mut world, root) = begun(&store, Quirk::Caches).await;
     assert_eq!(back_and_forth(&mut world, &root).await, []);
 }
 
 #[tokio::test]
-async fn asking_again_stays_a_small_part_of_the_requests() {
+async fn sending_actions_again_stays_a_small_part_of_the_requests() {
     let store = Store::default();
     let (mut world, root) = begun(&store, Quirk::None).await;
     world.act(LIST, &root.context).await.unwrap();
@@ -242,7 +241,7 @@ async fn setup_runs_before_the_initial_state_and_a_refusal_shows_the_answer() {
 }
 
 #[tokio::test]
-async fn a_probe_leaves_no_trace_but_its_rows_are_told() {
+async fn a_probe_leaves_no_trace_but_its_rows_are_recorded() {
     let store = Store::default();
     let (mut world, root) = begun(&store, Quirk::None).await;
     let one = world.act(ADD, &root.context).await.unwrap();

@@ -21,7 +21,7 @@ use super::super::deployment::Deployment;
 use super::super::extract::Extracted;
 use super::super::live_values::LiveValues;
 use super::super::path::{Path, PathStep};
-use super::super::{Warning, WorldError, WorldErrorKind, setup};
+use super::super::{Warning, WarningCode, WorldError, WorldErrorKind, setup};
 use super::{AfterRestore, Position, Step, WayBack, send_accepted};
 use crate::model::{Context, Digest, Model, VariableId};
 
@@ -62,7 +62,7 @@ impl Replay {
                 let live = self.live.context(initial.context());
                 let name = "the `reset` request";
                 send_accepted(deployment, name, request, &live, initial.cookies()).await?;
-                deployment.settle().await;
+                deployment.sender().settle().await;
                 Ok(())
             }
             Reset::Command(command) => {
@@ -144,7 +144,7 @@ impl Replay {
                 .exchange(&name, &action.request, bindings, &mut cookies, None)
                 .await?
                 .response;
-            deployment.settle().await;
+            deployment.sender().settle().await;
             let content = deployment.databases().content(there.content()).await?;
             live = Extracted::by_action(action, &answer).applied_to(&live);
             let is_safe = action.request.is_safe();
@@ -214,7 +214,7 @@ fn compare(deployment: &mut Deployment, source: &str, remembered: &Context, live
         let variable = VariableId(position as u32);
         if remembered.get(variable) != live.get(variable) {
             let message = format!("{source} yields another `{name}` each time that it is replayed");
-            deployment.warn(Warning::new("replay-differs", message).with_help(
+            deployment.warn(Warning::new(WarningCode::ReplayDiffers, message).with_help(
                 "the new value is used from then on; ids that follow from the requests make runs reproducible",
             ));
         }

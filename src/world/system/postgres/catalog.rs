@@ -13,8 +13,8 @@ use tokio_postgres::Error;
 use super::connections::Connections;
 use super::sql::{fields, quoted, row_text};
 use crate::model::{Cell, Row, RowKey, Table, TableId, TableKind, row_key};
-use crate::world::Warning;
 use crate::world::config::SystemConfig;
+use crate::world::{Warning, WarningCode};
 use listing::{Kind, Listed};
 use names::{Names, qualified};
 pub(super) use rights::Blockers;
@@ -187,7 +187,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn note(&mut self, message: String, help: Option<String>) {
         self.catalog.notes.push(Warning {
-            code: "not-restored",
+            code: WarningCode::NotRestored,
             message,
             help,
             untrusted: false,

@@ -24,7 +24,7 @@ use super::sequences::{ASK, Asked, SequenceTracker};
 use super::verify::Proof;
 use crate::model::{NetDelta, RowChange, RowDelta, SqlQuery, Table};
 use crate::world::system::{QueryRows, Reading};
-use crate::world::{Warning, WorldError, WorldErrorKind};
+use crate::world::{Warning, WarningCode, WorldError, WorldErrorKind};
 
 /// How long a transaction that is still open after the answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -247,7 +247,7 @@ impl PgSession {
         {
             let said = lock_diagnosis::holder(pid, state, query, seconds);
             self.warnings.push(Warning {
-                code: "open-transaction",
+                code: WarningCode::OpenTransaction,
                 message: format!(
                     "a transaction in `{}` is still open after the answer: {said}",
                     self.address
@@ -338,7 +338,7 @@ impl PgSession {
     fn warn_once(&mut self, message: String, help: &str) {
         if self.warned.insert(message.clone()) {
             self.warnings.push(Warning {
-                code: "not-restored",
+                code: WarningCode::NotRestored,
                 message,
                 help: Some(help.to_owned()),
                 untrusted: true,

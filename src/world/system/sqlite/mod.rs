@@ -43,7 +43,7 @@ use serde_json::Value;
 use super::{Engine, LocationKind, QueryRows, Reading, System, SystemState};
 use crate::model::{RowDelta, SqlQuery, Table};
 use crate::world::config::SystemConfig;
-use crate::world::{Warning, WorldError, WorldErrorKind};
+use crate::world::{Warning, WarningCode, WorldError, WorldErrorKind};
 
 use apply::{Scope, number};
 use catalog::Catalog;
@@ -212,7 +212,7 @@ impl SqliteSystem {
         let why = |table: &catalog::Unwatchable| format!("`{}` ({})", table.name, table.reason);
         let tables: Vec<String> = catalog.unwatchable.iter().map(why).collect();
         vec![Warning {
-            code: "whole-copies",
+            code: WarningCode::WholeCopies,
             message: format!(
                 "no journal can watch the table {} of system `{}`: every state is a copy of the whole database, {} KiB",
                 tables.join(", "),

@@ -14,7 +14,7 @@ use super::schema::Schema;
 use super::{image, journal, sequence, verify};
 use crate::model::{NetDelta, Row, RowChange, RowKey, TableId};
 use crate::world::system::SystemState;
-use crate::world::{Warning, WorldError};
+use crate::world::{Warning, WarningCode, WorldError};
 
 /// Entries after which the journal is emptied when a restore writes anyway. Every entry holds a row.
 const PRUNE_WITH_RESTORE: i64 = 256;
@@ -317,7 +317,7 @@ impl Run {
             let expected = from.current(id, &key).unwrap_or(&initial);
             if fetch(connection, watched, &key)? != *expected {
                 self.warnings.push(Warning {
-                    code: "background-write",
+                    code: WarningCode::BackgroundWrite,
                     message: format!(
                         "rows of `{}` (system `{}`) changed while no request ran; they have been put back",
                         watched.table.name, watched.table.system

@@ -213,7 +213,7 @@ fn a_sequence_that_a_check_of_a_restore_finds_moved_is_put_back_and_said() {
             let [warning] = &*warnings else {
                 panic!("{warnings:?}");
             };
-            assert_eq!(warning.code, "background-write");
+            assert_eq!(warning.code.name(), "background-write");
             assert!(
                 warning.message.contains("the sequence `t4_id_seq`"),
                 "{warning:?}"

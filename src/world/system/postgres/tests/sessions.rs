@@ -42,7 +42,7 @@ fn a_transaction_that_stays_open_is_reported_once_with_its_query() {
         let [warning] = &*reading.warnings else {
             panic!("{:?}", reading.warnings);
         };
-        assert_eq!(warning.code, "open-transaction");
+        assert_eq!(warning.code.name(), "open-transaction");
         assert!(
             warning.message.contains("idle in transaction"),
             "{}",
@@ -87,7 +87,7 @@ fn a_prepared_transaction_is_reported_as_open_and_as_holder_of_its_locks() {
         let [warning] = &*reading.warnings else {
             panic!("{:?}", reading.warnings);
         };
-        assert_eq!(warning.code, "open-transaction");
+        assert_eq!(warning.code.name(), "open-transaction");
         let told = format!("transaction `{name}`, prepared for ");
         assert!(warning.message.contains(&told), "{}", warning.message);
         let error = walk.try_restore(&start).await.unwrap_err();
@@ -227,7 +227,7 @@ fn what_a_job_commits_while_a_restore_waits_for_its_lock_is_put_back_as_well() {
             let reading = walk.read().await;
             assert!(reading.delta.is_empty(), "{work}: {:?}", reading.delta);
             assert_eq!(
-                reading.warnings.first().map(|warning| warning.code),
+                reading.warnings.first().map(|warning| warning.code.name()),
                 Some("background-write"),
                 "{work}"
             );

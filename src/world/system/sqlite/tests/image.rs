@@ -52,7 +52,7 @@ fn the_user_is_told_about_whole_copies() {
     now(system.install()).unwrap();
     now(system.mark_initial()).unwrap();
     let warnings = now(system.read(&SystemState::default())).unwrap().warnings;
-    assert_eq!(warnings[0].code, "whole-copies");
+    assert_eq!(warnings[0].code.name(), "whole-copies");
     assert!(warnings[0].message.contains("`hidden`"));
 }
 

@@ -99,7 +99,7 @@ fn a_row_written_between_two_requests_is_put_back_and_reported() {
         walk.restore(&SystemState::default());
         assert_eq!(walk.dump(), initial);
         let warnings = walk.try_read().unwrap().warnings;
-        assert_eq!(warnings[0].code, "background-write");
+        assert_eq!(warnings[0].code.name(), "background-write");
         assert!(warnings[0].message.contains("`items`"));
     }
 }
