@@ -87,7 +87,7 @@ fn measure(strategy: &str, steps: u64) -> (Duration, u64, u64) {
     (clock.elapsed(), summary.progress.states, memory)
 }
 
-/// Resident memory in bytes; 0 where the system does not tell.
+/// Resident memory in bytes; 0 where `/proc` does not exist.
 fn resident() -> u64 {
     std::fs::read_to_string("/proc/self/statm")
         .ok()

@@ -9,7 +9,7 @@ use crate::oracle::Oracles;
 use crate::spec::Spec;
 use crate::spec::reproduction::{self, WriteOptions};
 
-/// What earlier runs have kept, for the explorer to try.
+/// The violations that earlier runs have kept, for the explorer to run again.
 pub(super) fn regressions(corpus: &Corpus, model: &Model, oracles: &Oracles) -> Vec<Regression> {
     corpus
         .kept()
@@ -26,7 +26,7 @@ pub(super) fn regressions(corpus: &Corpus, model: &Model, oracles: &Oracles) -> 
 }
 
 /// Writes the confirmed violations of a run. For each violation of the summary, the command that runs it again, where
-/// there is a file. What cannot be written is told of, and no reason to fail.
+/// there is a file. A file that cannot be written is a warning, not a failure.
 pub(super) fn keep(
     session: &Session<'_>,
     spec: &Spec,
@@ -37,8 +37,8 @@ pub(super) fn keep(
     let model = &spec.model;
     let mut secrets = spec.world.secrets.clone();
     evidence::learn_constants(&mut secrets, model);
-    // What does not happen any more on its own path stays as it is: it guards against the return of that.
-    let settled = |file: &str| {
+    // A fixed regression keeps its file, which guards against its return; so does one that could not be run.
+    let is_kept = |file: &str| {
         let path = corpus.path(file).display().to_string();
         summary
             .regressions
@@ -57,7 +57,7 @@ pub(super) fn keep(
             commands.push(None);
             continue;
         };
-        let file = match corpus.place(model, &reproduction, &settled) {
+        let file = match corpus.place(model, &reproduction, &is_kept) {
             Place::Keep(file) => file,
             Place::Write(file) => {
                 let writing = WriteOptions {

@@ -35,19 +35,19 @@ pub(super) fn run(session: &Session<'_>, explore: &Explore) -> Result<ExitCode, 
     explore_all(session, named, &explore.flags, &explore.values)
 }
 
-/// A spec, and how it was asked for.
+/// A spec, and how the command line named it.
 pub(super) struct Named {
     pub(super) spec: Spec,
     /// As reports call it.
     pub(super) name: String,
-    /// The words after `venomqa` that ask for it.
+    /// The words after `venomqa` that explore it.
     pub(super) command: Vec<String>,
     /// Where reproductions are kept: beside the spec, if it is a file.
     pub(super) keeps_corpus: bool,
 }
 
 impl Named {
-    /// The reproductions of what was found with this spec before. What cannot be read is told of, and no reason to fail.
+    /// The reproductions that earlier runs of this spec have kept. A file that cannot be read is a warning, not a failure.
     fn corpus(&self, session: &Session<'_>) -> Option<Corpus> {
         self.keeps_corpus.then(|| {
             let (corpus, problems) = Corpus::read(&self.spec.path);
@@ -159,7 +159,7 @@ async fn run_one(
             (cleanup, replay)
         }
     };
-    // An explorer that began nothing has tested nothing.
+    // A run that did not even begin has tested nothing.
     watch
         .close(cleanup.as_ref(), replay)
         .map_or(ExitCode::Failed, |run| ExitCode::of_run(&run))

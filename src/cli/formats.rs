@@ -107,8 +107,8 @@ impl PartialEq for Format {
 
 impl Eq for Format {}
 
-/// The reports that were asked for with this flag, with their files open: what cannot be written is better known before a
-/// run than after it.
+/// The reports that this flag names, with their files open, so that a file that cannot be written is an error before the run
+/// and not after it.
 pub(super) fn open(
     session: &Session<'_>,
     flag: &str,
@@ -127,7 +127,7 @@ pub(super) fn open(
         .collect()
 }
 
-/// The console report, which nobody need ask for.
+/// The console report, which needs no flag.
 pub(super) fn console(session: &Session<'_>) -> Box<dyn Report> {
     (ALL[0].report)(stdout(session))
 }

@@ -30,12 +30,12 @@ pub use exit_code::ExitCode;
 use session::{Problem, Session};
 pub use surroundings::Surroundings;
 
-/// Runs the command that was typed and says how the process ends.
+/// Runs the command that was typed. Returns the exit code of the process.
 pub fn run(surroundings: &Surroundings) -> ExitCode {
     let line = match CommandLine::try_parse_from(&surroundings.arguments) {
         Ok(line) => line,
         Err(error) => {
-            // Help that nobody can read is no reason to fail.
+            // Help that cannot be written changes no exit code.
             let _ = error.print();
             return if error.use_stderr() {
                 ExitCode::Usage

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::{Problem, Session};
 use crate::interrupt::{Interrupt, Urgency};
 
-/// What the user said.
+/// The user's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     /// Enter.
@@ -22,7 +22,7 @@ pub(super) struct Pause {
 }
 
 impl Pause {
-    /// Refused where nobody is there to answer.
+    /// An error where standard input is no terminal.
     pub(super) fn new(session: &Session<'_>) -> Result<Self, Problem> {
         if !session.surroundings.stdin_is_terminal {
             return Err(Problem::usage(
@@ -31,7 +31,7 @@ impl Pause {
             .help("run it in a terminal, or without `--step`"));
         }
         let (sender, lines) = mpsc::unbounded_channel();
-        // Reading cannot be given up, so it is done where nobody waits for it: the process ends without it.
+        // A read of standard input cannot be cancelled. A thread of its own does it, and the process ends without waiting for it.
         std::thread::spawn(move || {
             for line in std::io::stdin().lines().map_while(Result::ok) {
                 if sender.send(line).is_err() {

@@ -63,7 +63,7 @@ pub(super) fn run(session: &Session<'_>, restore: &Restore) -> Result<ExitCode, 
     Ok(code)
 }
 
-/// Puts one database back and says what was done; `shown` is how messages call it.
+/// Restores one database and reports what was done; messages call it `shown`.
 fn recover(
     session: &Session<'_>,
     engine: &dyn Engine,

@@ -21,7 +21,7 @@ pub(super) fn listen(interrupt: Interrupt) -> Result<(), Problem> {
                 }
                 Urgency::Now => "  giving up the request under way; putting everything back",
             };
-            // Where nobody reads it, the wish counts all the same.
+            // The request to stop counts even where the note cannot be written.
             let _ = writeln!(std::io::stderr(), "{note}");
         }
     });

@@ -138,7 +138,7 @@ pub(super) fn with_environment<T>(
     })
 }
 
-/// The specs, or, where one of them cannot be run, the code that says so.
+/// The specs; the exit code where one of them cannot be run.
 fn all(session: &Session<'_>, loaded: Vec<Loaded>) -> Result<Vec<Spec>, ExitCode> {
     let mut specs = Vec::new();
     let (mut errors, mut total) = (0, 0);

@@ -53,7 +53,7 @@ impl Surroundings {
         }
     }
 
-    /// Whether a stream is decorated when nobody said so: only a terminal, only one that can, and never against
+    /// Whether a stream is decorated where no flag decides: only a terminal, only one that can, and never against
     /// `NO_COLOR` (<https://no-color.org>).
     pub fn wants_color(&self, is_terminal: bool) -> bool {
         let refused = self

@@ -122,8 +122,8 @@ fn obstacles<'m>(
     limit.into_iter().chain(preconditions).chain(undefined)
 }
 
-/// Whether one of these actions, run one after the other from a guard state, cannot be enabled when its turn comes, whatever
-/// the answers are: an action that must have run before it has not, it has run too often, or no action extracts a value that
+/// Whether one of these actions, run one after the other from a guard state, cannot be enabled when its turn comes, whichever
+/// answers come: an action that must have run before it has not, it has run too often, or no action extracts a value that
 /// it needs.
 pub(super) fn is_hopeless(
     model: &Model,

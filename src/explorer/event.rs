@@ -77,7 +77,7 @@ pub struct StepInfo<'a> {
     /// The context in which it was taken.
     pub context_before: &'a Context,
     /// The invariants that were evaluated, ascending.
-    pub asked: &'a [OracleId],
+    pub evaluated: &'a [OracleId],
     /// The new findings.
     pub findings: &'a [Finding],
     /// What was seen.

@@ -9,7 +9,7 @@ use crate::world::Arrival;
 
 use super::graph::{Graph, Identity, Recorded, StateId, TransitionId};
 
-/// The graph, with the way back to each state and the record of each transition.
+/// The graph, with the checkpoint of each state and the record of each transition.
 #[derive(Debug)]
 pub(super) struct Explored<C> {
     graph: Graph,
@@ -46,7 +46,7 @@ impl<C: Clone> Explored<C> {
         }
     }
 
-    /// What is known before the world has begun: an initial state that nobody can restore.
+    /// What is known before the world has begun: an initial state without a checkpoint.
     pub(super) fn nothing(model: &Model) -> Self {
         let context = Context::empty(model.identity_variables.len());
         Self {

@@ -281,7 +281,7 @@ mod tests {
                 .iter()
                 .filter(|call| matches!(call, MockCall::Act(..)));
             let walked = summary.progress.step;
-            // Nothing but the walk, the trials and the three attempts of three steps. Where the walk had to go back, a step
+            // Nothing but the walk, the trials and the three attempts of three steps. Where the walk restored a state, a step
             // or two were taken again to see whether the world is deterministic.
             let reported = walked + violation.shrink.requests + 9;
             let again = world

@@ -259,7 +259,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             fingerprint: graph.fingerprint(to),
             status,
             context_before: &context,
-            asked: &judgement.evaluated,
+            evaluated: &judgement.evaluated,
             findings: &judgement.findings,
             record: record.as_deref(),
         }));

@@ -30,7 +30,7 @@ pub struct Action {
     pub requires: Vec<VariableId>,
     /// Facts that count when the action runs.
     pub counts: Vec<FactId>,
-    /// How likely `weighted` and others take it, relative to the rest. Positive; 1 unless said otherwise.
+    /// How likely `weighted` and others take it, relative to the rest. Positive; 1 unless the spec sets it.
     pub weight: f64,
     /// What is sent.
     pub request: RequestTemplate,

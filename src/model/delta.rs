@@ -1,4 +1,4 @@
-//! Row deltas: what one step changed, and the net delta that tells a state from the initial one.
+//! Row deltas: what one step changed, and the net delta between a state and the initial state.
 
 use std::fmt;
 use std::sync::Arc;
@@ -163,7 +163,7 @@ impl RowDelta {
         &self.0
     }
 
-    /// The way back: every row as it was before.
+    /// The inverse: every row as it was before.
     #[must_use]
     pub fn inverse(&self) -> Self {
         let turned = |change: &RowChange| RowChange {

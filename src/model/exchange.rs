@@ -55,7 +55,7 @@ pub struct Request {
     pub method: String,
     /// Path and query as sent, without scheme and host: the same on every run, whatever the port.
     pub target: String,
-    /// Headers that the spec asked for, in its order, and cookies.
+    /// Headers that the spec sets, in its order, and cookies.
     pub headers: Vec<(String, String)>,
     /// The body, if there was one.
     pub body: Option<Arc<[u8]>>,
@@ -81,7 +81,7 @@ impl Response {
     }
 }
 
-/// The body of an answer. JSON is parsed when first asked for, and once.
+/// The body of an answer. JSON is parsed once, at its first use.
 #[derive(Clone, Debug, Default)]
 pub struct Body {
     /// The bytes that are kept.

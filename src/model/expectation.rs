@@ -19,7 +19,7 @@ pub struct Expectation {
 /// true, because SQLite stores booleans so; between two JSON values they do not.
 ///
 /// When nothing was found, the assertions about *every value* hold. There are two exceptions: a JSONPath that names one
-/// place (`$.total`) in a body that is asked for it (`expect` of an action, a probe) must find something there; and an
+/// place (`$.total`) in a body that must have it (`expect` of an action, a probe) must find something there; and an
 /// invariant on the answers of all actions is judged by `empty`, `not_empty` and `count` only, where it finds nothing.
 #[derive(Clone, Debug)]
 pub enum Assertion {

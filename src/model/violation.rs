@@ -125,7 +125,7 @@ pub enum ShrinkResult {
     /// The best that was found until something ended the search; the text says what.
     Unfinished(String),
     /// A shorter path was found, but it did not happen again from the initial state: the path is the one that the walk
-    /// had found. The text says what happened instead.
+    /// had found. The text says what happened instead of the violation.
     TakenBack(String),
 }
 

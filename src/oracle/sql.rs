@@ -15,7 +15,7 @@ use super::{Objection, message};
 /// What is known of the queries of an invariant, so that they are only run where their result can have changed.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Reads {
-    /// The world has not been asked yet.
+    /// Not looked up yet.
     #[default]
     Undetermined,
     /// The world cannot know.

@@ -3,7 +3,7 @@
 //! The explorer's events become the entries of the run log ([`log`]), and reports read those and nothing else: what they
 //! say of a run that has just ended they say of one that was written down, too. What a run *means* (clean, incomplete,
 //! violations, failed) is decided once, in [`RunReport::outcome`], so that the headline, the JSON and the exit code cannot
-//! disagree. A new format is one new file here and one line in `cli::formats`.
+//! disagree. A new format is one new file here and one entry in `cli::formats`.
 
 mod console;
 #[cfg(test)]

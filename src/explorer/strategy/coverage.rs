@@ -104,7 +104,7 @@ impl Strategy for Coverage {
     }
 
     fn learn(&mut self, graph: &Graph, recorded: &Recorded) {
-        // The pair that was taken is the first of the queue: it goes back in with its new count.
+        // The recorded step took the first pair of the queue, which is queued again with its new count.
         if let Some((_, pair)) = self.queue.pop_first() {
             let progress = self.pairs.entry(pair).or_default();
             progress.runs += 1;

@@ -45,7 +45,7 @@ struct Entry {
     restores: bool,
 }
 
-const REGISTRY: [Entry; 6] = [
+const REGISTRY: &[Entry] = &[
     Entry {
         name: "dfs",
         create: |_| Box::<dfs::Dfs>::default(),

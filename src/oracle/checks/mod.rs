@@ -132,6 +132,8 @@ mod tests {
                 |severity| format!("Default severity: {severity}."),
             );
             assert!(section.contains(&severity), "{}: {severity}", check.name);
+            let row = format!("\n| [`{0}`](#{0}) |", check.name);
+            assert!(page.contains(&row), "the table lacks `{}`", check.name);
         }
         let sections = page.matches("\n## ").count();
         assert_eq!(sections, REGISTRY.len(), "a section without a check");

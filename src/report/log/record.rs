@@ -241,7 +241,7 @@ impl<'m> Recorder<'m> {
             fingerprint: info.fingerprint.to_string(),
             status: info.status,
             judged: info
-                .asked
+                .evaluated
                 .iter()
                 .filter_map(|oracle| match oracle {
                     OracleId::Invariant(InvariantId(id)) => {
