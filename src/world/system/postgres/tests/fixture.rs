@@ -3,7 +3,8 @@
 use tokio_postgres::{Client, NoTls};
 
 use super::support::{self, Database};
-use crate::model::{Cell, RowChange, SqlParameter, SqlQuery, TableKind};
+use crate::expr::Dialect;
+use crate::model::{Cell, RowChange, SqlQuery, TableKind};
 use crate::world::WorldError;
 use crate::world::config::SystemConfig;
 use crate::world::system::Location;
@@ -35,18 +36,7 @@ pub(super) fn config(url: &str) -> SystemConfig {
 }
 
 pub(super) fn query(text: &str, names: &[&str]) -> SqlQuery {
-    SqlQuery {
-        system: 0,
-        text: text.to_owned(),
-        parameters: names
-            .iter()
-            .map(|name| {
-                let value = SqlParameter::Constant(serde_json::Value::Null);
-                ((*name).to_owned(), value)
-            })
-            .collect(),
-        origin: None,
-    }
+    SqlQuery::for_tests(Dialect::Postgres, text, names)
 }
 
 /// A system on a real database, walking from state to state as the engine does.

@@ -1,5 +1,6 @@
 //! The journal and the restore against real files, in both journal modes, with a service that keeps its connection open.
 
+mod dialect;
 mod fixture;
 mod image;
 mod kill;

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::fixture::{Walk, now};
-use crate::model::{SqlParameter, SqlQuery};
+use crate::expr::Dialect;
+use crate::model::SqlQuery;
 use crate::world::system::System;
 
 const SCHEMA: &str = "CREATE TABLE orders (id INTEGER PRIMARY KEY, total, note TEXT);
@@ -12,16 +13,8 @@ const SCHEMA: &str = "CREATE TABLE orders (id INTEGER PRIMARY KEY, total, note T
     CREATE VIRTUAL TABLE texts USING fts5(note);
     INSERT INTO orders VALUES (1, 10, 'a'), (2, 20.5, NULL), (3, x'0a', '');";
 
-fn query(text: &str, parameters: &[&str]) -> SqlQuery {
-    SqlQuery {
-        system: 0,
-        text: text.to_owned(),
-        parameters: parameters
-            .iter()
-            .map(|name| ((*name).to_owned(), SqlParameter::Constant(json!(null))))
-            .collect(),
-        origin: None,
-    }
+pub(super) fn query(text: &str, parameters: &[&str]) -> SqlQuery {
+    SqlQuery::for_tests(Dialect::Sqlite, text, parameters)
 }
 
 fn tables(walk: &mut Walk, text: &str) -> Option<Vec<String>> {
