@@ -1,4 +1,4 @@
-//! The small languages of the spec, compiled once when it is loaded: templates, conditions, JSONPath.
+//! The small languages of the spec, compiled once when it is loaded: templates, conditions, JSONPath, the parameters of SQL.
 //!
 //! Templates and conditions are minijinja with strict undefined: reading a name without a value is an error, except in a
 //! test or filter that accepts an undefined value (`x is defined`, `x | default(1)`). Nothing is escaped, nothing is
@@ -12,6 +12,7 @@ mod condition;
 mod engine;
 mod json;
 mod jsonpath;
+mod sql;
 mod template;
 
 use std::ops::Range;
@@ -19,6 +20,7 @@ use std::ops::Range;
 pub use condition::Condition;
 pub use json::JsonTemplate;
 pub use jsonpath::JsonPath;
+pub use sql::{Dialect, SqlName, SqlTemplate, SqlText};
 pub use template::Template;
 
 /// Where an expression finds its values.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::expectation::Expectation;
+use super::expectation::{Assertion, Expectation};
 use super::request::RequestTemplate;
 use super::sql_query::SqlQuery;
 use crate::expr::JsonPath;
@@ -24,6 +24,23 @@ pub struct Invariant {
     pub subject: Subject,
     /// What it must be.
     pub expectation: Expectation,
+}
+
+impl Invariant {
+    /// The query whose rows it looks at, then those that it compares them with.
+    pub fn queries(&self) -> impl Iterator<Item = &SqlQuery> {
+        let subject = match &self.subject {
+            Subject::Sql(query) => Some(query),
+            Subject::Probe { .. } | Subject::Response { .. } => None,
+        };
+        let assertions = self.expectation.assertions.iter();
+        subject
+            .into_iter()
+            .chain(assertions.filter_map(|assertion| match assertion {
+                Assertion::EqualsSql(query) => Some(query),
+                _ => None,
+            }))
+    }
 }
 
 /// What an invariant looks at.

@@ -1,5 +1,6 @@
 //! A query of an invariant, and where its text stands in the spec.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -15,6 +16,8 @@ pub struct SqlQuery {
     pub text: String,
     /// The parameters in the text, by name without the colon, each once.
     pub parameters: Vec<(String, SqlParameter)>,
+    /// Where they stand in the text, colon included, in bytes and in order; each with its position in `parameters`.
+    pub places: Vec<(Range<usize>, usize)>,
     /// Where the text stands in the spec; `None` for one that comes from elsewhere.
     pub origin: Option<SqlOrigin>,
 }
@@ -30,6 +33,28 @@ impl SqlQuery {
                 SqlParameter::Constant(value) => Some(value.clone()),
             });
         values.collect()
+    }
+}
+
+#[cfg(test)]
+impl SqlQuery {
+    /// The query of a text, with these names as its parameters.
+    pub(crate) fn for_tests(dialect: crate::expr::Dialect, text: &str, names: &[&str]) -> Self {
+        let read = crate::expr::SqlText::read(text, dialect);
+        let place = |found: crate::expr::SqlName| {
+            let parameter = names.iter().position(|name| *name == found.name)?;
+            Some((found.range, parameter))
+        };
+        Self {
+            system: 0,
+            text: text[..read.end].to_owned(),
+            parameters: names
+                .iter()
+                .map(|name| ((*name).to_owned(), SqlParameter::Constant(Value::Null)))
+                .collect(),
+            places: read.parameters.into_iter().filter_map(place).collect(),
+            origin: None,
+        }
     }
 }
 

@@ -169,10 +169,7 @@ impl Oracles {
                 Subject::Response { .. } => continue,
                 Subject::Sql(query) => {
                     let reads = &mut self.invariants[id.0 as usize].1;
-                    if !reads
-                        .changed(world, invariant, query, rows, contexts)
-                        .await?
-                    {
+                    if !reads.changed(world, invariant, rows, contexts).await? {
                         judgement
                             .broken
                             .extend(was_broken(oracle).then_some(oracle));
@@ -255,7 +252,7 @@ impl Oracles {
                 continue;
             };
             let reads = &self.invariants[id.0 as usize].1;
-            if !reads.changed_unseen(&model, invariant, query, &record.rows, contexts) {
+            if !reads.changed_unseen(&model, invariant, &record.rows, contexts) {
                 continue;
             }
             let oracle = OracleId::Invariant(id);

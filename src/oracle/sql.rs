@@ -31,13 +31,12 @@ impl Reads {
         &mut self,
         world: &mut W,
         invariant: &Invariant,
-        query: &SqlQuery,
         rows: Option<&RowDelta>,
         (before, after): (&Context, &Context),
     ) -> Result<bool, WorldError> {
         if matches!(self, Self::Undetermined) {
             let mut all = Some(Vec::new());
-            for query in queries(invariant, query) {
+            for query in invariant.queries() {
                 let tables = world
                     .tables_read(query)
                     .await
@@ -52,7 +51,7 @@ impl Reads {
         let (Self::Tables(tables), Some(rows)) = (&*self, rows) else {
             return Ok(true);
         };
-        Ok(is_rebound(invariant, query, (before, after), |_| true)
+        Ok(is_rebound(invariant, (before, after), |_| true)
             || rows.changes().iter().any(|change| reads(tables, change)))
     }
 
@@ -61,14 +60,13 @@ impl Reads {
         &self,
         model: &Model,
         invariant: &Invariant,
-        query: &SqlQuery,
         rows: &RowDelta,
         contexts: (&Context, &Context),
     ) -> bool {
         let is_left_out = |variable: VariableId| {
             model.identity_variables.get(variable.0 as usize).copied() != Some(true)
         };
-        is_rebound(invariant, query, contexts, is_left_out)
+        is_rebound(invariant, contexts, is_left_out)
             || rows.rows().any(|change| {
                 change.has_unseen_part()
                     && match self {
@@ -79,18 +77,9 @@ impl Reads {
     }
 }
 
-/// The query of an invariant, and those it is compared with.
-fn queries<'i>(
-    invariant: &'i Invariant,
-    query: &'i SqlQuery,
-) -> impl Iterator<Item = &'i SqlQuery> {
-    std::iter::once(query).chain(compared_with(&invariant.expectation))
-}
-
 /// Whether a bound context value that counts differs from before.
 fn is_rebound(
     invariant: &Invariant,
-    query: &SqlQuery,
     (before, after): (&Context, &Context),
     counts: impl Fn(VariableId) -> bool,
 ) -> bool {
@@ -101,7 +90,8 @@ fn is_rebound(
         SqlParameter::Constant(_) => false,
     };
     !before.same_allocation(after)
-        && queries(invariant, query)
+        && invariant
+            .queries()
             .any(|query| query.parameters.iter().any(|(_, value)| is_other(value)))
 }
 
@@ -155,16 +145,6 @@ pub(super) async fn references<W: Observe>(
 /// How errors name an invariant.
 pub(super) fn owner(invariant: &Invariant) -> String {
     format!("invariant `{}`", invariant.name)
-}
-
-fn compared_with(expectation: &Expectation) -> impl Iterator<Item = &SqlQuery> {
-    expectation
-        .assertions
-        .iter()
-        .filter_map(|assertion| match assertion {
-            Assertion::EqualsSql(query) => Some(query),
-            _ => None,
-        })
 }
 
 async fn run<W: Observe>(

@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use super::names::{DeclaredNames, Scope};
 use super::problems::Problems;
-use super::sql;
 use crate::diagnostic::{Code, Diagnostic, Path, did_you_mean};
-use crate::expr::{Condition, JsonPath, JsonTemplate, Lookup, ParseError, Template};
+use crate::expr::{
+    Condition, Dialect, JsonPath, JsonTemplate, Lookup, ParseError, SqlText, Template,
+};
 use crate::model::{Bindings, Context, Names, SqlParameter, SqlQuery, VariableId};
 
 /// Compiles expressions, and records which names they read.
@@ -22,6 +23,8 @@ pub(super) struct Compiler<'a> {
     pub known: &'a DeclaredNames,
     /// Every name that an expression reads.
     pub read: HashSet<String>,
+    /// The dialect of each system that is lowered already.
+    pub dialects: Vec<Dialect>,
     /// The path of the spec as it was given.
     file: Arc<str>,
     constants: Arc<dyn Lookup>,
@@ -46,6 +49,7 @@ impl<'a> Compiler<'a> {
             problems,
             known,
             read: HashSet::new(),
+            dialects: Vec::new(),
             file: file.display().to_string().into(),
             constants,
         }
@@ -189,29 +193,35 @@ impl<'a> Compiler<'a> {
                 Diagnostic::error(Code::BadSql, format!("`{at}` is an empty query")),
             );
         }
-        if let Some(start) = text.find("{{") {
-            let end = text[start..]
-                .find("}}")
-                .map_or(text.len(), |end| start + end + 2);
-            let name = text[start..end].trim_matches(['{', '}']).trim();
-            self.problems.inside(
-                at,
-                text,
-                &(start..end),
-                "",
+        // Where there is no such system, that is the mistake that is told.
+        let dialect = self.dialects.get(system).copied();
+        let read = SqlText::read(text, dialect.unwrap_or(Dialect::Sqlite));
+        for template in &read.templates {
+            let name = &template.source;
+            let diagnostic = if !template.is_quoted || self.known.is_value(name) {
                 Diagnostic::error(
                     Code::BadSql,
                     "SQL takes no templates: values are bound, never spliced",
                 )
-                .help(format!("write `:{name}`")),
-            );
+                .help(format!("write `:{name}`"))
+            } else if is_name(name) {
+                Diagnostic::warning(
+                    Code::BadSql,
+                    format!(
+                        "SQL takes no templates: `{{{{ {name} }}}}` is part of the quoted text"
+                    ),
+                )
+            } else {
+                continue;
+            };
+            self.problems
+                .inside(at, text, &template.range, "", diagnostic);
         }
-        let found = sql::parameters(text);
-        for range in found.foreign {
+        for range in &read.unbound {
             self.problems.inside(
                 at,
                 text,
-                &range,
+                range,
                 "",
                 Diagnostic::error(
                     Code::BadSql,
@@ -221,11 +231,18 @@ impl<'a> Compiler<'a> {
             );
         }
         let mut parameters: Vec<(String, SqlParameter)> = Vec::new();
-        for (name, range) in found.named {
-            if parameters.iter().any(|(known, _)| *known == name) {
+        let mut places = Vec::new();
+        for found in read.parameters {
+            let name = found.name;
+            if found.may_be_slice && !self.known.is_value(&name) {
                 continue;
             }
-            self.name(at, text, &name, Some(range), Scope::Path(&[]));
+            let known = parameters.iter().position(|(known, _)| *known == name);
+            places.push((found.range.clone(), known.unwrap_or(parameters.len())));
+            if known.is_some() {
+                continue;
+            }
+            self.name(at, text, &name, Some(found.range), Scope::Path(&[]));
             let source = match self.known.variables.get_index_of(&name) {
                 Some(index) => SqlParameter::Variable(VariableId(index as u32)),
                 None => SqlParameter::Constant(
@@ -236,8 +253,9 @@ impl<'a> Compiler<'a> {
         }
         SqlQuery {
             system,
-            text: text.to_owned(),
+            text: text[..read.end].to_owned(),
             parameters,
+            places,
             origin: Some(self.problems.origin(&self.file, at, text)),
         }
     }
@@ -360,6 +378,13 @@ fn extract_it(name: &str) -> String {
 enum Language {
     Template,
     Condition,
+}
+
+fn is_name(text: &str) -> bool {
+    text.chars()
+        .all(|letter| letter.is_alphanumeric() || letter == '_')
+        && !text.starts_with(|first: char| first.is_ascii_digit())
+        && !text.is_empty()
 }
 
 /// Where a name is read for the first time.

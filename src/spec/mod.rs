@@ -22,7 +22,6 @@ mod reachability;
 mod read;
 pub mod reproduction;
 mod schema;
-mod sql;
 mod written;
 mod yaml;
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{Judge, Judged, Judgement, Oracles};
 
-use crate::expr::JsonPath;
+use crate::expr::{Dialect, JsonPath};
 use crate::model::{
     Action, ActionId, Body, Cell, Context, Digest, Evidence, Finding, Invariant, Model, OracleId,
     Request, RequestTemplate, Response, RowChange, RowDelta, Severity, SqlQuery, StepRecord,
@@ -169,12 +169,7 @@ fn arrival(record: Option<StepRecord>) -> Arrival<()> {
 }
 
 fn query(text: &str) -> SqlQuery {
-    SqlQuery {
-        system: 0,
-        text: text.to_owned(),
-        parameters: Vec::new(),
-        origin: None,
-    }
+    SqlQuery::for_tests(Dialect::Sqlite, text, &[])
 }
 
 fn expecting(assertion: Assertion) -> Expectation {

@@ -279,6 +279,7 @@ impl Lowering<'_> {
     fn system_config(&mut self, position: usize, name: &str, system: &System) -> SystemConfig {
         let at = Path::root().key("systems").key(name);
         let location = self.location(&at, name, system);
+        self.compiler.dialects.push(location.engine.dialect());
         let queries_at = at.key("observation_queries");
         let observation_queries = system
             .settings

@@ -3,9 +3,8 @@
 use indexmap::{IndexMap, IndexSet};
 use serde_json::Value;
 
-use crate::model::{Action, Reproduction};
+use crate::model::{Action, Invariant, Reproduction};
 use crate::spec::Spec;
-use crate::spec::sql;
 use crate::spec::yaml::{Entry, Node};
 use crate::world::config::RestoreMode;
 
@@ -48,12 +47,19 @@ pub(super) fn cut(spec: &Spec, reproduction: &Reproduction, invariants: &[String
         })
         .collect();
     sections.push(Entry::new("actions", actions(spec, reproduction)));
-    let invariants = kept_invariants(spec, invariants);
-    if !invariants.is_empty() {
-        sections.push(Entry::new("invariants", Node::List(invariants)));
+    let kept = kept_invariants(spec, invariants);
+    if !kept.is_empty() {
+        sections.push(Entry::new("invariants", Node::List(kept)));
     }
 
-    let mut read = IndexSet::new();
+    let mut read: IndexSet<String> = spec
+        .model
+        .invariants
+        .iter()
+        .filter(|invariant| invariants.contains(&invariant.name))
+        .flat_map(Invariant::queries)
+        .flat_map(|query| query.parameters.iter().map(|(name, _)| name.clone()))
+        .collect();
     let mut extracted = IndexSet::new();
     for section in &sections {
         names(&section.key, &section.node, &mut read, &mut extracted);
@@ -219,17 +225,12 @@ fn escaped(text: &str) -> String {
     text.replace("${", "$${")
 }
 
-/// Collects every word that an expression may read, and every name that is extracted. Superfluous words do no harm.
+/// Collects every word that a template may read, and every name that is extracted. Superfluous words do no harm.
 fn names(key: &str, node: &Node, read: &mut IndexSet<String>, extracted: &mut IndexSet<String>) {
     match node {
-        Node::Scalar(Value::String(text)) => match key {
-            "sql" | "equals_sql" => {
-                let bound = sql::parameters(text).named;
-                read.extend(bound.into_iter().map(|(name, _)| name));
-            }
-            _ if text.contains("{{") || text.contains("{%") => read.extend(words(text)),
-            _ => {}
-        },
+        Node::Scalar(Value::String(text)) if text.contains("{{") || text.contains("{%") => {
+            read.extend(words(text));
+        }
         Node::Scalar(_) | Node::Bare(_) => {}
         Node::List(items) if key == "clear" => {
             for item in items {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::model::{Assertion, Model, Precondition, Severity, SqlParameter, Subject, VariableId};
+use crate::model::{
+    Assertion, Model, Precondition, Severity, SqlParameter, SqlQuery, Subject, VariableId,
+};
 use crate::spec::Spec;
 use crate::world::config::{Reset, RestoreMode, RunText};
 use crate::world::system::Location;
@@ -248,4 +250,44 @@ fn every_assertion_can_be_written() {
             Assertion::Count(1)
         ]
     ));
+}
+
+#[test]
+fn sql_is_read_in_the_dialect_of_its_system() {
+    let spec = spec(
+        r#"
+venomqa: 1
+http: { base_url: http://h }
+variables: { n: 2 }
+systems:
+  lite:
+    sqlite: f.db
+    observation_queries: { a: "SELECT [:x] FROM t WHERE id = :n" }
+  pg:
+    url: postgres://qa@h/shop
+    observation_queries: { a: "SELECT a[:x], a[:n] FROM t WHERE data ? :n;" }
+actions: [{ name: a, request: { path: / } }]
+invariants:
+  - name: i
+    system: pg
+    sql: SELECT a[1:n] FROM t WHERE data @? '$.a' OR $$ :x $$ = :n
+    expect: { equals_sql: "SELECT '{{1},{2}}'::int[], @amount" }
+"#,
+    );
+    let [lite, pg] = &spec.world.systems[..] else {
+        panic!("two systems");
+    };
+    let bound = |query: &SqlQuery| -> Vec<(usize, usize)> {
+        assert!(query.parameters.iter().all(|(name, _)| name == "n"));
+        let places = query.places.iter();
+        places
+            .map(|(place, parameter)| (place.start, *parameter))
+            .collect()
+    };
+    assert_eq!(bound(&lite.observation_queries[0].1), [(30, 0)]);
+    let query = &pg.observation_queries[0].1;
+    assert_eq!(bound(query), [(16, 0), (40, 0)]);
+    assert!(query.text.ends_with("data ? :n"));
+    let queries: Vec<_> = spec.model.invariants[0].queries().map(bound).collect();
+    assert_eq!(queries, [vec![(55, 0)], vec![]]);
 }

@@ -252,6 +252,7 @@ fn invariants_are_checked() {
             "{ name: i, sql: '' }",
             "{ name: i, sql: 'SELECT :nope, ?, @a' }",
             "{ name: i, sql: 'SELECT {{ id }}' }",
+            "{ name: i, sql: 'SELECT \"{{id}} {{ no }}\", \"{{1},{2}} {{ no }}\", \"{{ no }}\" -- {{ id }}' }",
             "{ name: i, sql: SELECT 1, jsonpath: $ }",
             "{ name: i, sql: SELECT 1, system: bd }",
             "{ name: i, sql: 5, severity: hihg }",
@@ -263,7 +264,7 @@ fn invariants_are_checked() {
             )
         },
     );
-    insta::assert_snapshot!(table, @r"
+    insta::assert_snapshot!(table, @r#"
     { name: i }
         6:13 missing-key: the invariant `i` looks at nothing
     { name: '', jsonpath: $, expect: empty }
@@ -286,6 +287,11 @@ fn invariants_are_checked() {
         6:39 bad-sql: `@a` would be bound to nothing
     { name: i, sql: 'SELECT {{ id }}' }
         6:29 bad-sql: SQL takes no templates: values are bound, never spliced
+    { name: i, sql: 'SELECT "{{id}} {{ no }}", "{{1},{2}} {{ no }}", "{{ no }}" -- {{ id }}' }
+        6:30 bad-sql: SQL takes no templates: values are bound, never spliced
+        6:37 bad-sql: SQL takes no templates: `{{ no }}` is part of the quoted text
+        6:59 bad-sql: SQL takes no templates: `{{ no }}` is part of the quoted text
+        6:71 bad-sql: SQL takes no templates: `{{ no }}` is part of the quoted text
     { name: i, sql: SELECT 1, jsonpath: $ }
         6:31 contradiction: an invariant looks at `sql` or at `jsonpath`, not at both
     { name: i, sql: SELECT 1, system: bd }
@@ -295,7 +301,7 @@ fn invariants_are_checked() {
         6:34 bad-value: `invariants[0].severity` must be `critical`, `high`, `medium` or `low`, not `hihg`
     { name: i, jsonpath: $, expect: { equals_sql: 'SELECT :y' } }
         6:59 unknown-name: `y` is used but never extracted or defined
-    ");
+    "#);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::super::test_support::{
 };
 use super::shop::{ADD, DROP, LIST, LOGIN, Quirk, begun, config, shop, shop_model, start};
 use super::*;
+use crate::expr::Dialect;
 use crate::model::{Action, SqlParameter, VariableId};
 
 fn codes(warnings: &[Warning]) -> Vec<&str> {
@@ -267,10 +268,8 @@ async fn observation_queries_are_part_of_the_identity() {
     config.systems[0].observation_queries = vec![(
         "items".to_owned(),
         SqlQuery {
-            system: 0,
-            text: "SELECT count(*), :id FROM items".to_owned(),
             parameters: vec![("id".to_owned(), SqlParameter::Variable(VariableId(0)))],
-            origin: None,
+            ..SqlQuery::for_tests(Dialect::Sqlite, "SELECT count(*), :id FROM items", &["id"])
         },
     )];
     let mut world = start(&config, &store, &shop_model()).await;

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use async_trait::async_trait;
 
 use super::{System, postgres, sqlite};
+use crate::expr::Dialect;
 use crate::secret::without_password;
 use crate::world::WorldError;
 use crate::world::config::{RunText, SystemConfig};
@@ -29,6 +30,9 @@ pub trait Engine: Sync {
 
     /// The schemes by which `systems.NAME.url` means this engine.
     fn schemes(&self) -> &'static [&'static str];
+
+    /// How it reads SQL.
+    fn dialect(&self) -> Dialect;
 
     /// What kind of text says where a database is.
     fn location_kind(&self) -> LocationKind;

@@ -29,16 +29,13 @@ pub(super) fn marked(query: &SqlQuery, character: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::expr::Dialect;
     use crate::model::SqlOrigin;
 
     #[test]
     fn a_place_is_marked_below_its_line() {
-        let mut query = SqlQuery {
-            system: 0,
-            text: "SELECT id\n\tFROM ordrs\nWHERE true".to_owned(),
-            parameters: Vec::new(),
-            origin: None,
-        };
+        let text = "SELECT id\n\tFROM ordrs\nWHERE true";
+        let mut query = SqlQuery::for_tests(Dialect::Sqlite, text, &[]);
         let place = query.text.find("ordrs").unwrap();
         assert_eq!(marked(&query, place), [" FROM ordrs", "      ^"]);
         assert_eq!(marked(&query, 99)[0], "WHERE true");

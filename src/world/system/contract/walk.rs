@@ -2,10 +2,8 @@
 
 use std::ops::{Deref, DerefMut};
 
-use serde_json::Value;
-
 use super::fixture::{Client, Fixture};
-use crate::model::{Cell, Row, SqlParameter, SqlQuery};
+use crate::model::{Cell, Row, SqlQuery};
 use crate::world::WorldError;
 use crate::world::config::SystemConfig;
 use crate::world::system::{Reading, System, SystemState};
@@ -189,11 +187,5 @@ pub(in crate::world::system) fn rows(reading: &Reading) -> Vec<String> {
 
 /// A query of the spec, for a kind of database, with parameters of these names.
 pub(in crate::world::system) fn query<F: Fixture>(text: &str, names: &[&str]) -> SqlQuery {
-    let null = |name: &&str| ((*name).to_owned(), SqlParameter::Constant(Value::Null));
-    SqlQuery {
-        system: 0,
-        text: text.to_owned(),
-        parameters: names.iter().map(null).collect(),
-        origin: None,
-    }
+    SqlQuery::for_tests(F::ENGINE.dialect(), text, names)
 }

@@ -43,6 +43,7 @@ use serde_json::Value;
 use tokio_postgres::error::SqlState;
 
 use super::{Engine, LocationKind, QueryRows, Reading, System, SystemState};
+use crate::expr::Dialect;
 use crate::model::{SqlQuery, Table};
 use crate::world::config::SystemConfig;
 use crate::world::{WorldError, WorldErrorKind};
@@ -76,6 +77,10 @@ impl Engine for Postgres {
 
     fn schemes(&self) -> &'static [&'static str] {
         &["postgres", "postgresql"]
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect::Postgres
     }
 
     fn location_kind(&self) -> LocationKind {

@@ -9,7 +9,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Statement};
 
 use super::address::Address;
-use super::bind::{Bound, Parameter, json};
+use super::bind::{Bound, Parameter, json, written};
 use super::catalog::Catalog;
 use super::connections::Connections;
 use super::failure::{self, failed};
@@ -84,7 +84,7 @@ impl Queries {
         query: &SqlQuery,
     ) -> Result<Option<Vec<Arc<Table>>>, WorldError> {
         let prepared = self.prepared(connections, address, query).await?;
-        let numbers = match reads(connections, &prepared).await {
+        let numbers = match reads(connections, query, &prepared).await {
             Ok(numbers) => numbers,
             // Not every query makes a view; then it is run every time.
             Err(error) if error.as_db_error().is_some() => None,
@@ -158,13 +158,7 @@ impl Queries {
 
 impl Prepared {
     async fn new(client: &Client, address: &Address, query: &SqlQuery) -> Result<Self, WorldError> {
-        let text = query.text.trim_end().trim_end_matches(';').trim_end();
-        let names: Vec<&str> = query
-            .parameters
-            .iter()
-            .map(|(name, _)| name.as_str())
-            .collect();
-        let bound = Bound::new(text, &names);
+        let bound = Bound::new(query);
         // The text as it is comes first: it tells the types, and its errors are about the spec's own words.
         let plain = client.prepare(&bound.text).await.map_err(|error| {
             wrong(address, query, &error, |position| {
@@ -236,24 +230,26 @@ impl Prepared {
 
 /// The tables behind a query, by the server's number. The query becomes a view for a moment, because the stored form of
 /// a view names everything in it.
-async fn reads(connections: &Connections, prepared: &Prepared) -> Result<Option<Vec<u32>>, Error> {
+async fn reads(
+    connections: &Connections,
+    query: &SqlQuery,
+    prepared: &Prepared,
+) -> Result<Option<Vec<u32>>, Error> {
     let client = &connections.writer;
-    let mut text = prepared.bound.text.clone();
     let types: Vec<u32> = prepared.statement.params().iter().map(Type::oid).collect();
-    if !types.is_empty() {
-        let names = connections
+    let names: Vec<String> = if types.is_empty() {
+        Vec::new()
+    } else {
+        let rows = connections
             .reader
             .query(
                 "SELECT pg_catalog.format_type(t, NULL) FROM unnest($1::oid[]) WITH ORDINALITY AS u(t, i) ORDER BY i",
                 &[&types],
             )
             .await?;
-        // From the last, so that `$1` is not taken for the start of `$10`.
-        for (place, row) in names.iter().enumerate().rev() {
-            let name: String = row.get(0);
-            text = text.replace(&format!("${}", place + 1), &format!("(NULL::{name})"));
-        }
-    }
+        rows.iter().map(|row| row.get(0)).collect()
+    };
+    let text = written(query, |place, _| format!("(NULL::{})", names[place]));
     let columns: Vec<String> = (0..prepared.columns.len())
         .map(|place| format!("v{place}"))
         .collect();

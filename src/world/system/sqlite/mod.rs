@@ -42,6 +42,7 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
 use super::{Engine, LocationKind, QueryRows, Reading, System, SystemState};
+use crate::expr::Dialect;
 use crate::model::{RowDelta, SqlQuery, Table};
 use crate::world::config::SystemConfig;
 use crate::world::{Warning, WarningCode, WorldError, WorldErrorKind};
@@ -73,6 +74,10 @@ impl Engine for Sqlite {
 
     fn schemes(&self) -> &'static [&'static str] {
         &["sqlite"]
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
     }
 
     fn location_kind(&self) -> LocationKind {

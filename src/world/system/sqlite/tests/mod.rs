@@ -1,6 +1,7 @@
 //! What only SQLite has: replaced rows, rows without a rowid, virtual tables, statistics, the lock file. The rest is in
 //! [`contract`](crate::world::system::contract).
 
+mod dialect;
 mod everything;
 pub(in crate::world::system) mod fixture;
 mod image;

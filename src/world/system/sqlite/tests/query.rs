@@ -13,7 +13,7 @@ const SCHEMA: &str = "CREATE TABLE orders (id INTEGER PRIMARY KEY, total, note T
     CREATE VIRTUAL TABLE texts USING fts5(note);
     INSERT INTO orders VALUES (1, 10, 'a'), (2, 20.5, NULL), (3, x'0a', '');";
 
-fn query(text: &str, names: &[&str]) -> SqlQuery {
+pub(super) fn query(text: &str, names: &[&str]) -> SqlQuery {
     contract::query::<InWalMode>(text, names)
 }
 

@@ -1,0 +1,263 @@
+use std::fmt::Write as _;
+
+use proptest::prelude::*;
+
+use super::token::Tokens;
+use super::*;
+
+fn names(text: &str, dialect: Dialect) -> Vec<String> {
+    let read = SqlText::read(text, dialect);
+    assert!(read.unbound.is_empty(), "{text}: {read:?}");
+    read.parameters
+        .into_iter()
+        .map(|found| {
+            assert_eq!(text[found.range][1..], found.name);
+            found.name
+        })
+        .collect()
+}
+
+fn unbound(text: &str, dialect: Dialect) -> Vec<&str> {
+    let read = SqlText::read(text, dialect);
+    read.unbound.into_iter().map(|range| &text[range]).collect()
+}
+
+/// Pieces in which there is no parameter.
+const EITHER: &[&str] = &[
+    "':x'",
+    "'it''s :x'",
+    "\":x\"",
+    "'a\\'",
+    "-- :x ' \n",
+    "/* :x ' */",
+    "a::text",
+    "1.5",
+    "t.\"é:x\"",
+    "ä",
+    "a$b",
+    "x'0a'",
+    "'?'",
+    "'{:x}'",
+    "(1)",
+    ", ",
+    "'/*'",
+    "\"--\"",
+    "'a' || 'b'",
+    "a <> b",
+    "a - -1",
+];
+
+const POSTGRES: &[&str] = &[
+    "data ? 'a'",
+    "data ?| array['a']",
+    "data ?& array['a']",
+    "data @? '$.a'",
+    "data @@ '$.a'",
+    "data @> '{}'",
+    "a <@ b",
+    "@-@ path",
+    "@amount",
+    "@ amount",
+    "a @-1",
+    "$$ it's :x $$",
+    "$t$ :x $$ $ $u$ $t$",
+    "$é1$ :x $é1$",
+    "/* /* :x */ ' :x */",
+    "E'it\\'s :x'",
+    "e'\\\\'",
+    "E'a''\\' :x'",
+    "E'a'\n  'b\\' :x'",
+    "U&'d\\0061 :x'",
+    "U&\"d :x\"",
+    "B'01'",
+    "N':x'",
+    "(a)[1:2]",
+    "a[2:]",
+    "a[ 1 : n ]",
+    "a[x:y]",
+    "a[f(1):n$1]",
+    "a[b[1]:n]",
+    "a[(1):n]",
+    "a[1:2][3:n]",
+    "array[[1,2],[3,4]][1:n]",
+    "json_object('k':v)",
+    "JSON_OBJECTAGG (k:v)",
+    "f(a := 1, b => 2)",
+    "-- :x\r",
+    "a #>> '{b,c}'",
+    "a->>'b'",
+    "a OPERATOR(pg_catalog.?) 'b'",
+    "a OPERATOR(?) 'b'",
+    "a ` 1",
+    "a ~* 'b'",
+    "|/ 25",
+    "?- lseg",
+    "?| lseg",
+    "a ?-| b",
+    "a ?# b",
+    "NULL ? 'a'",
+    "t.limit ? 'a'",
+    "f(a) ? 'b'",
+    "a[1] ? 'b'",
+    "1_000",
+    "a[1]",
+    "a[n]",
+];
+
+const SQLITE: &[&str] = &[
+    "`:x`",
+    "`a``:x`",
+    "[:x ?1 @y]",
+    "[a'b]",
+    "a->'$.b'",
+    "a ->> 1",
+    "/* /* :x */",
+    "x'3a78'",
+    "a == b",
+    "'\\'",
+    "a\u{a0}b",
+    "~1",
+    "a % 2",
+    "e'a'",
+    "\"a\"\"?\"",
+];
+
+#[test]
+fn what_is_quoted_or_an_operator_is_no_parameter() {
+    for (dialect, own) in [(Dialect::Postgres, POSTGRES), (Dialect::Sqlite, SQLITE)] {
+        for piece in EITHER.iter().chain(own) {
+            let text = format!("SELECT {piece} = :v");
+            assert_eq!(names(&text, dialect), ["v"], "{text}");
+        }
+    }
+}
+
+#[test]
+fn parameters_are_found_wherever_a_value_may_stand() {
+    for (dialect, text, expected) in [
+        (Dialect::Postgres, "a=:a AND b>:b::int", "a b"),
+        (Dialect::Postgres, "ARRAY[:a, :b]", "a b"),
+        (Dialect::Postgres, "array [[:a], [:b, :c]]", "a b c"),
+        (Dialect::Postgres, "a[(:a):(:b)]", "a b"),
+        (Dialect::Postgres, "a[ (:a) : :b ]", "a b"),
+        (Dialect::Postgres, "a[1 + :a:n]", "a"),
+        (Dialect::Postgres, "a[CASE WHEN b THEN 1 ELSE :a END]", "a"),
+        (Dialect::Postgres, "a[f(:a, :b)]", "a b"),
+        (Dialect::Postgres, "json_object(:a : :b)", "a b"),
+        (Dialect::Postgres, "json_object('k' VALUE 1, 'l': :b)", "b"),
+        (Dialect::Postgres, "f(a := :a, b=>:b)", "a b"),
+        (Dialect::Postgres, "data ? :a", "a"),
+        (Dialect::Postgres, "data ?| ARRAY[:a]", "a"),
+        (Dialect::Postgres, "@:a - :b", "a b"),
+        (Dialect::Postgres, "a OPERATOR(pg_catalog.+) :a", "a"),
+        (Dialect::Postgres, "DISTINCT ON (a) :a", "a"),
+        (Dialect::Postgres, "a@--:b\n:a", "a"),
+        (Dialect::Postgres, "é = :größe", "größe"),
+        (Dialect::Sqlite, "a=:a AND b>:b", "a b"),
+        (Dialect::Sqlite, "a->:a", "a"),
+        (Dialect::Sqlite, "'a\\' || :a || '\\'", "a"),
+        (Dialect::Sqlite, "a IN (:a,:b,:a)", "a b a"),
+        (Dialect::Sqlite, "é = :größe", "größe"),
+        (Dialect::Sqlite, "/* /* */ :a", "a"),
+    ] {
+        assert_eq!(names(text, dialect).join(" "), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_name_that_opens_a_subscript_may_be_a_slice() {
+    let is_open = |text| {
+        let read = SqlText::read(text, Dialect::Postgres);
+        read.parameters[0].may_be_slice
+    };
+    assert!(is_open("a[:n]"));
+    assert!(is_open("a[1][ :n]"));
+    assert!(!is_open("a[(:n)]"));
+    assert!(!is_open("ARRAY[:n]"));
+}
+
+#[test]
+fn forms_that_would_bind_nothing_are_noticed() {
+    for (dialect, text, expected) in [
+        (
+            Dialect::Sqlite,
+            "a = ? AND b = @b AND c = $c AND d$e = '?'",
+            "? @b $c",
+        ),
+        (
+            Dialect::Sqlite,
+            "?1, :a::int, :b(c), :d$e",
+            "?1 :a::int :b(c) :d$e",
+        ),
+        (Dialect::Postgres, "a = $1 AND b = $12", "$1 $12"),
+        (Dialect::Postgres, "a = ? AND b IN (?, ?)", "? ? ?"),
+        (Dialect::Postgres, "a LIKE ?", "?"),
+        (Dialect::Postgres, "a=?", "?"),
+        (Dialect::Postgres, "a = $name", "$name"),
+    ] {
+        assert_eq!(unbound(text, dialect).join(" "), expected, "{text}");
+    }
+}
+
+#[test]
+fn templates_are_noticed_but_in_comments() {
+    let read = SqlText::read(
+        "SELECT {{ a }}, '{{ b }}', '{{1,2},{3}}' -- {{ c }}",
+        Dialect::Postgres,
+    );
+    let found: Vec<(&str, bool)> = read
+        .templates
+        .iter()
+        .map(|template| (template.source.as_str(), template.is_quoted))
+        .collect();
+    assert_eq!(found, [("a", false), ("b", true), ("1,2},{3", true)]);
+}
+
+#[test]
+fn a_statement_ends_before_its_semicolon() {
+    for (text, end) in [
+        ("SELECT 1", "SELECT 1"),
+        ("SELECT 1 -- a;", "SELECT 1 -- a;"),
+        ("SELECT ';' ; -- a\n /* b */ ", "SELECT ';'"),
+        ("SELECT 1;;", "SELECT 1"),
+        ("SELECT 1; SELECT 2", "SELECT 1; SELECT 2"),
+    ] {
+        for dialect in [Dialect::Postgres, Dialect::Sqlite] {
+            assert_eq!(&text[..SqlText::read(text, dialect).end], end);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_and_its_tokens_are_the_text(text in "[a-e:$@?'\"`\\[\\](){}/*\\-\\\\;.,= \nEé1]{0,40}") {
+        for dialect in [Dialect::Postgres, Dialect::Sqlite] {
+            let joined: String = Tokens::new(&text, dialect).map(|(_, range)| &text[range]).collect();
+            prop_assert_eq!(&joined, &text);
+            let read = SqlText::read(&text, dialect);
+            prop_assert!(text.is_char_boundary(read.end));
+        }
+    }
+
+    #[test]
+    fn parameters_among_pieces_are_those_that_are_found(
+        is_postgres: bool,
+        pieces in proptest::collection::vec((any::<prop::sample::Index>(), 0_u8..4), 0..12),
+    ) {
+        let (dialect, own) = if is_postgres { (Dialect::Postgres, POSTGRES) } else { (Dialect::Sqlite, SQLITE) };
+        let all: Vec<&str> = EITHER.iter().chain(own).copied().collect();
+        let mut text = String::from("SELECT ");
+        let mut expected = Vec::new();
+        for (number, (piece, is_parameter)) in pieces.iter().enumerate() {
+            if *is_parameter == 0 {
+                expected.push(format!("p{number}"));
+                let _ = write!(text, "f(:p{number}) ");
+            } else {
+                text.push_str(all[piece.index(all.len())]);
+                // What is quoted ends on its own; a word does not.
+                text.push_str(" = ");
+            }
+        }
+        prop_assert_eq!(names(&text, dialect), expected, "{}", text);
+    }
+}
