@@ -2,27 +2,27 @@
 
 mod restore;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tokio_postgres::{Error, Statement};
+use tokio_postgres::Error;
 
 use super::address::Address;
 use super::apply::Writer;
 use super::catalog::{Catalog, Watched};
 use super::connections::Connections;
-use super::failure::{failed, lost};
-use super::journal::{self, CALLS};
+use super::failure::{WRITTEN_PAST, failed, lost};
+use super::journal;
 use super::lock_diagnosis;
-use super::poll::{Open, Poll};
+use super::poll::{Answer, Open, Poll};
 use super::query::Queries;
 use super::row_multiset::RowMultiset;
 use super::schema_changes::{Change, Schema};
-use super::sequences::{ASK, Asked, SequenceTracker};
+use super::sequences::SequenceTracker;
 use super::verify::Proof;
-use crate::model::{NetDelta, RowChange, RowDelta, SqlQuery, Table};
+use crate::model::{NetDelta, RowChange, RowDelta, SqlQuery, Table, TableId};
 use crate::world::system::{QueryRows, Reading};
 use crate::world::{Warning, WarningCode, WorldError, WorldErrorKind};
 
@@ -38,12 +38,6 @@ const SUM_UP_AFTER: u64 = 20_000;
 /// How often something is tried in which a job that writes can get in the way.
 const MEANWHILE: u32 = 20;
 
-/// What the database said of open transactions and sequences, and what was taken from the journal after that.
-type Glimpse = (
-    Result<Vec<tokio_postgres::Row>, Error>,
-    Result<Vec<tokio_postgres::Row>, Error>,
-);
-
 /// A run on a database.
 pub(super) struct PgSession {
     pub(super) connections: Connections,
@@ -53,20 +47,19 @@ pub(super) struct PgSession {
     proof: Proof,
     writer: Writer,
     queries: Queries,
-    /// Sees open transactions and the sequences that moved.
     poll: Poll,
-    /// Moves the entries of the journal to the past, and yields them.
-    take: Statement,
-    /// Taken, and not yet told: a reading that fails half-way loses nothing.
+    /// Taken from the journal and not yet reported: a reading that fails half-way loses nothing.
     unread: RowMultiset,
     /// Open transactions that were waited for in vain.
     given_up: HashSet<String>,
+    /// Tables whose restore is yet to be rehearsed with rows that the service has written.
+    unrehearsed: BTreeSet<TableId>,
     warnings: Vec<Warning>,
     warned: HashSet<String>,
     since_shrink: u64,
     past: u64,
     sum_up_at: u64,
-    /// Where no event trigger tells of changes.
+    /// Compared where no event trigger notes changes.
     schema: Option<Schema>,
 }
 
@@ -84,24 +77,16 @@ impl PgSession {
         let poll = Poll::prepare(&connections.writer, &catalog)
             .await
             .map_err(cannot)?;
-        let take = connections
-            .writer
-            .prepare(&format!(
-                "WITH taken AS (DELETE FROM venomqa.journal RETURNING tbl, old, new, went, came, xmin AS by), \
-                 kept AS (INSERT INTO venomqa.past SELECT tbl, old, new FROM taken WHERE tbl <> {CALLS}) \
-                 SELECT tbl, old, new, went::text, came::text, by::text, NULL::oid, NULL::int8, NULL::bool, NULL::bool \
-                 FROM taken WHERE tbl <> {CALLS} UNION ALL \
-                 SELECT tbl, NULL, NULL, NULL, NULL, by::text, s.number, s.last_value, s.is_called, true \
-                 FROM taken, {ASK}(new::oid[]) AS s WHERE tbl = {CALLS}"
-            ))
-            .await
-            .map_err(cannot)?;
         let schema = if connections.is_superuser {
             None
         } else {
             Some(Schema::read(&connections.writer).await.map_err(cannot)?)
         };
         let warnings = catalog.notes.clone();
+        let unrehearsed = catalog
+            .searching()
+            .map(|watched| watched.table.id)
+            .collect();
         Ok(Self {
             connections,
             address,
@@ -111,9 +96,9 @@ impl PgSession {
             writer: Writer::default(),
             queries: Queries::default(),
             poll,
-            take,
             unread: RowMultiset::default(),
             given_up: HashSet::new(),
+            unrehearsed,
             warnings,
             warned: HashSet::new(),
             since_shrink: 0,
@@ -133,32 +118,24 @@ impl PgSession {
         self.settle().await?;
         for _ in 0..MEANWHILE {
             self.unread = RowMultiset::default();
-            self.sequences = self
-                .counters_of_now()
+            self.sequences = SequenceTracker::read(&self.connections.writer, &self.catalog)
                 .await
                 .map_err(|error| failed(&self.address, "read the sequences", &error))?;
             self.poll.forget();
             self.proof = Proof::of_now(&self.connections, &self.catalog)
                 .await
                 .map_err(|error| failed(&self.address, "read the initial state", &error))?;
-            // What a job wrote meanwhile would be in the proof or not.
+            // The proof may or may not have what a job wrote meanwhile.
             self.take_entries().await?;
             if self.unread.is_empty() {
                 return Ok(());
             }
         }
-        // It never rests: its tables are compared by the rows that are known to differ, and no others.
+        // A job writes all the time: its tables are compared by the rows that differ only.
         for (table, _, _) in self.unread.rows() {
             self.proof.forget(table);
         }
         Ok(())
-    }
-
-    async fn counters_of_now(&self) -> Result<SequenceTracker, Error> {
-        let client = &self.connections.writer;
-        let mut sequences = SequenceTracker::read(client, &self.catalog).await?;
-        sequences.tie(client, &self.catalog).await?;
-        Ok(sequences)
     }
 
     /// What changed relative to `known`.
@@ -190,7 +167,7 @@ impl PgSession {
         Ok(changes)
     }
 
-    /// The schema once more, whether or not it was looked at a moment ago.
+    /// Reads the journal for the last time, and compares the schema once more.
     pub(super) async fn conclude(&mut self) -> Result<(), WorldError> {
         self.settle().await?;
         if let Some(schema) = &mut self.schema {
@@ -220,8 +197,8 @@ impl PgSession {
             .await
     }
 
-    /// Takes what is in the journal, until every transaction has ended that had written and was open at first. One round trip
-    /// where there is none.
+    /// Takes the entries of the journal until every transaction has ended that had written and was open at the first poll. One
+    /// round trip where none was.
     async fn settle(&mut self) -> Result<(), WorldError> {
         let began = Instant::now();
         let mut pause = Duration::from_millis(1);
@@ -232,7 +209,7 @@ impl PgSession {
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(20));
-            // Who has begun meanwhile is no request's business: a job that writes all the time is never at rest.
+            // A transaction that began meanwhile is not the request's; a job may write all the time.
             let mut now = self.take_entries().await?;
             now.retain(|now| open.iter().any(|open| open.transaction == now.transaction));
             open = now;
@@ -264,50 +241,48 @@ impl PgSession {
         self.tidy().await
     }
 
-    /// One look: what is in the journal goes into the bag. Returns the transactions to wait for.
+    /// One poll. Returns the transactions to wait for.
     async fn take_entries(&mut self) -> Result<Vec<Open>, WorldError> {
-        let glimpse = glimpse(
-            &self.connections,
-            &self.poll,
-            &self.take,
-            &self.catalog,
-            &self.sequences,
-        );
-        let glimpse = glimpse.await;
-        self.take_in(glimpse).await
+        let answer = self
+            .poll
+            .ask(&self.connections, &self.catalog, &self.sequences)
+            .await;
+        self.take_in(answer).await
     }
 
-    /// What was seen goes into the bag. Returns the transactions to wait for.
-    async fn take_in(&mut self, (rows, taken): Glimpse) -> Result<Vec<Open>, WorldError> {
+    /// Keeps what a poll found for the next reading. Returns the transactions to wait for.
+    async fn take_in(&mut self, answer: Answer) -> Result<Vec<Open>, WorldError> {
         if self.connections.writer.is_closed() {
             return Err(lost(&self.address, "read the journal"));
         }
-        let taken = match taken {
+        let taken = match answer.taken {
             Ok(taken) => taken,
             Err(error) => return Err(self.cannot_read(&error).await),
         };
         self.since_shrink += taken.len() as u64;
         self.past += taken.len() as u64;
-        // First what was noted: a table or sequence that is gone explains why the other statement failed.
+        // First the entries: that a table or sequence is gone explains why the other statement failed.
         for row in &taken {
             self.enter(row)?;
         }
-        let rows = match rows {
-            Ok(rows) => rows,
-            Err(error) => return Err(self.cannot_read(&error).await),
+        let looked = match answer.looked {
+            Ok(looked) => looked,
+            Err(error) => {
+                // Without event triggers, a sequence that was dropped is met before the schema is compared.
+                if let Some(schema) = &mut self.schema {
+                    schema.suspect();
+                    self.check_schema().await?;
+                }
+                return Err(self.cannot_read(&error).await);
+            }
         };
         let seen = self
             .poll
-            .told(&rows, !taken.is_empty(), &self.catalog, &mut self.sequences);
-        for called in taken.iter().filter(|row| row.get::<_, u32>(0) == CALLS) {
-            self.sequences
-                .take_in(&self.catalog, &Asked::from(called, 6));
-        }
-        if let Some(schema) = &mut self.schema {
-            let writers: HashSet<&str> = taken.iter().map(|row| row.get(5)).collect();
-            if seen.others.and_then(|others| usize::try_from(others).ok()) != Some(writers.len()) {
-                schema.suspect();
-            }
+            .evaluate(&looked, &taken, &self.catalog, &mut self.sequences);
+        if let Some(schema) = &mut self.schema
+            && seen.had_silent_writers
+        {
+            schema.suspect();
         }
         if seen.has_large_objects == Some(true) && !self.catalog.has_large_objects {
             self.catalog.has_large_objects = true;
@@ -334,7 +309,7 @@ impl PgSession {
         );
     }
 
-    /// Something was changed that cannot be put back.
+    /// Warns of a change that cannot be put back.
     fn warn_once(&mut self, message: String, help: &str) {
         if self.warned.insert(message.clone()) {
             self.warnings.push(Warning {
@@ -357,7 +332,6 @@ impl PgSession {
             )));
         }
         match number {
-            CALLS => return Ok(()),
             journal::VIEW_CHANGE => {
                 self.queries = Queries::default();
                 return Ok(());
@@ -395,15 +369,15 @@ impl PgSession {
         let places = &mut self.writer.ctid_hints;
         if let Some(row) = old {
             if let Some(place) = entry.get(3) {
-                places.went(id, &watched.text(&row), place);
+                places.remove(id, &watched.text(&row), place);
             }
-            self.unread.went(id, row);
+            self.unread.remove(id, row);
         }
         if let Some(row) = new {
             if let Some(place) = entry.get(4) {
-                places.came(id, watched.text(&row), place);
+                places.add(id, watched.text(&row), place);
             }
-            self.unread.came(id, row);
+            self.unread.add(id, row);
         }
         Ok(())
     }
@@ -430,7 +404,7 @@ impl PgSession {
         self.check_schema().await
     }
 
-    /// Compares the schema, where it is time to and nothing else tells of its changes.
+    /// Compares the schema, where it is time to do so and no event trigger notes its changes.
     async fn check_schema(&mut self) -> Result<(), WorldError> {
         let cannot = |error: Error| failed(&self.address, "compare the schema", &error);
         let client = &self.connections.writer;
@@ -473,29 +447,6 @@ impl PgSession {
                 key.join(", ")
             ),
         )
-        .with_help(
-            "rows were written past the journal, by a session that switches triggers off perhaps",
-        )
+        .with_help(WRITTEN_PAST)
     }
-}
-
-/// Asks the database for what [`PgSession::take_in`] takes in, in one round trip.
-async fn glimpse(
-    connections: &Connections,
-    poll: &Poll,
-    take: &Statement,
-    catalog: &Catalog,
-    sequences: &SequenceTracker,
-) -> Glimpse {
-    // Whoever is not seen open in the first statement has ended before the second one looks.
-    futures_util::future::join(
-        poll.ask(
-            &connections.writer,
-            connections.database,
-            catalog,
-            sequences,
-        ),
-        connections.writer.query(take, &[]),
-    )
-    .await
 }

@@ -1,11 +1,12 @@
-//! What is in the way of an exact restore, whatever the role may do; and what may be otherwise when rows are put back.
+//! What makes an exact restore impossible, whatever the role may do, and what may differ when rows are put back.
 
 use tokio_postgres::{Client, Error};
 
 use super::super::sql::quoted;
 use super::rights::Blockers;
+use crate::world::Warning;
 
-/// Triggers and rules that answer even to a session that acts as a replica.
+/// Triggers and rules that fire even in a session that acts as a replica.
 const ALWAYS: &str = "
 SELECT tgrelid, format('the trigger %I', tgname), format('ALTER TABLE %s ENABLE TRIGGER %I', tgrelid::regclass, tgname)
 FROM pg_trigger WHERE tgenabled IN ('A', 'R') AND NOT tgisinternal AND tgname NOT IN ('venomqa_row', 'venomqa_truncate')
@@ -15,16 +16,16 @@ SELECT ev_class, format('the rule %I', rulename), format('ALTER TABLE %s ENABLE 
 FROM pg_rewrite WHERE ev_enabled IN ('A', 'R') AND ev_class = ANY ($1)
 ORDER BY 1, 2";
 
-/// Event triggers that answer even to what a replica does.
+/// Event triggers that fire even in such a session.
 const EVENTS: &str = "SELECT format('%I', evtname) FROM pg_event_trigger WHERE evtenabled IN ('A', 'R') AND evtname !~ '^venomqa_' ORDER BY 1";
 
-/// Casts of the application between the rows of a table and text, which is the form that the journal keeps rows in.
+/// Casts of the application between the rows of a table and text: the journal keeps rows as text.
 const CASTS: &str = "
 SELECT t.typrelid::regclass::text, format('DROP CAST (%s AS %s)', c.castsource::regtype, c.casttarget::regtype)
 FROM pg_cast c JOIN pg_type t ON (t.oid = c.castsource AND c.casttarget = 'text'::regtype) OR (t.oid = c.casttarget AND c.castsource = 'text'::regtype)
 WHERE t.typrelid = ANY ($1) ORDER BY 1";
 
-/// Tables with deletions or additions that a publication may have the server refuse.
+/// Published tables: the server may refuse to delete their rows.
 const PUBLISHED: &str = "
 SELECT DISTINCT c.oid::regclass::text
 FROM pg_class c
@@ -46,9 +47,8 @@ WITH RECURSIVE used(relation, type) AS (
     UNION ALL SELECT f.atttypid FROM pg_attribute f WHERE t.typrelid <> 0 AND f.attrelid = t.typrelid AND f.attnum > 0 AND NOT f.attisdropped
   ) AS inner_type(oid) WHERE inner_type.oid <> 0)";
 
-/// Conditions that rows from before them need not meet (`NOT VALID`), on tables and on the domains that are somewhere in
-/// the types of their columns: where, which, and of a table's own the rows that do not meet it. One that is not enforced
-/// does no harm.
+/// Conditions that older rows need not meet (`NOT VALID`), of tables and of the domains in the types of their columns: the table, the
+/// condition, who has it, and for a table's own the SQL of the rows that do not meet it. Conditions that are not enforced are left out.
 const UNPROVED: &str = "
 SELECT c.oid::regclass::text, n.conname::text, format('TABLE %s', c.oid::regclass),
        CASE n.contype WHEN 'c' THEN format('NOT (%s)', pg_get_expr(n.conbin, n.conrelid))
@@ -62,8 +62,8 @@ FROM pg_constraint n JOIN used u ON u.type = n.contypid JOIN pg_class c ON c.oid
 WHERE n.contypid <> 0 AND NOT n.convalidated
 ORDER BY 1, 2";
 
-/// What is evaluated when a row is written: conditions of tables and of domains, stored generated columns, indexes. Which
-/// functions each asks stands in its expression; `NULL` is the clock, or the session.
+/// What is evaluated when a row is written (conditions of tables and of domains, stored generated columns, indexes) and the functions
+/// in its expression. `NULL` stands for the clock or the session.
 const ASKED: &str = ",
 expression(relation, kind, name, tree) AS (
   SELECT conrelid, 'condition', conname::text, conbin::text FROM pg_constraint WHERE conrelid = ANY ($1) AND contype = 'c'
@@ -79,10 +79,12 @@ asked(relation, kind, name, function) AS (
   SELECT DISTINCT e.relation, e.kind, e.name, m.found[1]::oid
   FROM expression e CROSS JOIN LATERAL regexp_matches(e.tree, ':(?:op)?funcid ([0-9]+)|SQLVALUEFUNCTION', 'g') AS m(found)),
 mine AS (
-  SELECT p.oid, p.proname, p.prosrc, p.provolatile, p.proconfig FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+  SELECT p.oid, p.proname, p.prosrc, p.provolatile,
+         EXISTS (SELECT FROM unnest(p.proconfig) AS setting WHERE setting LIKE 'search_path=%') AS has_path
+  FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
   WHERE p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal') AND p.pronamespace <> coalesce(to_regnamespace('venomqa')::oid, 0))";
 
-/// Conditions that may answer otherwise another time, and generated columns that ask any function of the application.
+/// Conditions whose result may change, and generated columns that call a function of the application.
 const FICKLE: &str = "
 SELECT DISTINCT a.kind, a.relation::regclass::text, a.name, coalesce(p.oid::regprocedure::text, 'the clock or the session')
 FROM asked a LEFT JOIN pg_proc p ON p.oid = a.function
@@ -90,13 +92,13 @@ WHERE CASE a.kind WHEN 'condition' THEN coalesce(p.provolatile, 's') <> 'i'
   WHEN 'generated column' THEN a.function IN (SELECT oid FROM mine) ELSE false END
 ORDER BY 1, 2, 3, 4";
 
-/// Functions of the application that are asked when a row is written and look for what they name along the search path, and
-/// those that these name in turn; the first thing that one of them names and that is in several schemas.
+/// Functions of the application that are evaluated when a row is written and look up names along the search path, and those
+/// that these name in turn: the tables, and a name in the text of the function that is in several schemas.
 const SEARCHING: &str = ",
-reached(oid) AS (
-  SELECT m.oid FROM asked a JOIN mine m ON m.oid = a.function
+reached(relation, oid) AS (
+  SELECT a.relation, m.oid FROM asked a JOIN mine m ON m.oid = a.function
   UNION
-  SELECT m.oid FROM reached r JOIN mine f ON f.oid = r.oid JOIN mine m ON f.prosrc ~* ('\\m' || m.proname || '\\M')
+  SELECT r.relation, m.oid FROM reached r JOIN mine f ON f.oid = r.oid AND NOT f.has_path JOIN mine m ON f.prosrc ~* ('\\m' || m.proname || '\\M')
   WHERE m.proname ~ '^[a-z0-9_]+$'),
 several(name) AS (
   SELECT name FROM (
@@ -106,13 +108,14 @@ several(name) AS (
   ) AS named(name, space) JOIN pg_namespace n ON n.oid = named.space
   WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'venomqa')
   GROUP BY name HAVING count(DISTINCT space) > 1)
-SELECT r.oid::regprocedure::text, (SELECT min(s.name) FROM several s WHERE m.prosrc ~* ('\\m' || regexp_replace(s.name, '([^a-zA-Z0-9_])', '\\\\\\1', 'g') || '\\M'))
+SELECT r.oid::regprocedure::text, array_agg(r.relation), string_agg(r.relation::regclass::text, ', ' ORDER BY r.relation::regclass::text),
+       (SELECT min(s.name) FROM several s WHERE m.prosrc ~* ('\\m' || regexp_replace(s.name, '([^a-zA-Z0-9_])', '\\\\\\1', 'g') || '\\M'))
 FROM reached r JOIN mine m USING (oid)
-WHERE m.prosrc <> '' AND NOT EXISTS (SELECT FROM unnest(m.proconfig) AS setting WHERE setting LIKE 'search_path=%')
-ORDER BY 1";
+WHERE m.prosrc <> '' AND NOT m.has_path
+GROUP BY r.oid, m.prosrc ORDER BY 1";
 
 impl Blockers {
-    /// Notes a database whose texts may be no text.
+    /// Adds a database whose texts may be in no encoding.
     pub(in super::super) async fn encoding(&mut self, client: &Client) -> Result<(), Error> {
         let encoding = client.query_one("SHOW server_encoding", &[]).await?;
         if encoding.get::<_, &str>(0) == "SQL_ASCII" {
@@ -125,7 +128,7 @@ impl Blockers {
         Ok(())
     }
 
-    /// Notes what would stand in the way of a restore.
+    /// Adds what would make a restore impossible.
     pub(super) async fn obstacles(
         &mut self,
         client: &Client,
@@ -152,7 +155,7 @@ impl Blockers {
         }
         for row in client.query(PUBLISHED, &[&numbers]).await? {
             let table: String = row.get(0);
-            // Which identity a publication wants depends on its columns and conditions: the server knows best.
+            // Which identity a publication needs depends on its columns and conditions, so the server is asked.
             let refused = client
                 .batch_execute(&format!("EXPLAIN DELETE FROM ONLY {table}"))
                 .await;
@@ -177,7 +180,7 @@ impl Blockers {
                 let look = format!("SELECT EXISTS (SELECT FROM ONLY {table} WHERE {wrong})");
                 match client.query_one(&look, &[]).await {
                     Ok(row) if !row.get::<_, bool>(0) => continue,
-                    // A function of the condition that does not work here says nothing of the rows.
+                    // A function of the condition that fails in this session proves nothing about the rows.
                     Err(error) if error.as_db_error().is_none() => return Err(error),
                     Ok(_) | Err(_) => {}
                 }
@@ -191,7 +194,7 @@ impl Blockers {
         Ok(())
     }
 
-    /// What may be otherwise when rows are put back, in words, and what that comes to.
+    /// What may differ when rows are put back: messages, each with its help.
     pub(super) async fn fickle(
         client: &Client,
         numbers: &[u32],
@@ -221,25 +224,55 @@ impl Blockers {
         Ok(told.collect())
     }
 
-    /// Whether functions of the application are asked when a row is written that look for what they name along the search
-    /// path. Notes those of which nobody can know what they find.
+    /// Functions of the application that are evaluated when rows are written and look up names along the search path.
     pub(super) async fn searching(
-        &mut self,
         client: &Client,
         numbers: &[u32],
-    ) -> Result<bool, Error> {
+    ) -> Result<Vec<Searching>, Error> {
         let rows = client
             .query(&[USED, ASKED, SEARCHING].concat(), &[&numbers])
             .await?;
-        for row in &rows {
-            let (function, name): (&str, Option<&str>) = (row.get(0), row.get(1));
-            if let Some(name) = name {
-                self.obstacles.push(format!(
-                    "the function {function} is asked when rows are written, and names `{name}`, which is in several schemas: which \
-                     of them it finds depends on the session: `ALTER FUNCTION {function} SET search_path = ...`"
-                ));
-            }
-        }
-        Ok(!rows.is_empty())
+        Ok(rows
+            .iter()
+            .map(|row| Searching {
+                function: row.get(0),
+                tables: row.get(1),
+                names: row.get(2),
+                ambiguous: row.get(3),
+            })
+            .collect())
+    }
+}
+
+/// A function of the application that looks up names along the search path.
+pub(super) struct Searching {
+    /// The function, as a statement names it.
+    pub(super) function: String,
+    /// The server's numbers of the tables whose rows it is evaluated for.
+    pub(super) tables: Vec<u32>,
+    /// Their names.
+    names: String,
+    /// What seems to be in several schemas, by the text of the function.
+    pub(super) ambiguous: Option<String>,
+}
+
+impl Searching {
+    /// What to warn of, where the function may find one thing or another.
+    pub(super) fn warning(&self) -> Option<Warning> {
+        let name = self.ambiguous.as_ref()?;
+        let function = &self.function;
+        Some(Warning {
+            code: "ambiguous-function",
+            message: format!(
+                "the function {function} is evaluated when rows of {} are written, and seems to name `{name}`, which is in several \
+                 schemas: which of them it finds depends on the session that writes",
+                self.names
+            ),
+            help: Some(format!(
+                "`ALTER FUNCTION {function} SET search_path = ...` makes it find the same in every session; it is tried on rows of these \
+                 tables whether they can be put back, and the run ends where they cannot"
+            )),
+            untrusted: false,
+        })
     }
 }

@@ -1,16 +1,18 @@
-//! The way back: writes the rows in which two states differ, and proves that they were.
+//! Restores a state: writes the rows in which two states differ, and proves that the database holds what it should.
 
 use futures_util::future::join;
 
 use super::super::apply::{Changes, Refusal};
-use super::super::{lock_diagnosis, sequences};
-use super::{MEANWHILE, PgSession, glimpse};
+use super::super::failure::failed;
+use super::super::rehearsal::{self, Outcome};
+use super::super::sequences;
+use super::{MEANWHILE, PgSession};
 use crate::model::{NetDelta, RowDelta, TableKind};
 use crate::world::{Warning, WorldError, WorldErrorKind};
 
 impl PgSession {
-    /// Writes the rows in which two states differ, and looks. Rows that a job has written meanwhile are put back where they
-    /// are in the way; others are for the next reading. Says whether it has looked and there is nothing to read.
+    /// Writes the rows in which two states differ, and polls. Rows that a job has written meanwhile are put back where they
+    /// are in the way; others are left to the next reading. Returns whether it has polled and nothing is left to read.
     pub(in super::super) async fn restore(
         &mut self,
         from: &NetDelta,
@@ -23,6 +25,7 @@ impl PgSession {
             if way.is_empty() {
                 return Ok(false);
             }
+            self.rehearse(&way).await?;
             let past = self.past;
             let refusal = match self.go(&way).await? {
                 Ok(is_quiet) => return Ok(is_quiet),
@@ -41,19 +44,39 @@ impl PgSession {
                     None => {}
                 }
             }
-            return Err(match refusal {
-                Refusal::Missing(what) => WorldError::new(
-                    WorldErrorKind::Restore,
-                    format!("cannot restore a state in `{}`: {what}", self.address),
-                )
-                .with_help(
-                    "rows were written past the journal, by a session that switches triggers off perhaps",
-                ),
-                Refusal::Database(error) => {
-                    lock_diagnosis::explain(&self.connections, &self.address, "restore a state", &error).await
-                }
-            });
+            return Err(refusal
+                .explain(&self.connections, &self.address, "restore a state")
+                .await);
         }
+    }
+
+    /// Tries on rows of the tables on this way whether they can be put back, where that depends on what a function finds.
+    async fn rehearse(&mut self, way: &RowDelta) -> Result<(), WorldError> {
+        for change in way.changes() {
+            let id = change.table.id;
+            if !self.unrehearsed.contains(&id) {
+                continue;
+            }
+            let Some(watched) = self.catalog.watched(id) else {
+                continue;
+            };
+            // A rehearsal takes the number of a transaction.
+            self.poll.forget();
+            let outcome = rehearsal::rehearse(&self.connections.writer, &self.catalog, watched)
+                .await
+                .map_err(|error| failed(&self.address, "rehearse a restore", &error))?;
+            if outcome == Outcome::Exact {
+                self.unrehearsed.remove(&id);
+            }
+            if let Some(obstacle) = outcome.obstacle(&self.catalog, watched) {
+                return Err(WorldError::new(
+                    WorldErrorKind::Restore,
+                    format!("a state in `{}` cannot be restored exactly", self.address),
+                )
+                .with_details([obstacle]));
+            }
+        }
+        Ok(())
     }
 
     fn never_rests(&self) -> WorldError {
@@ -69,34 +92,30 @@ impl PgSession {
         )
     }
 
-    /// Writes these rows, or none of them, and looks, in one round trip. Says whether there is nothing to read then.
+    /// Writes these rows, or none of them, and polls, in one round trip. Returns whether nothing is left to read.
     async fn go(&mut self, way: &RowDelta) -> Result<Result<bool, Refusal>, WorldError> {
-        let (changes, is_logged) = self.changes(way);
+        let changes = self.changes(way);
         let client = &self.connections.writer;
         if let Err(error) = self.writer.prepare(client, &self.catalog, &changes).await {
             return Ok(Err(error.into()));
         }
-        // To set a sequence without a log takes no number.
-        if is_logged || changes.rows() > 0 {
+        // Whether setting a sequence takes a number depends on the sequence.
+        if changes.rows() > 0 {
             self.poll.wrote();
         } else {
             self.poll.forget();
         }
-        let glimpse = glimpse(
-            &self.connections,
-            &self.poll,
-            &self.take,
-            &self.catalog,
-            &self.sequences,
-        );
-        let sent = self.writer.send(client, &self.catalog, &changes, None);
-        let (written, glimpse) = join(sent, glimpse).await;
+        let answer = self
+            .poll
+            .ask(&self.connections, &self.catalog, &self.sequences);
+        let sent = self.writer.write(client, &self.catalog, &changes, None);
+        let (written, answer) = join(sent, answer).await;
         if client.is_closed() && written.is_err() {
             return Ok(written.map(|()| false));
         }
-        let open = self.take_in(glimpse).await?;
+        let open = self.take_in(answer).await?;
         if let Err(refusal) = written {
-            // What was believed of sequences is not so, and whether a number was used is not known.
+            // Sequences are not what they were set to, and whether a number was used is not known.
             self.poll.forget();
             return Ok(Err(refusal));
         }
@@ -106,10 +125,9 @@ impl PgSession {
             && !self.sequences.have_moved()))
     }
 
-    /// What is to be written on this way, and whether a sequence that has a log is among it.
-    fn changes(&mut self, way: &RowDelta) -> (Changes, bool) {
+    /// What has to be written to go this way.
+    fn changes(&mut self, way: &RowDelta) -> Changes {
         let mut changes = Changes::default();
-        let mut is_logged = false;
         for change in way.changes() {
             if change.table.kind == TableKind::Sequence {
                 let target = change
@@ -118,10 +136,9 @@ impl PgSession {
                     .and_then(|row| sequences::of_row(&self.catalog, row));
                 if let Some((place, counter)) = target {
                     let sequence = &self.catalog.sequences[place];
-                    is_logged |= !sequence.is_unlogged;
                     let restart = sequence.restarts.then_some(sequence.quoted.as_str());
                     changes.put(sequence.oid, counter, restart);
-                    self.sequences.put(&self.catalog, place, counter);
+                    self.sequences.put(place, counter);
                 }
             } else if let Some(watched) = self.catalog.watched(change.table.id) {
                 if let Some(row) = &change.before {
@@ -132,7 +149,7 @@ impl PgSession {
                 }
             }
         }
-        (changes, is_logged)
+        changes
     }
 
     /// Compares the database with what a state says it must hold. Where a job has written meanwhile, its rows are put back
@@ -167,11 +184,10 @@ impl PgSession {
             .await
     }
 
-    /// A job may have written at this very moment: says so, and what the content is now that it was believed to be `known`.
-    /// `None` where the journal tells of no such thing since it held so many entries of the `past`. What a job wrote and took
-    /// back was in the way, and is no more.
+    /// What the content is where it should be `known`, if a job has written meanwhile. `None` where the journal has no entry more
+    /// than when so many were in the `past`: then no job was in the way. A job may also have undone what it wrote.
     ///
-    /// No more is asked than at any other look: a sequence that moved without one that tells of it is no job's doing.
+    /// This is a poll like any other: a sequence that it does not find moved was not moved by a job.
     async fn strays(
         &mut self,
         known: &NetDelta,

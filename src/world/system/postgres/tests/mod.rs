@@ -9,6 +9,7 @@ mod dialect;
 pub(in crate::world::system) mod fixture;
 mod life;
 mod queries;
+mod rehearsals;
 mod rights;
 mod round_trips;
 mod rows;
