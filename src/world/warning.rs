@@ -20,6 +20,8 @@ pub struct Warning {
 /// What a warning is about. Each code has a section in `docs/diagnostics.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WarningCode {
+    /// A function may find one thing or another while rows are put back.
+    AmbiguousFunction,
     /// Rows changed while no request ran.
     BackgroundWrite,
     /// A precondition could not be evaluated.
@@ -44,6 +46,7 @@ impl WarningCode {
     /// The code as reports show it; it never changes.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::AmbiguousFunction => "ambiguous-function",
             Self::BackgroundWrite => "background-write",
             Self::ConditionFailed => "condition-failed",
             Self::NonDeterministic => "non-deterministic",

@@ -262,7 +262,7 @@ impl Searching {
         let name = self.ambiguous.as_ref()?;
         let function = &self.function;
         Some(Warning {
-            code: "ambiguous-function",
+            code: WarningCode::AmbiguousFunction,
             message: format!(
                 "the function {function} is evaluated when rows of {} are written, and seems to name `{name}`, which is in several \
                  schemas: which of them it finds depends on the session that writes",
