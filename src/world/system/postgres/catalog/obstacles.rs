@@ -4,7 +4,7 @@ use tokio_postgres::{Client, Error};
 
 use super::super::sql::quoted;
 use super::rights::Blockers;
-use crate::world::Warning;
+use crate::world::{Warning, WarningCode};
 
 /// Triggers and rules that fire even in a session that acts as a replica.
 const ALWAYS: &str = "
