@@ -468,6 +468,7 @@ fn a_file_that_is_no_spec_is_told_from_a_wrong_one() {
             "a: &a { a: 1 }\nb: { <<: [*a, [*a]] }",
             "a: *nowhere",
             "a: &x [*x]",
+            "&x a: 1\nb: *x",
             "a: !ruby/object {}",
             "a: 1\n---\nb: 2",
             "? [a]\n: b",
@@ -550,6 +551,9 @@ fn a_file_that_is_no_spec_is_told_from_a_wrong_one() {
         1:4 syntax-error: not YAML: while parsing node, found unknown anchor
     a: &x [*x]
         1:8 syntax-error: an alias for something that contains it
+    &x a: 1
+    b: *x
+        2:4 syntax-error: an alias for a key
     a: !ruby/object {}
         1:17 syntax-error: the tag `!ruby/object` means nothing here
     a: 1

@@ -191,16 +191,16 @@ impl Builder {
         if self.expects_key() {
             return self.refuse(range, "an alias as a key", "write the key itself");
         }
-        let target = self.anchors.get(&anchor).copied();
-        let Some(target) =
-            target.filter(|target| self.open.iter().all(|open| open.node != *target))
-        else {
+        let Some(target) = self.anchors.get(&anchor).copied() else {
+            return self.refuse(range, "an alias for a key", "write the text itself");
+        };
+        if self.open.iter().any(|open| open.node == target) {
             return self.refuse(
                 range,
                 "an alias for something that contains it",
                 "a document must end somewhere: write the value itself",
             );
-        };
+        }
         let Spanned { size, height, .. } = self.tree.nodes[target];
         self.repeated = self.repeated.saturating_add(size);
         if self.repeated > MAX_REPEATED {
