@@ -4,6 +4,8 @@
 //! triggers (the *journal*) tell which rows a step touched; a restore writes exactly the rows that differ.
 //! A new kind of database is a folder here and one line in [`ENGINES`].
 
+#[cfg(test)]
+mod contract;
 mod engine;
 mod mark;
 pub mod postgres;

@@ -32,7 +32,7 @@ mod tls;
 mod verify;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::fmt;
 use std::sync::Arc;

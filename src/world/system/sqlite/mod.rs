@@ -3,7 +3,7 @@
 //! The service keeps its own connections, in any process and either journal mode; everything here goes through SQLite,
 //! never to the file, because a server that keeps its connection open serves its page cache.
 //!
-//! - `catalog` reads the schema, `journal` generates the triggers, `run` walks from state to state, `apply`
+//! - `catalog` reads the schema, `journal` generates the triggers, `session` walks from state to state, `apply`
 //!   writes rows, `sequence` looks after `AUTOINCREMENT`, `query` after the queries of the spec, `verify` proves
 //!   restores, `recover` undoes a run, `image` copies whole databases where a table cannot be journalled.
 //! - Durability: with a rollback journal venomqa's connection syncs as SQLite does by default (`synchronous=FULL`); with
@@ -22,18 +22,19 @@ mod journal;
 mod lock;
 mod query;
 mod recover;
-mod run;
 mod schema;
 mod sequence;
+mod session;
 mod shadows;
 mod sql;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod verify;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::config::DbConfig;
@@ -47,11 +48,11 @@ use crate::world::{Warning, WarningCode, WorldError, WorldErrorKind};
 
 use apply::{Scope, number};
 use catalog::Catalog;
-use failure::{LOCK_WAIT, failed};
+use failure::{LOCK_WAIT, failed, is_locked, patiently};
 use image::KeepError;
 use lock::RunLock;
-use run::{Look, Run};
 use schema::Schema;
+use session::{Look, SqliteSession};
 
 /// Entries after which a read empties the journal, where nothing is ever restored.
 const PRUNE_WITH_READ: i64 = 1_000;
@@ -101,7 +102,9 @@ pub struct SqliteSystem {
     connection: Connection,
     /// The file that the connection is open on.
     file: FileId,
-    run: Option<Run>,
+    session: Option<SqliteSession>,
+    /// How long a lock of another connection is waited for.
+    patience: Duration,
 }
 
 impl SqliteSystem {
@@ -112,25 +115,26 @@ impl SqliteSystem {
             file: file_id(path),
             path: path.to_owned(),
             config: config.clone(),
-            run: None,
+            session: None,
+            patience: LOCK_WAIT,
         })
     }
 
     fn start(&mut self) -> Result<Option<String>, WorldError> {
-        if self.run.is_some() {
+        if self.session.is_some() {
             return Ok(None);
         }
         let lock = RunLock::acquire(&self.path)?;
         let recovered = recover::recover(&mut self.connection, &self.path)?
             .map(|recovered| recovered.describe(&self.path));
         self.refuse_our_names()?;
-        let run = self.create(lock).map_err(|error| match error {
+        let session = self.create(lock).map_err(|error| match error {
             KeepError::Sql(error) => failed(&self.path, "install the journal", &error),
             error @ KeepError::File(_) => {
                 recover::keep_failed(&self.path, "keep the content", &error)
             }
         })?;
-        self.run = Some(run);
+        self.session = Some(session);
         Ok(recovered)
     }
 
@@ -158,7 +162,7 @@ impl SqliteSystem {
         }
     }
 
-    fn create(&self, lock: RunLock) -> Result<Run, KeepError> {
+    fn create(&self, lock: RunLock) -> Result<SqliteSession, KeepError> {
         let (scope, catalog) = loop {
             let catalog = Catalog::read(&self.connection, &self.config)?;
             let version = number(&self.connection, "PRAGMA data_version")?;
@@ -185,7 +189,7 @@ impl SqliteSystem {
         // Enough for every statement of the loop, the queries of the spec included.
         self.connection
             .set_prepared_statement_cache_capacity(catalog.tables.len() * 5 + 256);
-        Ok(Run {
+        Ok(SqliteSession {
             entries: journal::entries(&catalog),
             touched: vec![false; catalog.tables.len()],
             catalog,
@@ -227,19 +231,45 @@ impl SqliteSystem {
     }
 
     fn stop(&mut self) -> Result<(), WorldError> {
-        if self.run.is_none() {
+        if self.session.is_none() {
             return Ok(());
         }
         self.connection.flush_prepared_statement_cache();
         recover::recover(&mut self.connection, &self.path)?;
         // The lock goes with the run, after the journal. Where it could not be removed, that can be tried again.
-        self.run = None;
+        self.session = None;
         Ok(())
     }
 
-    fn run(&mut self) -> Result<(&mut Connection, &Path, &mut Run), WorldError> {
-        match &mut self.run {
-            Some(run) => Ok((&mut self.connection, &self.path, run)),
+    /// Waits until nobody reads or writes, which what follows could not do without blocking the thread.
+    async fn wait_until_free(&mut self, doing: &str) -> Result<(), WorldError> {
+        let free =
+            |connection: &mut Connection| connection.execute_batch("BEGIN EXCLUSIVE; ROLLBACK");
+        match patiently(&mut self.connection, self.patience, free).await {
+            Err(error) if is_locked(&error) => Err(failed(&self.path, doing, &error)),
+            // Whatever else is wrong, the operation that follows will say.
+            _ => Ok(()),
+        }
+    }
+
+    /// Does something in the session of the run, as soon as no lock is in the way.
+    async fn in_session<T>(
+        &mut self,
+        doing: &str,
+        mut operation: impl FnMut(&mut SqliteSession, &mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, WorldError> {
+        let patience = self.patience;
+        let (connection, path, session) = self.session()?;
+        patiently(connection, patience, |connection| {
+            operation(session, connection)
+        })
+        .await
+        .map_err(|error| failed(path, doing, &error))
+    }
+
+    fn session(&mut self) -> Result<(&mut Connection, &Path, &mut SqliteSession), WorldError> {
+        match &mut self.session {
+            Some(session) => Ok((&mut self.connection, &self.path, session)),
             None => Err(WorldError::new(
                 WorldErrorKind::System,
                 format!("the journal is not installed in `{}`", self.path.display()),
@@ -296,20 +326,24 @@ impl System for SqliteSystem {
     }
 
     async fn install(&mut self) -> Result<Option<String>, WorldError> {
+        self.wait_until_free("install the journal").await?;
         self.start()
     }
 
     async fn mark_initial(&mut self) -> Result<(), WorldError> {
-        let (connection, path, run) = self.run()?;
-        run.mark_initial(connection)
-            .map_err(|error| failed(path, "read the initial state", &error))
+        self.in_session("read the initial state", |session, connection| {
+            session.mark_initial(connection)
+        })
+        .await
     }
 
     async fn read(&mut self, known: &SystemState) -> Result<Reading, WorldError> {
-        let (connection, path, run) = self.run()?;
-        let look = run
-            .look(connection, &known.delta)
-            .map_err(|error| failed(path, "read the journal", &error))?;
+        let look = self
+            .in_session("read the journal", |session, connection| {
+                session.look(connection, &known.delta)
+            })
+            .await?;
+        let path = &self.path;
         let delta = match look {
             Look::Unchanged => RowDelta::default(),
             Look::Changes(changes) => RowDelta::new(changes),
@@ -324,41 +358,47 @@ impl System for SqliteSystem {
                 ));
             }
         };
-        if run.last_entry > PRUNE_WITH_READ && run.images.is_none() {
-            run.prune(connection)
-                .map_err(|error| failed(path, "empty the journal", &error))?;
+        let (_, _, session) = self.session()?;
+        if session.last_entry > PRUNE_WITH_READ && session.images.is_none() {
+            self.in_session("empty the journal", |session, connection| {
+                session.prune(connection)
+            })
+            .await?;
         }
+        let (_, _, session) = self.session()?;
         Ok(Reading {
             delta,
-            image: run.images.as_ref().map(|images| images.now.clone()),
-            warnings: std::mem::take(&mut run.warnings),
+            image: session.images.as_ref().map(|images| images.now.clone()),
+            warnings: std::mem::take(&mut session.warnings),
         })
     }
 
     async fn restore(&mut self, from: &SystemState, to: &SystemState) -> Result<bool, WorldError> {
-        let (connection, path, run) = self.run()?;
-        let done = if run.images.is_some() {
-            run.put_image(connection, to)
-        } else {
-            run.restore(connection, &from.delta, &to.delta)
-        };
-        done.map_err(|error| failed(path, "restore a state", &error))?;
+        self.in_session("restore a state", |session, connection| {
+            if session.images.is_some() {
+                session.put_image(connection, to)
+            } else {
+                session.restore(connection, &from.delta, &to.delta)
+            }
+        })
+        .await?;
         // To look costs next to nothing here, so it is left to the next reading.
         Ok(false)
     }
 
     async fn verify(&mut self, state: &SystemState) -> Result<(), WorldError> {
-        let (connection, path, run) = self.run()?;
-        let differences = run
-            .verify(connection, &state.delta)
-            .map_err(|error| failed(path, "compare a restored state", &error))?;
+        let differences = self
+            .in_session("compare a restored state", |session, connection| {
+                session.verify(connection, &state.delta)
+            })
+            .await?;
         if differences.is_empty() {
             return Ok(());
         }
         Err(past_the_journal(
             format!(
                 "`{}` is not in the state it was restored to",
-                path.display()
+                self.path.display()
             ),
             differences,
         ))
@@ -378,8 +418,8 @@ impl System for SqliteSystem {
     }
 
     async fn prepare(&mut self, query: &SqlQuery) -> Result<Option<Vec<Arc<Table>>>, WorldError> {
-        let (_, path, run) = self.run()?;
-        let (inspector, catalog) = run.inspector(path)?;
+        let (_, path, session) = self.session()?;
+        let (inspector, catalog) = session.inspector(path)?;
         inspector.check(path, catalog, query)
     }
 
@@ -389,10 +429,17 @@ impl System for SqliteSystem {
         parameters: &[Value],
     ) -> Result<QueryRows, WorldError> {
         self.prepare(query).await?;
-        query::run(&self.connection, &self.path, query, parameters)
+        let read = |connection: &mut Connection| query::run(connection, query, parameters);
+        patiently(&mut self.connection, self.patience, read)
+            .await
+            .map_err(|error| query::explain(&self.path, query, &error))
     }
 
     async fn uninstall(&mut self) -> Result<(), WorldError> {
+        if self.session.is_some() {
+            self.wait_until_free("put the content before the run back")
+                .await?;
+        }
         self.stop()
     }
 }
@@ -440,7 +487,7 @@ impl std::fmt::Debug for SqliteSystem {
         formatter
             .debug_struct("SqliteSystem")
             .field("path", &self.path)
-            .field("installed", &self.run.is_some())
+            .field("installed", &self.session.is_some())
             .finish_non_exhaustive()
     }
 }

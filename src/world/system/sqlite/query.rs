@@ -192,34 +192,30 @@ fn is_volatile(function: &str) -> bool {
 /// Runs a checked query.
 pub(super) fn run(
     connection: &Connection,
-    path: &Path,
     query: &SqlQuery,
     parameters: &[Value],
-) -> Result<QueryRows, WorldError> {
-    let run = || -> rusqlite::Result<QueryRows> {
-        let mut statement = connection.prepare_cached(&query.text)?;
-        for ((name, _), value) in query.parameters.iter().zip(parameters) {
-            if let Some(position) = statement.parameter_index(&format!(":{name}"))? {
-                statement.raw_bind_parameter(position, Bound(&bindable(value)))?;
-            }
+) -> rusqlite::Result<QueryRows> {
+    let mut statement = connection.prepare_cached(&query.text)?;
+    for ((name, _), value) in query.parameters.iter().zip(parameters) {
+        if let Some(position) = statement.parameter_index(&format!(":{name}"))? {
+            statement.raw_bind_parameter(position, Bound(&bindable(value)))?;
         }
-        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
-        let mut found = Vec::new();
-        let mut rows = statement.raw_query();
-        while let Some(row) = rows.next()? {
-            found.push(
-                (0..columns.len())
-                    .map(|position| row.get_ref(position).map(|value| cell(value).to_json()))
-                    .collect::<rusqlite::Result<_>>()?,
-            );
-        }
-        drop(rows);
-        Ok(QueryRows {
-            columns,
-            rows: found,
-        })
-    };
-    run().map_err(|error| explain(path, query, &error))
+    }
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
+    let mut found = Vec::new();
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next()? {
+        found.push(
+            (0..columns.len())
+                .map(|position| row.get_ref(position).map(|value| cell(value).to_json()))
+                .collect::<rusqlite::Result<_>>()?,
+        );
+    }
+    drop(rows);
+    Ok(QueryRows {
+        columns,
+        rows: found,
+    })
 }
 
 /// A JSON value as SQLite takes it: booleans as 1 and 0, lists and objects as JSON text.
@@ -244,7 +240,8 @@ fn invalid(query: &SqlQuery, why: &str) -> WorldError {
     )
 }
 
-fn explain(path: &Path, query: &SqlQuery, error: &rusqlite::Error) -> WorldError {
+/// An error of a query in words, with its place.
+pub(super) fn explain(path: &Path, query: &SqlQuery, error: &rusqlite::Error) -> WorldError {
     match error {
         rusqlite::Error::SqlInputError { msg, offset, .. } => {
             let error = invalid(query, msg);

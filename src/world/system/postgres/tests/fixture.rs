@@ -1,27 +1,162 @@
-//! A database, the service's connection to it, and venomqa's system on it.
+//! A database, the service's connections to it, and venomqa's system on it.
 
-use tokio_postgres::{Client, NoTls};
+use std::time::Duration;
 
+use tokio_postgres::NoTls;
+
+use super::soundness::{SCHEMA, STEPS};
 use super::support::{self, Database};
-use crate::model::{Cell, RowChange, SqlParameter, SqlQuery, TableKind};
+use crate::model::{RowChange, SqlQuery, TableKind};
 use crate::world::WorldError;
 use crate::world::config::SystemConfig;
-use crate::world::system::Location;
-use crate::world::system::postgres::Postgres;
-use crate::world::system::postgres::PostgresSystem;
-use crate::world::system::{Reading, System, SystemState};
+use crate::world::system::contract::{self, Client, Fixture, Jumps};
+use crate::world::system::postgres::{Postgres, PostgresSystem};
+use crate::world::system::{Engine, Location, Reading};
 
-/// Runs on one thread, as a run does.
-pub(super) fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(future)
+pub(super) use crate::world::system::contract::{rows, run};
+
+/// A database of the server of the tests.
+pub(in crate::world::system) struct OnServer {
+    pub(super) service: tokio_postgres::Client,
+    second: tokio_postgres::Client,
+    pub(super) database: Database,
+}
+
+/// A system on such a database.
+pub(super) type Walk = contract::Walk<OnServer>;
+
+impl OnServer {
+    /// A database that is there, with a schema.
+    pub(super) async fn with(database: Database, schema: &str) -> Self {
+        let service = connect(&database.url()).await;
+        service.batch_execute(schema).await.unwrap();
+        Self {
+            second: connect(&database.url()).await,
+            service,
+            database,
+        }
+    }
+}
+
+impl Fixture for OnServer {
+    type System = PostgresSystem;
+    type Connection = tokio_postgres::Client;
+
+    const ENGINE: &'static dyn Engine = &Postgres;
+    const KIND: &'static str = "postgres";
+    const GENERATED_KEY: &'static str = "id serial PRIMARY KEY";
+    const VALUES: Jumps = Jumps {
+        schema: "CREATE TYPE mood AS ENUM ('so so', 'it''s fine');
+             CREATE TYPE part AS (name text, amount numeric, tags text[]);
+             CREATE DOMAIN positive AS int NOT NULL CHECK (VALUE > 0);
+             CREATE TABLE v (id int PRIMARY KEY, b bool, i2 int2, i8 int8, f4 float4, f8 float8, n numeric, m money,
+               t text, c char(5), vc varchar(9), q \"char\", by bytea, d date, ti time, tz timetz, ts timestamp, tstz timestamptz,
+               iv interval, u uuid, j json, jb jsonb, x xml, mo mood, pa part, pas part[], ia int[], ta text[][], ip inet, ci cidr,
+               mac macaddr, bi bit(3), vb varbit, p point, bx box, r int4range, mr tstzrange, tv tsvector, o oid, rc regclass,
+               dp positive, pl pg_lsn);
+             INSERT INTO v (id, dp) VALUES (1, 1)",
+        steps: &[
+            r#"INSERT INTO v VALUES (2, true, -32768, 9223372036854775807, 0.1, 0.30000000000000004, 12345678901234567890.123456789000,
+               '12.34', E'quo"te, back\\slash (paren) \n tab\t', 'ab', '', 'z', '\x00ff5c22', '4714-11-24 BC', '23:59:60', '12:00+05:30',
+               'infinity', '2024-02-29 12:00:00.123456+02', '-1 mon +2 days -03:04:05.6', '6b1b36cb-0e2c-4b0b-8f5e-0f5c5f3c9d11',
+               '{"b": 1,   "a": [1.0, null]}', '{"b": 1, "a": [1.0, null]}', '<a b="c">d</a>', 'it''s fine',
+               ROW('a "b"', 1.50, ARRAY['x', NULL, 'NULL', '']), ARRAY[ROW('k', 1, NULL)::part, NULL, ROW('', NULL, '{}')::part],
+               '[2:3]={1,NULL}', '{{a,b},{c,"d e"}}', '10.0.0.1', '10.0.0.0/8', '08:00:2b:01:02:03', B'101', B'10', '(1.5,2)',
+               '(1,1),(0,0)', '[1,5)', '["2024-01-01 00:00+00",)', 'a:1 b:2A', 4294967295, 'v', 7, '16/B374D848')"#,
+            "INSERT INTO v (id, f4, f8, n, ts, iv, c, t, jb, dp) VALUES (3, 'NaN', '-Infinity', 'NaN', '-infinity', '0', '', '', 'null', 1),
+               (4, '-0', 1e-310, '0.000', '0044-03-15 BC', '1 year', NULL, 'NULL', '\"x\"', 2)",
+            "UPDATE v SET tstz = tstz + '1 microsecond', f8 = 1e308 * 10 / 9, by = '' WHERE id = 2",
+            "DELETE FROM v WHERE id IN (1, 3)",
+        ],
+        words: &[],
+    };
+    const JUMPS: Jumps = Jumps {
+        schema: SCHEMA,
+        steps: STEPS,
+        words: &[],
+    };
+    const LOCK: &'static str = "BEGIN; SELECT * FROM items FOR UPDATE";
+
+    async fn new(schema: &str) -> Self {
+        Self::with(support::cluster().database(), schema).await
+    }
+
+    async fn connect(location: &str) -> tokio_postgres::Client {
+        connect(location).await
+    }
+
+    fn location(&self) -> String {
+        self.database.url()
+    }
+
+    fn open(config: &SystemConfig, location: &str) -> Result<PostgresSystem, WorldError> {
+        PostgresSystem::open(config, location)
+    }
+
+    fn connection(&self, client: Client) -> &tokio_postgres::Client {
+        match client {
+            Client::First => &self.service,
+            Client::Second => &self.second,
+        }
+    }
+
+    async fn execute_on(
+        connection: &tokio_postgres::Client,
+        statements: &str,
+    ) -> Result<(), String> {
+        let Err(error) = connection.batch_execute(statements).await else {
+            return Ok(());
+        };
+        let reset = "ROLLBACK; RESET session_replication_role";
+        connection.batch_execute(reset).await.unwrap();
+        Err(format!("{error:?}"))
+    }
+
+    async fn bypass(&self, statements: &str) {
+        let unseen = format!("SET venomqa.writer = 'on'; {statements}; RESET venomqa.writer");
+        self.service.batch_execute(&unseen).await.unwrap();
+    }
+
+    fn trigger(name: &str, event: &str, table: &str, statement: &str) -> String {
+        format!(
+            "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {statement}; RETURN NULL; END $$;
+             CREATE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}();"
+        )
+    }
+
+    async fn dump(&self, client: Client) -> String {
+        dump(self.connection(client)).await
+    }
+
+    async fn catalogue(&self) -> String {
+        let objects = "SELECT coalesce(string_agg(object, E'\\n' ORDER BY object COLLATE \"C\"), '') FROM (
+               SELECT 'schema ' || nspname FROM pg_namespace WHERE nspname !~ '^pg_'
+               UNION ALL SELECT 'relation ' || c.oid::regclass || ' ' || relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+                 WHERE nspname !~ '^(pg_|information_schema)'
+               UNION ALL SELECT 'function ' || p.oid::regprocedure FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
+                 WHERE nspname !~ '^(pg_|information_schema)'
+               UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+               UNION ALL SELECT 'event trigger ' || evtname FROM pg_event_trigger
+             ) AS objects(object)";
+        let row = self.service.query_one(objects, &[]).await.unwrap();
+        row.get(0)
+    }
+
+    async fn wait_for_the_dead(&self) {
+        let alive = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'";
+        // The two clients of the service are.
+        while self.service.query(alive, &[]).await.unwrap().len() > 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+pub(super) fn query(text: &str, names: &[&str]) -> SqlQuery {
+    contract::query::<OnServer>(text, names)
 }
 
 /// A connection of the service.
-pub(super) async fn connect(url: &str) -> Client {
+pub(super) async fn connect(url: &str) -> tokio_postgres::Client {
     let config: tokio_postgres::Config = url.parse().unwrap();
     let (client, connection) = config.connect(NoTls).await.unwrap();
     tokio::spawn(async move {
@@ -32,167 +167,6 @@ pub(super) async fn connect(url: &str) -> Client {
 
 pub(super) fn config(url: &str) -> SystemConfig {
     SystemConfig::new("db", Location::new(&Postgres, url))
-}
-
-pub(super) fn query(text: &str, names: &[&str]) -> SqlQuery {
-    SqlQuery {
-        system: 0,
-        text: text.to_owned(),
-        parameters: names
-            .iter()
-            .map(|name| {
-                let value = SqlParameter::Constant(serde_json::Value::Null);
-                ((*name).to_owned(), value)
-            })
-            .collect(),
-        origin: None,
-    }
-}
-
-/// A system on a real database, walking from state to state as the engine does.
-pub(super) struct Walk {
-    pub(super) service: Client,
-    pub(super) system: PostgresSystem,
-    pub(super) state: SystemState,
-    pub(super) database: Database,
-    /// The content before the run.
-    pub(super) before: String,
-}
-
-impl Walk {
-    /// A fresh database with a schema.
-    pub(super) async fn new(schema: &str) -> Self {
-        Self::configured(schema, |_| {}).await
-    }
-
-    pub(super) async fn configured(schema: &str, change: impl FnOnce(&mut SystemConfig)) -> Self {
-        let database = support::cluster().database();
-        Self::on(database, schema, change).await
-    }
-
-    pub(super) async fn on(
-        database: Database,
-        schema: &str,
-        change: impl FnOnce(&mut SystemConfig),
-    ) -> Self {
-        let service = connect(&database.url()).await;
-        service.batch_execute(schema).await.unwrap();
-        let before = dump(&service).await;
-        let mut config = config(&database.url());
-        change(&mut config);
-        let mut system = PostgresSystem::open(&config, &database.url()).unwrap();
-        assert_eq!(system.install().await.unwrap(), None);
-        system.mark_initial().await.unwrap();
-        let mut walk = Self {
-            service,
-            system,
-            state: SystemState::default(),
-            database,
-            before,
-        };
-        let reading = walk.read().await;
-        assert!(reading.delta.is_empty(), "{:?}", reading.delta);
-        walk
-    }
-
-    /// The service executes statements.
-    pub(super) async fn sql(&self, text: &str) {
-        self.service
-            .batch_execute(text)
-            .await
-            .unwrap_or_else(|error| panic!("{text}: {error:?}"));
-    }
-
-    /// What the last statements did; the state moves on.
-    pub(super) async fn read(&mut self) -> Reading {
-        self.try_read().await.unwrap()
-    }
-
-    pub(super) async fn try_read(&mut self) -> Result<Reading, WorldError> {
-        let reading = self.system.read(&self.state).await?;
-        self.state.delta = self.state.delta.after(&reading.delta);
-        Ok(reading)
-    }
-
-    /// A step: the service executes statements, and what changed is read.
-    pub(super) async fn step(&mut self, text: &str) -> Reading {
-        self.sql(text).await;
-        self.read().await
-    }
-
-    /// Back to a state.
-    pub(super) async fn restore(&mut self, to: &SystemState) {
-        self.try_restore(to).await.unwrap();
-        self.system.verify(to).await.unwrap();
-    }
-
-    pub(super) async fn try_restore(&mut self, to: &SystemState) -> Result<(), WorldError> {
-        self.system.restore(&self.state, to).await?;
-        self.state = to.clone();
-        Ok(())
-    }
-
-    pub(super) async fn dump(&self) -> String {
-        dump(&self.service).await
-    }
-
-    /// Walks over these steps, then jumps between all the states seen; each must hold what it held.
-    pub(super) async fn jump_about(&mut self, steps: &[&str]) {
-        let mut states = vec![(self.state.clone(), self.dump().await)];
-        for step in steps {
-            self.step(step).await;
-            states.push((self.state.clone(), self.dump().await));
-        }
-        for gap in 1..=states.len() {
-            for from in 0..states.len() {
-                let (state, content) = &states[(from + gap) % states.len()];
-                self.restore(&state.clone()).await;
-                assert_eq!(
-                    self.dump().await,
-                    *content,
-                    "state {}",
-                    (from + gap) % states.len()
-                );
-                let stray = self.read().await;
-                assert!(
-                    stray.delta.is_empty(),
-                    "a restore is no change: {:?}",
-                    stray.delta
-                );
-            }
-        }
-    }
-
-    /// The end of a run: the content before it is back, and nothing of venomqa is left.
-    pub(super) async fn finish(mut self) {
-        self.system.uninstall().await.unwrap();
-        assert_eq!(self.dump().await, self.before);
-        assert_eq!(leftovers(&self.service).await, 0);
-    }
-}
-
-/// The rows of a reading, sequences left out: table, row before, row after.
-pub(super) fn rows(reading: &Reading) -> Vec<String> {
-    let shown = |row: &Option<crate::model::Row>| match row {
-        None => "-".to_owned(),
-        Some(row) => row
-            .iter()
-            .map(Cell::to_string)
-            .collect::<Vec<_>>()
-            .join("|"),
-    };
-    reading
-        .delta
-        .rows()
-        .map(|change| {
-            format!(
-                "{}: {} -> {}",
-                change.table.name,
-                shown(&change.before),
-                shown(&change.after)
-            )
-        })
-        .collect()
 }
 
 /// The sequences of a reading.
@@ -206,7 +180,7 @@ pub(super) fn sequences(reading: &Reading) -> Vec<&RowChange> {
 }
 
 /// Everything that a database holds, in a form of its own making: each table's rows sorted, then each sequence.
-pub(super) async fn dump(client: &Client) -> String {
+pub(super) async fn dump(client: &tokio_postgres::Client) -> String {
     let session = "SET extra_float_digits = 3; SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; \
                    SET IntervalStyle = 'postgres'; SET bytea_output = 'hex'; SET lc_monetary = 'C'";
     client.batch_execute(session).await.unwrap();
@@ -238,7 +212,7 @@ pub(super) async fn dump(client: &Client) -> String {
 }
 
 /// How much of venomqa is in the database.
-pub(super) async fn leftovers(client: &Client) -> i64 {
+pub(super) async fn leftovers(client: &tokio_postgres::Client) -> i64 {
     client
         .query_one(
             "SELECT (SELECT count(*) FROM pg_namespace WHERE nspname = 'venomqa') \

@@ -1,12 +1,9 @@
-//! From the installation to the end, and what a killed run leaves behind.
+//! Servers that crash, are out of reach, or on another machine.
 
-use std::time::Duration;
-
-use super::fixture::{Walk, config, connect, dump, leftovers, run};
+use super::fixture::{OnServer, Walk, config, connect, dump, leftovers, run};
 use super::support::{self, Cluster};
-use crate::random::Random;
-use crate::world::system::postgres::{PostgresSystem, recover};
-use crate::world::system::{System, SystemState};
+use crate::world::system::System as _;
+use crate::world::system::postgres::PostgresSystem;
 
 const SCHEMA: &str = "
 CREATE TABLE orders (id serial PRIMARY KEY, total numeric, double numeric GENERATED ALWAYS AS (total * 2) STORED);
@@ -27,151 +24,13 @@ const STEPS: [&str; 6] = [
 ];
 
 #[test]
-fn the_end_of_a_run_puts_the_content_before_it_back_and_leaves_no_trace() {
-    run(async {
-        let mut walk = Walk::new(SCHEMA).await;
-        for step in STEPS {
-            walk.step(step).await;
-        }
-        // Written after the last reading, by the service that is still there.
-        walk.sql("INSERT INTO orders (total) VALUES (77)").await;
-        walk.finish().await;
-    });
-}
-
-#[test]
-fn what_the_setup_wrote_is_the_initial_state_and_is_gone_at_the_end() {
-    run(async {
-        let mut walk = Walk::new(SCHEMA).await;
-        walk.sql("INSERT INTO orders (total) VALUES (5)").await;
-        walk.system.mark_initial().await.unwrap();
-        assert!(walk.read().await.delta.is_empty());
-        let initial = walk.dump().await;
-        let start = walk.state.clone();
-        walk.step("DELETE FROM orders").await;
-        walk.restore(&start).await;
-        assert_eq!(walk.dump().await, initial);
-        walk.finish().await;
-    });
-}
-
-#[test]
-fn a_killed_run_is_undone_by_a_recovery() {
-    run(async {
-        for steps in 0..=STEPS.len() {
-            let mut walk = Walk::new(SCHEMA).await;
-            let start = walk.state.clone();
-            for step in &STEPS[..steps] {
-                walk.step(step).await;
-            }
-            if steps % 2 == 1 {
-                walk.restore(&start).await;
-                walk.sql("INSERT INTO orders (total) VALUES (5)").await;
-            }
-            // Nothing is cleaned up: the sessions just end.
-            drop(walk.system);
-            let text = recover(&walk.database.url(), false).await.unwrap().unwrap();
-            assert!(text.contains("was put back"), "{text}");
-            assert_eq!(dump(&walk.service).await, walk.before);
-            assert_eq!(leftovers(&walk.service).await, 0);
-            assert_eq!(recover(&walk.database.url(), false).await.unwrap(), None);
-        }
-    });
-}
-
-/// A run as it would be in a process that is killed: its runtime, and with it every socket, is gone at some moment, in the
-/// middle of whatever was under way. The time counts from the start, or from when the walk begins.
-fn killed(url: &str, after: Duration, from_start: bool, seed: u64) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let begun = tokio::sync::Notify::new();
-    if from_start {
-        begun.notify_one();
-    }
-    let walking = async {
-        let mut random = Random::new(seed);
-        let mut system = PostgresSystem::open(&config(url), url).unwrap();
-        let mut state = SystemState::default();
-        let service = connect(url).await;
-        system.install().await.unwrap();
-        system.mark_initial().await.unwrap();
-        let mut states = vec![state.clone()];
-        if !from_start {
-            begun.notify_one();
-        }
-        loop {
-            // What the database refuses is no step; the walk goes on.
-            let _ = service
-                .batch_execute(STEPS[random.below(STEPS.len())])
-                .await;
-            let reading = system.read(&state).await.unwrap();
-            state.delta = state.delta.after(&reading.delta);
-            states.push(state.clone());
-            let to = states[random.below(states.len())].clone();
-            system.restore(&state, &to).await.unwrap();
-            state = to;
-        }
-    };
-    runtime.block_on(async {
-        tokio::select! {
-            () = async { begun.notified().await; tokio::time::sleep(after).await } => {}
-            () = walking => {}
-        }
-    });
-    runtime.shutdown_background();
-}
-
-#[test]
-fn a_run_that_is_killed_at_any_moment_is_undone() {
-    let database = support::cluster().database();
-    database.psql(SCHEMA);
-    let before = run(async { dump(&connect(&database.url()).await).await });
-    let mut random = Random::new(3);
-    let mut recovered = 0;
-    for round in 0..50 {
-        let after = Duration::from_micros(random.below(80_000) as u64);
-        killed(&database.url(), after, round % 3 == 0, round);
-        run(async {
-            recovered += u32::from(recover(&database.url(), false).await.unwrap().is_some());
-            let service = connect(&database.url()).await;
-            assert_eq!(dump(&service).await, before, "round {round}");
-            assert_eq!(leftovers(&service).await, 0, "round {round}");
-        });
-    }
-    assert!(
-        recovered >= 33,
-        "{recovered} of 50 runs got far enough to be undone"
-    );
-}
-
-#[test]
-fn the_next_run_recovers_before_it_begins() {
-    run(async {
-        let mut walk = Walk::new(SCHEMA).await;
-        walk.step(STEPS[0]).await;
-        drop(walk.system);
-        let url = walk.database.url();
-        walk.system = PostgresSystem::open(&config(&url), &url).unwrap();
-        let text = walk.system.install().await.unwrap().unwrap();
-        assert!(text.contains("was put back"), "{text}");
-        assert_eq!(dump(&walk.service).await, walk.before);
-        walk.system.mark_initial().await.unwrap();
-        walk.state = SystemState::default();
-        walk.step(STEPS[1]).await;
-        walk.finish().await;
-    });
-}
-
-#[test]
 fn a_crash_of_the_server_loses_nothing_of_the_way_back() {
     run(async {
         let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start()));
         if cluster.folder().is_none() {
             return;
         }
-        let mut walk = Walk::on(cluster.database(), SCHEMA, |_| {}).await;
+        let mut walk = Walk::on(OnServer::with(cluster.database(), SCHEMA).await, |_| {}).await;
         let start = walk.state.clone();
         for step in &STEPS[..4] {
             walk.step(step).await;
@@ -251,15 +110,6 @@ fn a_server_that_does_not_answer_is_said_so_without_the_password() {
         let mut system = PostgresSystem::open(&config(&url), &url).unwrap();
         let error = system.install().await.unwrap_err();
         assert!(error.message.contains("does not exist"), "{error:?}");
-    });
-}
-
-#[test]
-fn an_empty_database_can_be_watched() {
-    run(async {
-        let mut walk = Walk::new("SELECT 1").await;
-        assert!(walk.read().await.delta.is_empty());
-        walk.finish().await;
     });
 }
 

@@ -1,11 +1,11 @@
-//! Against a real server: one throw-away cluster for all tests, a fresh database for each.
+//! What only PostgreSQL has, against a real server: one throw-away cluster for all tests, a fresh database for each. The
+//! rest is in [`contract`](crate::world::system::contract).
 
-use super::{PostgresSystem, recover};
 use crate::postgres_for_tests as support;
 
 mod beyond;
 mod calls;
-mod fixture;
+pub(in crate::world::system) mod fixture;
 mod life;
 mod queries;
 mod rights;

@@ -1,86 +1,9 @@
-//! What a step did, and the way back, for every kind of value and table.
+//! What a step did, and the way back, for the kinds of tables and statements that only PostgreSQL has.
 
 use std::time::Duration;
 
 use super::fixture::{Walk, connect, dump, rows, run};
 use crate::world::system::postgres::recover;
-
-#[test]
-fn an_insert_an_update_and_a_delete_are_told_and_undone() {
-    run(async {
-        let mut walk = Walk::new(
-            "CREATE TABLE orders (id int PRIMARY KEY, total numeric(10, 2), note text);
-             INSERT INTO orders VALUES (1, 10, 'first'), (2, 20, NULL)",
-        )
-        .await;
-        let reading = walk
-            .step("INSERT INTO orders VALUES (3, 5.5, 'x'); UPDATE orders SET total = 11 WHERE id = 1; DELETE FROM orders WHERE id = 2")
-            .await;
-        assert_eq!(
-            rows(&reading),
-            [
-                "orders: 1|10.00|first -> 1|11.00|first",
-                "orders: 2|20.00|NULL -> -",
-                "orders: - -> 3|5.50|x",
-            ]
-        );
-        walk.jump_about(&["UPDATE orders SET id = id + 10", "DELETE FROM orders"])
-            .await;
-        walk.finish().await;
-    });
-}
-
-#[test]
-fn only_what_is_left_of_several_changes_to_a_row_is_told() {
-    run(async {
-        let mut walk =
-            Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)")
-                .await;
-        let reading = walk
-            .step("UPDATE t SET n = 2; UPDATE t SET n = 3; INSERT INTO t VALUES (2, 0); DELETE FROM t WHERE id = 2")
-            .await;
-        assert_eq!(rows(&reading), ["t: 1|1 -> 1|3"]);
-        let reading = walk.step("UPDATE t SET n = 4; UPDATE t SET n = 3").await;
-        assert!(reading.delta.is_empty());
-        // What is rolled back was never there.
-        let reading = walk.step("BEGIN; UPDATE t SET n = 9; ROLLBACK").await;
-        assert!(reading.delta.is_empty());
-        walk.finish().await;
-    });
-}
-
-#[test]
-fn every_type_of_value_comes_back_exactly() {
-    run(async {
-        let mut walk = Walk::new(
-            "CREATE TYPE mood AS ENUM ('so so', 'it''s fine');
-             CREATE TYPE part AS (name text, amount numeric, tags text[]);
-             CREATE DOMAIN positive AS int NOT NULL CHECK (VALUE > 0);
-             CREATE TABLE v (id int PRIMARY KEY, b bool, i2 int2, i8 int8, f4 float4, f8 float8, n numeric, m money,
-               t text, c char(5), vc varchar(9), q \"char\", by bytea, d date, ti time, tz timetz, ts timestamp, tstz timestamptz,
-               iv interval, u uuid, j json, jb jsonb, x xml, mo mood, pa part, pas part[], ia int[], ta text[][], ip inet, ci cidr,
-               mac macaddr, bi bit(3), vb varbit, p point, bx box, r int4range, mr tstzrange, tv tsvector, o oid, rc regclass,
-               dp positive, pl pg_lsn);
-             INSERT INTO v (id, dp) VALUES (1, 1)",
-        )
-        .await;
-        walk.jump_about(&[
-            r#"INSERT INTO v VALUES (2, true, -32768, 9223372036854775807, 0.1, 0.30000000000000004, 12345678901234567890.123456789000,
-               '12.34', E'quo"te, back\\slash (paren) \n tab\t', 'ab', '', 'z', '\x00ff5c22', '4714-11-24 BC', '23:59:60', '12:00+05:30',
-               'infinity', '2024-02-29 12:00:00.123456+02', '-1 mon +2 days -03:04:05.6', '6b1b36cb-0e2c-4b0b-8f5e-0f5c5f3c9d11',
-               '{"b": 1,   "a": [1.0, null]}', '{"b": 1, "a": [1.0, null]}', '<a b="c">d</a>', 'it''s fine',
-               ROW('a "b"', 1.50, ARRAY['x', NULL, 'NULL', '']), ARRAY[ROW('k', 1, NULL)::part, NULL, ROW('', NULL, '{}')::part],
-               '[2:3]={1,NULL}', '{{a,b},{c,"d e"}}', '10.0.0.1', '10.0.0.0/8', '08:00:2b:01:02:03', B'101', B'10', '(1.5,2)',
-               '(1,1),(0,0)', '[1,5)', '["2024-01-01 00:00+00",)', 'a:1 b:2A', 4294967295, 'v', 7, '16/B374D848')"#,
-            "INSERT INTO v (id, f4, f8, n, ts, iv, c, t, jb, dp) VALUES (3, 'NaN', '-Infinity', 'NaN', '-infinity', '0', '', '', 'null', 1),
-               (4, '-0', 1e-310, '0.000', '0044-03-15 BC', '1 year', NULL, 'NULL', '\"x\"', 2)",
-            "UPDATE v SET tstz = tstz + '1 microsecond', f8 = 1e308 * 10 / 9, by = '' WHERE id = 2",
-            "DELETE FROM v WHERE id IN (1, 3)",
-        ])
-        .await;
-        walk.finish().await;
-    });
-}
 
 #[test]
 fn the_text_of_values_does_not_depend_on_the_settings_of_the_service() {
@@ -156,27 +79,6 @@ fn the_journal_does_not_disturb_what_the_application_sees() {
 }
 
 #[test]
-fn generated_columns_follow_from_the_others() {
-    run(async {
-        let mut walk = Walk::new(
-            "CREATE TABLE g (a int, double int GENERATED ALWAYS AS (a * 2) STORED, b text, id int PRIMARY KEY)",
-        )
-        .await;
-        let reading = walk
-            .step("INSERT INTO g (a, b, id) VALUES (4, 'x', 1)")
-            .await;
-        assert_eq!(rows(&reading), ["g: - -> 4|x|1"]);
-        walk.jump_about(&[
-            "UPDATE g SET a = 5",
-            "INSERT INTO g (a, b, id) VALUES (1, NULL, 2)",
-            "DELETE FROM g",
-        ])
-        .await;
-        walk.finish().await;
-    });
-}
-
-#[test]
 fn virtual_generated_columns_follow_from_the_others_where_the_server_has_them() {
     run(async {
         let mut walk = Walk::new("SELECT 1").await;
@@ -219,65 +121,6 @@ fn a_truncate_is_told_row_by_row_also_where_it_cascades() {
         walk.jump_about(&[
             "INSERT INTO a (n) VALUES (7)",
             "BEGIN; INSERT INTO b VALUES (1, 3); TRUNCATE b; COMMIT",
-        ])
-        .await;
-        walk.finish().await;
-    });
-}
-
-#[test]
-fn equal_rows_of_a_table_without_a_key_are_counted() {
-    run(async {
-        let mut walk = Walk::new(
-            "CREATE TABLE k (a int, b text, c int GENERATED ALWAYS AS (a + 1) STORED);
-             INSERT INTO k VALUES (1, 'x'), (1, 'x'), (1, 'x'), (2, NULL)",
-        )
-        .await;
-        let reading = walk
-            .step("DELETE FROM k WHERE ctid IN (SELECT ctid FROM k WHERE a = 1 LIMIT 2)")
-            .await;
-        assert_eq!(reading.delta.changes().len(), 2);
-        walk.jump_about(&[
-            "INSERT INTO k VALUES (1, 'x')",
-            "INSERT INTO k VALUES (1, 'x'), (1, 'x'), (1, 'x'), (NULL, NULL), (NULL, NULL)",
-            "UPDATE k SET a = 1, b = 'x'",
-            "DELETE FROM k",
-            "INSERT INTO k VALUES (2, NULL)",
-        ])
-        .await;
-        walk.finish().await;
-    });
-}
-
-#[test]
-fn a_unique_index_without_nulls_identifies_rows_where_there_is_no_primary_key() {
-    run(async {
-        let mut walk = Walk::new(
-            "CREATE TABLE u (code text NOT NULL, n int); CREATE UNIQUE INDEX ON u (code); INSERT INTO u VALUES ('a', 1)",
-        )
-        .await;
-        let reading = walk.step("UPDATE u SET n = 2").await;
-        assert_eq!(rows(&reading), ["u: a|1 -> a|2"]);
-        walk.finish().await;
-    });
-}
-
-#[test]
-fn keys_and_unique_values_may_be_swapped() {
-    run(async {
-        let mut walk = Walk::new(
-            "CREATE TABLE t (id int PRIMARY KEY, slot int UNIQUE, email text);
-             CREATE UNIQUE INDEX ON t (lower(email)); CREATE EXTENSION IF NOT EXISTS btree_gist;
-             CREATE TABLE room (id int PRIMARY KEY, during int4range, n int, EXCLUDE USING gist (n WITH =, during WITH &&));
-             INSERT INTO t VALUES (1, 1, 'a@x'), (2, 2, 'B@x'); INSERT INTO room VALUES (1, '[1,3)', 1), (2, '[3,5)', 1)",
-        )
-        .await;
-        walk.jump_about(&[
-            "UPDATE t SET slot = -slot; UPDATE t SET slot = 3 + slot; UPDATE t SET email = 'c@x' WHERE id = 1;
-             UPDATE t SET email = 'A@X' WHERE id = 2",
-            "UPDATE t SET id = 3 - id + 10; UPDATE t SET id = id - 10",
-            "UPDATE room SET during = '[9,10)' WHERE id = 1; UPDATE room SET during = '[1,3)' WHERE id = 2;
-             UPDATE room SET during = '[3,5)' WHERE id = 1",
         ])
         .await;
         walk.finish().await;
@@ -333,40 +176,11 @@ fn an_inheriting_table_keeps_its_own_rows() {
 }
 
 #[test]
-fn foreign_keys_cascade_for_the_service_and_stay_silent_for_a_restore() {
+fn rules_and_several_triggers_of_the_application_do_their_work_once() {
     run(async {
         let mut walk = Walk::new(
-            "CREATE TABLE a (id int PRIMARY KEY);
-             CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a ON DELETE CASCADE ON UPDATE CASCADE);
-             CREATE TABLE c (id int PRIMARY KEY, b int REFERENCES b ON DELETE SET NULL);
-             CREATE TABLE d (id int PRIMARY KEY, other int REFERENCES d DEFERRABLE INITIALLY DEFERRED);
-             INSERT INTO a VALUES (1), (2); INSERT INTO b VALUES (1, 1), (2, 2); INSERT INTO c VALUES (1, 1), (2, 2)",
-        )
-        .await;
-        let reading = walk.step("DELETE FROM a WHERE id = 1").await;
-        assert_eq!(
-            rows(&reading),
-            ["a: 1 -> -", "b: 1|1 -> -", "c: 1|1 -> 1|NULL"]
-        );
-        walk.jump_about(&[
-            "UPDATE a SET id = 20 WHERE id = 2",
-            "BEGIN; INSERT INTO d VALUES (1, 2); INSERT INTO d VALUES (2, 1); COMMIT",
-            "DELETE FROM a",
-            "BEGIN; DELETE FROM d WHERE id = 1; DELETE FROM d; COMMIT",
-        ])
-        .await;
-        walk.finish().await;
-    });
-}
-
-#[test]
-fn triggers_and_rules_of_the_application_do_their_work_once() {
-    run(async {
-        let mut walk = Walk::new(
-            "CREATE TABLE t (id int PRIMARY KEY, n int, changed int DEFAULT 0); CREATE TABLE log (id serial PRIMARY KEY, what text);
-             CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-               INSERT INTO log (what) VALUES (TG_OP); UPDATE t SET changed = changed + 1 WHERE id = COALESCE(NEW.id, OLD.id) AND changed < 2;
-               RETURN NULL; END $$;
+            "CREATE TABLE t (id int PRIMARY KEY, n int); CREATE TABLE log (id serial PRIMARY KEY, what text);
+             CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log (what) VALUES (TG_OP); RETURN NULL; END $$;
              CREATE TRIGGER aaa AFTER INSERT OR UPDATE OR DELETE ON t FOR EACH ROW EXECUTE FUNCTION note();
              CREATE TRIGGER zzz AFTER INSERT OR UPDATE OR DELETE ON t FOR EACH ROW EXECUTE FUNCTION note();
              CREATE TABLE kept (id int PRIMARY KEY, gone bool DEFAULT false);
@@ -376,13 +190,8 @@ fn triggers_and_rules_of_the_application_do_their_work_once() {
         .await;
         let reading = walk.step("DELETE FROM kept").await;
         assert_eq!(rows(&reading), ["kept: 1|f -> 1|t"]);
-        walk.jump_about(&[
-            "UPDATE t SET n = n + 1",
-            "INSERT INTO t VALUES (2, 2), (3, 3)",
-            "DELETE FROM t",
-            "INSERT INTO kept VALUES (2)",
-        ])
-        .await;
+        walk.jump_about(&["UPDATE t SET n = n + 1", "INSERT INTO kept VALUES (2)"])
+            .await;
         walk.finish().await;
     });
 }
@@ -400,21 +209,11 @@ fn rows_that_the_service_writes_as_a_replica_are_told_as_well() {
 }
 
 #[test]
-fn copy_merge_and_upserts_are_told() {
+fn what_is_copied_or_moved_in_one_statement_is_reported() {
     run(async {
         let mut walk =
-            Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)")
+            Walk::new("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (2, 2)")
                 .await;
-        let reading = walk
-            .step(
-                "INSERT INTO t VALUES (1, 5), (2, 2) ON CONFLICT (id) DO UPDATE SET n = EXCLUDED.n",
-            )
-            .await;
-        assert_eq!(rows(&reading), ["t: 1|1 -> 1|5", "t: - -> 2|2"]);
-        let reading = walk
-            .step("INSERT INTO t VALUES (1, 6) ON CONFLICT DO NOTHING")
-            .await;
-        assert!(reading.delta.is_empty());
         let reading = walk
             .step("WITH moved AS (DELETE FROM t WHERE id = 2 RETURNING *) INSERT INTO t SELECT id + 1, n FROM moved")
             .await;
@@ -422,16 +221,6 @@ fn copy_merge_and_upserts_are_told() {
         walk.database
             .psql("COPY t FROM stdin;\n8\t8\n9\t\\N\n\\.\n");
         assert_eq!(rows(&walk.read().await), ["t: - -> 8|8", "t: - -> 9|NULL"]);
-        walk.finish().await;
-    });
-}
-
-#[test]
-fn a_large_change_goes_back_in_one_piece() {
-    run(async {
-        let mut walk = Walk::new("CREATE TABLE t (id int PRIMARY KEY, n text); INSERT INTO t SELECT i, repeat('x', i % 50) FROM generate_series(1, 12000) i").await;
-        walk.jump_about(&["UPDATE t SET n = n || 'y'", "TRUNCATE t"])
-            .await;
         walk.finish().await;
     });
 }
@@ -509,7 +298,7 @@ async fn searches(jumps: i64, between: &str) -> i64 {
         walk.try_restore(&there).await.unwrap();
     }
     // A session tells what it counted when it ends, all at once.
-    drop(walk.system);
+    walk.kill();
     walk.service = connect(&walk.database.url()).await;
     let text = "SELECT n_tup_del, seq_scan FROM pg_stat_user_tables WHERE relname = 'k'";
     for _ in 0..500 {

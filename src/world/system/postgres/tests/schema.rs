@@ -72,12 +72,9 @@ fn observed_and_ignored_tables_and_columns_are_told_apart() {
 fn a_change_of_the_schema_ends_the_run_with_a_clear_error() {
     run(async {
         for (change, named) in [
-            ("ALTER TABLE t ADD COLUMN extra int", "ALTER TABLE"),
             ("ALTER TABLE t DROP COLUMN n", "ALTER TABLE"),
-            ("ALTER TABLE t RENAME COLUMN n TO m", "ALTER TABLE"),
             ("ALTER TABLE t ALTER COLUMN n TYPE bigint", "ALTER TABLE"),
             ("ALTER TABLE t DISABLE TRIGGER ALL", "ALTER TABLE"),
-            ("CREATE TABLE fresh (id int)", "CREATE TABLE"),
             ("CREATE TABLE fresh AS SELECT 1 AS n", "CREATE TABLE AS"),
             ("DROP TABLE t", "DROP TABLE"),
             ("DROP TABLE counted", "DROP TABLE"),
@@ -144,23 +141,9 @@ fn what_does_not_concern_the_journal_may_change() {
         let reading = walk.step("INSERT INTO t VALUES (1, 1)").await;
         assert_eq!(rows(&reading), ["t: - -> 1|1"]);
         walk.jump_about(&["UPDATE t SET n = 2"]).await;
-        walk.finish().await;
-    });
-}
-
-#[test]
-fn five_hundred_tables_are_installed_watched_and_left() {
-    run(async {
-        let mut walk = Walk::new(
-            "DO $$ BEGIN FOR i IN 1..500 LOOP EXECUTE format('CREATE TABLE t%s (id serial PRIMARY KEY, a text, at timestamptz DEFAULT now())', i); END LOOP; END $$",
-        )
-        .await;
-        walk.jump_about(&[
-            "INSERT INTO t1 (a) VALUES ('x'); INSERT INTO t500 (a) VALUES ('y')",
-            "UPDATE t500 SET a = 'z'",
-        ])
-        .await;
-        walk.finish().await;
+        walk.system.uninstall().await.unwrap();
+        assert_eq!(walk.dump().await, walk.before);
+        assert_eq!(super::fixture::leftovers(&walk.service).await, 0);
     });
 }
 

@@ -1,6 +1,6 @@
 //! Sequences: found wherever they move, and put back.
 
-use super::fixture::{Walk, connect, rows, run, sequences};
+use super::fixture::{OnServer, Walk, connect, rows, run, sequences};
 use super::support::Cluster;
 use crate::world::WorldErrorKind;
 use crate::world::system::{System as _, SystemState};
@@ -285,7 +285,7 @@ fn a_sequence_that_moved_without_being_seen_makes_the_restore_inexact_and_a_job_
         // Among so many, looks ask through functions.
         let schema = "CREATE TABLE t (id serial PRIMARY KEY, n int);
              DO $$ BEGIN FOR i IN 1..40 LOOP EXECUTE format('CREATE SEQUENCE more_%s', i); END LOOP; END $$";
-        let mut walk = Walk::on(database, schema, |_| {}).await;
+        let mut walk = Walk::on(OnServer::with(database, schema).await, |_| {}).await;
         let start = walk.state.clone();
         // They tell of no sequence while somebody holds a certain lock. Locks leave no trace.
         walk.sql(

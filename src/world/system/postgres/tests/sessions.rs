@@ -18,7 +18,7 @@ fn a_transaction_that_ends_a_little_later_is_waited_for() {
         walk.sql("BEGIN; INSERT INTO t VALUES (1)").await;
         let commit = async {
             tokio::time::sleep(Duration::from_millis(60)).await;
-            walk.service.batch_execute("COMMIT").await.unwrap();
+            walk.fixture.service.batch_execute("COMMIT").await.unwrap();
         };
         let (reading, ()) = tokio::join!(walk.system.read(&walk.state), commit);
         let reading = reading.unwrap();
@@ -219,7 +219,7 @@ fn what_a_job_commits_while_a_restore_waits_for_its_lock_is_put_back_as_well() {
             let content = walk.dump().await;
             walk.restore(from).await;
             job.batch_execute(&format!("BEGIN; {work}")).await.unwrap();
-            let working = commit_once_somebody_waits(&job, &walk.service);
+            let working = commit_once_somebody_waits(&job, &walk.fixture.service);
             let (restored, ()) = tokio::join!(walk.system.restore(from, to), working);
             restored.unwrap_or_else(|error| panic!("{work}: {error:?}"));
             walk.state = to.clone();
@@ -265,7 +265,7 @@ fn what_a_job_commits_while_the_content_before_the_run_is_put_back_is_undone_as_
             job.batch_execute(&format!("BEGIN; {work}")).await.unwrap();
             let (ended, ()) = tokio::join!(
                 walk.system.uninstall(),
-                commit_once_somebody_waits(&job, &walk.service)
+                commit_once_somebody_waits(&job, &walk.fixture.service)
             );
             ended.unwrap_or_else(|error| panic!("{work}: {error:?}"));
             assert_eq!(walk.dump().await, walk.before, "{work}");
@@ -368,22 +368,6 @@ fn a_lost_connection_ends_the_run_with_a_clear_error_and_the_end_repairs_it() {
         assert_eq!(error.kind, WorldErrorKind::System);
         assert!(error.message.contains("is lost"), "{error:?}");
         assert!(error.help.unwrap().contains("venomqa restore"));
-        walk.finish().await;
-    });
-}
-
-#[test]
-fn a_second_run_on_the_same_database_is_refused() {
-    run(async {
-        let walk = Walk::new("CREATE TABLE t (id int PRIMARY KEY)").await;
-        let url = walk.database.url();
-        let mut second = super::PostgresSystem::open(&super::fixture::config(&url), &url).unwrap();
-        let error = second.install().await.unwrap_err();
-        assert!(error.message.contains("another venomqa run"), "{error:?}");
-        let error = super::recover(&url, false).await.unwrap_err();
-        assert!(error.message.contains("another venomqa run"), "{error:?}");
-        second.uninstall().await.unwrap();
-        assert!(leftovers(&walk.service).await > 0);
         walk.finish().await;
     });
 }

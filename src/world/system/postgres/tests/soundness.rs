@@ -1,13 +1,10 @@
-//! Random jumps between remembered states, over a schema that has everything: after each, a full dump of the database
-//! must be the one that was taken when the state was first reached.
-//!
-//! `VENOMQA_SOUNDNESS_JUMPS` makes it longer, `VENOMQA_SOUNDNESS_SEED` another one.
+//! A schema that has everything, and what a service may do with it.
 
-use super::fixture::{Walk, run};
-use crate::random::Random;
-use crate::world::system::{System as _, SystemState};
+use super::fixture::{OnServer, Walk, run};
+use crate::world::system::contract::jump_at_random;
 
-const SCHEMA: &str = r#"
+/// For random jumps.
+pub(super) const SCHEMA: &str = r#"
 CREATE EXTENSION IF NOT EXISTS btree_gist;
 CREATE SCHEMA billing; CREATE SCHEMA "Odd Schema";
 CREATE TYPE mood AS ENUM ('sad', 'fine'); CREATE TYPE part AS (name text, amount numeric);
@@ -52,7 +49,7 @@ INSERT INTO parent VALUES (1, 1); INSERT INTO child VALUES (2, 2, 'y'); INSERT I
 "#;
 
 /// What a service may do; `{n}` is a small random number, `{m}` another.
-const STEPS: &[&str] = &[
+pub(super) const STEPS: &[&str] = &[
     "INSERT INTO customers (email) VALUES ('C{n}' || clock_timestamp() || '@x')",
     "INSERT INTO customers (email) VALUES ('c1@x') ON CONFLICT (email) DO UPDATE SET balance = customers.balance + {n}",
     "INSERT INTO customers (email) VALUES ('c{n}@x') ON CONFLICT DO NOTHING",
@@ -247,10 +244,6 @@ const TYPES: &[&str] = &[
     "_numeric",
 ];
 
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap())
-}
-
 #[test]
 fn the_schema_of_the_walk_has_everything() {
     run(async {
@@ -280,65 +273,11 @@ fn the_schema_of_the_walk_has_everything() {
 }
 
 #[test]
-fn random_jumps_between_states_are_exact() {
-    jump_at_random(SCHEMA, STEPS);
-}
-
-#[test]
 fn random_jumps_between_states_with_many_sequences_are_exact() {
-    jump_at_random(
+    let steps = [STEPS_WITH_MANY, STEPS, STEPS_WITH_MANY].concat();
+    run(jump_at_random::<OnServer>(
         &[SCHEMA, MANY].concat(),
-        &[STEPS_WITH_MANY, STEPS, STEPS_WITH_MANY].concat(),
-    );
-}
-
-fn jump_at_random(schema: &str, steps: &[&str]) {
-    let jumps = number("VENOMQA_SOUNDNESS_JUMPS", 400);
-    let mut random = Random::new(number("VENOMQA_SOUNDNESS_SEED", 1));
-    run(async {
-        let mut walk = Walk::new(schema).await;
-        let mut states: Vec<(SystemState, String)> = vec![(walk.state.clone(), walk.dump().await)];
-        let mut seen = 0;
-        let mut done = vec![0; steps.len()];
-        for jump in 0..jumps {
-            let (state, content) = states[random.below(states.len())].clone();
-            walk.try_restore(&state)
-                .await
-                .unwrap_or_else(|error| panic!("jump {jump}: {error:?}"));
-            assert_eq!(walk.dump().await, content, "jump {jump}");
-            if jump % 10 == 0 {
-                walk.system.verify(&state).await.unwrap();
-            }
-            for _ in 0..=random.below(3) {
-                let number = random.below(steps.len());
-                let step = steps[number]
-                    .replace("{n}", &random.below(5).to_string())
-                    .replace("{m}", &random.below(5).to_string());
-                // What the database refuses has happened as well: a number may be gone.
-                if walk.service.batch_execute(&step).await.is_err() {
-                    walk.sql("ROLLBACK; RESET session_replication_role").await;
-                } else {
-                    done[number] += 1;
-                }
-                let reading = walk
-                    .try_read()
-                    .await
-                    .unwrap_or_else(|error| panic!("jump {jump}, {step}: {error:?}"));
-                assert!(reading.warnings.is_empty(), "{:?}", reading.warnings);
-                seen += reading.delta.changes().len();
-                let reached = (walk.state.clone(), walk.dump().await);
-                // A walk of any length remembers as many states as it can jump between.
-                if states.len() < 60 {
-                    states.push(reached);
-                } else {
-                    let place = 1 + random.below(states.len() - 1);
-                    states[place] = reached;
-                }
-            }
-        }
-        assert!(seen > jumps as usize, "the walk stood still");
-        let never = steps.iter().zip(&done).find(|(_, done)| **done == 0);
-        assert_eq!(never, None, "a step that the database always refuses");
-        walk.finish().await;
-    });
+        &steps,
+        300,
+    ));
 }

@@ -1,137 +1,228 @@
-//! A database file, the service's connection to it, and venomqa's system on it.
+//! A database file, the service's connections to it, and venomqa's system on it.
 
-use std::path::PathBuf;
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use tempfile::TempDir;
 
+use super::everything::{SCHEMA, STEPS, WORDS};
 use crate::model::{Cell, RowChange, TableKind};
 use crate::world::WorldError;
 use crate::world::config::SystemConfig;
-use crate::world::system::Location;
-use crate::world::system::sqlite::Sqlite;
-use crate::world::system::sqlite::SqliteSystem;
-use crate::world::system::{Engine as _, Reading, System, SystemState};
+use crate::world::system::contract::{self, Client, Fixture, Jumps, run as now};
+use crate::world::system::sqlite::{Sqlite, SqliteSystem};
+use crate::world::system::{Engine, Reading, System as _, SystemState};
 
-/// Both journal modes that services use.
-pub(super) const MODES: [&str; 2] = ["delete", "wal"];
-
-/// Runs what never waits.
-pub(super) fn now<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap()
-        .block_on(future)
-}
-
-/// A system on a real file, walking from state to state as the engine does.
-pub(super) struct Walk {
+/// A database file with a write-ahead log, or with a rollback journal: services use both.
+pub(in crate::world::system) struct OnFile<const WAL: bool> {
     pub(super) service: Connection,
-    pub(super) system: SqliteSystem,
-    pub(super) state: SystemState,
+    second: Connection,
     pub(super) path: PathBuf,
     /// Lives as long as the file is needed.
-    pub(super) _folder: TempDir,
+    _folder: TempDir,
 }
 
-pub(super) fn config(path: &std::path::Path) -> SystemConfig {
-    SystemConfig::new("db", Location::new(&Sqlite, path.display().to_string()))
-}
+pub(in crate::world::system) type InWalMode = OnFile<true>;
+pub(in crate::world::system) type InDeleteMode = OnFile<false>;
 
-/// What `venomqa restore` does.
-pub(super) fn recover(path: &std::path::Path) -> Result<Option<String>, WorldError> {
-    now(Sqlite.recover(&path.display().to_string(), false))
-}
+impl<const WAL: bool> Fixture for OnFile<WAL> {
+    type System = SqliteSystem;
+    type Connection = Connection;
 
-/// A new database with a schema, and the service's connection. Foreign keys as SQLite ships them: off.
-pub(super) fn database(mode: &str, schema: &str) -> (TempDir, PathBuf, Connection) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("shop.db");
-    let service = Connection::open(&path).unwrap();
-    let got: String = service
-        .query_row(&format!("PRAGMA journal_mode = {mode}"), [], |row| {
-            row.get(0)
-        })
-        .unwrap();
-    assert_eq!(got, mode);
-    service
-        .execute_batch("PRAGMA foreign_keys = off; PRAGMA synchronous = normal")
-        .unwrap();
-    service.execute_batch(schema).unwrap();
-    (folder, path, service)
-}
+    const ENGINE: &'static dyn Engine = &Sqlite;
+    const KIND: &'static str = if WAL { "sqlite_wal" } else { "sqlite_delete" };
+    const GENERATED_KEY: &'static str = "id INTEGER PRIMARY KEY AUTOINCREMENT";
+    const VALUES: Jumps = Jumps {
+        schema: "CREATE TABLE v (id INTEGER PRIMARY KEY, any, t TEXT, r REAL, n NUMERIC, i INTEGER, b BLOB);
+            INSERT INTO v VALUES (1, '1', 1, 1, '1', '1', '1'), (2, 1.0, x'00ff', 1e300, 'abc', 1.5, 1.0)",
+        steps: &[
+            "INSERT INTO v VALUES (3, cast(x'61006263' AS TEXT), cast(x'ff00fe' AS TEXT), -0.0, x'', '', ''),
+                (4, 9223372036854775807, NULL, 9e999, -9e999, -9223372036854775808, zeroblob(3))",
+            "UPDATE v SET any = 0, t = t || x'00', i = i + 0.5",
+            "DELETE FROM v",
+        ],
+        words: &[],
+    };
+    const JUMPS: Jumps = Jumps {
+        schema: SCHEMA,
+        steps: STEPS,
+        words: WORDS,
+    };
+    const LOCK: &'static str = "BEGIN IMMEDIATE";
 
-impl Walk {
-    /// Installs the journal and marks the initial state.
-    pub(super) fn begin(mode: &str, schema: &str) -> Self {
-        Self::begin_with(mode, schema, |_| {})
-    }
-
-    /// [`Walk::begin`] with changes to the configuration.
-    pub(super) fn begin_with(
-        mode: &str,
-        schema: &str,
-        configure: impl FnOnce(&mut SystemConfig),
-    ) -> Self {
-        let (folder, path, service) = database(mode, schema);
-        let mut config = config(&path);
-        configure(&mut config);
-        let mut system = SqliteSystem::open(&config, &path).unwrap();
-        assert_eq!(now(system.install()).unwrap(), None);
-        now(system.mark_initial()).unwrap();
-        let mut walk = Self {
-            service,
-            system,
-            state: SystemState::default(),
+    async fn new(schema: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shop.db");
+        let service = Connection::open(&path).unwrap();
+        let mode = if WAL { "wal" } else { "delete" };
+        let got: String = service
+            .query_row(&format!("PRAGMA journal_mode = {mode}"), [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        assert_eq!(got, mode);
+        service.execute_batch(schema).unwrap();
+        let location = path.display().to_string();
+        let second = Self::connect(&location).await;
+        second
+            .execute_batch("PRAGMA foreign_keys = off; PRAGMA recursive_triggers = on")
+            .unwrap();
+        Self {
+            service: Self::connect(&location).await,
+            second,
             path,
             _folder: folder,
-        };
-        walk.read();
-        walk
+        }
+    }
+
+    async fn connect(location: &str) -> Connection {
+        let connection = Connection::open(location).unwrap();
+        connection
+            .execute_batch(
+                "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = on; PRAGMA synchronous = normal",
+            )
+            .unwrap();
+        connection
+    }
+
+    fn location(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn open(config: &SystemConfig, location: &str) -> Result<SqliteSystem, WorldError> {
+        SqliteSystem::open(config, Path::new(location))
+    }
+
+    fn connection(&self, client: Client) -> &Connection {
+        match client {
+            Client::First => &self.service,
+            Client::Second => &self.second,
+        }
+    }
+
+    async fn execute_on(connection: &Connection, statements: &str) -> Result<(), String> {
+        connection.execute_batch(statements).map_err(|error| {
+            if !connection.is_autocommit() {
+                connection.execute_batch("ROLLBACK").unwrap();
+            }
+            error.to_string()
+        })
+    }
+
+    /// On a connection that fires no triggers.
+    async fn bypass(&self, statements: &str) {
+        let connection = Connection::open(&self.path).unwrap();
+        connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)
+            .unwrap();
+        connection.execute_batch(statements).unwrap();
+    }
+
+    fn trigger(name: &str, event: &str, table: &str, statement: &str) -> String {
+        format!("CREATE TRIGGER {name} AFTER {event} ON {table} BEGIN {statement}; END;")
+    }
+
+    async fn dump(&self, client: Client) -> String {
+        dump(self.connection(client))
+    }
+
+    async fn catalogue(&self) -> String {
+        format!("{:#?}", schema(&self.service))
+    }
+
+    fn files(&self) -> Vec<String> {
+        let own = ["shop.db", "shop.db-wal", "shop.db-shm", "shop.db-journal"];
+        std::fs::read_dir(self.path.parent().unwrap())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| !own.contains(&name.as_str()))
+            .collect()
+    }
+
+    async fn assert_sound(&self) {
+        let check: String = self
+            .service
+            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(check, "ok");
+    }
+}
+
+/// A walk on a file, for tests that never wait.
+pub(super) struct Walk<const WAL: bool>(contract::Walk<OnFile<WAL>>);
+
+impl Walk<true> {
+    /// Installs the journal and marks the initial state, on a file with a write-ahead log.
+    pub(super) fn begin(schema: &str) -> Self {
+        Self::in_mode(schema)
+    }
+}
+
+impl<const WAL: bool> Walk<WAL> {
+    /// [`Walk::begin`] in the mode of the type.
+    pub(super) fn in_mode(schema: &str) -> Self {
+        Self(now(contract::Walk::new(schema)))
     }
 
     /// One request: the service runs this SQL, then the journal is read.
     pub(super) fn act(&mut self, sql: &str) -> Vec<RowChange> {
-        self.service.execute_batch(sql).unwrap();
-        self.read()
+        now(self.0.step(sql)).delta.changes().to_vec()
     }
 
     /// Reads the journal and goes on to the state that follows.
     pub(super) fn read(&mut self) -> Vec<RowChange> {
-        self.try_read().unwrap().delta.changes().to_vec()
+        now(self.0.read()).delta.changes().to_vec()
     }
 
     pub(super) fn try_read(&mut self) -> Result<Reading, WorldError> {
-        let reading = now(self.system.read(&self.state))?;
-        self.state.delta = self.state.delta.after(&reading.delta);
-        self.state.image.clone_from(&reading.image);
-        Ok(reading)
+        now(self.0.try_read())
     }
 
     /// Goes to a state.
     pub(super) fn restore(&mut self, to: &SystemState) {
-        now(self.system.restore(&self.state, to)).unwrap();
-        self.state = to.clone();
+        now(self.0.try_restore(to)).unwrap();
     }
 
     pub(super) fn verify(&mut self) -> Result<(), WorldError> {
-        now(self.system.verify(&self.state))
+        let state = self.state.clone();
+        now(self.system.verify(&state))
     }
 
     /// Everything that the service sees.
     pub(super) fn dump(&self) -> String {
         dump(&self.service)
     }
+
+    /// The end of the run, which leaves no trace.
+    pub(super) fn finish(self) {
+        now(self.0.finish());
+    }
 }
 
-/// Every row of every table with its rowid, quoted so that storage classes show, counters included; the journal left
-/// out. Virtual tables are read through their modules as well as their shadow tables.
+impl<const WAL: bool> Deref for Walk<WAL> {
+    type Target = contract::Walk<OnFile<WAL>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<const WAL: bool> DerefMut for Walk<WAL> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+/// Every row of every table with its rowid, quoted so that storage classes show, counters included; the journal and the
+/// statistics left out. Virtual tables are read through their modules as well as their shadow tables.
 pub(super) fn dump(connection: &Connection) -> String {
     let mut text = String::new();
     let tables: Vec<(String, bool)> = connection
         .prepare(
             "SELECT name, wr OR type = 'virtual' FROM pragma_table_list WHERE schema = 'main' AND type <> 'view' \
-             AND name NOT LIKE 'venomqa%' AND name <> 'sqlite_schema' ORDER BY name",
+             AND name NOT LIKE 'venomqa%' AND name <> 'sqlite_schema' AND name NOT LIKE 'sqlite_stat%' ORDER BY name",
         )
         .unwrap()
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))

@@ -1,11 +1,10 @@
-//! The journal and the restore against real files, in both journal modes, with a service that keeps its connection open.
+//! What only SQLite has: replaced rows, rows without a rowid, virtual tables, statistics, the lock file. The rest is in
+//! [`contract`](crate::world::system::contract).
 
-mod fixture;
+mod everything;
+pub(in crate::world::system) mod fixture;
 mod image;
-mod kill;
-mod life;
 mod query;
 mod rows;
 mod trust;
 mod virtual_tables;
-mod walk;

@@ -1,4 +1,4 @@
-//! A run under way: what the journal has told so far, and the ways from state to state.
+//! The session of one run on one database: what the journal has reported so far, and the ways from state to state.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -23,7 +23,7 @@ const PRUNE_WITH_RESTORE: i64 = 256;
 type Initial = HashMap<TableId, HashMap<RowKey, Option<Row>>>;
 
 /// What is known while the journal is installed.
-pub(super) struct Run {
+pub(super) struct SqliteSession {
     pub(super) catalog: Catalog,
     pub(super) schema: Schema,
     /// Reads the new entries of the journal.
@@ -63,7 +63,7 @@ pub(super) enum Look {
     PastTheJournal(Vec<String>),
 }
 
-impl Run {
+impl SqliteSession {
     /// Reads the journal and looks the rows up, in one transaction. `known` is the state that the content was in.
     pub(super) fn look(
         &mut self,
@@ -141,7 +141,7 @@ impl Run {
         )
     }
 
-    /// [`Run::new_keys`]; the first entry of a key since the initial state also tells what its row was there.
+    /// [`SqliteSession::new_keys`]; the first entry of a key since the initial state also tells what its row was there.
     fn learn_keys(
         &mut self,
         connection: &Connection,
@@ -275,7 +275,7 @@ impl Run {
         Ok(())
     }
 
-    /// [`Run::restore`] where a state is a copy of the whole database. The copy holds the journal of its time.
+    /// [`SqliteSession::restore`] where a state is a copy of the whole database. The copy holds the journal of its time.
     pub(super) fn put_image(
         &mut self,
         connection: &mut Connection,
