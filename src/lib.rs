@@ -34,6 +34,7 @@
 pub mod cli;
 pub mod demo;
 pub mod diagnostic;
+pub mod event;
 pub mod evidence;
 pub mod explorer;
 pub mod expr;

@@ -2,6 +2,7 @@
 
 use super::Session;
 use super::options::quoted;
+use crate::event;
 use crate::evidence::{self, Corpus, Place};
 use crate::explorer::event::Summary;
 use crate::model::{Model, Origin, Regression, RegressionStatus};
@@ -25,18 +26,16 @@ pub(super) fn regressions(corpus: &Corpus, model: &Model, oracles: &Oracles) -> 
         .collect()
 }
 
-/// Writes the confirmed violations of a run. For each violation of the summary, the command that runs it again, where
-/// there is a file. A file that cannot be written is a warning, not a failure.
+/// Writes the confirmed violations of a run; `shown` is how reports show them, without secrets. For each violation of the
+/// summary, the command that runs it again, where there is a file. A file that cannot be written is a warning, not a failure.
 pub(super) fn keep(
     session: &Session<'_>,
     spec: &Spec,
     corpus: &Corpus,
-    summary: &Summary,
+    (summary, shown): (&Summary, &[event::Violation]),
     (strategy, seed): (&str, u64),
 ) -> Vec<Option<String>> {
     let model = &spec.model;
-    let mut secrets = spec.world.secrets.clone();
-    evidence::learn_constants(&mut secrets, model);
     // A fixed regression keeps its file, which guards against its return; so does one that could not be run.
     let is_kept = |file: &str| {
         let path = corpus.path(file).display().to_string();
@@ -47,13 +46,16 @@ pub(super) fn keep(
     };
     let mut commands = Vec::with_capacity(summary.violations.len());
     let mut refused = None;
-    for violation in &summary.violations {
+    for (violation, shown) in summary.violations.iter().zip(shown) {
         let origin = Origin {
             spec: corpus.spec().to_owned(),
             strategy: strategy.to_owned(),
             seed,
         };
-        let Some(reproduction) = evidence::reproduction(model, violation, origin, &secrets) else {
+        let oracle = evidence::oracle_name(&violation.finding);
+        let steps = violation.path.iter();
+        let actions = steps.map(|step| model.action(step.action).name.as_str());
+        let Some(reproduction) = evidence::reproduction(shown, oracle, actions, origin) else {
             commands.push(None);
             continue;
         };
@@ -64,7 +66,7 @@ pub(super) fn keep(
                     file: &file,
                     folder: evidence::TO_SPEC,
                     invariants: &evidence::invariants_of(model, &reproduction.oracle),
-                    is_secret: &|name| secrets.has_name(name),
+                    is_secret: &|name| spec.world.secrets.has_name(name),
                 };
                 let text = reproduction::write(spec, &reproduction, writing);
                 if let Err(error) = corpus.write(&file, &text) {

@@ -154,7 +154,13 @@ async fn run_one(
             let cleanup = world.finish().await.err();
             let replay = corpus.map_or_else(Vec::new, |corpus| {
                 let origin = (job.plan.strategy.as_str(), job.plan.seed);
-                corpus::keep(session, spec, &corpus, &summary, origin)
+                corpus::keep(
+                    session,
+                    spec,
+                    &corpus,
+                    (&summary, watch.violations()),
+                    origin,
+                )
             });
             (cleanup, replay)
         }

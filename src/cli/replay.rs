@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::args::{Replay, ScriptLanguage, SpecValues};
 use super::pause::{Answer, Pause};
 use super::{ExitCode, Problem, Session, runtime, signals, specs};
 use crate::diagnostic;
+use crate::event;
 use crate::evidence::{self, Rerun};
 use crate::interrupt::Interrupt;
 use crate::model::{Finding, OracleId, OracleName, PathStep};
@@ -80,39 +84,38 @@ async fn start(
     pause: Option<Pause>,
 ) -> Result<ExitCode, Problem> {
     let model = case.spec.model.clone();
+    let secrets = case.spec.world.secrets.clone();
     let mut world = match LiveWorld::start(&case.spec.world, model.clone(), interrupt.clone()).await
     {
         Ok(world) => world,
-        Err(error) => return Ok(failed(session, "the replay could not be started", &error)),
+        Err(error) => {
+            let error = error.without(&secrets);
+            return Ok(failed(session, "the replay could not be started", &error));
+        }
     };
     let mut replay = Running {
         session,
         case,
         interrupt,
         pause,
-        secrets: secrets(case),
+        secrets,
     };
     let ended = replay.run(&mut world).await;
+    let secrets = replay.secrets;
     for warning in world.take_warnings() {
-        session.note(&format!("  warning: {}", warning.message));
+        session.note(&format!("  warning: {}", secrets.hide(&warning.message)));
     }
     let put_back = world.finish().await;
+    let failed = |what, error: WorldError| failed(session, what, &error.without(&secrets));
     let mut code = match ended {
         Ok(code) => code,
-        Err(Stopped::World(error)) => failed(session, "the replay could not be run", &error),
+        Err(Stopped::World(error)) => failed("the replay could not be run", error),
         Err(Stopped::Output(problem)) => session.report(&problem),
     };
     if let Err(error) = put_back {
-        code = code.max(failed(session, "the replay left traces", &error));
+        code = code.max(failed("the replay left traces", error));
     }
     Ok(code)
-}
-
-/// What the file itself says is secret.
-fn secrets(case: &CompiledReproduction) -> Secrets {
-    let mut secrets = case.spec.world.secrets.clone();
-    evidence::learn_constants(&mut secrets, &case.spec.model);
-    secrets
 }
 
 fn failed(session: &Session<'_>, what: &str, error: &WorldError) -> ExitCode {
@@ -161,6 +164,9 @@ impl Running<'_> {
         let mut oracles = self.oracles();
         let only = oracles.find(&told.oracle);
         let initial = world.begin().await?;
+        if let Some(secrets) = world.secrets() {
+            self.secrets.learn_all(secrets);
+        }
         self.session.page(&page::title(told))?;
         let broken = self
             .judge_initial(world, &mut oracles, &initial, only)
@@ -214,7 +220,7 @@ impl Running<'_> {
 
     fn is_meant(&self, finding: &Finding) -> bool {
         let told = &self.case.reproduction;
-        evidence::accuser(finding) == told.oracle
+        evidence::oracle_name(finding) == told.oracle
             && (told.kind.is_empty() || finding.kind == told.kind)
     }
 
@@ -245,15 +251,20 @@ impl Running<'_> {
         let Some(step) = path.last() else {
             return Ok(());
         };
+        let action = &self.case.spec.model.action(step.action).name;
+        let mut shown = event::PathStep {
+            action: action.clone(),
+            exchange: None,
+        };
         if let Some(record) = &step.record {
-            evidence::learn(&mut self.secrets, record);
+            self.secrets.learn_record(record);
+            shown.exchange = Some(self.hidden(&event::Exchange::of(record))?);
         }
         let several = self.case.spec.world.systems.len() > 1;
-        let seen = evidence::seen(&self.case.spec.model, step, several, &self.secrets);
-        let answer = step
-            .record
-            .as_ref()
-            .and_then(|record| evidence::body(&record.response.body, &self.secrets));
+        let seen = evidence::seen(action, &shown, several);
+        let exchange = shown.exchange.as_ref();
+        let answer = exchange.and_then(|seen| seen.response.body.as_ref());
+        let answer = answer.map(evidence::body);
         let recorded = &self.case.reproduction.path[position];
         let width = self.session.surroundings.report_columns();
         self.session.page(&page::step(
@@ -266,8 +277,14 @@ impl Running<'_> {
     }
 
     fn found(&self, finding: &Finding) -> Result<(), Problem> {
-        let (expected, found) = evidence::shown(&finding.evidence, &self.secrets);
+        let (expected, found) = evidence::shown(&self.hidden(&finding.evidence)?);
         self.session.page(&page::evidence(&expected, &found))
+    }
+
+    /// The same without secrets.
+    fn hidden<T: Serialize + DeserializeOwned>(&self, value: &T) -> Result<T, Problem> {
+        let hidden = self.secrets.hidden(value);
+        hidden.map_err(|error| Problem::usage(format!("a step cannot be shown: {error}")))
     }
 
     /// Waits for the user, if that was asked for.

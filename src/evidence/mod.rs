@@ -15,9 +15,7 @@ pub(crate) use again::{ask, is_broken};
 pub(crate) use confirm::{Claim, Confirmed, confirm};
 pub(crate) use corpus::{Corpus, Place, TO_SPEC};
 pub(crate) use difference::differences;
-pub(crate) use reproduction::{
-    accuser, body, invariants_of, learn, learn_constants, reproduction, seen, shown,
-};
+pub(crate) use reproduction::{body, invariants_of, oracle_name, reproduction, seen, shown};
 pub(crate) use rerun::Rerun;
 pub(crate) use script::{Language, script};
 pub(crate) use shrink::{Stop, Trial, shrink};

@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::log::{
-    ActionTally, Detail, Entry, Failure, Invariant, Recorder, SpecName, Stop, Subject, Warning,
-};
+use super::log::{Detail, Recorder, Subject};
 use super::{Destination, Report, RunReport};
 use crate::diagnostic::Place;
+use crate::event::{ActionTally, Event, Failure, Invariant, SpecName, Stop, Warning};
 use crate::explorer::budget::Limits;
 use crate::explorer::event::{
-    ActionSummary, Event, Progress, RunInfo, StopReason, Summary, TimeSpent,
+    ActionSummary, Event as Observed, Progress, RunInfo, StopReason, Summary, TimeSpent,
 };
 use crate::model::{
     Action, ActionId, Body, Cell, Confirmation, Evidence, Finding, InvariantId, Model, OracleId,
@@ -140,7 +139,7 @@ fn violation() -> Violation {
 }
 
 /// A violation as reports see it.
-pub(super) fn refunded_twice() -> super::log::Violation {
+pub(super) fn refunded_twice() -> crate::event::Violation {
     let mut summary = summary();
     summary.violations.push(violation());
     recorded(&summary).summary.violations.remove(0)
@@ -273,7 +272,7 @@ fn hostile() -> RunReport {
         step.action = text();
         if let Some(seen) = &mut step.exchange {
             seen.request.target = text();
-            seen.response.body = Some(super::log::Body {
+            seen.response.body = Some(crate::event::Body {
                 length: 9,
                 cut: true,
                 json: None,
@@ -355,11 +354,11 @@ fn recorded(summary: &Summary) -> RunReport {
         seed: 1,
         limits: &limits,
     };
-    let Some(Entry::Started(started)) = recorder.entry(&Event::Started(info)) else {
+    let Some(Event::Started(started)) = recorder.entry(&Observed::Started(info)) else {
         panic!("a run begins with an entry");
     };
     let mut builder = super::RunBuilder::new(*started, Detail::Whole);
-    builder.add(recorder.entry(&Event::Finished(summary)).unwrap());
+    builder.add(recorder.entry(&Observed::Finished(summary)).unwrap());
     builder.into_report()
 }
 

@@ -1,9 +1,9 @@
 //! Workflow commands for GitHub Actions: every violation becomes an annotation on the line of the spec.
 
-use super::log::{Failure, RegressionOutcome, Stop};
 use super::text::printable;
 use super::{Destination, Outcome, Report, ReportError, RunReport, violation_text};
 use crate::diagnostic::Place;
+use crate::event::{Failure, RegressionOutcome, Stop};
 
 /// Columns of a body in an annotation, which is no place for long ones.
 const COLUMNS: usize = 200;

@@ -4,8 +4,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::log::{Action, ActionTally, Stop};
 use super::{Cause, Destination, Report, ReportError, RunReport};
+use crate::event::{Action, ActionTally, Stop};
 
 /// Version of the format. It grows when a field changes its meaning or goes away; new fields may come without notice.
 pub const VERSION: u32 = 1;
@@ -135,8 +135,8 @@ fn action(action: &Action, seen: &ActionTally) -> Value {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{self, found};
-    use super::super::log::Failure;
     use super::*;
+    use crate::event::Failure;
     use crate::model::Severity;
 
     fn written(runs: &[RunReport]) -> String {

@@ -6,9 +6,9 @@
 
 use std::fmt::Write as _;
 
-use super::log::{OracleKind, RegressionOutcome, Violation};
 use super::text::{count, printable};
 use super::{Cause, Destination, Outcome, Report, ReportError, RunReport, violation_text};
+use crate::event::{OracleKind, RegressionOutcome, Violation};
 
 /// Columns of a body; more than the log keeps of one.
 const COLUMNS: usize = 20_000;

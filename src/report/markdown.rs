@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::log::{Failure, Violation};
 use super::text::{count, percent, printable, thousands};
 use super::{Destination, Outcome, Report, ReportError, RunReport, violation_text};
+use crate::event::{Failure, Violation};
 
 /// Columns of a body. A job summary may hold 1 MiB.
 const COLUMNS: usize = 500;

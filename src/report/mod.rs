@@ -25,7 +25,7 @@ mod violation_text;
 
 use std::io;
 
-use crate::explorer::event::Event;
+use crate::explorer::event::Event as Observed;
 use crate::world::WorldError;
 
 pub use console::Console;
@@ -40,7 +40,8 @@ pub use run::{Cause, Outcome, RunReport};
 pub use sarif::Sarif;
 pub use text::date;
 
-use log::{Detail, Entry, Recorder};
+use crate::event::{Event, Violation};
+use log::{Detail, Recorder};
 use run_builder::RunBuilder;
 
 /// A reader of runs.
@@ -56,7 +57,7 @@ pub trait Report {
     }
 
     /// Something happened during a run.
-    fn entry(&mut self, entry: &Entry) {
+    fn entry(&mut self, entry: &Event) {
         let _ = entry;
     }
 
@@ -153,7 +154,7 @@ impl Reports {
             .collect()
     }
 
-    fn entry(&mut self, entry: &Entry) {
+    fn entry(&mut self, entry: &Event) {
         for report in &mut self.0 {
             report.entry(entry);
         }
@@ -168,10 +169,16 @@ pub struct Watch<'r, 'm> {
 
 impl Watch<'_, '_> {
     /// Something happened.
-    pub fn event(&mut self, event: &Event<'_>) {
+    pub fn event(&mut self, event: &Observed<'_>) {
         if let Some(entry) = self.recorder.entry(event) {
             self.log.entry(entry);
         }
+    }
+
+    /// The violations of the run so far, as reports show them.
+    pub fn violations(&self) -> &[Violation] {
+        let builder = self.log.builder.as_ref();
+        builder.map_or(&[], |builder| builder.violations())
     }
 
     /// Everything has been put back, or could not be: the run is over. `None` when it never began.
@@ -195,15 +202,15 @@ pub struct LogReplay<'r> {
 impl LogReplay<'_> {
     /// The next entry. Returns the run that is over with it: the one that it closes, or, where another begins, one that
     /// was cut off.
-    pub fn entry(&mut self, entry: Entry) -> Option<RunReport> {
-        let closes = matches!(entry, Entry::Closed(_));
+    pub fn entry(&mut self, entry: Event) -> Option<RunReport> {
+        let closes = matches!(entry, Event::Closed(_));
         let cut_off = match entry {
-            Entry::Started(_) => self.end(),
+            Event::Started(_) => self.end(),
             _ => None,
         };
         self.reports.entry(&entry);
         match (entry, &mut self.builder) {
-            (Entry::Started(started), _) => {
+            (Event::Started(started), _) => {
                 self.builder = Some(RunBuilder::new(*started, self.kept));
             }
             (entry, Some(builder)) => builder.add(entry),

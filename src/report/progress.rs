@@ -5,8 +5,9 @@ use std::io::Write;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Report;
-use super::log::{Detail, Entry, Figures};
+use super::log::Detail;
 use super::text::percent;
+use crate::event::{Event, Figures};
 
 /// Tells how far a run is.
 pub enum Progress {
@@ -40,28 +41,28 @@ impl Report for Progress {
         Detail::None
     }
 
-    fn entry(&mut self, entry: &Entry) {
+    fn entry(&mut self, entry: &Event) {
         match self {
             Self::Lines(writer) => {
-                if let Entry::Progress(figures) = entry {
+                if let Event::Progress(figures) = entry {
                     // Progress that nobody can read is no reason to end a run.
                     let _ = writeln!(writer, "{}", line(figures));
                 }
             }
             Self::Bar(bar) => match entry {
-                Entry::Started(info) => *bar = Some(new_bar(info.limits.max_steps)),
-                Entry::Step(step) => {
+                Event::Started(info) => *bar = Some(new_bar(info.limits.max_steps)),
+                Event::Step(step) => {
                     if let Some(bar) = bar {
                         bar.set_position(step.step);
                     }
                 }
-                Entry::Progress(figures) => {
+                Event::Progress(figures) => {
                     if let Some(bar) = bar {
                         bar.set_position(figures.step);
                         bar.set_message(tail(figures));
                     }
                 }
-                Entry::Violation(seen) => {
+                Event::Violation(seen) => {
                     if let Some(bar) = bar {
                         bar.println(format!(
                             "  found {} {} at step {}",
@@ -69,12 +70,12 @@ impl Report for Progress {
                         ));
                     }
                 }
-                Entry::Finished(_) => {
+                Event::Finished(_) => {
                     if let Some(bar) = bar.take() {
                         bar.finish_and_clear();
                     }
                 }
-                Entry::Initial(_) | Entry::Warning(_) | Entry::Closed(_) => {}
+                Event::Initial(_) | Event::Warning(_) | Event::Closed(_) => {}
             },
         }
     }

@@ -2,11 +2,11 @@
 
 use crate::model::Severity;
 
-use super::log::{
-    Action, ActionTally, Closed, Entry, Failure, Figures, Finished, Initial, Limits, Started, Step,
+use super::text::{count, thousands};
+use crate::event::{
+    Action, ActionTally, Closed, Event, Failure, Figures, Finished, Initial, Limits, Started, Step,
     Stop, Time,
 };
-use super::text::{count, thousands};
 
 /// One run of one spec: the entries of its log, folded.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,23 +57,23 @@ impl RunReport {
 
 impl RunReport {
     /// The entries of which it would be folded.
-    pub fn into_entries(self) -> impl Iterator<Item = Entry> {
+    pub fn into_entries(self) -> impl Iterator<Item = Event> {
         let initial = self.initial.map(|fingerprint| Initial { fingerprint });
         let end = [
-            Entry::Finished(Box::new(self.summary)),
-            Entry::Closed(Closed {
+            Event::Finished(Box::new(self.summary)),
+            Event::Closed(Closed {
                 cleanup: self.cleanup,
                 // Each stands with its violation.
                 replay: Vec::new(),
             }),
         ];
-        [Entry::Started(Box::new(self.started))]
+        [Event::Started(Box::new(self.started))]
             .into_iter()
-            .chain(initial.map(Entry::Initial))
+            .chain(initial.map(Event::Initial))
             .chain(
                 self.steps
                     .into_iter()
-                    .map(|step| Entry::Step(Box::new(step))),
+                    .map(|step| Event::Step(Box::new(step))),
             )
             .chain(end)
     }

@@ -3,7 +3,8 @@
 use std::cmp::Reverse;
 
 use super::RunReport;
-use super::log::{Detail, Entry, Started, Step, Stop};
+use super::log::Detail;
+use crate::event::{Event, Started, Step, Stop, Violation};
 
 /// A run whose entries still come in.
 #[derive(Debug)]
@@ -26,16 +27,16 @@ impl RunBuilder {
     }
 
     /// What the next entry of the log adds.
-    pub(super) fn add(&mut self, entry: Entry) {
+    pub(super) fn add(&mut self, entry: Event) {
         let run = &mut self.run;
         match entry {
             // A log holds one such entry for each run: its reader begins another builder there.
-            Entry::Started(started) => *self = Self::new(*started, self.kept),
-            Entry::Initial(initial) => {
+            Event::Started(started) => *self = Self::new(*started, self.kept),
+            Event::Initial(initial) => {
                 run.initial = Some(initial.fingerprint);
                 run.summary.figures.states = 1;
             }
-            Entry::Step(mut step) => {
+            Event::Step(mut step) => {
                 self.count(&step);
                 match self.kept {
                     Detail::None => return,
@@ -44,28 +45,33 @@ impl RunBuilder {
                 }
                 self.run.steps.push(*step);
             }
-            Entry::Violation(mut found) => {
+            Event::Violation(mut found) => {
                 let killed = "the run was killed before";
                 found.confirmation.reason = Some(killed.to_owned());
                 found.shrink.reason = Some(killed.to_owned());
                 run.summary.violations.push(*found);
                 run.summary.figures.violations = run.summary.violations.len() as u64;
             }
-            Entry::Progress(figures) => run.summary.figures = figures,
-            Entry::Warning(warning) => {
+            Event::Progress(figures) => run.summary.figures = figures,
+            Event::Warning(warning) => {
                 if !run.summary.warnings.contains(&warning) {
                     run.summary.warnings.push(warning);
                 }
             }
             // What was said before is in it again, and better.
-            Entry::Finished(summary) => run.summary = *summary,
-            Entry::Closed(closed) => {
+            Event::Finished(summary) => run.summary = *summary,
+            Event::Closed(closed) => {
                 run.cleanup = closed.cleanup;
                 for (violation, replay) in run.summary.violations.iter_mut().zip(closed.replay) {
                     violation.replay = replay;
                 }
             }
         }
+    }
+
+    /// The violations so far.
+    pub(super) fn violations(&self) -> &[Violation] {
+        &self.run.summary.violations
     }
 
     /// There are no more entries.

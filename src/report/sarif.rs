@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::log::{Failure, OracleKind, Violation, Warning};
 use super::text::printable;
 use super::{Destination, Outcome, Report, ReportError, RunReport, violation_text};
 use crate::diagnostic::Place;
+use crate::event::{self, Failure, OracleKind, Violation, Warning};
 use crate::model::Severity;
 
 /// Columns of a body in a message.
@@ -168,7 +168,7 @@ fn result(run: &RunReport, found: &Violation, ids: &[String]) -> Value {
 
 /// The path, one location for each step.
 fn flow(run: &RunReport, found: &Violation) -> Vec<Value> {
-    let several_systems = violation_text::several_systems(&found.path);
+    let several_systems = event::several_systems(&found.path);
     found
         .path
         .iter()

@@ -1,14 +1,14 @@
 //! What every format tells of a violation, in plain text: how sure it is, the path with requests and rows, the proof.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::RunReport;
-use super::log::{
-    Body, ConfirmationResult, Exchange, Header, OracleKind, PathStep, Regression,
-    RegressionOutcome, RowChange, ShrinkResult, Violation,
-};
 use super::text::{self, Table, clip, count, printable};
 use crate::diagnostic::Place;
+use crate::event::{
+    self, Body, ConfirmationResult, Exchange, Header, OracleKind, Regression, RegressionOutcome,
+    RowChange, RowText, ShrinkResult, Violation,
+};
 use crate::model::Evidence;
 
 /// How wide a table may get where nothing wraps it.
@@ -109,67 +109,16 @@ pub(super) fn shrunk(violation: &Violation) -> String {
     }
 }
 
-/// Whether rows of more than one system changed on a path.
-pub(super) fn several_systems(path: &[PathStep]) -> bool {
-    let mut systems = path
-        .iter()
-        .filter_map(|step| step.exchange.as_ref())
-        .flat_map(|seen| &seen.rows)
-        .map(|change| &change.system);
-    let first = systems.next();
-    systems.any(|system| Some(system) != first)
-}
-
-/// One changed row in words.
-pub(super) struct Change {
-    /// `+`, `-` or `~`.
-    pub(super) sign: char,
-    /// `orders[1]`
-    pub(super) name: String,
-    /// One for each column that has something to say; never empty.
-    pub(super) parts: Vec<String>,
-}
-
-/// A changed row in words. Columns that tell no states apart (`ignore_columns`) are dates and the like: noise here. The
-/// JSON report has them.
-pub(super) fn change(change: &RowChange, several_systems: bool) -> Option<Change> {
-    let key: Vec<String> = change.key.iter().map(cell).collect();
-    let system = if several_systems {
-        format!("{}.", change.system)
-    } else {
-        String::new()
-    };
-    let shown = |column: &String| !change.ignored.contains(column);
-    let all = |row: &Map<String, Value>| -> Vec<String> {
-        row.iter()
-            .filter(|(column, _)| shown(column))
-            .map(|(column, value)| format!("{} {}", printable(column), cell(value)))
-            .collect()
-    };
-    let (sign, mut parts) = match (&change.before, &change.after) {
-        (Some(before), Some(after)) => (
-            '~',
-            after
-                .iter()
-                .filter(|(column, _)| shown(column))
-                .filter_map(|(column, after)| {
-                    let before = before.get(column)?;
-                    (before != after).then(|| {
-                        format!("{} {} -> {}", printable(column), cell(before), cell(after))
-                    })
-                })
-                .collect(),
-        ),
-        (None, Some(after)) => ('+', all(after)),
-        (Some(before), None) => ('-', all(before)),
-        (None, None) => return None,
-    };
+/// A changed row in words, on lines without control characters.
+pub(super) fn change(change: &RowChange, several_systems: bool) -> Option<RowText> {
+    let RowText { sign, name, parts } = change.in_words(several_systems, cell)?;
+    let mut parts: Vec<String> = parts.iter().map(|part| printable(part)).collect();
     if parts.is_empty() {
         parts.push("only columns of `ignore_columns`".to_owned());
     }
-    Some(Change {
+    Some(RowText {
         sign,
-        name: printable(&format!("{system}{}[{}]", change.table, key.join(", "))),
+        name: printable(&name),
         parts,
     })
 }
@@ -207,7 +156,7 @@ pub(super) fn whole(found: &Violation, columns: usize) -> Vec<String> {
             .iter()
             .map(|command| format!("run it again: {}", printable(command))),
     );
-    let several_systems = several_systems(&found.path);
+    let several_systems = event::several_systems(&found.path);
     for (position, step) in found.path.iter().enumerate() {
         lines.push(String::new());
         lines.push(format!("{}. {}", position + 1, printable(&step.action)));
@@ -238,7 +187,7 @@ pub(super) fn path_step(
     let response = &seen.response;
     head_and_body(lines, &response.headers, response.body.as_ref(), columns);
     for row in &seen.rows {
-        if let Some(Change { sign, name, parts }) = change(row, several_systems) {
+        if let Some(RowText { sign, name, parts }) = change(row, several_systems) {
             lines.push(format!("   {sign} {name}  {}", parts.join(", ")));
         }
     }
@@ -308,7 +257,7 @@ pub(super) fn evidence(evidence: &Evidence) -> Vec<String> {
 }
 
 /// The answers that an action got: `200 x 12, 409 x 8`.
-pub(super) fn answers(seen: &super::log::ActionTally) -> String {
+pub(super) fn answers(seen: &crate::event::ActionTally) -> String {
     let answers: Vec<String> = seen
         .statuses
         .iter()
@@ -327,6 +276,6 @@ pub(super) fn outcome(regression: &Regression) -> &'static str {
 }
 
 /// Why an action never ran.
-pub(super) fn never_ran(seen: &super::log::ActionTally) -> &str {
+pub(super) fn never_ran(seen: &crate::event::ActionTally) -> &str {
     seen.never_ran.as_deref().unwrap_or("the run ended before")
 }

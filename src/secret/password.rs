@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{REDACTED, is_secret_field, is_secret_name};
+use super::REDACTED;
+use super::names::{is_secret_field, is_secret_name};
 
 /// A text that may be or end in a URL, without the password in it: `--db=postgres://user:[redacted]@host/database`.
 /// A URL whose scheme was forgotten (`user:password@host`) is one as well, and so are settings as libpq takes them
@@ -190,7 +191,7 @@ pub(crate) fn replace_password<'t>(text: &'t str, password: &str, by: &str) -> C
 }
 
 /// Whether what stands between these two is a password.
-fn is_place(before: &str, after: &str) -> bool {
+pub(super) fn is_place(before: &str, after: &str) -> bool {
     let is_in_url = [":", "%3A", "%3a"].iter().any(|end| before.ends_with(end))
         && ["@", "%40"].iter().any(|start| after.starts_with(start));
     if is_in_url {

@@ -28,25 +28,12 @@ async fn send(deployment: &mut Deployment) -> Result<(Context, Cookies), WorldEr
         let rendered = deployment
             .sender()
             .render(&name, &step.request, bindings, &cookies)?;
-        let secrets = deployment.secrets_mut();
-        for (name, value) in &rendered.record.headers {
-            secrets.learn_header(name, value);
-        }
-        if let Some(sent) = &rendered.record.body
-            && let Ok(sent) = serde_json::from_slice(sent)
-        {
-            secrets.learn_fields(&sent);
-        }
+        deployment.secrets_mut().learn_request(&rendered.record);
         let answer = deployment
             .send(&name, &rendered, &mut cookies, None)
             .await?;
         let secrets = deployment.secrets_mut();
-        for (name, value) in &answer.headers {
-            secrets.learn_header(name, value);
-        }
-        if let Some(got) = answer.body.json() {
-            secrets.learn_fields(got);
-        }
+        secrets.learn_response(&answer);
         if !answer.is_success() {
             return Err(refused(&name, &rendered.record, &answer));
         }
@@ -64,9 +51,7 @@ async fn send(deployment: &mut Deployment) -> Result<(Context, Cookies), WorldEr
             .with_details([shown(&answer)]));
         }
         for (name, value) in &extracted.found {
-            if secrets.has_name(name) {
-                secrets.learn(value);
-            }
+            secrets.learn_variable(name, value);
         }
         context = extracted.applied_to(&context);
     }

@@ -152,9 +152,9 @@ fn everything(refuses: bool, code: i32) -> Vec<(String, String)> {
 }
 
 #[track_caller]
-fn assert_no_secret(all: &[(String, String)]) {
+fn assert_no_secret(all: &[(String, String)], secrets: &[&str]) {
     for (name, text) in all {
-        for secret in SECRETS {
+        for secret in secrets {
             let leak = text.find(secret).map(|at| {
                 let start = text[..at]
                     .char_indices()
@@ -185,7 +185,7 @@ fn no_report_shows_what_is_secret() {
     for found in ["nobody_is_known", "server-error", "no_number_is_told"] {
         assert!(console.contains(found), "{found} is not in\n{console}");
     }
-    assert_no_secret(&all);
+    assert_no_secret(&all, &SECRETS);
 }
 
 #[test]
@@ -193,7 +193,179 @@ fn a_service_that_refuses_setup_and_repeats_what_it_was_told_betrays_nothing() {
     let all = everything(true, 3);
     let (_, console) = &all[0];
     assert!(console.contains("refused:"), "{console}");
-    assert_no_secret(&all);
+    assert_no_secret(&all, &SECRETS);
+}
+
+/// Values that no spec calls secret, by the place whose name says so.
+const UNNAMED: [&str; 11] = [
+    "of-setup/1a2b+ c",
+    "of-query/1a2b+ c",
+    "of-form/1a2b+ c",
+    "of-json/1a2b+ c",
+    "of-header/1a2b+ c",
+    "of-cookie/1a2b",
+    "of-session/1a2b",
+    "of-answer/1a2b+ c",
+    "of-location/1a2b",
+    "of-row/1a2b+ c",
+    "of-extract/1a2b+ c",
+];
+
+const UNNAMED_SPEC: &str = r#"
+venomqa: 1
+name: leaky
+systems: { db: { sqlite: vault.db } }
+setup:
+  - request: { method: POST, path: /login, form: { user: qa, password: "of-setup/1a2b+ c" } }
+    extract: { session: { header: Session-Token } }
+actions:
+  - name: add_person
+    request:
+      method: POST
+      path: /people
+      query: { access_token: "of-query/1a2b+ c" }
+      headers: { X-Client-Key: "of-header/1a2b+ c", Session-Token: "{{ session }}" }
+      json: { api_key: "of-json/1a2b+ c" }
+    extract: { auth_code: $.code }
+    max_calls: 1
+  - name: sign_in
+    request: { method: POST, path: /broken, form: { user: qa, password: "of-form/1a2b+ c" } }
+    expect: { status: 200 }
+  - name: break_down
+    preconditions: [add_person]
+    request: { path: /broken, headers: { X-Trace: "{{ session }} {{ auth_code }}" } }
+invariants:
+  - name: nobody_is_known
+    message: "a person is known"
+    sql: SELECT id, reset_token, note FROM people
+    expect: empty
+"#;
+
+/// A value as it looks in forms, in URLs, and in a URL inside of a URL.
+fn forms_of(value: &str) -> [String; 4] {
+    let encoded = |text: &str| -> String {
+        url::form_urlencoded::byte_serialize(text.as_bytes())
+            .collect::<String>()
+            .replace('+', "%20")
+    };
+    [
+        value.to_owned(),
+        url::form_urlencoded::byte_serialize(value.as_bytes()).collect(),
+        encoded(value),
+        encoded(&encoded(value)),
+    ]
+}
+
+/// A service that repeats every secret in whatever it answers and stores.
+fn leaky(database: &Database) -> Server {
+    let connection: Arc<Mutex<Connection>> = Arc::new(Mutex::new(database.open()));
+    let everything = || -> String {
+        let forms = UNNAMED.iter().flat_map(|value| forms_of(value));
+        forms.collect::<Vec<_>>().join(" | ")
+    };
+    let people = async move |State(connection): State<Arc<Mutex<Connection>>>| {
+        connection
+            .lock()
+            .unwrap()
+            .execute(
+                "INSERT INTO people (reset_token, note) VALUES ('of-row/1a2b+ c', ?1)",
+                [everything()],
+            )
+            .unwrap();
+        let headers = [
+            (header::SET_COOKIE, "sid=of-cookie/1a2b; Path=/"),
+            (header::LOCATION, "/reset?token=of-location%2F1a2b"),
+        ];
+        let answer = json!({ "refresh_token": "of-answer/1a2b+ c", "code": "of-extract/1a2b+ c" });
+        (StatusCode::CREATED, headers, axum::Json(answer))
+    };
+    let login = async || {
+        (
+            [("session-token", "of-session/1a2b")],
+            axum::Json(json!({})),
+        )
+    };
+    let broken = async move || {
+        let said = json!({ "error": everything(), "inside": json!({ "error": everything() }).to_string() });
+        (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(said))
+    };
+    Server::start(
+        Router::new()
+            .route("/", get(async || "ready"))
+            .route("/login", post(login))
+            .route("/people", post(people))
+            .route("/broken", get(broken).post(broken))
+            .with_state(connection),
+    )
+}
+
+#[test]
+fn what_stands_under_a_name_that_says_so_is_in_no_artefact() {
+    let sandbox = Sandbox::with_spec(UNNAMED_SPEC);
+    let database = Database::at(sandbox.path("vault.db"));
+    database
+        .open()
+        .execute_batch("CREATE TABLE people (id INTEGER PRIMARY KEY, reset_token TEXT, note TEXT)")
+        .unwrap();
+    let service = leaky(&database);
+    let reports = FORMATS
+        .iter()
+        .flat_map(|format| ["--report".to_owned(), format!("{format}=reports/{format}")]);
+    let explored = sandbox
+        .venomqa(["explore", "--max-steps", "12", "--base-url", &service.url()])
+        .args(["--strategy", "bfs"])
+        .args(reports)
+        .run()
+        .code(1);
+    let mut all = vec![
+        ("stdout".to_owned(), explored.stdout),
+        ("stderr".to_owned(), explored.stderr),
+    ];
+    for format in FORMATS {
+        all.push((
+            format.to_owned(),
+            sandbox.read(&format!("reports/{format}")),
+        ));
+    }
+    let files: Vec<_> = std::fs::read_dir(sandbox.path(".venomqa"))
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .filter(|file| file.extension().is_some_and(|kind| kind == "yaml"))
+        .collect();
+    assert!(files.len() >= 3, "{files:?}");
+    for file in files {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let values: Vec<(&str, &str)> = [
+            ("VENOMQA_PASSWORD", UNNAMED[0]),
+            ("VENOMQA_ACCESS_TOKEN", UNNAMED[1]),
+            ("VENOMQA_API_KEY", UNNAMED[3]),
+            ("VENOMQA_X_CLIENT_KEY", UNNAMED[4]),
+            ("VENOMQA_PASSWORD_2", UNNAMED[2]),
+        ]
+        .into();
+        for to in [None, Some("curl"), Some("hurl")] {
+            let mut command = vec!["replay".to_owned(), name.clone()];
+            command.extend(
+                to.iter()
+                    .flat_map(|to| ["--to".to_owned(), (*to).to_owned()]),
+            );
+            let mut replay = sandbox.venomqa(command);
+            for (name, value) in &values {
+                replay = replay.env(name, value);
+            }
+            let shown = replay.run();
+            all.push((
+                format!("replay of {name} to {to:?}, stdout"),
+                shown.stdout + "\n[redacted]",
+            ));
+            all.push(("stderr".to_owned(), shown.stderr));
+        }
+        all.push((name, text + "\n[redacted]"));
+    }
+    let forms: Vec<String> = UNNAMED.iter().flat_map(|value| forms_of(value)).collect();
+    let forms: Vec<&str> = forms.iter().map(String::as_str).collect();
+    assert_no_secret(&all, &forms);
 }
 
 /// A word that is the name of the user, of the database and the password.

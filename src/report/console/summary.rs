@@ -2,13 +2,13 @@
 
 use indexmap::IndexMap;
 
-use super::super::log::{Failure, RegressionOutcome, Stop, Time};
 use super::super::text::{
     self, Table, clip, count, percent, printable, thousands, wrap, wrap_words,
 };
 use super::super::violation_text;
 use super::super::{Cause, Outcome, RunReport};
 use super::style::{BAD, BOLD, DIM, DOUBT, GOOD, HINT, Page, paint};
+use crate::event::{Failure, RegressionOutcome, Stop, Time};
 
 /// Rows of the action table and of the lists; the JSON report has all.
 const SHOWN: usize = 40;

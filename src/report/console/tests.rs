@@ -1,7 +1,7 @@
 use super::*;
+use crate::event::{ActionTally, Failure, Stop, Warning};
 use crate::report::Outcome;
 use crate::report::fixture::{not_started, refunded_twice, run, seen};
-use crate::report::log::{ActionTally, Failure, Stop, Warning};
 
 fn plain(run: &RunReport) -> String {
     anstream::adapter::strip_str(&page(run, 80)).to_string()
@@ -293,7 +293,7 @@ fn of_what_does_not_happen_each_time_nobody_says_what_it_needs() {
     let claim = "without any of them it does not happen";
     run.summary.violations = vec![violation.clone()];
     assert!(plain(&run).contains(claim));
-    violation.confirmation.result = crate::report::log::ConfirmationResult::Unconfirmed;
+    violation.confirmation.result = crate::event::ConfirmationResult::Unconfirmed;
     run.summary.violations = vec![violation];
     assert!(!plain(&run).contains(claim), "{}", plain(&run));
 }

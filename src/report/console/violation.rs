@@ -1,11 +1,13 @@
 //! One violation: what is wrong, the path to it, what proves it.
 
 use super::super::RunReport;
-use super::super::log::{Body, ConfirmationResult, Exchange, PathStep, RowChange, Violation};
 use super::super::text::{self, Table, clip, count, printable, wrap, wrap_words};
 use super::super::violation_text;
 use super::style::{
     ADDED, BAD, BOLD, CHANGED, DIM, DOUBT, GOOD, HINT, Page, REMOVED, paint, severity, status,
+};
+use crate::event::{
+    self, Body, ConfirmationResult, Exchange, PathStep, RowChange, RowText, Violation,
 };
 use crate::model::Evidence;
 
@@ -39,7 +41,7 @@ pub(super) fn write(page: &mut Page, run: &RunReport, violation: &Violation, num
     if violation.path.is_empty() {
         page.line(" the initial state is broken already, before the first step");
     }
-    let several_systems = violation_text::several_systems(&violation.path);
+    let several_systems = event::several_systems(&violation.path);
     for (position, step) in violation.path.iter().enumerate() {
         let last = position + 1 == violation.path.len();
         path_step(page, step, position + 1, last, several_systems);
@@ -164,8 +166,7 @@ fn short_body(body: &Body, columns: usize) -> String {
 }
 
 fn row_change(page: &mut Page, change: &RowChange, several_systems: bool) {
-    let Some(violation_text::Change { sign, name, parts }) =
-        violation_text::change(change, several_systems)
+    let Some(RowText { sign, name, parts }) = violation_text::change(change, several_systems)
     else {
         return;
     };

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::RunReport;
 use super::super::json::run_json;
-use super::super::log::{Body, Exchange, Step, Violation};
+use crate::event::{Body, Exchange, Step, Violation};
 
 /// Steps that the page can hold; of a longer run it gets the first ones.
 const MAX_STEPS: usize = 100_000;

@@ -8,11 +8,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::super::fixture::{self, refunded_twice};
-use super::super::log::{
-    Body, Exchange, Failure, Header, Request, Response, RowChange, Step, Stop,
-};
 use super::super::{Destination, Outcome};
 use super::*;
+use crate::event::{Body, Exchange, Failure, Header, Request, Response, RowChange, Step, Stop};
 use crate::model::Evidence;
 
 /// What a service or a database may send: ends of scripts, markup, characters that documents may not hold or that turn the

@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use super::Entry;
+use crate::event::{Event, VERSION};
 
 /// A log that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +30,7 @@ struct Head {
 pub fn read(
     name: &str,
     mut reader: impl BufRead,
-    mut take: impl FnMut(Entry),
+    mut take: impl FnMut(Event),
 ) -> Result<(), LogError> {
     let mut number = 0;
     let mut begun = false;
@@ -59,7 +59,7 @@ pub fn read(
                 ..wrong(number, message)
             });
         }
-        let entry: Entry = match serde_json::from_slice(&line) {
+        let entry: Event = match serde_json::from_slice(&line) {
             Ok(entry) => entry,
             // Without its end, the last line of a run that was killed.
             Err(_) if begun && !line.ends_with(b"\n") => break,
@@ -70,7 +70,7 @@ pub fn read(
                 ));
             }
         };
-        if !begun && !matches!(entry, Entry::Started(_)) {
+        if !begun && !matches!(entry, Event::Started(_)) {
             return Err(wrong(
                 number,
                 "a run log begins with an entry `started`".to_owned(),
@@ -93,17 +93,16 @@ fn other_version(line: &[u8]) -> Option<String> {
         .starts_with(br#"{"event":"started""#)
         .then(|| serde_json::from_slice::<Head>(line).ok())??;
     let version = head.version.filter(|_| head.event == "started")?;
-    if version == super::VERSION {
+    if version == VERSION {
         return None;
     }
-    let by = if version > super::VERSION {
+    let by = if version > VERSION {
         "it was written by a newer venomqa"
     } else {
         "it was written by an older venomqa"
     };
     Some(format!(
-        "the log has format {version}, this venomqa reads format {}: {by}",
-        super::VERSION
+        "the log has format {version}, this venomqa reads format {VERSION}: {by}"
     ))
 }
 

@@ -1,22 +1,16 @@
 //! From the explorer's events to entries: every number becomes a name, every secret goes.
 
-use serde_json::{Map, Value};
-
-use super::entry::{
-    Action, ActionTally, Closed, Confirmation, ConfirmationResult, Entry, Failure, Figures,
-    Finished, Initial, Invariant, Limits, OracleKind, Regression, RegressionOutcome, Shrink,
-    ShrinkResult, SpecName, Started, Step, Stop, Time, Violation, Warning,
-};
-use super::exchange::{Body, Exchange, Header, PathStep, Request, Response, RowChange};
-use super::redact;
 use crate::diagnostic::Place;
+use crate::event::{
+    Action, ActionTally, Closed, Confirmation, ConfirmationResult, Event, Exchange, Failure,
+    Figures, Finished, Initial, Invariant, Limits, OracleKind, PathStep, Regression,
+    RegressionOutcome, Shrink, ShrinkResult, SpecName, Started, Step, Stop, Time, VERSION,
+    Violation, Warning,
+};
 use crate::explorer::event::{
-    ActionSummary, Event, RunInfo, StepInfo, StopReason, Summary, TimeSpent,
+    ActionSummary, Event as Observed, RunInfo, StepInfo, StopReason, Summary, TimeSpent,
 };
-use crate::model::{
-    self, ActionId, Context, InvariantId, Model, OracleId, OracleName, RegressionStatus, Row,
-    StepRecord, Table, VariableId,
-};
+use crate::model::{self, ActionId, InvariantId, Model, OracleId, OracleName, RegressionStatus};
 use crate::secret::Secrets;
 use crate::world::{self, WorldError};
 
@@ -54,130 +48,86 @@ pub struct Recorder<'m> {
     model: &'m Model,
     subject: Subject,
     detail: Detail,
-    /// Variables that the spec calls secret.
-    secret_variables: Vec<VariableId>,
 }
 
 impl<'m> Recorder<'m> {
     /// A recorder of one run over this model.
     pub fn new(model: &'m Model, subject: Subject, detail: Detail) -> Self {
-        let mut subject = subject;
-        for (name, value) in &model.names.constants {
-            if subject.secrets.has_name(name) {
-                subject.secrets.learn(value);
-            }
-        }
-        let secret_variables = (0..)
-            .map(VariableId)
-            .zip(&model.names.variables)
-            .filter(|(_, name)| subject.secrets.has_name(name))
-            .map(|(id, _)| id)
-            .collect();
         Self {
             model,
             subject,
             detail,
-            secret_variables,
         }
     }
 
     /// The entry for an event; `None` for one that nobody asks for.
-    pub fn entry(&mut self, event: &Event<'_>) -> Option<Entry> {
+    pub fn entry(&mut self, event: &Observed<'_>) -> Option<Event> {
         let entry = match event {
-            Event::Started(info) => Entry::Started(Box::new(self.started(info))),
-            Event::Initial {
+            Observed::Started(info) => Event::Started(Box::new(self.started(info))),
+            Observed::Initial {
                 fingerprint,
-                context,
                 secrets,
+                ..
             } => {
                 if let Some(secrets) = secrets {
                     self.subject.secrets.learn_all(secrets);
                 }
-                self.learn_context(context);
-                Entry::Initial(Initial {
+                Event::Initial(Initial {
                     fingerprint: fingerprint.to_string(),
                 })
             }
-            Event::Step(info) => {
-                self.learn(info);
+            Observed::Step(info) => {
+                if let Some(record) = info.record {
+                    self.subject.secrets.learn_record(record);
+                }
                 if self.detail == Detail::None {
                     return None;
                 }
-                Entry::Step(Box::new(self.step(info)))
+                Event::Step(Box::new(self.step(info)))
             }
-            Event::Violation { violation } => Entry::Violation(Box::new(self.violation(violation))),
+            Observed::Violation { violation } => {
+                Event::Violation(Box::new(self.violation(violation)))
+            }
             // Figures hold no text.
-            Event::Progress(progress) => return Some(Entry::Progress(figures(progress))),
+            Observed::Progress(progress) => return Some(Event::Progress(figures(progress))),
             // The summary has all of them.
-            Event::Regression(_) => return None,
-            Event::Warning(said) => Entry::Warning(warning(said)),
-            Event::Finished(summary) => {
-                for step in summary.violations.iter().flat_map(|found| &found.path) {
-                    self.learn_record(step.record.as_deref());
+            Observed::Regression(_) => return None,
+            Observed::Warning(said) => Event::Warning(warning(said)),
+            Observed::Finished(summary) => {
+                let steps = summary.violations.iter().flat_map(|found| &found.path);
+                for record in steps.filter_map(|step| step.record.as_deref()) {
+                    self.subject.secrets.learn_record(record);
                 }
-                Entry::Finished(Box::new(self.finished(summary)))
+                Event::Finished(Box::new(self.finished(summary)))
             }
         };
-        Some(self.without_secrets(entry))
+        Some(self.without_secrets(&entry))
     }
 
     /// The last entry: everything has been put back, or could not be. `replay` has the command that runs it again for each
     /// violation of the summary.
-    pub fn closed(&self, cleanup: Option<&WorldError>, replay: Vec<Option<String>>) -> Entry {
-        self.without_secrets(Entry::Closed(Closed {
+    pub fn closed(&self, cleanup: Option<&WorldError>, replay: Vec<Option<String>>) -> Event {
+        self.without_secrets(&Event::Closed(Closed {
             cleanup: cleanup.map(failure),
             replay,
         }))
     }
 
-    /// Secrets are looked for in what will be read, not in what it is made of, so that it matters not where they came from.
-    fn without_secrets(&self, mut entry: Entry) -> Entry {
-        redact::entry(&self.subject.secrets, &mut entry);
-        entry
-    }
-
-    fn learn(&mut self, info: &StepInfo<'_>) {
-        self.learn_context(info.context_before);
-        self.learn_record(info.record);
-    }
-
-    fn learn_context(&mut self, context: &Context) {
-        for id in &self.secret_variables {
-            if let Some(value) = context.get(*id) {
-                self.subject.secrets.learn(value);
-            }
-        }
-    }
-
-    fn learn_record(&mut self, record: Option<&StepRecord>) {
-        let Some(record) = record else { return };
-        let secrets = &mut self.subject.secrets;
-        for (name, value) in record
-            .request
-            .headers
-            .iter()
-            .chain(&record.response.headers)
-        {
-            secrets.learn_header(name, value);
-        }
-        for (name, value) in &record.extracted {
-            if secrets.has_name(name) {
-                secrets.learn(value);
-            }
-        }
-        if let Some(body) = record.response.body.json() {
-            secrets.learn_fields(body);
-        }
-        if let Some(sent) = &record.request.body
-            && let Ok(sent) = serde_json::from_slice(sent)
-        {
-            secrets.learn_fields(&sent);
-        }
+    fn without_secrets(&self, event: &Event) -> Event {
+        self.subject.secrets.hidden(event).unwrap_or_else(|_| {
+            Event::Warning(Warning {
+                code: "secret-word".to_owned(),
+                message: "an event is left out, because a word of its format is a secret"
+                    .to_owned(),
+                help: None,
+                untrusted: false,
+            })
+        })
     }
 
     fn started(&self, info: &RunInfo<'_>) -> Started {
         Started {
-            version: super::VERSION,
+            version: VERSION,
             venomqa: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: self.subject.started_at.clone(),
             spec: SpecName {
@@ -254,7 +204,7 @@ impl<'m> Recorder<'m> {
             exchange: info
                 .record
                 .filter(|_| self.detail == Detail::Whole)
-                .map(exchange),
+                .map(Exchange::of),
         }
     }
 
@@ -338,7 +288,7 @@ impl<'m> Recorder<'m> {
                 .iter()
                 .map(|step| PathStep {
                     action: self.action_name(step.action),
-                    exchange: step.record.as_deref().map(exchange),
+                    exchange: step.record.as_deref().map(Exchange::of),
                 })
                 .collect(),
         }
@@ -465,79 +415,4 @@ fn time(time: &TimeSpent) -> Time {
         shrink: time.shrink,
         confirm: time.confirm,
     }
-}
-
-/// A record as reports show it.
-fn exchange(record: &StepRecord) -> Exchange {
-    let headers = |headers: &[(String, String)]| {
-        headers
-            .iter()
-            .filter(|(name, _)| !name.eq_ignore_ascii_case("date"))
-            .map(|(name, value)| Header {
-                name: name.clone(),
-                value: value.clone(),
-            })
-            .collect()
-    };
-    Exchange {
-        request: Request {
-            method: record.request.method.clone(),
-            target: record.request.target.clone(),
-            headers: headers(&record.request.headers),
-            body: record
-                .request
-                .body
-                .as_ref()
-                .and_then(|bytes| body(&model::Body::new(bytes.clone()))),
-        },
-        response: Response {
-            status: record.response.status,
-            headers: headers(&record.response.headers),
-            body: body(&record.response.body),
-            duration: record.response.duration,
-        },
-        extracted: record.extracted.iter().cloned().collect(),
-        extract_failures: record.extract_failures.clone(),
-        rows: record.rows.rows().map(row_change).collect(),
-    }
-}
-
-fn body(body: &model::Body) -> Option<Body> {
-    if body.length == 0 {
-        return None;
-    }
-    let json = body.json().map(|value| Value::clone(value));
-    Some(Body {
-        length: body.length,
-        cut: body.is_cut(),
-        text: json.is_none().then(|| body.text().into_owned()),
-        json,
-    })
-}
-
-fn row_change(change: &model::RowChange) -> RowChange {
-    let table = &change.table;
-    RowChange {
-        system: table.system.to_string(),
-        table: table.name.clone(),
-        key: change.key.iter().map(model::Cell::to_json).collect(),
-        before: change.before.as_ref().map(|cells| row(table, cells)),
-        after: change.after.as_ref().map(|cells| row(table, cells)),
-        ignored: table
-            .columns
-            .iter()
-            .zip(&table.ignored_columns)
-            .filter(|(_, ignored)| **ignored)
-            .map(|(name, _)| name.clone())
-            .collect(),
-    }
-}
-
-fn row(table: &Table, cells: &Row) -> Map<String, Value> {
-    table
-        .columns
-        .iter()
-        .zip(cells.iter())
-        .map(|(column, cell)| (column.clone(), cell.to_json()))
-        .collect()
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
+use crate::event::{Event, Step, Stop, Warning};
 use crate::report::{Reports, fixture};
+use crate::secret::Secrets;
 
 /// The lines of a log with every kind of entry, and every field that there can be.
 fn lines() -> Vec<String> {
@@ -33,13 +35,13 @@ fn lines() -> Vec<String> {
         let figures = run.summary.figures;
         let violations = run.summary.violations.clone();
         lines.extend(run.into_entries());
-        lines.push(Entry::Progress(figures));
+        lines.push(Event::Progress(figures));
         lines.extend(
             violations
                 .into_iter()
-                .map(|found| Entry::Violation(Box::new(found))),
+                .map(|found| Event::Violation(Box::new(found))),
         );
-        lines.push(Entry::Warning(Warning {
+        lines.push(Event::Warning(Warning {
             code: "a".to_owned(),
             message: String::new(),
             help: None,
@@ -52,7 +54,7 @@ fn lines() -> Vec<String> {
         .collect()
 }
 
-fn entries(log: &str) -> Result<Vec<Entry>, LogError> {
+fn entries(log: &str) -> Result<Vec<Event>, LogError> {
     let mut entries = Vec::new();
     read("a.log", log.as_bytes(), |entry| entries.push(entry))?;
     Ok(entries)
@@ -67,6 +69,38 @@ fn what_is_written_is_what_is_read() {
         .map(|entry| serde_json::to_string(entry).unwrap())
         .collect();
     assert_eq!(lines, again);
+}
+
+#[test]
+fn any_text_of_a_log_may_be_a_secret() {
+    fn texts(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::String(text) => {
+                found.insert(text.clone());
+            }
+            Value::Number(number) => {
+                found.insert(number.to_string());
+            }
+            Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+            Value::Object(fields) => fields.values().for_each(|item| texts(item, found)),
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+    let lines = lines();
+    let mut found = BTreeSet::new();
+    for line in &lines {
+        texts(&serde_json::from_str(line).unwrap(), &mut found);
+    }
+    let mut secrets = Secrets::named(found.iter().cloned());
+    for text in found {
+        secrets.learn(&text.into());
+    }
+    for event in entries(&lines.join("\n")).unwrap() {
+        let hidden = secrets.hidden(&event).unwrap();
+        let (hidden, event) = (json!(hidden), json!(event));
+        assert_eq!(hidden["event"], event["event"]);
+        assert_eq!(hidden["fingerprint"], event["fingerprint"]);
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The report that is the run log itself: one JSON object a line, written while the run goes on.
 
-use super::Entry;
 use super::record::Detail;
+use crate::event::Event;
 use crate::report::{Destination, Report, ReportError};
 
 /// Writes entries as they come, so that a run that is killed leaves what it had seen.
@@ -29,7 +29,7 @@ impl Report for Log {
         Detail::None
     }
 
-    fn entry(&mut self, entry: &Entry) {
+    fn entry(&mut self, entry: &Event) {
         if self.failed.is_some() {
             return;
         }
@@ -42,7 +42,7 @@ impl Report for Log {
         };
         line.push(b'\n');
         // Every step at once would cost more than many a step itself; progress is when people look.
-        let flush = !matches!(entry, Entry::Step(_));
+        let flush = !matches!(entry, Event::Step(_));
         self.failed = self.destination.append("log", &line, flush).err();
     }
 

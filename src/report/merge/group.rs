@@ -4,14 +4,14 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::super::RunReport;
-use super::super::log::{
+use super::super::violation_text;
+use super::stop;
+use super::union::Union;
+use crate::event::{
     Action, ActionTally, ConfirmationResult, Figures, Finished, Invariant, Limits, OracleKind,
     Part, Regression, RegressionOutcome, SpecName, Started, Stop, Time, VERSION, Violation,
     Warning,
 };
-use super::super::violation_text;
-use super::stop;
-use super::union::Union;
 
 /// Code of the warning that states could not be united.
 const APART: &str = "merged-states-apart";

@@ -1,7 +1,7 @@
 //! One run made of several over the same spec, as the jobs of a CI matrix leave them.
 //!
 //! What comes out depends neither on the order in which runs are merged nor on what was merged before: everything is
-//! added up, united or chosen by a rule that does not care, and every run that went in stays known as a [`Part`](super::log::Part).
+//! added up, united or chosen by a rule that does not care, and every run that went in stays known as a [`Part`](crate::event::Part).
 
 mod group;
 mod stop;
@@ -11,9 +11,10 @@ mod union;
 
 use std::io::BufRead;
 
-use super::log::{self, Detail, Entry, LogError};
+use super::log::{self, Detail, LogError};
 use super::run_builder::RunBuilder;
 use super::{Reports, RunReport};
+use crate::event::Event;
 use group::Group;
 
 /// Collects runs, and makes one of all that are over the same spec.
@@ -35,7 +36,7 @@ impl Merge {
     pub fn read(&mut self, name: &str, reader: impl BufRead) -> Result<(), LogError> {
         let mut builder: Option<RunBuilder> = None;
         log::read(name, reader, |entry| match (entry, &mut builder) {
-            (Entry::Started(started), builder) => {
+            (Event::Started(started), builder) => {
                 let next = RunBuilder::new(*started, self.kept);
                 if let Some(over) = builder.replace(next) {
                     self.add(over.into_report());

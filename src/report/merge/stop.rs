@@ -1,6 +1,6 @@
 //! Why a merged run ended.
 
-use super::super::log::{Part, Stop};
+use crate::event::{Part, Stop};
 
 /// The worst reason of all parts; of those that ended well, what they came to together, in so many states.
 pub(super) fn stop(parts: &[Part], states: u64) -> Stop {

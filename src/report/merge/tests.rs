@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::super::log::{Failure, Figures, Finished, Step, Stop, Time, Warning};
 use super::super::{Outcome, Reports, fixture};
 use super::*;
+use crate::event::{Failure, Figures, Finished, Step, Stop, Time, Warning};
 
 /// A walk over a graph that is the same for all: state `s` and action `a` lead to `(2 s + a) % 7`. Each run numbers states
 /// in its own order.
@@ -157,7 +157,7 @@ proptest! {
     fn a_merged_run_is_folded_back_from_its_entries(a in any_run(), b in any_run()) {
         let all = merged([a, b]);
         let mut entries = all.clone().into_entries();
-        let Some(Entry::Started(started)) = entries.next() else { panic!("no start") };
+        let Some(Event::Started(started)) = entries.next() else { panic!("no start") };
         let mut builder = RunBuilder::new(*started, Detail::Whole);
         entries.for_each(|entry| builder.add(entry));
         prop_assert_eq!(all, builder.into_report());
@@ -245,7 +245,7 @@ fn equal_violations_become_one_with_the_shortest_path() {
         violation.path.truncate(length);
         violation.first_step = seed;
         if !confirmed {
-            violation.confirmation.result = super::super::log::ConfirmationResult::NotTried;
+            violation.confirmation.result = crate::event::ConfirmationResult::NotTried;
         }
         run.summary.violations.push(violation);
         run

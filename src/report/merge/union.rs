@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::super::log::Step;
+use crate::event::Step;
 
 /// Number of the initial state, here as in a run: it is the same for all runs by definition.
 const INITIAL: u32 = 0;

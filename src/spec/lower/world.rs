@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Lowering;
 use crate::diagnostic::{Code, Diagnostic, Path};
 use crate::model::{RequestTemplate, SqlQuery};
-use crate::secret::{Secrets, is_secret_name};
+use crate::secret::Secrets;
 use crate::spec::document::{Document, Http, Reset as WrittenReset, RestoreWord, Service, System};
 use crate::spec::names::Scope;
 use crate::world::config::{
@@ -70,11 +70,7 @@ impl Lowering<'_> {
     ) -> Secrets {
         let mut secrets = Secrets::named(document.secrets.iter().cloned());
         let mut learn = |name: &str, value: &Value| {
-            if secrets.has_name(name) {
-                secrets.learn(value);
-            } else if is_secret_name(name) {
-                secrets.learn_likely(value);
-            }
+            secrets.learn_variable(name, value);
             if let Value::String(text) = value {
                 secrets.learn_url(text);
             }

@@ -1,0 +1,199 @@
+//! How a run ends, and what is counted on the way.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{OracleKind, Violation};
+use crate::model::Severity;
+
+/// How a walk ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finished {
+    /// Last figures.
+    pub figures: Figures,
+    /// Why it ended.
+    pub stop: Stop,
+    /// Distinct (state, action) pairs that were tried.
+    pub transitions: u64,
+    /// Enabled (state, action) pairs that were left.
+    pub untried: u64,
+    /// Greatest depth of a state, in steps.
+    pub deepest: u32,
+    /// Steps that left the state as it was.
+    pub unchanged_steps: u64,
+    /// What is known of each action, in the order of [`Started::actions`](super::Started::actions).
+    pub actions: Vec<ActionTally>,
+    /// The worst first, each with its shortest path.
+    pub violations: Vec<Violation>,
+    /// What became of the reproductions that were tried before the walk.
+    #[serde(default)]
+    pub corpus: Vec<Regression>,
+    /// Warnings of the whole run, each once.
+    pub warnings: Vec<Warning>,
+    /// Where the time went.
+    pub time: Time,
+}
+
+/// Figures of the progress line.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Steps taken.
+    pub step: u64,
+    /// Steps allowed.
+    pub max_steps: u64,
+    /// States known, the initial one included.
+    pub states: u64,
+    /// Share of the actions that ran at least once, 0 to 1.
+    pub coverage: f64,
+    /// Violations so far, equal ones counted once.
+    pub violations: u64,
+}
+
+/// Why a run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum Stop {
+    /// Every enabled action was tried in every reachable state.
+    Complete {
+        /// Whether `max_depth` kept some states from being expanded.
+        depth_limited: bool,
+    },
+    /// `max_steps` were taken.
+    MaxSteps,
+    /// `time_limit` is over.
+    TimeLimit,
+    /// `coverage_target` is reached.
+    CoverageTarget,
+    /// A violation of this severity was found.
+    FailFast {
+        /// The severity.
+        severity: Severity,
+    },
+    /// The user asked to stop.
+    Interrupted,
+    /// The run cannot go on or cannot be trusted.
+    Failed {
+        /// What happened.
+        error: Failure,
+        /// The actions from the initial state to the failure, the failing one last; empty when it failed elsewhere.
+        path: Vec<String>,
+    },
+    /// The log ends here: the run was killed.
+    CutOff,
+    /// The runs that were merged ended for several reasons, see [`Started::merged`](super::Started::merged).
+    Several,
+}
+
+/// Something that went wrong with the run itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Which part: `service`, `system`, `restore`, `request`, `interrupted`.
+    pub kind: String,
+    /// What happened.
+    pub message: String,
+    /// Lines that help to understand it.
+    pub details: Vec<String>,
+    /// What to do next.
+    pub help: Option<String>,
+}
+
+/// What a run knows of one action.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ActionTally {
+    /// Steps that ran it.
+    pub runs: u64,
+    /// Runs by status of the answer, ascending.
+    pub statuses: Vec<(u16, u64)>,
+    /// Runs that led to a state nobody had been in.
+    pub new_states: u64,
+    /// Runs that left the state as it was.
+    pub unchanged: u64,
+    /// Whether it ran and every answer was 400 or above without the spec expecting that.
+    pub always_refused: bool,
+    /// For an action that never ran: what kept it away.
+    pub never_ran: Option<String>,
+    /// Advice about the action.
+    pub advice: Option<String>,
+}
+
+/// A reproduction that was tried before the walk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Regression {
+    /// Its file.
+    pub file: String,
+    /// Who said no when it was written.
+    pub oracle: OracleKind,
+    /// Name of that oracle.
+    pub name: String,
+    /// The action whose step broke it; `None` where the initial state was broken.
+    pub action: Option<String>,
+    /// What became of it.
+    pub outcome: RegressionOutcome,
+    /// Why it was not tried.
+    pub reason: Option<String>,
+}
+
+/// What became of a reproduction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RegressionOutcome {
+    /// It still happens, and is among the violations of the run.
+    StillFailing,
+    /// It does not happen any more.
+    Fixed,
+    /// It cannot be tried any more.
+    NotTried,
+}
+
+/// Something the user should know although the run goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// Stable code, explained in `docs/diagnostics.md`.
+    pub code: String,
+    /// What was seen.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// Whether verdicts can no longer be relied on.
+    pub untrusted: bool,
+}
+
+/// Where the time of a run went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Time {
+    /// The walk: the next four, and the engine itself.
+    #[serde(rename = "total_ms", with = "super::milliseconds")]
+    pub total: Duration,
+    /// Waiting for answers of the service.
+    #[serde(rename = "http_ms", with = "super::milliseconds")]
+    pub http: Duration,
+    /// Reading journals.
+    #[serde(rename = "journal_ms", with = "super::milliseconds")]
+    pub journal: Duration,
+    /// Writing rows back, and proving it.
+    #[serde(rename = "restore_ms", with = "super::milliseconds")]
+    pub restore: Duration,
+    /// Judging.
+    #[serde(rename = "oracles_ms", with = "super::milliseconds")]
+    pub oracles: Duration,
+    /// Choosing, hashing, recording.
+    #[serde(rename = "engine_ms", with = "super::milliseconds")]
+    pub engine: Duration,
+    /// Looking for shorter paths, after the walk.
+    #[serde(rename = "shrink_ms", with = "super::milliseconds")]
+    pub shrink: Duration,
+    /// Running violations again, after that.
+    #[serde(rename = "confirm_ms", with = "super::milliseconds")]
+    pub confirm: Duration,
+}
+
+/// What is left to say once everything has been put back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// Why something could not be put back as it was before the run.
+    pub cleanup: Option<Failure>,
+    /// For each violation of [`Finished`], the command that runs its path again, where there is a file with it.
+    #[serde(default)]
+    pub replay: Vec<Option<String>>,
+}

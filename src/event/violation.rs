@@ -1,0 +1,102 @@
+//! A bug as reports show it.
+
+use serde::{Deserialize, Serialize};
+
+use super::PathStep;
+use crate::model::{Evidence, Severity};
+
+/// A bug.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Violation {
+    /// In the order found, from 1.
+    pub number: u32,
+    /// Who said no.
+    pub oracle: OracleKind,
+    /// Its name.
+    pub name: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong.
+    pub message: String,
+    /// The action whose step broke it; `None` where the initial state is broken already.
+    pub action: Option<String>,
+    /// At which step of the run it was first seen.
+    pub first_step: u64,
+    /// In how many transitions the same action broke the same thing.
+    pub occurrences: u64,
+    /// Which of the things that the oracle looks at it was: the status, the name of an extraction, a JSONPath.
+    pub kind: String,
+    /// How the path was made short.
+    pub shrink: Shrink,
+    /// Whether it happened again.
+    pub confirmation: Confirmation,
+    /// What proves it.
+    pub evidence: Evidence,
+    /// The shortest path known, the breaking step last.
+    pub path: Vec<PathStep>,
+    /// The command that runs the path again, where there is a file with it. In a log it stands in the last entry.
+    #[serde(default)]
+    pub replay: Option<String>,
+}
+
+/// What an oracle is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OracleKind {
+    /// Declared in the spec.
+    Invariant,
+    /// Built in.
+    Check,
+}
+
+/// How a path was made short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shrink {
+    /// What came of it.
+    pub result: ShrinkResult,
+    /// Steps of the shortest path that the walk had found.
+    pub found_length: u32,
+    /// Requests that the search sent.
+    pub requests: u64,
+    /// For all but `minimal`: why.
+    pub reason: Option<String>,
+}
+
+/// What came of making a path short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ShrinkResult {
+    /// Not tried.
+    NotTried,
+    /// Without any one of its steps it does not happen.
+    Minimal,
+    /// The shortest found until something ended the search.
+    Unfinished,
+    /// A shorter path did not happen again from the initial state: this is the one that the walk found.
+    TakenBack,
+}
+
+/// Whether a violation happened again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// In a word.
+    pub result: ConfirmationResult,
+    /// In how many attempts it happened again; `None` where nobody tried.
+    pub times: Option<u32>,
+    /// How many attempts there were; `None` where nobody tried.
+    pub of: Option<u32>,
+    /// For the last two results: what happened instead, or why it was not tried.
+    pub reason: Option<String>,
+}
+
+/// Whether a violation happened again, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConfirmationResult {
+    /// It did, each time.
+    Confirmed,
+    /// It did not, or not each time.
+    Unconfirmed,
+    /// Nobody tried.
+    NotTried,
+}

@@ -1,0 +1,321 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::*;
+use crate::model::{
+    Body, Cell, Request, Response, Row, RowChange, RowDelta, StepRecord, Table, TableId, TableKind,
+    row_key,
+};
+
+/// The value without secrets.
+fn hidden(secrets: &Secrets, value: &Value) -> Value {
+    secrets.hidden(value).unwrap()
+}
+
+#[test]
+fn a_learned_value_is_hidden_wherever_it_turns_up() {
+    let mut secrets = Secrets::default();
+    secrets.learn(&json!("p&ss word"));
+    secrets.learn(&json!(123_456));
+    assert_eq!(
+        secrets.hide("the p&ss word is out"),
+        "the [redacted] is out"
+    );
+    assert_eq!(
+        secrets.hide("/login?pw=p%26ss%20word"),
+        "/login?pw=[redacted]"
+    );
+    let value = hidden(
+        &secrets,
+        &json!({ "pin": 123_456, "code 123456": [1, "p&ss word"], "n": 1_234_567 }),
+    );
+    assert_eq!(
+        value,
+        json!({ "pin": REDACTED, "code [redacted]": [1, REDACTED], "n": 1_234_567 })
+    );
+}
+
+#[test]
+fn a_password_that_is_the_name_of_the_user_too_leaves_that_name_readable() {
+    let mut secrets = Secrets::default();
+    let url = "postgres://postgres:postgres@127.0.0.1/shop";
+    secrets.learn_url(url);
+    let shown = without_password(url);
+    assert_eq!(shown, "postgres://postgres:[redacted]@127.0.0.1/shop");
+    assert_eq!(secrets.hide(&shown), shown);
+    secrets.learn_url("postgres://postgres:s3cret@127.0.0.1/shop");
+    assert_eq!(secrets.hide("s3cret"), REDACTED);
+}
+
+#[test]
+fn a_password_that_stands_openly_elsewhere_is_hidden_where_it_is_a_password() {
+    for (url, password) in [
+        ("postgres://app:app@127.0.0.1/db", "app"),
+        ("postgres://qa:s10@127.0.0.1/s10", "s10"),
+        ("postgres://qa:postgres@127.0.0.1/db", "postgres"),
+        ("postgres://qa:qa@localhost:5432,127.0.0.1:5433/db", "qa"),
+        ("postgres://a%40b:a%40b@127.0.0.1/db", "a%40b"),
+        ("postgres://a%40b:a%40b@127.0.0.1/db", "a@b"),
+        ("postgres:///shop?user=shop&password=shop", "shop"),
+        ("host=127.0.0.1 user='a b' password='a b'", "a b"),
+    ] {
+        let mut secrets = Secrets::default();
+        secrets.learn_url(url);
+        for place in [
+            "postgres://user:***@127.0.0.1/db",
+            "postgres%3A%2F%2Fuser%3A***%40127.0.0.1%2Fdb",
+            "postgres:///db?user=user&password=***&sslmode=disable",
+            "host=127.0.0.1 PGPASSWORD=***",
+            "Password = '***' host=127.0.0.1",
+            r#"{"password":"***"}"#,
+            r#"{\"db_password\": \"***\"}"#,
+            "dsn=%3Fpassword%3D***%26sslmode%3Ddisable",
+        ] {
+            let text = format!("GRANT SET TO {password}; {place}");
+            assert_eq!(
+                secrets.hide(&text.replace("***", password)),
+                text.replace("***", REDACTED),
+                "{url}"
+            );
+        }
+        for innocent in [
+            format!("{password} is the owner of {password}"),
+            format!("password={password}s"),
+            format!("{password}:5432@{password}"),
+            format!("postgres://{password}@127.0.0.1/{password}"),
+        ] {
+            assert_eq!(secrets.hide(&innocent), innocent, "{url}");
+        }
+        let body = hidden(
+            &secrets,
+            &json!({ "owner": password, "password": password }),
+        );
+        assert_eq!(body, json!({ "owner": password, "password": REDACTED }));
+    }
+}
+
+#[test]
+fn a_password_that_is_learned_from_another_url_is_hidden_everywhere_from_then_on() {
+    let mut secrets = Secrets::default();
+    secrets.learn_url("postgres://shop:shop@127.0.0.1/db");
+    let mut others = Secrets::default();
+    others.learn_all(&secrets);
+    assert_eq!(others.hide("shop:shop@"), "shop:[redacted]@");
+    others.learn_url("postgres://qa:shop@127.0.0.1/db");
+    assert_eq!(others.hide("shop:shop@"), "[redacted]:[redacted]@");
+    others.learn_all(&secrets);
+    assert_eq!(others.hide("shop"), REDACTED);
+}
+
+#[test]
+fn passwords_in_settings_are_learned_from_nothing_but_settings() {
+    let mut secrets = Secrets::default();
+    secrets.learn_url(r"host=127.0.0.1 password = 'it\'s top secret' user=qa");
+    assert_eq!(
+        secrets.hide("with it's top secret of qa"),
+        "with [redacted] of qa"
+    );
+    secrets.learn_url("SELECT id FROM users WHERE password = NULL");
+    secrets.learn_url("reset_token_ttl=15 minutes");
+    assert_eq!(secrets.hide("NULL"), "NULL");
+    assert_eq!(secrets.hide("15"), "15");
+}
+
+#[test]
+fn a_short_secret_leaves_no_holes_in_other_words() {
+    let mut secrets = Secrets::default();
+    secrets.learn(&json!("qa"));
+    assert_eq!(secrets.hide("qa"), REDACTED);
+    assert_eq!(secrets.hide("quality and qa"), "quality and qa");
+}
+
+#[test]
+fn what_headers_let_somebody_do_is_hidden_in_bodies_too() {
+    let mut secrets = Secrets::default();
+    secrets.learn_header("Authorization", "Bearer abcdef-12345");
+    secrets.learn_header("Set-Cookie", "sid=0123456789; Path=/; HttpOnly");
+    secrets.learn_header("Cookie", "lang=en; sid=9876543210");
+    let body = hidden(
+        &secrets,
+        &json!({ "token": "abcdef-12345", "lang": "en", "path": "/" }),
+    );
+    assert_eq!(
+        body,
+        json!({ "token": REDACTED, "lang": "en", "path": "/" })
+    );
+    assert_eq!(
+        secrets.hide("0123456789 9876543210"),
+        "[redacted] [redacted]"
+    );
+}
+
+#[test]
+fn a_named_secret_hides_headers_fields_and_columns_of_that_name() {
+    let secrets = Secrets::named(["Api_Token".to_owned(), "X-Session".to_owned()]);
+    for (name, value, shown) in [
+        ("x-session", "s", REDACTED),
+        ("Cookie", "a=b", REDACTED),
+        ("Session-Token", "s", REDACTED),
+        ("Accept", "text/plain", "text/plain"),
+    ] {
+        let header = json!({ "name": name, "value": value });
+        assert_eq!(hidden(&secrets, &header)["value"], shown, "{name}");
+    }
+    let row = hidden(
+        &secrets,
+        &json!({ "id": 1, "api_token": { "a": 1 }, "x": null }),
+    );
+    assert_eq!(row, json!({ "id": 1, "api_token": REDACTED, "x": null }));
+}
+
+#[test]
+fn a_field_that_is_added_later_cannot_leak() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    enum Kind {
+        Plain,
+        Note(String),
+        Pair(String, u64),
+        Named { said: Option<String> },
+    }
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Added {
+        pin: u64,
+        new_text: String,
+        new_list: Vec<String>,
+        new_map: BTreeMap<String, Value>,
+        new_token: String,
+        kinds: Vec<Kind>,
+    }
+    let mut secrets = Secrets::named(["pin".to_owned()]);
+    secrets.learn(&json!("s3cret!"));
+    secrets.learn(&json!(4711));
+    let added = Added {
+        pin: 4711,
+        new_text: "it is s3cret!, in a URL s3cret%21".to_owned(),
+        new_list: vec!["s3cret!".to_owned()],
+        new_map: BTreeMap::from([
+            ("s3cret!".to_owned(), json!([4711, 4712])),
+            ("pin".to_owned(), json!({ "deep": 1 })),
+            (
+                "password".to_owned(),
+                json!(["x", { "name": "api_key", "value": "y" }]),
+            ),
+        ]),
+        new_token: "unknown".to_owned(),
+        kinds: vec![
+            Kind::Plain,
+            Kind::Note("s3cret!".to_owned()),
+            Kind::Pair("s3cret!".to_owned(), 4711),
+            Kind::Named {
+                said: Some("s3cret!".to_owned()),
+            },
+        ],
+    };
+    let shown = Added {
+        // A number of the format itself.
+        pin: 4711,
+        new_text: "it is [redacted], in a URL [redacted]".to_owned(),
+        new_list: vec![REDACTED.to_owned()],
+        new_map: BTreeMap::from([
+            (REDACTED.to_owned(), json!([REDACTED, 4712])),
+            ("pin".to_owned(), json!(REDACTED)),
+            (
+                "password".to_owned(),
+                json!([REDACTED, { "name": "api_key", "value": REDACTED }]),
+            ),
+        ]),
+        new_token: REDACTED.to_owned(),
+        kinds: vec![
+            Kind::Plain,
+            Kind::Note(REDACTED.to_owned()),
+            Kind::Pair(REDACTED.to_owned(), 4711),
+            Kind::Named {
+                said: Some(REDACTED.to_owned()),
+            },
+        ],
+    };
+    assert_eq!(secrets.hidden(&added).unwrap(), shown);
+}
+
+#[test]
+fn one_step_teaches_what_it_shows_in_every_place() {
+    let secret = |place: &str| format!("{place}/s3cret+of 1");
+    let encoded = |place: &str| -> String {
+        url::form_urlencoded::byte_serialize(secret(place).as_bytes()).collect()
+    };
+    let table = Arc::new(Table {
+        id: TableId(1),
+        system: "db".into(),
+        name: "users".to_owned(),
+        columns: ["id", "password_hash"].map(str::to_owned).into(),
+        kind: TableKind::Rows,
+        observed: true,
+        ignored_columns: vec![false; 2],
+    });
+    let cells: Row = [
+        Cell::Integer(1),
+        Cell::Text(secret("row").as_bytes().into()),
+    ]
+    .into();
+    let record = StepRecord {
+        request: Request {
+            method: "POST".to_owned(),
+            target: format!("/e?access_token={}&page=12345678", encoded("query")),
+            headers: vec![
+                (
+                    "content-type".to_owned(),
+                    "application/x-www-form-urlencoded".to_owned(),
+                ),
+                ("X-Client-Key".to_owned(), secret("header")),
+                ("Cookie".to_owned(), format!("a={}", secret("cookie"))),
+            ],
+            body: Some(
+                format!("user=qa&password={}", encoded("form"))
+                    .into_bytes()
+                    .into(),
+            ),
+        },
+        response: Response {
+            status: 200,
+            headers: vec![
+                ("Session-Token".to_owned(), secret("answer")),
+                (
+                    "Location".to_owned(),
+                    format!("/reset?token={}", encoded("link")),
+                ),
+            ],
+            body: Body::new(
+                json!({ "data": [{ "apiKey": secret("json") }] })
+                    .to_string()
+                    .into_bytes(),
+            ),
+            duration: Duration::ZERO,
+        },
+        extracted: vec![("auth".to_owned(), json!(secret("extract")))],
+        extract_failures: Vec::new(),
+        rows: RowDelta::new(vec![RowChange {
+            key: row_key([Cell::Integer(1)]),
+            table,
+            before: None,
+            after: Some(cells),
+        }]),
+    };
+    let mut secrets = Secrets::default();
+    secrets.learn_record(&record);
+    for place in [
+        "query", "header", "cookie", "form", "answer", "link", "json", "extract", "row",
+    ] {
+        for form in [
+            secret(place),
+            encoded(place),
+            encoded(place).replace('+', "%20"),
+        ] {
+            assert_eq!(secrets.hide(&format!("<{form}>")), "<[redacted]>");
+        }
+    }
+    assert_eq!(secrets.hide("page 12345678 of qa"), "page 12345678 of qa");
+}
