@@ -3,7 +3,6 @@
 //! - `venomqa.run`: the format of the journal. Its presence says that a run is under way, or was killed.
 //! - `venomqa.journal`: what triggers noted and nobody has read yet: table, row before, row after, as text, and in tables
 //!   without a key the places of both.
-//!   Where there are many sequences, each transaction also notes which of them it called: see [`super::poll`].
 //! - `venomqa.past`: what has been read, and what restores wrote. Together with the journal it is everything that
 //!   happened since the run began.
 //! - `venomqa.sequences`: the sequences as they were before the run.
@@ -30,7 +29,7 @@ use super::sequences;
 use super::sql::literal;
 
 /// Changes when the journal's tables do.
-pub(super) const FORMAT: i32 = 5;
+pub(super) const FORMAT: i32 = 6;
 
 /// Number that stands for a change of the schema among the tables of the journal.
 pub(super) const SCHEMA_CHANGE: u32 = 0;
@@ -43,13 +42,6 @@ pub(super) const FOREIGN_WRITE: u32 = 2;
 
 /// Number that stands for a refresh of a materialized view.
 pub(super) const REFRESH: u32 = 3;
-
-/// Number that stands for the sequences that a transaction called, among other relations: their numbers in `new`. What is
-/// in `old` says that it may have called others later on.
-pub(super) const CALLS: u32 = 4;
-
-/// Up to this many sequences each is asked after a step that wrote, which takes less time than the note of a transaction.
-const FEW_SEQUENCES: usize = 32;
 
 /// From here on numbers are those of tables: what is below belongs to the server itself.
 pub(super) const FIRST_TABLE: u32 = 16;
@@ -66,14 +58,9 @@ const TAGS: &str = "'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TAB
 /// Creates the journal, in one transaction.
 pub(super) async fn create(connections: &Connections, catalog: &Catalog) -> Result<(), Error> {
     let mut text = String::from("BEGIN;");
-    text.push_str(&tables(tells_calls(catalog)));
+    text.push_str(&tables());
     text.push_str(&functions());
-    text.push_str(&sequences::functions(catalog));
-    if tells_calls(catalog) {
-        text.push_str(&calls_trigger(
-            calls_may_come_late(&connections.writer).await?,
-        ));
-    }
+    text.push_str(&sequences::function(catalog));
     for watched in &catalog.tables {
         text.push_str(&triggers(watched));
     }
@@ -101,11 +88,6 @@ pub(super) async fn create(connections: &Connections, catalog: &Catalog) -> Resu
         let _ = connections.writer.batch_execute("ROLLBACK").await;
     }
     created
-}
-
-/// Whether transactions note which sequences they called.
-pub(super) fn tells_calls(catalog: &Catalog) -> bool {
-    catalog.sequences.len() > FEW_SEQUENCES
 }
 
 /// The format of the journal that is there, and when its run began; `None` where there is none.
@@ -200,21 +182,14 @@ pub(super) async fn sum_up(client: &Client, catalog: &Catalog) -> Result<u64, Er
     Ok(rows.len() as u64)
 }
 
-/// `top` is the transaction that an entry belongs to, whichever savepoint it was made behind: what [`super::poll`] compares
-/// with the transactions that noted their calls.
-fn tables(tells_calls: bool) -> String {
-    let top = if tells_calls {
-        "DEFAULT pg_catalog.pg_current_xact_id()"
-    } else {
-        ""
-    };
+fn tables() -> String {
     // A publication of all tables refuses to delete from one whose rows have no identity.
     format!(
         "CREATE SCHEMA venomqa;
          COMMENT ON SCHEMA venomqa IS 'journal of a venomqa run; `venomqa restore` puts the database back and removes it';
          CREATE TABLE venomqa.run (format int, version text, started timestamptz);
          INSERT INTO venomqa.run VALUES ({FORMAT}, {}, now());
-         CREATE TABLE venomqa.journal (tbl oid NOT NULL, old text, new text, went tid, came tid, top xid8 {top});
+         CREATE TABLE venomqa.journal (tbl oid NOT NULL, old text, new text, went tid, came tid);
          CREATE TABLE venomqa.past (tbl oid NOT NULL, old text, new text);
          ALTER TABLE venomqa.journal REPLICA IDENTITY FULL;
          ALTER TABLE venomqa.past REPLICA IDENTITY FULL;
@@ -253,43 +228,6 @@ fn functions() -> String {
            INSERT INTO venomqa.journal VALUES ({FOREIGN_WRITE}, TG_OP, TG_RELID::regclass::text);
            RETURN NULL;
          END $$;"
-    )
-}
-
-/// Whether triggers of the application may run at the end of a transaction, and call sequences after the note.
-async fn calls_may_come_late(client: &Client) -> Result<bool, Error> {
-    let row = client
-        .query_one(
-            "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgdeferrable AND NOT tgisinternal)",
-            &[],
-        )
-        .await?;
-    Ok(row.get(0))
-}
-
-/// Notes the sequences that a transaction called, at its end, once: whoever calls one holds a lock on it until then. On the
-/// journal and not on the application's tables, whose DDL would stumble over an event that waits.
-///
-/// There may be calls after the note, and it says so, where the service made deferred constraints immediate, which the query
-/// or the stack of calls shows, where a cursor outlives the transaction: its rows are made after deferred triggers, and
-/// where the application has such triggers itself.
-fn calls_trigger(may_come_late: bool) -> String {
-    format!(
-        "CREATE FUNCTION venomqa.note_calls() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ DECLARE stack text; BEGIN
-           IF current_setting('transaction_read_only') = 'on' THEN RETURN NULL; END IF;
-           PERFORM set_config('venomqa.will_tell', 'no', true);
-           GET DIAGNOSTICS stack = PG_CONTEXT;
-           INSERT INTO venomqa.journal (tbl, old, new)
-           SELECT {CALLS}, CASE WHEN {may_come_late} OR stack ~ '\n' OR current_query() ~* 'constraints' OR EXISTS (SELECT FROM pg_cursors WHERE is_holdable) THEN 'so far' END,
-             array_agg(relation)::text
-           FROM pg_locks WHERE locktype = 'relation' AND pid = pg_backend_pid() AND mode <> 'AccessShareLock';
-           RETURN NULL;
-         END $$;
-         CREATE CONSTRAINT TRIGGER venomqa_calls AFTER INSERT ON venomqa.journal DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
-           WHEN (CASE WHEN NEW.tbl = {CALLS} OR pg_catalog.current_setting('venomqa.will_tell', true) = 'yes' THEN false
-                 ELSE pg_catalog.set_config('venomqa.will_tell', 'yes', true) = 'yes' END)
-           EXECUTE FUNCTION venomqa.note_calls();
-         ALTER TABLE venomqa.journal ENABLE ALWAYS TRIGGER venomqa_calls;"
     )
 }
 

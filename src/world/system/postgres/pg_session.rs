@@ -7,20 +7,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tokio_postgres::{Error, Statement};
+use tokio_postgres::Error;
 
 use super::address::Address;
 use super::apply::Writer;
 use super::catalog::{Catalog, Watched};
 use super::connections::Connections;
 use super::failure::{failed, lost};
-use super::journal::{self, CALLS};
+use super::journal;
 use super::lock_diagnosis;
-use super::poll::{Open, Poll};
+use super::poll::{Answer, Open, Poll};
 use super::query::Queries;
 use super::row_multiset::RowMultiset;
 use super::schema_changes::{Change, Schema};
-use super::sequences::{ASK, Asked, SequenceTracker};
+use super::sequences::SequenceTracker;
 use super::verify::Proof;
 use crate::model::{NetDelta, RowChange, RowDelta, SqlQuery, Table};
 use crate::world::system::{QueryRows, Reading};
@@ -38,12 +38,6 @@ const SUM_UP_AFTER: u64 = 20_000;
 /// How often something is tried in which a job that writes can get in the way.
 const MEANWHILE: u32 = 20;
 
-/// What the database said of open transactions and sequences, and what was taken from the journal after that.
-type Glimpse = (
-    Result<Vec<tokio_postgres::Row>, Error>,
-    Result<Vec<tokio_postgres::Row>, Error>,
-);
-
 /// A run on a database.
 pub(super) struct PgSession {
     pub(super) connections: Connections,
@@ -53,10 +47,7 @@ pub(super) struct PgSession {
     proof: Proof,
     writer: Writer,
     queries: Queries,
-    /// Sees open transactions and the sequences that moved.
     poll: Poll,
-    /// Moves the entries of the journal to the past, and yields them.
-    take: Statement,
     /// Taken, and not yet told: a reading that fails half-way loses nothing.
     unread: RowMultiset,
     /// Open transactions that were waited for in vain.
@@ -84,18 +75,6 @@ impl PgSession {
         let poll = Poll::prepare(&connections.writer, &catalog)
             .await
             .map_err(cannot)?;
-        let take = connections
-            .writer
-            .prepare(&format!(
-                "WITH taken AS (DELETE FROM venomqa.journal RETURNING tbl, old, new, went, came, xmin AS by), \
-                 kept AS (INSERT INTO venomqa.past SELECT tbl, old, new FROM taken WHERE tbl <> {CALLS}) \
-                 SELECT tbl, old, new, went::text, came::text, by::text, NULL::oid, NULL::int8, NULL::bool, NULL::bool \
-                 FROM taken WHERE tbl <> {CALLS} UNION ALL \
-                 SELECT tbl, NULL, NULL, NULL, NULL, by::text, s.number, s.last_value, s.is_called, true \
-                 FROM taken, {ASK}(new::oid[]) AS s WHERE tbl = {CALLS}"
-            ))
-            .await
-            .map_err(cannot)?;
         let schema = if connections.is_superuser {
             None
         } else {
@@ -111,7 +90,6 @@ impl PgSession {
             writer: Writer::default(),
             queries: Queries::default(),
             poll,
-            take,
             unread: RowMultiset::default(),
             given_up: HashSet::new(),
             warnings,
@@ -133,8 +111,7 @@ impl PgSession {
         self.settle().await?;
         for _ in 0..MEANWHILE {
             self.unread = RowMultiset::default();
-            self.sequences = self
-                .counters_of_now()
+            self.sequences = SequenceTracker::read(&self.connections.writer, &self.catalog)
                 .await
                 .map_err(|error| failed(&self.address, "read the sequences", &error))?;
             self.poll.forget();
@@ -152,13 +129,6 @@ impl PgSession {
             self.proof.forget(table);
         }
         Ok(())
-    }
-
-    async fn counters_of_now(&self) -> Result<SequenceTracker, Error> {
-        let client = &self.connections.writer;
-        let mut sequences = SequenceTracker::read(client, &self.catalog).await?;
-        sequences.tie(client, &self.catalog).await?;
-        Ok(sequences)
     }
 
     /// What changed relative to `known`.
@@ -264,25 +234,18 @@ impl PgSession {
         self.tidy().await
     }
 
-    /// One look: what is in the journal goes into the bag. Returns the transactions to wait for.
+    /// One poll. Returns the transactions to wait for.
     async fn take_entries(&mut self) -> Result<Vec<Open>, WorldError> {
-        let glimpse = glimpse(
-            &self.connections,
-            &self.poll,
-            &self.take,
-            &self.catalog,
-            &self.sequences,
-        );
-        let glimpse = glimpse.await;
-        self.take_in(glimpse).await
+        let answer = self.poll.ask(&self.connections, &self.sequences).await;
+        self.take_in(answer).await
     }
 
-    /// What was seen goes into the bag. Returns the transactions to wait for.
-    async fn take_in(&mut self, (rows, taken): Glimpse) -> Result<Vec<Open>, WorldError> {
+    /// Keeps what a poll found for the next reading. Returns the transactions to wait for.
+    async fn take_in(&mut self, answer: Answer) -> Result<Vec<Open>, WorldError> {
         if self.connections.writer.is_closed() {
             return Err(lost(&self.address, "read the journal"));
         }
-        let taken = match taken {
+        let taken = match answer.taken {
             Ok(taken) => taken,
             Err(error) => return Err(self.cannot_read(&error).await),
         };
@@ -292,22 +255,24 @@ impl PgSession {
         for row in &taken {
             self.enter(row)?;
         }
-        let rows = match rows {
-            Ok(rows) => rows,
-            Err(error) => return Err(self.cannot_read(&error).await),
+        let looked = match answer.looked {
+            Ok(looked) => looked,
+            Err(error) => {
+                // A role that is told of no change finds a sequence gone before it compares the schema.
+                if let Some(schema) = &mut self.schema {
+                    schema.suspect();
+                    self.check_schema().await?;
+                }
+                return Err(self.cannot_read(&error).await);
+            }
         };
         let seen = self
             .poll
-            .told(&rows, !taken.is_empty(), &self.catalog, &mut self.sequences);
-        for called in taken.iter().filter(|row| row.get::<_, u32>(0) == CALLS) {
-            self.sequences
-                .take_in(&self.catalog, &Asked::from(called, 6));
-        }
-        if let Some(schema) = &mut self.schema {
-            let writers: HashSet<&str> = taken.iter().map(|row| row.get(5)).collect();
-            if seen.others.and_then(|others| usize::try_from(others).ok()) != Some(writers.len()) {
-                schema.suspect();
-            }
+            .evaluate(&looked, &taken, &self.catalog, &mut self.sequences);
+        if let Some(schema) = &mut self.schema
+            && seen.had_silent_writers
+        {
+            schema.suspect();
         }
         if seen.has_large_objects == Some(true) && !self.catalog.has_large_objects {
             self.catalog.has_large_objects = true;
@@ -357,7 +322,6 @@ impl PgSession {
             )));
         }
         match number {
-            CALLS => return Ok(()),
             journal::VIEW_CHANGE => {
                 self.queries = Queries::default();
                 return Ok(());
@@ -477,25 +441,4 @@ impl PgSession {
             "rows were written past the journal, by a session that switches triggers off perhaps",
         )
     }
-}
-
-/// Asks the database for what [`PgSession::take_in`] takes in, in one round trip.
-async fn glimpse(
-    connections: &Connections,
-    poll: &Poll,
-    take: &Statement,
-    catalog: &Catalog,
-    sequences: &SequenceTracker,
-) -> Glimpse {
-    // Whoever is not seen open in the first statement has ended before the second one looks.
-    futures_util::future::join(
-        poll.ask(
-            &connections.writer,
-            connections.database,
-            catalog,
-            sequences,
-        ),
-        connections.writer.query(take, &[]),
-    )
-    .await
 }

@@ -1,22 +1,25 @@
-//! One look at what leaves no entry in the journal: transactions that are still open, and sequences that moved.
+//! One poll of the database: what is in the journal, and what leaves no entry there: transactions that are still open, and
+//! [sequences](super::sequences) that moved.
 //!
-//! A sequence that is not [loose](super::sequences) moves only in a transaction that has a number, and numbers are handed
-//! out one by one. So the loose ones are asked each time, half a microsecond each, and the others only where somebody may
-//! have called them unseen: where more numbers were handed out since the last look than the transactions have, venomqa's
-//! own apart, that have told in the journal [what they called](super::journal::CALLS). Those are asked as the journal is
-//! read. A transaction that was rolled back, that wrote nothing or that ended as a read-only one has told nothing; one that
-//! was open at the last look may have had its number before. So looking costs the same however many sequences there are.
-//!
-//! Where there are few sequences no transaction tells, and all are asked after each that had a number.
+//! Numbers of transactions are handed out one by one. Where the next one is the one that was expected, nobody but venomqa
+//! has written since the last poll, and what only moves with a number is not looked at.
 
-use std::fmt::Write as _;
+use std::collections::HashSet;
 
+use futures_util::future::join;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Row, Statement};
 
 use super::catalog::Catalog;
-use super::journal::{self, CALLS};
-use super::sequences::{self, ASK, ASK_ALL, Asked, SequenceTracker};
+use super::connections::Connections;
+use super::sequences::{self, SequenceTracker};
+
+/// Moves the entries of the journal to the past, and yields them: table, row before, row after, the places of both, and the
+/// transaction that wrote.
+const TAKE: &str = "
+WITH taken AS (DELETE FROM venomqa.journal RETURNING tbl, old, new, went, came, xmin AS by),
+kept AS (INSERT INTO venomqa.past SELECT tbl, old, new FROM taken)
+SELECT tbl, old, new, went::text, came::text, by::text FROM taken";
 
 /// The number of the next transaction: what is left of it when the first number is taken away.
 const NEXT: &str = "pg_catalog.age('3'::xid)";
@@ -33,20 +36,27 @@ mod kind {
     pub(super) const SEQUENCE: i32 = 2;
 }
 
-/// The statement, and what the last one told.
+/// The statements of a poll, and what the last one saw.
 pub(super) struct Poll {
-    statement: Statement,
+    look: Statement,
+    take: Statement,
     /// The number that the next transaction has if there was none but venomqa's; `None`: there may have been.
     expected: Option<i32>,
 }
 
-/// What a look saw, beside the sequences.
+/// What the database answers to a poll: what leaves no entry, and the entries that were taken from the journal after that.
+pub(super) struct Answer {
+    pub(super) looked: Result<Vec<Row>, Error>,
+    pub(super) taken: Result<Vec<Row>, Error>,
+}
+
+/// What a poll saw, beside the entries and the sequences.
 #[derive(Default)]
 pub(super) struct Seen {
     /// Transactions that have written and not ended.
     pub(super) open: Vec<Open>,
-    /// How many transactions that are not venomqa's have had a number since the last look; `None`: unknown.
-    pub(super) others: Option<i32>,
+    /// Whether somebody had a transaction with a number, or may have had one, and left no entry.
+    pub(super) had_silent_writers: bool,
     /// Whether there are large objects; `None`: not looked for, for nothing was written.
     pub(super) has_large_objects: Option<bool>,
 }
@@ -63,66 +73,78 @@ pub(super) struct Open {
 }
 
 impl Poll {
-    /// Prepares the statement for these sequences.
+    /// Prepares the statements for these sequences.
     pub(super) async fn prepare(client: &Client, catalog: &Catalog) -> Result<Self, Error> {
         // The parts of a UNION ALL run in this order. Who is not seen open has ended before the journal is read; who
         // begins after the first part gets a number that is not the expected one at the next look.
         let mut text = format!(
             "SELECT {next_kind}, {NEXT}, NULL::int4, NULL::text, NULL::text, NULL::text, NULL::float8, \
              CASE WHEN {NEXT} = $2 THEN NULL ELSE EXISTS (SELECT FROM pg_largeobject_metadata) END, \
-             NULL::oid, NULL::int8, NULL::bool, NULL::bool \
+             NULL::oid, NULL::int8, NULL::bool \
              UNION ALL \
              SELECT {open_kind}, NULL, a.pid, a.backend_xid::text, a.state, a.query, \
-             extract(epoch FROM clock_timestamp() - a.xact_start)::float8, NULL, NULL, NULL, NULL, NULL FROM pg_stat_get_activity(NULL) AS a \
+             extract(epoch FROM clock_timestamp() - a.xact_start)::float8, NULL, NULL, NULL, NULL FROM pg_stat_get_activity(NULL) AS a \
              WHERE {ANY_OPEN} AND a.datid = $1 AND a.backend_xid IS NOT NULL AND a.pid <> pg_backend_pid() \
              AND a.backend_type IS DISTINCT FROM 'autovacuum worker' \
              UNION ALL \
              SELECT {open_kind}, NULL, NULL, p.transaction::text, 'prepared', p.gid, \
-             extract(epoch FROM clock_timestamp() - p.prepared)::float8, NULL, NULL, NULL, NULL, NULL FROM pg_prepared_xact() AS p \
+             extract(epoch FROM clock_timestamp() - p.prepared)::float8, NULL, NULL, NULL, NULL FROM pg_prepared_xact() AS p \
              WHERE {ANY_OPEN} AND p.dbid = $1",
             next_kind = kind::NEXT,
             open_kind = kind::OPEN,
         );
-        for asked in asked(catalog) {
-            // Writing to a string cannot fail.
-            let _ = write!(
-                text,
-                " UNION ALL SELECT {}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.* FROM {asked}",
-                kind::SEQUENCE
+        if !catalog.sequences.is_empty() {
+            let unlogged = catalog
+                .sequences
+                .iter()
+                .filter(|sequence| sequence.is_unlogged);
+            let is_doubtful = format!(
+                "{NEXT} IS DISTINCT FROM $2 OR number = ANY ({})",
+                sequences::numbers(unlogged)
             );
+            text.push_str(&format!(
+                " UNION ALL SELECT {}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, number, last_value, is_called FROM {}",
+                kind::SEQUENCE,
+                sequences::differing(catalog, "$3", &is_doubtful)
+            ));
         }
-        let types = [Type::OID, Type::INT4, Type::OID_ARRAY];
+        let types = [Type::OID, Type::INT4, Type::INT8_ARRAY];
         Ok(Self {
-            statement: client.prepare_typed(&text, &types).await?,
+            look: client.prepare_typed(&text, &types).await?,
+            take: client.prepare(TAKE).await?,
             expected: None,
         })
     }
 
-    /// Looks. The rows are for [`Poll::told`].
+    /// Asks the database, in one round trip. The answer is for [`Poll::evaluate`].
     pub(super) async fn ask(
         &self,
-        client: &Client,
-        database: u32,
-        catalog: &Catalog,
+        connections: &Connections,
         sequences: &SequenceTracker,
-    ) -> Result<Vec<Row>, Error> {
-        let loose = sequences.loose(catalog);
-        client
-            .query(&self.statement, &[&database, &self.expected, &loose])
-            .await
+    ) -> Answer {
+        let client = &connections.writer;
+        let known = sequences.known();
+        let look = async {
+            client
+                .query(&self.look, &[&connections.database, &self.expected, &known])
+                .await
+        };
+        // Whoever is not seen open in the first statement has ended before the second one looks.
+        let (looked, taken) = join(look, client.query(&self.take, &[])).await;
+        Answer { looked, taken }
     }
 
-    /// What the rows say. `took` says whether venomqa's own transaction took entries from the journal right after.
-    pub(super) fn told(
+    /// What was seen, given the entries that were taken right after it.
+    pub(super) fn evaluate(
         &mut self,
-        rows: &[Row],
-        took: bool,
+        looked: &[Row],
+        taken: &[Row],
         catalog: &Catalog,
         sequences: &mut SequenceTracker,
     ) -> Seen {
         let mut seen = Seen::default();
         let mut next: Option<i32> = None;
-        for row in rows {
+        for row in looked {
             match row.get::<_, i32>(0) {
                 kind::NEXT => {
                     next = row.get(1);
@@ -135,15 +157,18 @@ impl Poll {
                     query: row.get(5),
                     seconds: row.get(6),
                 }),
-                _ => sequences.take_in(catalog, &Asked::from(row, 8)),
+                _ => sequences.take_in(catalog, row, 8),
             }
         }
-        seen.others = next
+        let writers: HashSet<&str> = taken.iter().map(|row| row.get(5)).collect();
+        seen.had_silent_writers = next
             .zip(self.expected)
-            .map(|(next, expected)| next.wrapping_sub(expected));
+            .and_then(|(next, expected)| usize::try_from(next.wrapping_sub(expected)).ok())
+            != Some(writers.len());
+        let took = i32::from(!taken.is_empty());
         self.expected = next
             .filter(|_| seen.open.is_empty())
-            .map(|next| next.wrapping_add(i32::from(took)));
+            .map(|next| next.wrapping_add(took));
         seen
     }
 
@@ -156,27 +181,4 @@ impl Poll {
     pub(super) fn forget(&mut self) {
         self.expected = None;
     }
-}
-
-/// The parts of the statement that ask sequences: the loose ones (`$3`), and all where somebody may have called them unseen.
-fn asked(catalog: &Catalog) -> Vec<String> {
-    if catalog.sequences.is_empty() {
-        return Vec::new();
-    }
-    if !journal::tells_calls(catalog) {
-        return vec![format!(
-            "({}) AS s(number, last_value, is_called, is_loose) WHERE s.number = ANY ($3) OR {NEXT} IS DISTINCT FROM $2",
-            sequences::each(&catalog.sequences)
-        )];
-    }
-    let told = format!(
-        "(SELECT CASE WHEN bool_or(part.is_partial) OR count(DISTINCT top) <> count(DISTINCT top) FILTER (WHERE part.has_note) \
-         THEN -1 ELSE count(*) END FROM \
-         (SELECT top, bool_or(tbl = {CALLS}) AS has_note, bool_or(tbl = {CALLS} AND old IS NOT NULL) AS is_partial \
-         FROM venomqa.journal GROUP BY xmin, top) AS part)"
-    );
-    vec![
-        format!("{ASK}($3) AS s WHERE cardinality($3) > 0"),
-        format!("{ASK_ALL}() AS s WHERE {NEXT}::int8 - $2::int8 IS DISTINCT FROM {told}"),
-    ]
 }

@@ -1,43 +1,32 @@
 //! Sequences: what each of them is, and how they differ from what a state says.
 //!
-//! A sequence moves outside transactions, and no trigger tells of it. What does tell is the transaction: the server writes
-//! the move to its log, and gives the caller's transaction a number for it, unless it has logged numbers in advance: then
-//! up to 32 calls leave nothing behind at all. Such a sequence is *loose*, and [`super::poll`] asks it every time. Setting
-//! a sequence, to its own value too, ends that. So all are set when a run begins, and a sequence is loose from when the
-//! service called it until a restore puts it back. One without a log is loose for ever.
+//! A sequence moves outside transactions, and no trigger answers to it. So sequences are compared with what is known of
+//! them whenever the journal is read. For one that has been called, the server has a function that costs less than a
+//! microsecond, so those are compared every time. One that has never been called needs a query of its own. Its first call,
+//! and whatever sets it, gives the caller's transaction a number, so those are read only where [`super::poll`] sees
+//! that a number was handed out. One without a log moves without a number as well, and is read every time.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use tokio_postgres::{Client, Error, Row as Told, Statement};
+use tokio_postgres::{Client, Error, Row as PgRow, Statement};
 
 use super::catalog::{Catalog, Sequence};
 use super::sql::literal;
 use crate::model::{Cell, NetDelta, Row, RowChange, RowKey, Table, row_key};
 
-/// Sequences in one statement that reads them one by one.
-const AT_ONCE: usize = 100;
+/// Sequences in one statement that reads each from its own relation.
+const AT_ONCE: usize = 25;
 
-/// Reads the sequences with these numbers, in any order, and leaves out what is none (any more).
-pub(super) const ASK: &str = "venomqa.ask";
-
-/// Reads all of them.
-pub(super) const ASK_ALL: &str = "venomqa.ask_all";
-
-/// As many sequences as are all read at every check of a restore.
-const CHECKED_ALWAYS: usize = 32;
-
-/// The sequences of a database, as last seen.
+/// The sequences of a database, as last seen. Each has the place that it has in the [`Catalog`].
 #[derive(Debug, Default)]
 pub(super) struct SequenceTracker {
     now: Vec<SequenceValue>,
     initial: Vec<SequenceValue>,
-    /// Since the last telling.
+    /// Since [`SequenceTracker::changes`] was called last.
     moved: BTreeSet<usize>,
-    loose: BTreeSet<usize>,
     /// In the course of the run.
     ever_moved: BTreeSet<usize>,
-    checks: usize,
 }
 
 /// One sequence.
@@ -49,86 +38,45 @@ pub(super) struct SequenceValue {
     pub(super) is_called: bool,
 }
 
-/// What the database says of one sequence.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
-    /// The server's number of the sequence.
-    pub(super) number: u32,
-    pub(super) counter: SequenceValue,
-    /// Whether it is known to move without a trace from now on.
-    pub(super) is_loose: bool,
-}
-
 impl SequenceTracker {
-    /// Reads all of them, each by itself.
+    /// Reads all sequences of the catalog.
     pub(super) async fn read(client: &Client, catalog: &Catalog) -> Result<Self, Error> {
-        let mut sequences = Self::default();
-        for part in catalog.sequences.chunks(AT_ONCE) {
-            for (asked, sequence) in client.query(&each(part), &[]).await?.iter().zip(part) {
-                let asked = Asked::from(asked, 0);
-                if asked.is_loose || sequence.is_unlogged {
-                    sequences.loose.insert(sequences.now.len());
-                }
-                sequences.now.push(asked.counter);
-            }
+        let mut now = Vec::new();
+        for batch in catalog.sequences.chunks(AT_ONCE) {
+            let rows = client.query(&each(batch), &[]).await?;
+            now.extend(rows.iter().map(|row| value(row, 0).1));
         }
-        sequences.initial = sequences.now.clone();
-        Ok(sequences)
+        Ok(Self {
+            initial: now.clone(),
+            now,
+            ..Self::default()
+        })
     }
 
-    /// Sets loose sequences to the value that they have, so that their next call leaves a trace.
-    pub(super) async fn tie(&mut self, client: &Client, catalog: &Catalog) -> Result<(), Error> {
-        let places: Vec<usize> = self
-            .loose
-            .iter()
-            .copied()
-            .filter(|place| !catalog.sequences[*place].is_unlogged)
-            .collect();
-        for part in places.chunks(AT_ONCE) {
-            let each = part.iter().map(|place| {
-                let sequence = &catalog.sequences[*place];
-                format!(
-                    "SELECT setval({}::oid::regclass, last_value, is_called) FROM {}",
-                    sequence.oid, sequence.quoted
-                )
-            });
-            client
-                .batch_execute(&each.collect::<Vec<_>>().join(" UNION ALL "))
-                .await?;
-        }
-        for place in places {
-            self.loose.remove(&place);
-        }
-        Ok(())
-    }
-
-    /// The sequence at this place of the catalog.
+    /// The sequence at this place.
     pub(super) fn at(&self, place: usize) -> SequenceValue {
         self.now[place]
     }
 
-    /// The numbers of the sequences that may move without a trace.
-    pub(super) fn loose(&self, catalog: &Catalog) -> Vec<u32> {
-        numbers(&self.loose, catalog)
+    /// What is known of each, as [`differing`] wants it.
+    pub(super) fn known(&self) -> Vec<Option<i64>> {
+        self.now.iter().map(|value| value.called_with()).collect()
     }
 
-    /// What was asked just now.
-    pub(super) fn take_in(&mut self, catalog: &Catalog, asked: &Asked) {
-        let Some(place) = catalog.sequence_numbered(asked.number) else {
-            return;
-        };
-        let has_moved = self.now[place] != asked.counter;
-        if asked.is_loose || has_moved {
-            self.loose.insert(place);
-        }
-        if has_moved {
-            self.now[place] = asked.counter;
+    /// Three columns of an answer, from this one on: the server's number of a sequence, its last value, whether it was
+    /// called.
+    pub(super) fn take_in(&mut self, catalog: &Catalog, row: &PgRow, column: usize) {
+        let (number, value) = value(row, column);
+        if let Some(place) = catalog.sequence_numbered(number)
+            && self.now[place] != value
+        {
+            self.now[place] = value;
             self.moved.insert(place);
             self.ever_moved.insert(place);
         }
     }
 
-    /// Whether any has moved since it was last told.
+    /// Whether any has moved since [`SequenceTracker::changes`] was called last.
     pub(super) fn have_moved(&self) -> bool {
         !self.moved.is_empty()
     }
@@ -168,10 +116,10 @@ impl SequenceTracker {
             .unwrap_or(self.initial[place])
     }
 
-    /// Reads the sequences that ever moved, and now and then all of them. The first that is not what `state` says, with
-    /// what it should be and what it is.
+    /// The first sequence that is not what `state` says, with what it should be and what it is. Of those that were never
+    /// called, the ones that ever moved are read; of the others it is seen that they are still not called.
     pub(super) async fn check<'a>(
-        &mut self,
+        &self,
         client: &Client,
         catalog: &'a Catalog,
         state: &NetDelta,
@@ -179,98 +127,109 @@ impl SequenceTracker {
         let Some(table) = &catalog.sequence_table else {
             return Ok(None);
         };
-        let every = (self.now.len() / CHECKED_ALWAYS).max(1);
-        let is_whole = self.checks.is_multiple_of(every);
-        self.checks += 1;
-        let answer = if is_whole {
-            client
-                .query(&format!("SELECT * FROM {ASK_ALL}()"), &[])
-                .await?
-        } else {
-            let ever_moved = numbers(&self.ever_moved, catalog);
-            client
-                .query(&format!("SELECT * FROM {ASK}($1)"), &[&ever_moved])
-                .await?
-        };
-        // What it was believed to be stays as it is: whether the move of one that is wrong was ever told is for the next
-        // look to say.
-        for asked in answer.iter().map(|row| Asked::from(row, 0)) {
-            let Some(place) = catalog.sequence_numbered(asked.number) else {
-                continue;
-            };
-            let sequence = &catalog.sequences[place];
-            let expected = self.expected(table, sequence, place, state);
-            if expected != asked.counter {
-                return Ok(Some((sequence, expected, asked.counter)));
-            }
-        }
-        Ok(None)
+        let expected: Vec<SequenceValue> = catalog
+            .sequences
+            .iter()
+            .enumerate()
+            .map(|(place, sequence)| self.expected(table, sequence, place, state))
+            .collect();
+        let known: Vec<Option<i64>> = expected.iter().map(|value| value.called_with()).collect();
+        let ever_moved: Vec<u32> = self
+            .ever_moved
+            .iter()
+            .map(|place| catalog.sequences[*place].oid)
+            .collect();
+        let is_doubtful = "number = ANY ($2::oid[]) OR pg_sequence_last_value(number) IS NOT NULL";
+        let text = format!("SELECT * FROM {}", differing(catalog, "$1", is_doubtful));
+        // What is known of a sequence that is wrong stays as it is: whether its move was ever seen is for the next poll to say.
+        let rows = client.query(&text, &[&known, &ever_moved]).await?;
+        Ok(rows
+            .iter()
+            .map(|row| value(row, 0))
+            .find_map(|(number, found)| {
+                let place = catalog.sequence_numbered(number)?;
+                (found != expected[place])
+                    .then(|| (&catalog.sequences[place], expected[place], found))
+            }))
     }
 
     /// The sequence at this place is being put to a value.
-    pub(super) fn put(&mut self, catalog: &Catalog, place: usize, to: SequenceValue) {
+    pub(super) fn put(&mut self, place: usize, to: SequenceValue) {
         self.now[place] = to;
-        if !catalog.sequences[place].is_unlogged {
-            self.loose.remove(&place);
-        }
     }
 }
 
-impl Asked {
-    /// Four columns of an answer, from this one on: number, last value, whether it was called, whether it is loose.
-    pub(super) fn from(row: &Told, column: usize) -> Self {
-        Self {
-            number: row.get(column),
-            counter: SequenceValue {
-                last_value: row.get(column + 1),
-                is_called: row.get(column + 2),
-            },
-            is_loose: row.get(column + 3),
-        }
+impl SequenceValue {
+    /// The number handed out last; `None` where none was.
+    fn called_with(self) -> Option<i64> {
+        self.is_called.then_some(self.last_value)
     }
 }
 
-/// The functions that read sequences, for the journal.
-pub(super) fn functions(catalog: &Catalog) -> String {
-    let head = "RETURNS TABLE (number oid, last_value int8, is_called bool, is_loose bool) LANGUAGE plpgsql \
-                SET search_path = pg_catalog, pg_temp AS";
-    let mut all = String::from("BEGIN ");
-    for part in catalog.sequences.chunks(AT_ONCE) {
-        // Writing to a string cannot fail.
-        let _ = write!(all, "RETURN QUERY {}; ", each(part));
-    }
-    all.push_str("END");
-    // What was never called has no last value, and is read by itself.
+/// Three columns of an answer: the server's number of a sequence, its last value, whether it was called.
+fn value(row: &PgRow, column: usize) -> (u32, SequenceValue) {
+    let value = SequenceValue {
+        last_value: row.get(column + 1),
+        is_called: row.get(column + 2),
+    };
+    (row.get(column), value)
+}
+
+/// SQL that yields the sequences which differ from what is known of them (an array: the number that each handed out last, or
+/// NULL where none was): number, last value, whether it was called. What was not called is read only where `is_doubtful`, a
+/// condition on its `number`. Sequences that do not differ may be among the answer.
+pub(super) fn differing(catalog: &Catalog, known: &str, is_doubtful: &str) -> String {
     format!(
-        "CREATE FUNCTION {ASK_ALL}() {head} {};
-         CREATE FUNCTION {ASK}(numbers oid[]) {head} $$ BEGIN
-           is_loose := false;
-           FOR number, last_value IN SELECT c.oid, pg_sequence_last_value(c.oid) FROM pg_class c WHERE c.oid = ANY (numbers) AND c.relkind = 'S' LOOP
-             is_called := last_value IS NOT NULL;
-             IF NOT is_called THEN EXECUTE format('SELECT last_value, is_called FROM %s', number::regclass) INTO last_value, is_called; END IF;
-             RETURN NEXT;
-           END LOOP;
-         END $$;",
-        literal(&all)
+        "(WITH seen AS MATERIALIZED (\
+           SELECT number, last_value, CASE WHEN last_value IS NOT NULL THEN pg_sequence_last_value(number) END AS now \
+           FROM unnest({}, {known}::int8[]) AS known(number, last_value)) \
+         SELECT number, now, true FROM seen WHERE now <> last_value \
+         UNION ALL \
+         SELECT * FROM venomqa.read_sequences(ARRAY(SELECT number FROM seen \
+           WHERE CASE WHEN last_value IS NULL THEN {is_doubtful} ELSE now IS NULL END))\
+         ) AS differing(number, last_value, is_called)",
+        numbers(&catalog.sequences)
     )
 }
 
-/// Reads each of these sequences by itself.
-pub(super) fn each(sequences: &[Sequence]) -> String {
+/// The function that reads sequences from their own relations, for the journal: those with these numbers, and others.
+pub(super) fn function(catalog: &Catalog) -> String {
+    let mut body = String::from("BEGIN IF cardinality(numbers) = 0 THEN RETURN; END IF; ");
+    for batch in catalog.sequences.chunks(AT_ONCE) {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            body,
+            "IF numbers && {} THEN RETURN QUERY {}; END IF; ",
+            numbers(batch),
+            each(batch)
+        );
+    }
+    body.push_str("END");
+    format!(
+        "CREATE FUNCTION venomqa.read_sequences(numbers oid[]) RETURNS TABLE (number oid, last_value int8, is_called bool) \
+         LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS {};",
+        literal(&body)
+    )
+}
+
+/// Reads each of these sequences from its own relation.
+fn each(sequences: &[Sequence]) -> String {
     let each = sequences.iter().map(|sequence| {
         format!(
-            "SELECT {}::oid, s.last_value, s.is_called, s.log_cnt > 0 FROM {} AS s",
+            "SELECT {}::oid, s.last_value, s.is_called FROM {} AS s",
             sequence.oid, sequence.quoted
         )
     });
     each.collect::<Vec<_>>().join(" UNION ALL ")
 }
 
-fn numbers(places: &BTreeSet<usize>, catalog: &Catalog) -> Vec<u32> {
-    places
-        .iter()
-        .map(|place| catalog.sequences[*place].oid)
-        .collect()
+/// The server's numbers of sequences, as an array in SQL.
+pub(super) fn numbers<'a>(sequences: impl IntoIterator<Item = &'a Sequence>) -> String {
+    let numbers: Vec<String> = sequences
+        .into_iter()
+        .map(|sequence| sequence.oid.to_string())
+        .collect();
+    format!("'{{{}}}'::oid[]", numbers.join(","))
 }
 
 /// The statement that puts a sequence to a value: its number, the value, whether it was handed out.

@@ -4,7 +4,7 @@ use futures_util::future::join;
 
 use super::super::apply::{Changes, Refusal};
 use super::super::{lock_diagnosis, sequences};
-use super::{MEANWHILE, PgSession, glimpse};
+use super::{MEANWHILE, PgSession};
 use crate::model::{NetDelta, RowDelta, TableKind};
 use crate::world::{Warning, WorldError, WorldErrorKind};
 
@@ -71,30 +71,24 @@ impl PgSession {
 
     /// Writes these rows, or none of them, and looks, in one round trip. Says whether there is nothing to read then.
     async fn go(&mut self, way: &RowDelta) -> Result<Result<bool, Refusal>, WorldError> {
-        let (changes, is_logged) = self.changes(way);
+        let changes = self.changes(way);
         let client = &self.connections.writer;
         if let Err(error) = self.writer.prepare(client, &self.catalog, &changes).await {
             return Ok(Err(error.into()));
         }
-        // To set a sequence without a log takes no number.
-        if is_logged || changes.rows() > 0 {
+        // Whether setting a sequence takes a number depends on the sequence.
+        if changes.rows() > 0 {
             self.poll.wrote();
         } else {
             self.poll.forget();
         }
-        let glimpse = glimpse(
-            &self.connections,
-            &self.poll,
-            &self.take,
-            &self.catalog,
-            &self.sequences,
-        );
+        let answer = self.poll.ask(&self.connections, &self.sequences);
         let sent = self.writer.send(client, &self.catalog, &changes, None);
-        let (written, glimpse) = join(sent, glimpse).await;
+        let (written, answer) = join(sent, answer).await;
         if client.is_closed() && written.is_err() {
             return Ok(written.map(|()| false));
         }
-        let open = self.take_in(glimpse).await?;
+        let open = self.take_in(answer).await?;
         if let Err(refusal) = written {
             // What was believed of sequences is not so, and whether a number was used is not known.
             self.poll.forget();
@@ -106,10 +100,9 @@ impl PgSession {
             && !self.sequences.have_moved()))
     }
 
-    /// What is to be written on this way, and whether a sequence that has a log is among it.
-    fn changes(&mut self, way: &RowDelta) -> (Changes, bool) {
+    /// What is to be written on this way.
+    fn changes(&mut self, way: &RowDelta) -> Changes {
         let mut changes = Changes::default();
-        let mut is_logged = false;
         for change in way.changes() {
             if change.table.kind == TableKind::Sequence {
                 let target = change
@@ -118,10 +111,9 @@ impl PgSession {
                     .and_then(|row| sequences::of_row(&self.catalog, row));
                 if let Some((place, counter)) = target {
                     let sequence = &self.catalog.sequences[place];
-                    is_logged |= !sequence.is_unlogged;
                     let restart = sequence.restarts.then_some(sequence.quoted.as_str());
                     changes.put(sequence.oid, counter, restart);
-                    self.sequences.put(&self.catalog, place, counter);
+                    self.sequences.put(place, counter);
                 }
             } else if let Some(watched) = self.catalog.watched(change.table.id) {
                 if let Some(row) = &change.before {
@@ -132,7 +124,7 @@ impl PgSession {
                 }
             }
         }
-        (changes, is_logged)
+        changes
     }
 
     /// Compares the database with what a state says it must hold. Where a job has written meanwhile, its rows are put back

@@ -97,9 +97,9 @@ fn tables(count: usize) -> String {
 }
 
 #[test]
-fn a_sequence_that_is_set_without_ever_being_called_is_seen_among_few_and_among_many() {
+fn a_sequence_that_is_set_without_ever_being_called_is_seen() {
     run(async {
-        for count in [3, 33, 150] {
+        for count in [3, 60] {
             let mut walk = Walk::new(&tables(count)).await;
             let reading = walk.step("SELECT setval('t3_id_seq', 70, false)").await;
             assert_eq!(sequences(&reading).len(), 1, "{count} sequences");
@@ -277,22 +277,18 @@ fn ids_from_numbers_taken_in_advance_never_collide_and_their_cure_is_named() {
 #[test]
 fn a_sequence_that_moved_without_being_seen_makes_the_restore_inexact_and_a_job_does_not() {
     run(async {
-        // A server on which nothing else happens: any transaction makes a look ask all sequences.
+        // A server on which nothing else happens: any transaction makes a poll read sequences.
         let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start()));
         let database = cluster.database();
         database.psql("ALTER SYSTEM SET autovacuum = off");
         database.psql("SELECT pg_reload_conf()");
-        // Among so many, looks ask through functions.
-        let schema = "CREATE TABLE t (id serial PRIMARY KEY, n int);
-             DO $$ BEGIN FOR i IN 1..40 LOOP EXECUTE format('CREATE SEQUENCE more_%s', i); END LOOP; END $$";
+        let schema = "CREATE TABLE t (id serial PRIMARY KEY, n int)";
         let mut walk = Walk::on(OnServer::with(database, schema).await, |_| {}).await;
         let start = walk.state.clone();
-        // They tell of no sequence while somebody holds a certain lock. Locks leave no trace.
+        // The journal reads no sequence while somebody holds a certain lock. Locks leave no trace.
         walk.sql(
-            "DO $$ DECLARE f text; BEGIN FOREACH f IN ARRAY ARRAY['venomqa.ask', 'venomqa.ask_all'] LOOP
-               EXECUTE regexp_replace(pg_get_functiondef(f::regproc), 'BEGIN\\s',
-                 'BEGIN IF EXISTS (SELECT FROM pg_locks WHERE locktype = ''advisory'' AND objid = 4711) THEN RETURN; END IF; ');
-             END LOOP; END $$",
+            "DO $$ BEGIN EXECUTE regexp_replace(pg_get_functiondef('venomqa.read_sequences'::regproc), 'BEGIN\\s',
+               'BEGIN IF EXISTS (SELECT FROM pg_locks WHERE locktype = ''advisory'' AND objid = 4711) THEN RETURN; END IF; '); END $$",
         )
         .await;
         walk.step("INSERT INTO t (n) VALUES (1)").await;

@@ -103,7 +103,7 @@ pub(super) const STEPS: &[&str] = &[
     "SELECT nextval('short'), nextval('down')",
 ];
 
-/// More sequences: then transactions tell which of them they called.
+/// More sequences than are read in one statement.
 const MANY: &str = "DO $$ BEGIN FOR i IN 0..39 LOOP EXECUTE format('CREATE SEQUENCE many_%s', i); END LOOP; END $$;";
 
 /// What is done to those.
