@@ -236,7 +236,10 @@ impl PgSession {
 
     /// One poll. Returns the transactions to wait for.
     async fn take_entries(&mut self) -> Result<Vec<Open>, WorldError> {
-        let answer = self.poll.ask(&self.connections, &self.sequences).await;
+        let answer = self
+            .poll
+            .ask(&self.connections, &self.catalog, &self.sequences)
+            .await;
         self.take_in(answer).await
     }
 

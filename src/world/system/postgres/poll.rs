@@ -7,12 +7,12 @@
 use std::collections::HashSet;
 
 use futures_util::future::join;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row, Statement};
 
 use super::catalog::Catalog;
 use super::connections::Connections;
-use super::sequences::{self, SequenceTracker};
+use super::sequences::{self, READ, SequenceTracker};
 
 /// Moves the entries of the journal to the past, and yields them: table, row before, row after, the places of both, and the
 /// transaction that wrote.
@@ -94,21 +94,23 @@ impl Poll {
             open_kind = kind::OPEN,
         );
         if !catalog.sequences.is_empty() {
-            let unlogged = catalog
-                .sequences
-                .iter()
-                .filter(|sequence| sequence.is_unlogged);
-            let is_doubtful = format!(
-                "{NEXT} IS DISTINCT FROM $2 OR number = ANY ({})",
-                sequences::numbers(unlogged)
+            let head = format!(
+                "UNION ALL SELECT {}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.* FROM",
+                kind::SEQUENCE
             );
             text.push_str(&format!(
-                " UNION ALL SELECT {}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, number, last_value, is_called FROM {}",
-                kind::SEQUENCE,
-                sequences::differing(catalog, "$3", &is_doubtful)
+                " {head} ({}) AS s {head} {READ}(CASE WHEN {NEXT} IS DISTINCT FROM $2 THEN $5 ELSE $6 END) AS s",
+                sequences::differing("$3", "$4")
             ));
         }
-        let types = [Type::OID, Type::INT4, Type::INT8_ARRAY];
+        let types = [
+            Type::OID,
+            Type::INT4,
+            Type::OID_ARRAY,
+            Type::INT8_ARRAY,
+            Type::OID_ARRAY,
+            Type::OID_ARRAY,
+        ];
         Ok(Self {
             look: client.prepare_typed(&text, &types).await?,
             take: client.prepare(TAKE).await?,
@@ -120,14 +122,28 @@ impl Poll {
     pub(super) async fn ask(
         &self,
         connections: &Connections,
+        catalog: &Catalog,
         sequences: &SequenceTracker,
     ) -> Answer {
         let client = &connections.writer;
-        let known = sequences.known();
+        let (called, last_values, uncalled) = sequences.known(catalog);
+        // These take no number when they are called.
+        let unlogged: Vec<u32> = catalog
+            .sequences
+            .iter()
+            .filter(|sequence| sequence.is_unlogged && uncalled.contains(&sequence.oid))
+            .map(|sequence| sequence.oid)
+            .collect();
         let look = async {
-            client
-                .query(&self.look, &[&connections.database, &self.expected, &known])
-                .await
+            let parameters: [&(dyn ToSql + Sync); 6] = [
+                &connections.database,
+                &self.expected,
+                &called,
+                &last_values,
+                &uncalled,
+                &unlogged,
+            ];
+            client.query(&self.look, &parameters).await
         };
         // Whoever is not seen open in the first statement has ended before the second one looks.
         let (looked, taken) = join(look, client.query(&self.take, &[])).await;

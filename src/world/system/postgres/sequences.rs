@@ -15,6 +15,9 @@ use super::catalog::{Catalog, Sequence};
 use super::sql::literal;
 use crate::model::{Cell, NetDelta, Row, RowChange, RowKey, Table, row_key};
 
+/// Reads sequences from their own relations: those with the numbers in its argument, and others.
+pub(super) const READ: &str = "venomqa.read_sequences";
+
 /// Sequences in one statement that reads each from its own relation.
 const AT_ONCE: usize = 25;
 
@@ -58,9 +61,19 @@ impl SequenceTracker {
         self.now[place]
     }
 
-    /// What is known of each, as [`differing`] wants it.
-    pub(super) fn known(&self) -> Vec<Option<i64>> {
-        self.now.iter().map(|value| value.called_with()).collect()
+    /// What is known: the numbers of the sequences that have been called, what each of them handed out last, and the numbers of
+    /// those that have not been called.
+    pub(super) fn known(&self, catalog: &Catalog) -> (Vec<u32>, Vec<i64>, Vec<u32>) {
+        let (mut called, mut last_values, mut uncalled) = (Vec::new(), Vec::new(), Vec::new());
+        for (sequence, value) in catalog.sequences.iter().zip(&self.now) {
+            if value.is_called {
+                called.push(sequence.oid);
+                last_values.push(value.last_value);
+            } else {
+                uncalled.push(sequence.oid);
+            }
+        }
+        (called, last_values, uncalled)
     }
 
     /// Three columns of an answer, from this one on: the server's number of a sequence, its last value, whether it was
@@ -133,16 +146,28 @@ impl SequenceTracker {
             .enumerate()
             .map(|(place, sequence)| self.expected(table, sequence, place, state))
             .collect();
-        let known: Vec<Option<i64>> = expected.iter().map(|value| value.called_with()).collect();
+        let numbers: Vec<u32> = catalog
+            .sequences
+            .iter()
+            .map(|sequence| sequence.oid)
+            .collect();
+        let last_values: Vec<Option<i64>> = expected
+            .iter()
+            .map(|value| value.is_called.then_some(value.last_value))
+            .collect();
         let ever_moved: Vec<u32> = self
             .ever_moved
             .iter()
-            .map(|place| catalog.sequences[*place].oid)
+            .map(|place| numbers[*place])
             .collect();
-        let is_doubtful = "number = ANY ($2::oid[]) OR pg_sequence_last_value(number) IS NOT NULL";
-        let text = format!("SELECT * FROM {}", differing(catalog, "$1", is_doubtful));
+        let text = format!(
+            "{} UNION ALL SELECT * FROM {READ}($3)",
+            differing("$1", "$2")
+        );
         // What is known of a sequence that is wrong stays as it is: whether its move was ever seen is for the next poll to say.
-        let rows = client.query(&text, &[&known, &ever_moved]).await?;
+        let rows = client
+            .query(&text, &[&numbers, &last_values, &ever_moved])
+            .await?;
         Ok(rows
             .iter()
             .map(|row| value(row, 0))
@@ -159,13 +184,6 @@ impl SequenceTracker {
     }
 }
 
-impl SequenceValue {
-    /// The number handed out last; `None` where none was.
-    fn called_with(self) -> Option<i64> {
-        self.is_called.then_some(self.last_value)
-    }
-}
-
 /// Three columns of an answer: the server's number of a sequence, its last value, whether it was called.
 fn value(row: &PgRow, column: usize) -> (u32, SequenceValue) {
     let value = SequenceValue {
@@ -175,38 +193,39 @@ fn value(row: &PgRow, column: usize) -> (u32, SequenceValue) {
     (row.get(column), value)
 }
 
-/// SQL that yields the sequences which differ from what is known of them (an array: the number that each handed out last, or
-/// NULL where none was): number, last value, whether it was called. What was not called is read only where `is_doubtful`, a
-/// condition on its `number`. Sequences that do not differ may be among the answer.
-pub(super) fn differing(catalog: &Catalog, known: &str, is_doubtful: &str) -> String {
+/// SQL that yields those of the sequences with these `numbers` whose last value is not this one, in arrays: number, last value,
+/// whether it was called. The last value of one that was not called is NULL in the array, whatever it would hand out.
+pub(super) fn differing(numbers: &str, last_values: &str) -> String {
+    // Should a sequence move between two of these calls, the next poll compares it with what was made of it here.
+    let last_value = "pg_catalog.pg_sequence_last_value(known.number)";
     format!(
-        "(WITH seen AS MATERIALIZED (\
-           SELECT number, last_value, CASE WHEN last_value IS NOT NULL THEN pg_sequence_last_value(number) END AS now \
-           FROM unnest({}, {known}::int8[]) AS known(number, last_value)) \
-         SELECT number, now, true FROM seen WHERE now <> last_value \
-         UNION ALL \
-         SELECT * FROM venomqa.read_sequences(ARRAY(SELECT number FROM seen \
-           WHERE CASE WHEN last_value IS NULL THEN {is_doubtful} ELSE now IS NULL END))\
-         ) AS differing(number, last_value, is_called)",
-        numbers(&catalog.sequences)
+        "SELECT known.number, \
+           coalesce({last_value}, (SELECT s.last_value FROM {READ}(ARRAY[known.number]) AS s WHERE s.number = known.number)), \
+           {last_value} IS NOT NULL \
+         FROM unnest({numbers}::oid[], {last_values}::int8[]) AS known(number, last_value) \
+         WHERE {last_value} IS DISTINCT FROM known.last_value"
     )
 }
 
-/// The function that reads sequences from their own relations, for the journal: those with these numbers, and others.
+/// The function [`READ`], for the journal.
 pub(super) fn function(catalog: &Catalog) -> String {
     let mut body = String::from("BEGIN IF cardinality(numbers) = 0 THEN RETURN; END IF; ");
     for batch in catalog.sequences.chunks(AT_ONCE) {
         // Writing to a string cannot fail.
+        let numbers: Vec<String> = batch
+            .iter()
+            .map(|sequence| sequence.oid.to_string())
+            .collect();
         let _ = write!(
             body,
-            "IF numbers && {} THEN RETURN QUERY {}; END IF; ",
-            numbers(batch),
+            "IF numbers && '{{{}}}'::oid[] THEN RETURN QUERY {}; END IF; ",
+            numbers.join(","),
             each(batch)
         );
     }
     body.push_str("END");
     format!(
-        "CREATE FUNCTION venomqa.read_sequences(numbers oid[]) RETURNS TABLE (number oid, last_value int8, is_called bool) \
+        "CREATE FUNCTION {READ}(numbers oid[]) RETURNS TABLE (number oid, last_value int8, is_called bool) \
          LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS {};",
         literal(&body)
     )
@@ -221,15 +240,6 @@ fn each(sequences: &[Sequence]) -> String {
         )
     });
     each.collect::<Vec<_>>().join(" UNION ALL ")
-}
-
-/// The server's numbers of sequences, as an array in SQL.
-pub(super) fn numbers<'a>(sequences: impl IntoIterator<Item = &'a Sequence>) -> String {
-    let numbers: Vec<String> = sequences
-        .into_iter()
-        .map(|sequence| sequence.oid.to_string())
-        .collect();
-    format!("'{{{}}}'::oid[]", numbers.join(","))
 }
 
 /// The statement that puts a sequence to a value: its number, the value, whether it was handed out.

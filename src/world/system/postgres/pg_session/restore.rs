@@ -82,7 +82,9 @@ impl PgSession {
         } else {
             self.poll.forget();
         }
-        let answer = self.poll.ask(&self.connections, &self.sequences);
+        let answer = self
+            .poll
+            .ask(&self.connections, &self.catalog, &self.sequences);
         let sent = self.writer.send(client, &self.catalog, &changes, None);
         let (written, answer) = join(sent, answer).await;
         if client.is_closed() && written.is_err() {
