@@ -238,7 +238,7 @@ impl Writer {
 }
 
 /// Begins a transaction in which functions of the application find what they name.
-fn begin(catalog: &Catalog) -> String {
+pub(super) fn begin(catalog: &Catalog) -> String {
     if catalog.search_path.is_empty() {
         return "BEGIN".to_owned();
     }
@@ -334,7 +334,8 @@ fn remove_sql(watched: &Watched) -> String {
     ))
 }
 
-fn add_sql(watched: &Watched) -> String {
+/// Adds rows: `$1` their texts.
+pub(super) fn add_sql(watched: &Watched) -> String {
     let table = &watched.quoted;
     let columns: Vec<String> = watched.written().collect();
     let values: Vec<String> = columns

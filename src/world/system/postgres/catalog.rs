@@ -37,6 +37,9 @@ pub(super) struct Catalog {
     /// Where unqualified names are looked for while rows are written, as the role sees them, then in every other schema; empty
     /// where no condition, index or generated column calls a function of the application that looks for any.
     pub(super) search_path: String,
+    /// Tables whose rows are written by way of functions of the application that look up names, by the server's number; with
+    /// those of the functions that seem to name what is in several schemas.
+    pub(super) searching: BTreeMap<u32, Vec<String>>,
     by_number: HashMap<u32, TableId>,
     sequence_places: HashMap<Cell, usize>,
     sequence_numbers: HashMap<u32, usize>,
@@ -145,8 +148,18 @@ impl Catalog {
             }
         }
         reader.large_objects().await?;
-        if reader.missing.searching(client, &numbers).await? {
+        let searching = Blockers::searching(client, &numbers).await?;
+        if !searching.is_empty() {
             reader.catalog.search_path = names::search_path(connections).await?;
+        }
+        for searching in searching {
+            reader.catalog.notes.extend(searching.warning());
+            for table in searching.tables {
+                let functions = reader.catalog.searching.entry(table).or_default();
+                if searching.ambiguous.is_some() {
+                    functions.push(searching.function.clone());
+                }
+            }
         }
         Ok(reader.finish())
     }
@@ -164,6 +177,11 @@ impl Catalog {
     /// The watched table with this number.
     pub(super) fn watched(&self, id: TableId) -> Option<&Watched> {
         self.tables.get(id.0 as usize)
+    }
+
+    /// The watched tables whose rows cannot be written without a function of the application that looks up names.
+    pub(super) fn searching(&self) -> impl Iterator<Item = &Watched> {
+        self.searching.keys().filter_map(|oid| self.by_number(*oid))
     }
 
     /// The watched table that the server knows under this number.

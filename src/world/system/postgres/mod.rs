@@ -7,7 +7,7 @@
 //! In reading order: [`address`] and [`connections`] connect, [`catalog`] reads the schema, [`journal`] installs the triggers,
 //! [`pg_session`] reads what a step did and goes back to a state, [`poll`] sees what leaves no entry, [`schema_changes`] what changes
 //! the tables themselves, [`sequences`] looks after sequences, [`apply`] writes rows, in [`batches`], [`ctid_hints`] finds those that have no
-//! key, [`verify`] proves restores, [`bind`] and [`query`] run the queries of the spec, [`mod@recover`] undoes a run,
+//! key, [`verify`] proves restores, [`rehearsal`] tries them, [`bind`] and [`query`] run the queries of the spec, [`mod@recover`] undoes a run,
 //! [`lock_diagnosis`] names who is in the way.
 
 mod address;
@@ -24,6 +24,7 @@ mod pg_session;
 mod poll;
 mod query;
 mod recover;
+mod rehearsal;
 mod row_multiset;
 mod schema_changes;
 mod sequences;
@@ -154,6 +155,13 @@ impl PostgresSystem {
             .map_err(cannot)?;
         if !may_create.get::<_, bool>(0) {
             missing.create(connections);
+        }
+        if missing.is_empty() && connections.is_replica {
+            for watched in catalog.searching() {
+                let outcome = rehearsal::rehearse(&connections.writer, &catalog, watched).await;
+                let obstacle = outcome.map_err(cannot)?.obstacle(&catalog, watched);
+                missing.obstacles.extend(obstacle);
+            }
         }
         Ok((catalog, missing))
     }

@@ -2,7 +2,7 @@
 
 mod restore;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ use super::row_multiset::RowMultiset;
 use super::schema_changes::{Change, Schema};
 use super::sequences::SequenceTracker;
 use super::verify::Proof;
-use crate::model::{NetDelta, RowChange, RowDelta, SqlQuery, Table};
+use crate::model::{NetDelta, RowChange, RowDelta, SqlQuery, Table, TableId};
 use crate::world::system::{QueryRows, Reading};
 use crate::world::{Warning, WarningCode, WorldError, WorldErrorKind};
 
@@ -52,6 +52,8 @@ pub(super) struct PgSession {
     unread: RowMultiset,
     /// Open transactions that were waited for in vain.
     given_up: HashSet<String>,
+    /// Tables whose restore is yet to be rehearsed with rows that the service has written.
+    unrehearsed: BTreeSet<TableId>,
     warnings: Vec<Warning>,
     warned: HashSet<String>,
     since_shrink: u64,
@@ -81,6 +83,10 @@ impl PgSession {
             Some(Schema::read(&connections.writer).await.map_err(cannot)?)
         };
         let warnings = catalog.notes.clone();
+        let unrehearsed = catalog
+            .searching()
+            .map(|watched| watched.table.id)
+            .collect();
         Ok(Self {
             connections,
             address,
@@ -92,6 +98,7 @@ impl PgSession {
             poll,
             unread: RowMultiset::default(),
             given_up: HashSet::new(),
+            unrehearsed,
             warnings,
             warned: HashSet::new(),
             since_shrink: 0,

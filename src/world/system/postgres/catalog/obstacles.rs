@@ -4,6 +4,7 @@ use tokio_postgres::{Client, Error};
 
 use super::super::sql::quoted;
 use super::rights::Blockers;
+use crate::world::Warning;
 
 /// Triggers and rules that answer even to a session that acts as a replica.
 const ALWAYS: &str = "
@@ -79,7 +80,9 @@ asked(relation, kind, name, function) AS (
   SELECT DISTINCT e.relation, e.kind, e.name, m.found[1]::oid
   FROM expression e CROSS JOIN LATERAL regexp_matches(e.tree, ':(?:op)?funcid ([0-9]+)|SQLVALUEFUNCTION', 'g') AS m(found)),
 mine AS (
-  SELECT p.oid, p.proname, p.prosrc, p.provolatile, p.proconfig FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+  SELECT p.oid, p.proname, p.prosrc, p.provolatile,
+         EXISTS (SELECT FROM unnest(p.proconfig) AS setting WHERE setting LIKE 'search_path=%') AS has_path
+  FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
   WHERE p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal') AND p.pronamespace <> coalesce(to_regnamespace('venomqa')::oid, 0))";
 
 /// Conditions that may answer otherwise another time, and generated columns that ask any function of the application.
@@ -90,13 +93,13 @@ WHERE CASE a.kind WHEN 'condition' THEN coalesce(p.provolatile, 's') <> 'i'
   WHEN 'generated column' THEN a.function IN (SELECT oid FROM mine) ELSE false END
 ORDER BY 1, 2, 3, 4";
 
-/// Functions of the application that are asked when a row is written and look for what they name along the search path, and
-/// those that these name in turn; the first thing that one of them names and that is in several schemas.
+/// Functions of the application that are evaluated when a row is written and look up names along the search path, and those
+/// that these name in turn: the tables, and a name in the text of the function that is in several schemas.
 const SEARCHING: &str = ",
-reached(oid) AS (
-  SELECT m.oid FROM asked a JOIN mine m ON m.oid = a.function
+reached(relation, oid) AS (
+  SELECT a.relation, m.oid FROM asked a JOIN mine m ON m.oid = a.function
   UNION
-  SELECT m.oid FROM reached r JOIN mine f ON f.oid = r.oid JOIN mine m ON f.prosrc ~* ('\\m' || m.proname || '\\M')
+  SELECT r.relation, m.oid FROM reached r JOIN mine f ON f.oid = r.oid AND NOT f.has_path JOIN mine m ON f.prosrc ~* ('\\m' || m.proname || '\\M')
   WHERE m.proname ~ '^[a-z0-9_]+$'),
 several(name) AS (
   SELECT name FROM (
@@ -106,10 +109,11 @@ several(name) AS (
   ) AS named(name, space) JOIN pg_namespace n ON n.oid = named.space
   WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'venomqa')
   GROUP BY name HAVING count(DISTINCT space) > 1)
-SELECT r.oid::regprocedure::text, (SELECT min(s.name) FROM several s WHERE m.prosrc ~* ('\\m' || regexp_replace(s.name, '([^a-zA-Z0-9_])', '\\\\\\1', 'g') || '\\M'))
+SELECT r.oid::regprocedure::text, array_agg(r.relation), string_agg(r.relation::regclass::text, ', ' ORDER BY r.relation::regclass::text),
+       (SELECT min(s.name) FROM several s WHERE m.prosrc ~* ('\\m' || regexp_replace(s.name, '([^a-zA-Z0-9_])', '\\\\\\1', 'g') || '\\M'))
 FROM reached r JOIN mine m USING (oid)
-WHERE m.prosrc <> '' AND NOT EXISTS (SELECT FROM unnest(m.proconfig) AS setting WHERE setting LIKE 'search_path=%')
-ORDER BY 1";
+WHERE m.prosrc <> '' AND NOT m.has_path
+GROUP BY r.oid, m.prosrc ORDER BY 1";
 
 impl Blockers {
     /// Notes a database whose texts may be no text.
@@ -221,25 +225,55 @@ impl Blockers {
         Ok(told.collect())
     }
 
-    /// Whether functions of the application are asked when a row is written that look for what they name along the search
-    /// path. Notes those of which nobody can know what they find.
+    /// Functions of the application that are evaluated when rows are written and look up names along the search path.
     pub(super) async fn searching(
-        &mut self,
         client: &Client,
         numbers: &[u32],
-    ) -> Result<bool, Error> {
+    ) -> Result<Vec<Searching>, Error> {
         let rows = client
             .query(&[USED, ASKED, SEARCHING].concat(), &[&numbers])
             .await?;
-        for row in &rows {
-            let (function, name): (&str, Option<&str>) = (row.get(0), row.get(1));
-            if let Some(name) = name {
-                self.obstacles.push(format!(
-                    "the function {function} is asked when rows are written, and names `{name}`, which is in several schemas: which \
-                     of them it finds depends on the session: `ALTER FUNCTION {function} SET search_path = ...`"
-                ));
-            }
-        }
-        Ok(!rows.is_empty())
+        Ok(rows
+            .iter()
+            .map(|row| Searching {
+                function: row.get(0),
+                tables: row.get(1),
+                names: row.get(2),
+                ambiguous: row.get(3),
+            })
+            .collect())
+    }
+}
+
+/// A function of the application that looks up names along the search path.
+pub(super) struct Searching {
+    /// The function, as a statement names it.
+    pub(super) function: String,
+    /// The server's numbers of the tables whose rows it is evaluated for.
+    pub(super) tables: Vec<u32>,
+    /// Their names.
+    names: String,
+    /// What seems to be in several schemas, by the text of the function.
+    pub(super) ambiguous: Option<String>,
+}
+
+impl Searching {
+    /// What to warn of, where the function may find one thing or another.
+    pub(super) fn warning(&self) -> Option<Warning> {
+        let name = self.ambiguous.as_ref()?;
+        let function = &self.function;
+        Some(Warning {
+            code: "ambiguous-function",
+            message: format!(
+                "the function {function} is evaluated when rows of {} are written, and seems to name `{name}`, which is in several \
+                 schemas: which of them it finds depends on the session that writes",
+                self.names
+            ),
+            help: Some(format!(
+                "`ALTER FUNCTION {function} SET search_path = ...` makes it find the same in every session; it is tried on rows of these \
+                 tables whether they can be put back, and the run ends where they cannot"
+            )),
+            untrusted: false,
+        })
     }
 }

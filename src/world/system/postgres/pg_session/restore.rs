@@ -3,6 +3,8 @@
 use futures_util::future::join;
 
 use super::super::apply::{Changes, Refusal};
+use super::super::failure::failed;
+use super::super::rehearsal::{self, Outcome};
 use super::super::{lock_diagnosis, sequences};
 use super::{MEANWHILE, PgSession};
 use crate::model::{NetDelta, RowDelta, TableKind};
@@ -23,6 +25,7 @@ impl PgSession {
             if way.is_empty() {
                 return Ok(false);
             }
+            self.rehearse(&way).await?;
             let past = self.past;
             let refusal = match self.go(&way).await? {
                 Ok(is_quiet) => return Ok(is_quiet),
@@ -54,6 +57,35 @@ impl PgSession {
                 }
             });
         }
+    }
+
+    /// Tries on rows of the tables on this way whether they can be put back, where that depends on what a function finds.
+    async fn rehearse(&mut self, way: &RowDelta) -> Result<(), WorldError> {
+        for change in way.changes() {
+            let id = change.table.id;
+            if !self.unrehearsed.contains(&id) {
+                continue;
+            }
+            let Some(watched) = self.catalog.watched(id) else {
+                continue;
+            };
+            // It takes the number of a transaction.
+            self.poll.forget();
+            let outcome = rehearsal::rehearse(&self.connections.writer, &self.catalog, watched)
+                .await
+                .map_err(|error| failed(&self.address, "rehearse a restore", &error))?;
+            if outcome == Outcome::Exact {
+                self.unrehearsed.remove(&id);
+            }
+            if let Some(obstacle) = outcome.obstacle(&self.catalog, watched) {
+                return Err(WorldError::new(
+                    WorldErrorKind::Restore,
+                    format!("a state in `{}` cannot be restored exactly", self.address),
+                )
+                .with_details([obstacle]));
+            }
+        }
+        Ok(())
     }
 
     fn never_rests(&self) -> WorldError {

@@ -8,6 +8,7 @@ mod calls;
 pub(in crate::world::system) mod fixture;
 mod life;
 mod queries;
+mod rehearsals;
 mod rights;
 mod round_trips;
 mod rows;

@@ -225,14 +225,6 @@ fn rows_that_could_not_be_put_back_are_refused_with_their_cure() {
                  CREATE EVENT TRIGGER audit ON ddl_command_end EXECUTE FUNCTION noted(); ALTER EVENT TRIGGER audit ENABLE ALWAYS",
                 "ALTER EVENT TRIGGER audit ENABLE",
             ),
-            (
-                "CREATE SCHEMA app; CREATE FUNCTION public.norm(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT upper($1)';
-                 CREATE FUNCTION app.norm(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT lower($1)';
-                 CREATE FUNCTION app.via(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN norm($1); END';
-                 CREATE FUNCTION app.keyof(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN app.via($1); END';
-                 CREATE TABLE app.u (id int PRIMARY KEY, e text); CREATE UNIQUE INDEX ON app.u (app.keyof(e))",
-                "ALTER FUNCTION app.via(text) SET search_path",
-            ),
         ] {
             let database = support::cluster().database();
             database.psql(schema);
