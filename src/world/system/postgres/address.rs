@@ -19,7 +19,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Address {
     /// Host, user, password and database.
     pub(super) config: Config,
-    /// How a certificate is looked at, where TLS is spoken.
+    /// How the server's certificate is checked, where TLS is used.
     pub(super) trust: Trust,
     shown: String,
 }
@@ -27,7 +27,7 @@ pub(super) struct Address {
 /// What a server's certificate must be, as libpq's `sslmode` has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// Anything: `prefer`, `require` encrypt without asking who is there.
+    /// Not checked: `prefer` and `require` encrypt only.
     Anyone,
     /// Issued by a known authority, or by one in this file (`sslrootcert`), for the name that was connected to.
     Verified(Option<PathBuf>),

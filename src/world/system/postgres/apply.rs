@@ -1,5 +1,5 @@
-//! Writes rows: takes those away that are to go, then puts those there that are to come, so that no unique index is in
-//! the way of a swap. All statements of a change travel together, in one transaction.
+//! Writes rows: first removes those that are to go, then adds those that are to come, so that no unique index is in the way
+//! of a swap. All statements travel together, in one transaction.
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
@@ -8,14 +8,19 @@ use futures_util::future::join_all;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error, Statement};
 
+use super::address::Address;
 use super::batches::{Noted, batches};
 use super::catalog::{Catalog, Watched};
+use super::connections::Connections;
 use super::ctid_hints::{self, CtidHints};
+use super::failure::WRITTEN_PAST;
 use super::journal;
+use super::lock_diagnosis;
 use super::sequences::SequenceValue;
 use crate::model::TableId;
+use crate::world::{WorldError, WorldErrorKind};
 
-/// Starts the message of a statement that did not find the rows it was to remove.
+/// Starts the message of a statement that did not find the rows that it had to remove.
 const MISSING: &str = "venomqa-found-only-";
 
 /// What is to be written.
@@ -26,7 +31,7 @@ pub(super) struct Changes {
     restarts: Vec<String>,
 }
 
-/// The statements of the tables that were written so far, prepared.
+/// The prepared statements of the tables that have been written.
 #[derive(Default)]
 pub(super) struct Writer {
     /// Where the rows of tables without a key are.
@@ -36,27 +41,46 @@ pub(super) struct Writer {
     note: Option<Statement>,
 }
 
-/// Why rows were not written. Nothing was then.
+/// Why rows were not written; then none was.
 #[derive(Debug)]
 pub(super) enum Refusal {
     /// Rows that should be there are not.
     Missing(String),
-    /// The database said no.
+    /// The database refused a statement.
     Database(Error),
 }
 
 impl Refusal {
-    /// Whether another session was in the way at the same time as this one was in its.
+    /// Why it is that `doing` failed.
+    pub(super) async fn explain(
+        self,
+        connections: &Connections,
+        address: &Address,
+        doing: &str,
+    ) -> WorldError {
+        match self {
+            Self::Missing(what) => WorldError::new(
+                WorldErrorKind::Restore,
+                format!("cannot {doing} in `{address}`: {what}"),
+            )
+            .with_help(WRITTEN_PAST),
+            Self::Database(error) => {
+                lock_diagnosis::explain(connections, address, doing, &error).await
+            }
+        }
+    }
+
+    /// Whether this session and another one waited for each other.
     pub(super) fn is_deadlock(&self) -> bool {
         matches!(self, Self::Database(error) if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED))
     }
 
-    /// Whether it may be the doing of a session that wrote at the same time.
+    /// Whether a session that wrote at the same time may be the cause.
     pub(super) fn is_overtaken(&self) -> bool {
         matches!(self, Self::Missing(_)) || self.is_collision() || self.is_deadlock()
     }
 
-    /// Whether a row that was to come was there already, or one that excludes it.
+    /// Whether a row that had to be added, or one that excludes it, was there already.
     fn is_collision(&self) -> bool {
         let codes = [SqlState::UNIQUE_VIOLATION, SqlState::EXCLUSION_VIOLATION];
         matches!(self, Self::Database(error) if error.code().is_some_and(|code| codes.contains(code)))
@@ -70,17 +94,17 @@ impl From<Error> for Refusal {
 }
 
 impl Changes {
-    /// A row is to go; its text.
+    /// Removes a row, given as text.
     pub(super) fn remove(&mut self, table: TableId, row: String) {
         self.tables.entry(table).or_default().0.push(row);
     }
 
-    /// A row is to come; its text.
+    /// Adds a row, given as text.
     pub(super) fn add(&mut self, table: TableId, row: String) {
         self.tables.entry(table).or_default().1.push(row);
     }
 
-    /// A sequence is to be put to a value. Numbers that sessions took in advance are theirs no more if it is restarted.
+    /// Sets a sequence. Where it is restarted by this name, sessions lose the numbers that they took in advance.
     pub(super) fn put(&mut self, sequence: u32, to: SequenceValue, restart: Option<&str>) {
         self.sequences.push((sequence, to));
         if let Some(name) = restart {
@@ -88,7 +112,7 @@ impl Changes {
         }
     }
 
-    /// The rows as the past of the journal has them.
+    /// The rows as entries for the past of the journal.
     fn noted(&self, catalog: &Catalog) -> Vec<Noted<'_>> {
         let rows = self.tables.iter().flat_map(|(id, (remove, add))| {
             let went = remove.iter().map(|row| (true, row));
@@ -115,22 +139,10 @@ type Placed = Vec<(TableId, String, String)>;
 type Sent<'a> = Pin<Box<dyn Future<Output = Result<Placed, Refusal>> + 'a>>;
 
 impl Writer {
-    /// Writes all of it, or nothing. What is written is told to the past of the journal, unless `last` is given: text
-    /// that ends the transaction in its own way.
+    /// Writes all of these changes, or none; they must have been [prepared](Writer::prepare). What is written is noted in the past
+    /// of the journal, unless `last` is given: SQL that ends the transaction in its own way. All is on its way once this
+    /// has been polled, before it has waited for anything.
     pub(super) async fn write(
-        &mut self,
-        client: &Client,
-        catalog: &Catalog,
-        changes: &Changes,
-        last: Option<&str>,
-    ) -> Result<(), Refusal> {
-        self.prepare(client, catalog, changes).await?;
-        self.send(client, catalog, changes, last).await
-    }
-
-    /// [`Writer::write`] for changes that were prepared: everything is on its way once this has been polled, before it has
-    /// waited for anything.
-    pub(super) async fn send(
         &mut self,
         client: &Client,
         catalog: &Catalog,
@@ -203,10 +215,10 @@ impl Writer {
             sent.push(batch(client, last));
         }
         sent.push(batch(client, "COMMIT"));
-        // The first refusal is the reason of the others; the COMMIT after it has rolled back.
+        // The first refusal causes the others; the COMMIT after it has rolled back.
         let placed: Vec<Placed> = join_all(sent).await.into_iter().collect::<Result<_, _>>()?;
         for (table, row, place) in placed.into_iter().flatten() {
-            self.ctid_hints.came(table, row, place);
+            self.ctid_hints.add(table, row, place);
         }
         Ok(())
     }
@@ -237,7 +249,7 @@ impl Writer {
     }
 }
 
-/// Begins a transaction in which functions of the application find what they name.
+/// SQL that begins a transaction in which functions of the application find what they name.
 pub(super) fn begin(catalog: &Catalog) -> String {
     if catalog.search_path.is_empty() {
         return "BEGIN".to_owned();
@@ -324,7 +336,7 @@ fn remove_sql(watched: &Watched) -> String {
             format!("venomqa_row.{name} {} venomqa_gone.{name}", column.equals)
         })
         .collect();
-    // A job may have changed the row while its lock was waited for: found by its key, it is not the row that was meant.
+    // A job may have changed the row while this session waited for its lock: then the row with this key is another one.
     counted(&format!(
         "WITH gone AS (DELETE FROM ONLY {table} AS venomqa_row USING unnest($1::text[]::{table}[]) AS venomqa_gone \
          WHERE {} RETURNING {} = {} AS is_meant)",
@@ -342,14 +354,14 @@ pub(super) fn add_sql(watched: &Watched) -> String {
         .iter()
         .map(|column| format!("venomqa_row.{column}"))
         .collect();
-    let told = if watched.key.is_some() {
+    let returning = if watched.key.is_some() {
         ""
     } else {
         " RETURNING (venomqa_new.*)::text, venomqa_new.ctid::text"
     };
     format!(
         "INSERT INTO {table} AS venomqa_new ({}) OVERRIDING SYSTEM VALUE \
-         SELECT {} FROM unnest($1::text[]::{table}[]) AS venomqa_row{told}",
+         SELECT {} FROM unnest($1::text[]::{table}[]) AS venomqa_row{returning}",
         columns.join(", "),
         values.join(", ")
     )

@@ -1,14 +1,14 @@
-//! Many rows, in as many statements as it takes.
+//! Splits many rows into batches, each for one statement.
 
 use std::ops::Range;
 
 use tokio_postgres::{Client, Error, Statement};
 
-/// Rows in one statement, and bytes of their texts: the server takes no message of a gigabyte.
+/// Rows in one statement, and bytes of their texts. The server accepts no message of a gigabyte.
 const AT_ONCE: usize = 5_000;
 const BYTES_AT_ONCE: usize = 16 * 1024 * 1024;
 
-/// The parts that go into one statement each. A row that is larger than that goes alone.
+/// The rows of each batch. A row that is larger than a batch may be has one of its own.
 pub(super) fn batches(rows: &[impl AsRef<str>]) -> Vec<Range<usize>> {
     let mut batches = Vec::new();
     let (mut from, mut bytes) = (0, 0);
@@ -26,7 +26,7 @@ pub(super) fn batches(rows: &[impl AsRef<str>]) -> Vec<Range<usize>> {
     batches
 }
 
-/// Rows for the past of the journal, of any tables: their table, whether they went or came, their texts.
+/// Entries for the past of the journal: the tables, whether a row was removed or added, and the rows as texts.
 pub(super) struct Noted<'a> {
     tables: Vec<u32>,
     went: Vec<bool>,
@@ -34,7 +34,7 @@ pub(super) struct Noted<'a> {
 }
 
 impl<'a> Noted<'a> {
-    /// These rows, in parts.
+    /// These rows, in batches.
     pub(super) fn of(rows: &[(u32, bool, &'a str)]) -> Vec<Self> {
         let texts: Vec<&str> = rows.iter().map(|(_, _, row)| *row).collect();
         batches(&texts)
@@ -50,7 +50,7 @@ impl<'a> Noted<'a> {
             .collect()
     }
 
-    /// Writes them by [`super::journal::NOTE`], prepared.
+    /// Writes the entries. `note` is [`super::journal::NOTE`], prepared.
     pub(super) async fn write(&self, client: &Client, note: &Statement) -> Result<(), Error> {
         client
             .execute(note, &[&self.tables, &self.went, &self.rows])

@@ -34,8 +34,8 @@ pub(super) struct Catalog {
     pub(super) has_large_objects: bool,
     /// What is not put back.
     pub(super) notes: Vec<Warning>,
-    /// Where unqualified names are looked for while rows are written, as the role sees them, then in every other schema; empty
-    /// where no condition, index or generated column calls a function of the application that looks for any.
+    /// The search path while rows are written: the role's own, then every other schema. Empty where no condition, index or
+    /// generated column calls a function of the application that looks up names.
     pub(super) search_path: String,
     /// Tables whose rows are written by way of functions of the application that look up names, by the server's number; with
     /// those of the functions that seem to name what is in several schemas.
@@ -250,7 +250,7 @@ impl Reader<'_> {
         let Some(&kind) = self.sequences.get(&table.oid) else {
             return;
         };
-        // The numbers of a table that is left alone are left alone as well.
+        // The sequences of an ignored table are ignored as well.
         if kind
             .owner
             .is_some_and(|owner| self.ignored.contains(&owner))

@@ -1,7 +1,7 @@
-//! The two sessions of a run.
+//! The two connections of a run.
 //!
 //! The *writer* reads the journal and writes rows. Everything that changes how a value is written as text is fixed on it,
-//! and it acts as a replica, so that neither triggers nor foreign keys nor rules answer to what it writes. The *reader*
+//! and it acts as a replica, so that no trigger, foreign key or rule fires when it writes. The *reader*
 //! runs the queries of the spec: read-only, with the names (`search_path`) that the role sees anywhere else.
 
 use std::time::Duration;
@@ -68,7 +68,7 @@ const READER: &[(&str, &str)] = &[
     ("statement_timeout", "60s"),
 ];
 
-/// The sessions, and what was learned when they were made.
+/// The connections, and what the server said of itself and of the role when they were made.
 pub(super) struct Connections {
     /// Reads the journal and writes rows.
     pub(super) writer: Client,
@@ -88,7 +88,7 @@ pub(super) struct Connections {
     pub(super) default_schema: Option<String>,
     /// The reader's `search_path`.
     pub(super) search_path: String,
-    /// Whether the role may act as a replica; without that, triggers would answer to a restore.
+    /// Whether the role may act as a replica. Otherwise triggers would fire during a restore.
     pub(super) is_replica: bool,
 }
 
@@ -159,8 +159,8 @@ impl Connections {
         self.writer.batch_execute("").await.is_ok()
     }
 
-    /// Takes the lock that says a run is using this database. It is given back by the server when the writer's session
-    /// ends, however it ends.
+    /// Takes the lock that says that a run is using this database. The server releases it when the writer's session ends, however
+    /// it ends.
     pub(super) async fn lock(&self, address: &Address) -> Result<(), WorldError> {
         let cannot =
             |error: tokio_postgres::Error| failed(address, "take the lock of the run", &error);
@@ -202,7 +202,7 @@ async fn set(
 }
 
 async fn connect(address: &Address) -> Result<Client, WorldError> {
-    // Ready-made for the plain case: a Unix socket speaks no TLS.
+    // A Unix socket speaks no TLS.
     if address.config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable {
         return connect_with(address, &address.config, NoTls).await;
     }
@@ -219,7 +219,7 @@ where
         .await
         .map_err(|error| no_connection(address, &error))?;
     tokio::spawn(async move {
-        // How a connection ended is told by the statement that finds it gone.
+        // The statement that finds the connection gone reports how it ended.
         let _ = connection.await;
     });
     Ok(client)

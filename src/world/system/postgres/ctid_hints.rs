@@ -1,8 +1,8 @@
-//! Rows of tables without a key: found by the place that they were last seen at, and only where they are no longer there
-//! by searching the table.
+//! Rows of tables without a key are found by the place (`ctid`) where they were last seen. The table is searched only where they
+//! are no longer there.
 //!
-//! A place (`ctid`) is no identity: the server moves rows, and gives places away again. So it is a hint, and what is there
-//! is compared with what is to go.
+//! A place is no identity: the server moves rows and reuses places. So it is a hint, and the row that is found there is compared
+//! with the one to be removed.
 
 use std::collections::HashMap;
 
@@ -14,14 +14,14 @@ use crate::model::TableId;
 pub(super) struct CtidHints(HashMap<TableId, HashMap<String, Vec<String>>>);
 
 impl CtidHints {
-    /// The row is at this place now.
-    pub(super) fn came(&mut self, table: TableId, row: String, place: String) {
+    /// Remembers that the row is at this place.
+    pub(super) fn add(&mut self, table: TableId, row: String, place: String) {
         let rows = self.0.entry(table).or_default();
         rows.entry(row).or_default().push(place);
     }
 
-    /// The row has left this place.
-    pub(super) fn went(&mut self, table: TableId, row: &str, place: &str) {
+    /// Forgets that the row is at this place.
+    pub(super) fn remove(&mut self, table: TableId, row: &str, place: &str) {
         let Some(rows) = self.0.get_mut(&table) else {
             return;
         };
@@ -33,19 +33,19 @@ impl CtidHints {
         }
     }
 
-    /// A place of the row, which is about to leave it.
+    /// Forgets a place of the row, and returns it.
     pub(super) fn take(&mut self, table: TableId, row: &str) -> Option<String> {
         let place = self.0.get(&table)?.get(row)?.last()?.clone();
-        self.went(table, row, &place);
+        self.remove(table, row, &place);
         Some(place)
     }
 }
 
 /// Removes rows: `$1` their texts, `$2` how many they are, `$3` their places or NULL. Yields one row for each that is
-/// gone. Equal rows cannot be told apart, so any of them may go, as many as were asked for.
+/// removed. Equal rows cannot be told apart, so any of them may be removed, as many as were asked for.
 ///
 /// Nothing in it is compared pair by pair: `IS TRUE` keeps the planner from making a join of the search, which in this
-/// session would be a nested loop; and what is found and what is wanted are brought together by sorting.
+/// session would be a nested loop; found and wanted rows are matched by sorting.
 pub(super) fn remove_sql(watched: &Watched) -> String {
     let table = &watched.quoted;
     format!(

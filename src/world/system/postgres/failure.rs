@@ -8,6 +8,10 @@ use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
 use super::address::Address;
 use crate::world::{WorldError, WorldErrorKind};
 
+/// Help where the tables are not what the journal says.
+pub(super) const WRITTEN_PAST: &str =
+    "rows were written past the journal, by a session that switches triggers off perhaps";
+
 /// An error of the database while venomqa wanted to do something (`doing`: "read the journal").
 pub(super) fn failed(address: &Address, doing: &str, error: &Error) -> WorldError {
     let system = |message: String| WorldError::new(WorldErrorKind::System, message);
@@ -54,7 +58,7 @@ pub(super) fn ends_session(db: &DbError) -> bool {
     .contains(db.code())
 }
 
-/// Whether something of the application answers to rows that are written, and says no.
+/// Whether something of the application refuses a row that is written.
 fn refuses_rows(db: &DbError) -> bool {
     [
         SqlState::CHECK_VIOLATION,

@@ -1,4 +1,4 @@
-//! The journal: the schema `venomqa` in the database itself, so that an entry commits with the change that it tells of.
+//! The journal: the schema `venomqa` in the database itself, so that an entry commits with the change that it notes.
 //!
 //! - `venomqa.run`: the format of the journal. Its presence says that a run is under way, or was killed.
 //! - `venomqa.journal`: what triggers noted and nobody has read yet: table, row before, row after, as text, and in tables
@@ -7,13 +7,13 @@
 //!   happened since the run began.
 //! - `venomqa.sequences`: the sequences as they were before the run.
 //! - `venomqa.alive`: one row, in an unlogged table. A crash of the server empties such tables, those of the application
-//!   as well; so its absence tells that what the journal says of them is no longer true.
+//!   as well. Where the row is gone, what the journal says of unlogged tables is no longer true.
 //!
-//! Entries have no order, and need none. They are a bag of rows that went (`old`) and came (`new`); equal rows cancel, and
-//! what is left is the difference between two moments, whatever happened in between and in whichever order triggers
-//! fired. So the triggers need neither a sequence (it would change the application's `lastval()`) nor a clock.
+//! Entries have no order, and need none. They are a multiset of rows that were removed (`old`) and added (`new`). Equal rows
+//! cancel, and what is left is the difference between two moments, whatever happened in between and in whichever order
+//! triggers fired. So the triggers need neither a sequence (it would change the application's `lastval()`) nor a clock.
 //!
-//! All the others are logged: they must survive what the rows of the application survive.
+//! All tables but `venomqa.alive` are logged: they must survive what the rows of the application survive.
 
 use std::collections::HashSet;
 use std::fmt::{Display, Write as _};
@@ -84,7 +84,7 @@ pub(super) async fn create(connections: &Connections, catalog: &Catalog) -> Resu
     text.push_str("COMMIT");
     let created = connections.writer.batch_execute(&text).await;
     if created.is_err() {
-        // The error is what counts; a connection that is gone has rolled back by itself.
+        // The error of the creation is reported; a connection that is gone has rolled back by itself.
         let _ = connections.writer.batch_execute("ROLLBACK").await;
     }
     created
@@ -125,42 +125,65 @@ pub(super) async fn emptied(client: &Client) -> Result<HashSet<u32>, Error> {
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Empties the journal's file now and then: entries that were read leave their place behind until then. Does nothing
-/// where a transaction of the service has the journal in use.
+/// Frees the space of entries that were read. Does nothing where a transaction of the service has the journal in use.
 pub(super) const SHRINK: &str = "DO $$ BEGIN
   LOCK TABLE venomqa.journal IN ACCESS EXCLUSIVE MODE NOWAIT;
   IF NOT EXISTS (SELECT FROM venomqa.journal) THEN TRUNCATE venomqa.journal; END IF;
 EXCEPTION WHEN lock_not_available THEN NULL;
 END $$";
 
-/// Adds rows to the past: their tables, whether they went or came, their texts.
+/// Adds entries to the past: the tables, whether a row was removed or added, and the rows as texts.
 pub(super) const NOTE: &str = "INSERT INTO venomqa.past SELECT t, CASE WHEN w THEN r END, CASE WHEN NOT w THEN r END \
      FROM unnest($1::oid[], $2::bool[], $3::text[]) AS u(t, w, r)";
 
-/// Replaces the past by what is left of it when equal rows have cancelled. Returns how many entries that is.
-pub(super) async fn sum_up(client: &Client, catalog: &Catalog) -> Result<u64, Error> {
-    let mut rows_left = RowMultiset::default();
-    let rows = client
+/// What is left of the past when equal rows have cancelled, but for the tables in `emptied`. An error in words where the tables are
+/// no longer those that wrote it.
+pub(super) async fn past(
+    client: &Client,
+    catalog: &Catalog,
+    emptied: &HashSet<u32>,
+) -> Result<Result<RowMultiset, String>, Error> {
+    let mut past = RowMultiset::default();
+    let entries = client
         .query_raw::<_, &i32, _>("SELECT tbl, old, new FROM venomqa.past", [])
         .await?;
-    let mut rows = std::pin::pin!(rows);
-    while let Some(row) = rows.try_next().await? {
-        let Some(watched) = catalog.by_number(row.get(0)) else {
+    let mut entries = std::pin::pin!(entries);
+    while let Some(entry) = entries.try_next().await? {
+        let number: u32 = entry.get(0);
+        if number < FIRST_TABLE || emptied.contains(&number) {
             continue;
+        }
+        let Some(watched) = catalog.by_number(number) else {
+            return Ok(Err(format!("the table number {number} is no longer there")));
         };
-        // A text that is no row any more is left to the recovery to complain about.
-        let [old, new] = [1, 2].map(|column| row.get::<_, Option<&str>>(column));
-        for (text, came) in [(old, false), (new, true)] {
-            match text.map(|text| watched.row(text)) {
-                None => {}
-                Some(None) => return Ok(u64::MAX / 8),
-                Some(Some(row)) if came => rows_left.came(watched.table.id, row),
-                Some(Some(row)) => rows_left.went(watched.table.id, row),
+        for (column, came) in [(1, false), (2, true)] {
+            let Some(text) = entry.get::<_, Option<&str>>(column) else {
+                continue;
+            };
+            let Some(row) = watched.row(text) else {
+                return Ok(Err(format!(
+                    "the table `{}` no longer has the columns that it had",
+                    watched.full_name
+                )));
+            };
+            if came {
+                past.add(watched.table.id, row);
+            } else {
+                past.remove(watched.table.id, row);
             }
         }
     }
+    Ok(Ok(past))
+}
+
+/// Replaces the past by what is left of it when equal rows have cancelled. Returns how many entries that is. A past that cannot be
+/// read stays as it is, for the recovery to say why.
+pub(super) async fn sum_up(client: &Client, catalog: &Catalog) -> Result<u64, Error> {
+    let Ok(past) = past(client, catalog, &HashSet::new()).await? else {
+        return Ok(u64::MAX / 8);
+    };
     let mut left: Vec<(u32, bool, String)> = Vec::new();
-    for (id, row, count) in rows_left.rows() {
+    for (id, row, count) in past.rows() {
         if let Some(watched) = catalog.watched(id) {
             let entry = (watched.oid, count < 0, watched.text(row));
             left.extend((0..count.unsigned_abs()).map(|_| entry.clone()));
@@ -199,11 +222,11 @@ fn tables() -> String {
     )
 }
 
-/// The functions run with venomqa's rights, whoever writes, and write values in the text form of the writer session.
+/// The trigger functions. They run with venomqa's rights, whoever writes, and note values in the text form of the writer session.
 fn functions() -> String {
     let mut form = String::new();
     for (name, value) in TEXT_FORM {
-        // `DateStyle` is a list; quoted as a whole it would be one odd word.
+        // `DateStyle` is a list, whose values are quoted one by one.
         let values: Vec<String> = value.split(", ").map(literal).collect();
         let _ = write!(form, " SET {name} = {}", values.join(", "));
     }
@@ -231,8 +254,7 @@ fn functions() -> String {
     )
 }
 
-/// Notes that a statement wrote to a foreign table. For statements, not for rows: a row trigger would change how the
-/// wrapper writes.
+/// Notes that a statement wrote to a foreign table. A trigger for each row would change how the wrapper writes.
 fn foreign_triggers(connections: &Connections, table: &str) -> String {
     let truncate = if connections.server_version >= 160_000 {
         " OR TRUNCATE"
@@ -245,7 +267,7 @@ fn foreign_triggers(connections: &Connections, table: &str) -> String {
     )
 }
 
-/// The triggers of one table. They do not answer to venomqa's own sessions.
+/// The triggers of one table. They do not fire for venomqa's own sessions.
 fn triggers(watched: &Watched) -> String {
     let table = &watched.quoted;
     let others = "WHEN (pg_catalog.current_setting('venomqa.writer', true) IS DISTINCT FROM 'on')";
@@ -261,7 +283,7 @@ fn triggers(watched: &Watched) -> String {
            EXECUTE FUNCTION venomqa.note_truncate();"
     );
     if watched.is_owned {
-        // So that rows which the service loads as a replica are noted as well.
+        // Rows that the service loads as a replica are noted as well.
         for trigger in ["venomqa_row", "venomqa_truncate"] {
             let _ = write!(text, "ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger};");
         }
@@ -269,7 +291,7 @@ fn triggers(watched: &Watched) -> String {
     text
 }
 
-/// What a sequence is beside its value: a restart is no change of the schema.
+/// What a sequence is, without its value: a restart is no change of the schema.
 fn shape(oid: impl Display) -> String {
     format!(
         "(SELECT concat_ws(' ', s, c.relpersistence, c.relnamespace, c.relname) \

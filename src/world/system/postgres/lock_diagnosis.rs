@@ -1,4 +1,4 @@
-//! Who is in the way: the sessions behind a lock that could not be had, and behind a transaction that does not end.
+//! Names the sessions that hold a lock which could not be had, or that leave a transaction open.
 
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
@@ -11,9 +11,9 @@ use crate::world::WorldError;
 /// Characters of a query that are shown.
 const SHOWN: usize = 300;
 
-/// Transactions of this database that hold locks, the oldest first: of sessions, whatever may be known of them to this role,
-/// and prepared ones. What a prepared one holds goes by the name of the session's transaction that it was, which its lock on
-/// its own number tells.
+/// Transactions of this database that hold locks, the oldest first: those of sessions, with what this role may know of them, and
+/// prepared ones. The locks of a prepared one are listed under the session's transaction that it was, which is found by its lock
+/// on its own number.
 const HOLDERS: &str = "
 WITH holder AS (
   SELECT a.pid, NULL AS locker, CASE a.wait_event_type WHEN 'Lock' THEN 'waiting for a lock' ELSE a.state END AS state, a.query,
@@ -34,7 +34,7 @@ FROM held LEFT JOIN pg_catalog.pg_class c ON c.oid = held.relation AND c.relkind
   AND c.relnamespace::regnamespace::text !~ '^(pg_|venomqa)'
 GROUP BY held.pid, held.state, held.query, held.since ORDER BY held.since NULLS LAST LIMIT 5";
 
-/// An error of the writer; where it is a lock that was not to be had, with the sessions that may hold it.
+/// The error of a statement of the writer. Where a lock could not be had, it names the sessions that may hold it.
 pub(super) async fn explain(
     connections: &Connections,
     address: &Address,
@@ -45,7 +45,7 @@ pub(super) async fn explain(
     if error.code() != Some(&SqlState::LOCK_NOT_AVAILABLE) {
         return explained;
     }
-    // What the writer failed with is what counts.
+    // The error of the writer is reported even where the holders cannot be read.
     let holders = holders(connections).await.unwrap_or_default();
     explained.with_details(holders).with_help(
         "a request handler has left its transaction open; find the path on which it neither commits nor rolls back",
@@ -67,7 +67,7 @@ pub(super) async fn holders(connections: &Connections) -> Result<Vec<String>, Er
     Ok(holders.collect())
 }
 
-/// Who has a transaction open, for people: a session, or nobody where there is no number of one, for it was prepared.
+/// A transaction that is open, for people. It was prepared where there is no session.
 pub(super) fn holder(
     pid: Option<i32>,
     state: Option<String>,

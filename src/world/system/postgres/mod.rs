@@ -1,14 +1,14 @@
 //! A PostgreSQL database under the service.
 //!
 //! Row triggers write what changes into the schema `venomqa` ([`journal`]); a step's delta is what is left of those
-//! entries when equal rows have cancelled ([`row_multiset`]). A restore writes the rows that differ ([`apply`]). What a step costs
-//! depends on the rows it touched, and on nothing else.
+//! entries when equal rows have cancelled ([`row_multiset`]). A restore writes the rows that differ ([`apply`]). The cost of a step
+//! depends on the rows that it touched and on the number of sequences, not on the size of the database.
 //!
 //! In reading order: [`address`] and [`connections`] connect, [`catalog`] reads the schema, [`journal`] installs the triggers,
-//! [`pg_session`] reads what a step did and goes back to a state, [`poll`] sees what leaves no entry, [`schema_changes`] what changes
-//! the tables themselves, [`sequences`] looks after sequences, [`apply`] writes rows, in [`batches`], [`ctid_hints`] finds those that have no
-//! key, [`verify`] proves restores, [`rehearsal`] tries them, [`bind`] and [`query`] run the queries of the spec, [`mod@recover`] undoes a run,
-//! [`lock_diagnosis`] names who is in the way.
+//! [`pg_session`] reads what a step did and restores states, by [`poll`]s of the database. [`schema_changes`] notices that tables have
+//! changed, [`sequences`] that sequences have moved. [`apply`] writes rows, in [`batches`]; [`ctid_hints`] finds rows that have no
+//! key. [`verify`] proves restores, [`rehearsal`] tries them beforehand. [`bind`] and [`query`] run the queries of the spec,
+//! [`mod@recover`] undoes a run, [`lock_diagnosis`] names the sessions that hold locks.
 
 mod address;
 mod apply;
@@ -135,7 +135,7 @@ impl PostgresSystem {
         })
     }
 
-    /// What is to be watched, and what the role lacks for it.
+    /// What has to be watched, and what keeps a run from starting.
     async fn wanted(&self, connections: &Connections) -> Result<(Catalog, Blockers), WorldError> {
         let cannot = |error| failed(&self.address, "read the schema", &error);
         let (catalog, mut missing) = Catalog::read(connections, Some(&self.config))
@@ -202,7 +202,7 @@ impl System for PostgresSystem {
         let connections = Connections::open(&self.address).await?;
         connections.lock(&self.address).await?;
         if !connections.is_replica {
-            // Nothing can be put back without that right, so a journal that is there has to wait as well.
+            // Without that right a journal that is there cannot be recovered either.
             let (_, missing) = self.wanted(&connections).await?;
             return Err(refuse(&connections, &self.address, missing));
         }
@@ -213,7 +213,7 @@ impl System for PostgresSystem {
         if !missing.is_empty() {
             return Err(refuse(&connections, &self.address, missing));
         }
-        // A connection that is lost now leaves it open whether the journal is there.
+        // From here on the journal may be there, also where the connection is lost.
         self.is_installed = true;
         if let Err(error) = journal::create(&connections, &catalog).await {
             let explained =
@@ -255,7 +255,7 @@ impl System for PostgresSystem {
 
     async fn lock_holders(&mut self) -> Vec<String> {
         match &self.session {
-            // It explains another error, which counts, whether or not it can be explained.
+            // The holders explain another error, which is reported without them where they cannot be read.
             Some(session) => lock_diagnosis::holders(&session.connections)
                 .await
                 .unwrap_or_default(),
@@ -296,7 +296,7 @@ impl System for PostgresSystem {
                 Err(error) if attempt >= RECONNECTIONS || connections.answer().await => {
                     return Err(error);
                 }
-                // Lost in the middle; what is in the database is in it still.
+                // The connection is lost; the journal is still in the database.
                 Err(_) => attempt += 1,
             }
         }
@@ -319,7 +319,7 @@ async fn open_again(address: &Address) -> Result<Connections, WorldError> {
     Ok(connections)
 }
 
-/// Says what the role may not do, and what would allow it.
+/// The error that lists what keeps a run from starting.
 fn refuse(connections: &Connections, address: &Address, mut missing: Blockers) -> WorldError {
     if !connections.is_replica {
         let role = sql::quoted(&connections.role);

@@ -13,7 +13,7 @@ use super::address::Address;
 use super::apply::Writer;
 use super::catalog::{Catalog, Watched};
 use super::connections::Connections;
-use super::failure::{failed, lost};
+use super::failure::{WRITTEN_PAST, failed, lost};
 use super::journal;
 use super::lock_diagnosis;
 use super::poll::{Answer, Open, Poll};
@@ -48,7 +48,7 @@ pub(super) struct PgSession {
     writer: Writer,
     queries: Queries,
     poll: Poll,
-    /// Taken, and not yet told: a reading that fails half-way loses nothing.
+    /// Taken from the journal and not yet reported: a reading that fails half-way loses nothing.
     unread: RowMultiset,
     /// Open transactions that were waited for in vain.
     given_up: HashSet<String>,
@@ -59,7 +59,7 @@ pub(super) struct PgSession {
     since_shrink: u64,
     past: u64,
     sum_up_at: u64,
-    /// Where no event trigger tells of changes.
+    /// Compared where no event trigger notes changes.
     schema: Option<Schema>,
 }
 
@@ -125,13 +125,13 @@ impl PgSession {
             self.proof = Proof::of_now(&self.connections, &self.catalog)
                 .await
                 .map_err(|error| failed(&self.address, "read the initial state", &error))?;
-            // What a job wrote meanwhile would be in the proof or not.
+            // The proof may or may not have what a job wrote meanwhile.
             self.take_entries().await?;
             if self.unread.is_empty() {
                 return Ok(());
             }
         }
-        // It never rests: its tables are compared by the rows that are known to differ, and no others.
+        // A job writes all the time: its tables are compared by the rows that differ only.
         for (table, _, _) in self.unread.rows() {
             self.proof.forget(table);
         }
@@ -167,7 +167,7 @@ impl PgSession {
         Ok(changes)
     }
 
-    /// The schema once more, whether or not it was looked at a moment ago.
+    /// Reads the journal for the last time, and compares the schema once more.
     pub(super) async fn conclude(&mut self) -> Result<(), WorldError> {
         self.settle().await?;
         if let Some(schema) = &mut self.schema {
@@ -197,8 +197,8 @@ impl PgSession {
             .await
     }
 
-    /// Takes what is in the journal, until every transaction has ended that had written and was open at first. One round trip
-    /// where there is none.
+    /// Takes the entries of the journal until every transaction has ended that had written and was open at the first poll. One
+    /// round trip where none was.
     async fn settle(&mut self) -> Result<(), WorldError> {
         let began = Instant::now();
         let mut pause = Duration::from_millis(1);
@@ -209,7 +209,7 @@ impl PgSession {
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(20));
-            // Who has begun meanwhile is no request's business: a job that writes all the time is never at rest.
+            // A transaction that began meanwhile is not the request's; a job may write all the time.
             let mut now = self.take_entries().await?;
             now.retain(|now| open.iter().any(|open| open.transaction == now.transaction));
             open = now;
@@ -261,14 +261,14 @@ impl PgSession {
         };
         self.since_shrink += taken.len() as u64;
         self.past += taken.len() as u64;
-        // First what was noted: a table or sequence that is gone explains why the other statement failed.
+        // First the entries: that a table or sequence is gone explains why the other statement failed.
         for row in &taken {
             self.enter(row)?;
         }
         let looked = match answer.looked {
             Ok(looked) => looked,
             Err(error) => {
-                // A role that is told of no change finds a sequence gone before it compares the schema.
+                // Without event triggers, a sequence that was dropped is met before the schema is compared.
                 if let Some(schema) = &mut self.schema {
                     schema.suspect();
                     self.check_schema().await?;
@@ -309,7 +309,7 @@ impl PgSession {
         );
     }
 
-    /// Something was changed that cannot be put back.
+    /// Warns of a change that cannot be put back.
     fn warn_once(&mut self, message: String, help: &str) {
         if self.warned.insert(message.clone()) {
             self.warnings.push(Warning {
@@ -369,15 +369,15 @@ impl PgSession {
         let places = &mut self.writer.ctid_hints;
         if let Some(row) = old {
             if let Some(place) = entry.get(3) {
-                places.went(id, &watched.text(&row), place);
+                places.remove(id, &watched.text(&row), place);
             }
-            self.unread.went(id, row);
+            self.unread.remove(id, row);
         }
         if let Some(row) = new {
             if let Some(place) = entry.get(4) {
-                places.came(id, watched.text(&row), place);
+                places.add(id, watched.text(&row), place);
             }
-            self.unread.came(id, row);
+            self.unread.add(id, row);
         }
         Ok(())
     }
@@ -404,7 +404,7 @@ impl PgSession {
         self.check_schema().await
     }
 
-    /// Compares the schema, where it is time to and nothing else tells of its changes.
+    /// Compares the schema, where it is time to do so and no event trigger notes its changes.
     async fn check_schema(&mut self) -> Result<(), WorldError> {
         let cannot = |error: Error| failed(&self.address, "compare the schema", &error);
         let client = &self.connections.writer;
@@ -447,8 +447,6 @@ impl PgSession {
                 key.join(", ")
             ),
         )
-        .with_help(
-            "rows were written past the journal, by a session that switches triggers off perhaps",
-        )
+        .with_help(WRITTEN_PAST)
     }
 }

@@ -1,8 +1,8 @@
 //! One poll of the database: what is in the journal, and what leaves no entry there: transactions that are still open, and
 //! [sequences](super::sequences) that moved.
 //!
-//! Numbers of transactions are handed out one by one. Where the next one is the one that was expected, nobody but venomqa
-//! has written since the last poll, and what only moves with a number is not looked at.
+//! Numbers of transactions are handed out one by one. Where the next number is the expected one, nobody but venomqa has written
+//! since the last poll, and what cannot change without such a number is not read.
 
 use std::collections::HashSet;
 
@@ -21,11 +21,11 @@ WITH taken AS (DELETE FROM venomqa.journal RETURNING tbl, old, new, went, came, 
 kept AS (INSERT INTO venomqa.past SELECT tbl, old, new FROM taken)
 SELECT tbl, old, new, went::text, came::text, by::text FROM taken";
 
-/// The number of the next transaction: what is left of it when the first number is taken away.
+/// The number of the next transaction, less the first one that there is.
 const NEXT: &str = "pg_catalog.age('3'::xid)";
 
 /// Whether a transaction that has a number may be open, in whatever database: the oldest that is open for the snapshot of
-/// this statement is older than the next one to come. Who each of them is takes ten times as long to find out.
+/// this statement is older than the next one to come. To list them takes ten times as long.
 const ANY_OPEN: &str =
     "pg_catalog.age(pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::xid) > 0";
 
@@ -40,7 +40,7 @@ mod kind {
 pub(super) struct Poll {
     look: Statement,
     take: Statement,
-    /// The number that the next transaction has if there was none but venomqa's; `None`: there may have been.
+    /// The number of the next transaction if venomqa's are the only ones meanwhile; `None`: they may not be.
     expected: Option<i32>,
 }
 
@@ -75,8 +75,8 @@ pub(super) struct Open {
 impl Poll {
     /// Prepares the statements for these sequences.
     pub(super) async fn prepare(client: &Client, catalog: &Catalog) -> Result<Self, Error> {
-        // The parts of a UNION ALL run in this order. Who is not seen open has ended before the journal is read; who
-        // begins after the first part gets a number that is not the expected one at the next look.
+        // The parts of a UNION ALL run in this order. A transaction that is not seen open has ended before the journal is read;
+        // one that begins after the first part has a number that makes the next poll look closer.
         let mut text = format!(
             "SELECT {next_kind}, {NEXT}, NULL::int4, NULL::text, NULL::text, NULL::text, NULL::float8, \
              CASE WHEN {NEXT} = $2 THEN NULL ELSE EXISTS (SELECT FROM pg_largeobject_metadata) END, \
@@ -127,7 +127,7 @@ impl Poll {
     ) -> Answer {
         let client = &connections.writer;
         let (called, last_values, uncalled) = sequences.known(catalog);
-        // These take no number when they are called.
+        // Their first call takes no number.
         let unlogged: Vec<u32> = catalog
             .sequences
             .iter()
@@ -145,7 +145,7 @@ impl Poll {
             ];
             client.query(&self.look, &parameters).await
         };
-        // Whoever is not seen open in the first statement has ended before the second one looks.
+        // A transaction that the first statement does not see open has ended before the second one reads.
         let (looked, taken) = join(look, client.query(&self.take, &[])).await;
         Answer { looked, taken }
     }
@@ -188,12 +188,12 @@ impl Poll {
         seen
     }
 
-    /// Venomqa itself has ended a transaction that wrote.
+    /// Counts a transaction of venomqa's own that wrote.
     pub(super) fn wrote(&mut self) {
         self.expected = self.expected.map(|next| next.wrapping_add(1));
     }
 
-    /// Venomqa itself may have used any number of transactions.
+    /// Makes the next poll look at everything: venomqa may have had any number of transactions.
     pub(super) fn forget(&mut self) {
         self.expected = None;
     }

@@ -32,8 +32,8 @@ struct Prepared {
     offset: usize,
 }
 
-/// Finds the tables behind a view, whatever it is built from: every relation and function that its stored form names,
-/// through the views in it. Anything whose result may change although no table does stands in the second column.
+/// Finds the tables behind a view, through all views in it, by the relations and functions that its stored form names. The second
+/// column says whether its result may change although no table does.
 const READS: &str = r"
 WITH RECURSIVE views(view) AS (
   SELECT 'pg_temp.venomqa_query'::regclass::oid
@@ -165,7 +165,7 @@ impl Prepared {
             .map(|(name, _)| name.as_str())
             .collect();
         let bound = Bound::new(text, &names);
-        // The text as it is comes first: it tells the types, and its errors are about the spec's own words.
+        // First the text as the spec has it: its types are needed, and its errors point into the spec.
         let plain = client.prepare(&bound.text).await.map_err(|error| {
             wrong(address, query, &error, |position| {
                 Some(bound.original(position))
@@ -275,7 +275,7 @@ async fn reads(connections: &Connections, prepared: &Prepared) -> Result<Option<
     Ok((!in_doubt).then(|| row.get(0)))
 }
 
-/// A plan that no longer fits, or a statement that the server has forgotten.
+/// Whether a plan no longer fits, or the server has forgotten the statement.
 fn is_stale(error: &Error) -> bool {
     error.as_db_error().is_some_and(|db| {
         *db.code() == SqlState::INVALID_SQL_STATEMENT_NAME

@@ -1,20 +1,18 @@
-//! The way back to the content before the run: for its end, and for what a killed run left behind. Everything that is
-//! needed stands in the journal, so both are the same.
+//! Puts the content before the run back, at its end or after it was killed. Both are the same, for the journal has all that
+//! is needed.
 
 use std::collections::HashSet;
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error};
 
 use super::address::Address;
-use super::apply::{Changes, Refusal, Writer};
+use super::apply::{Changes, Writer};
 use super::catalog::Catalog;
 use super::connections::Connections;
 use super::failure::failed;
 use super::journal;
 use super::lock_diagnosis;
-use super::row_multiset::RowMultiset;
 use super::sequences::SequenceValue;
 use crate::world::{WorldError, WorldErrorKind};
 
@@ -87,11 +85,10 @@ pub(super) async fn recover(
     let emptied = journal::emptied(client)
         .await
         .map_err(|error| cannot(&error))?;
-    // First the content, which needs the rows only; then the triggers, which need the tables for a moment.
+    // First the content, which locks rows only; then the triggers, whose removal locks whole tables.
     let mut is_back = true;
     let (rows, sequences) = match put_back(connections, address, &catalog, &emptied, None).await {
-        // A job may have written meanwhile, the very key that is to come back perhaps. What counts is what is found once it
-        // can no longer.
+        // A job may have written meanwhile, perhaps the very key that has to be put back. The next attempt locks the tables.
         Err(error) if error.kind == WorldErrorKind::Restore => {
             is_back = false;
             (0, 0)
@@ -145,8 +142,7 @@ pub(super) async fn recover(
     }
 }
 
-/// Removes the journal. What was written since the content was put back is put back as well: with every table locked,
-/// nothing can come after it.
+/// Removes the journal. Every table is locked first, and what was written since the content was put back is undone as well.
 async fn remove(
     connections: &Connections,
     address: &Address,
@@ -164,7 +160,7 @@ async fn remove(
                 address,
                 catalog,
                 emptied,
-                // Once it is said to be done, no power cut may bring the journal back.
+                // No power cut may bring the journal back once its removal is reported.
                 Some("SET LOCAL synchronous_commit = local; DROP SCHEMA venomqa CASCADE"),
             )
             .await
@@ -172,7 +168,7 @@ async fn remove(
         Err(error) => Err(lock_diagnosis::explain(connections, address, doing, &error).await),
     };
     if done.is_err() {
-        // The error above is what counts; a lost connection has rolled back by itself.
+        // The error above is reported; a lost connection has rolled back by itself.
         let _ = client.batch_execute("ROLLBACK").await;
     }
     done
@@ -189,7 +185,7 @@ async fn put_back(
     let doing = "put the content before the run back";
     let client = &connections.writer;
     let mut changes = Changes::default();
-    // What comes into the journal from here on is the next attempt's; it must not be thrown away with this one's past.
+    // Entries that are written from here on are left to the next attempt, and must not be removed with this one's past.
     let taken = client
         .execute(
             "WITH taken AS (DELETE FROM venomqa.journal RETURNING tbl, old, new) \
@@ -200,7 +196,7 @@ async fn put_back(
     if let Err(error) = taken {
         return Err(lock_diagnosis::explain(connections, address, doing, &error).await);
     }
-    let rows_left = everything(client, catalog, emptied)
+    let past = journal::past(client, catalog, emptied)
         .await
         .map_err(|error| failed(address, doing, &error))?
         .map_err(|what| {
@@ -210,10 +206,10 @@ async fn put_back(
                      or give the earlier content up with `DROP SCHEMA venomqa CASCADE`",
                 )
         })?;
-    for (id, row, count) in rows_left.reversed().rows() {
+    for (id, row, count) in past.rows() {
         if let Some(watched) = catalog.watched(id) {
             for _ in 0..count.unsigned_abs() {
-                if count < 0 {
+                if count > 0 {
                     changes.remove(id, watched.text(row));
                 } else {
                     changes.add(id, watched.text(row));
@@ -225,71 +221,25 @@ async fn put_back(
         .await
         .map_err(|error| failed(address, doing, &error))?;
     let rows = changes.rows();
-    // A transaction that already runs takes a second BEGIN with a warning, which nobody hears.
+    // Where a transaction runs already, BEGIN is only a warning.
     let last = last.unwrap_or("TRUNCATE venomqa.past");
-    let Err(refusal) = Writer::default()
-        .write(client, catalog, &changes, Some(last))
-        .await
-    else {
+    let mut writer = Writer::default();
+    let written = match writer.prepare(client, catalog, &changes).await {
+        Ok(()) => writer.write(client, catalog, &changes, Some(last)).await,
+        Err(error) => Err(error.into()),
+    };
+    let Err(refusal) = written else {
         return Ok((rows, moved));
     };
     let is_overtaken = refusal.is_overtaken();
-    let mut error = match refusal {
-        Refusal::Missing(what) => WorldError::new(
-            WorldErrorKind::Restore,
-            format!("cannot {doing} in `{address}`: {what}"),
-        )
-        .with_help(
-            "rows were written past the journal, by a session that switches triggers off perhaps; \
-             the journal is left in place (schema `venomqa`)",
-        ),
-        Refusal::Database(error) => {
-            lock_diagnosis::explain(connections, address, doing, &error).await
-        }
-    };
+    let mut error = refusal.explain(connections, address, doing).await;
+    if let Some(help) = &mut error.help {
+        help.push_str("; the journal is left in place (schema `venomqa`)");
+    }
     if is_overtaken {
         error.kind = WorldErrorKind::Restore;
     }
     Err(error)
-}
-
-/// Everything that happened since the run began, or why it cannot be read.
-async fn everything(
-    client: &Client,
-    catalog: &Catalog,
-    emptied: &HashSet<u32>,
-) -> Result<Result<RowMultiset, String>, Error> {
-    let mut rows_left = RowMultiset::default();
-    let rows = client
-        .query_raw::<_, &i32, _>("SELECT tbl, old, new FROM venomqa.past", [])
-        .await?;
-    let mut rows = std::pin::pin!(rows.map(|row| row));
-    while let Some(row) = rows.try_next().await? {
-        let number: u32 = row.get(0);
-        if number < journal::FIRST_TABLE || emptied.contains(&number) {
-            continue;
-        }
-        let Some(watched) = catalog.by_number(number) else {
-            return Ok(Err(format!("the table number {number} is no longer there")));
-        };
-        for (column, came) in [(1, false), (2, true)] {
-            let Some(text) = row.get::<_, Option<&str>>(column) else {
-                continue;
-            };
-            let Some(row) = watched.row(text) else {
-                return Ok(Err(format!(
-                    "the table `{}` no longer has the columns that it had",
-                    watched.full_name
-                )));
-            };
-            if came {
-                rows_left.came(watched.table.id, row);
-            } else {
-                rows_left.went(watched.table.id, row);
-            }
-        }
-    }
-    Ok(Ok(rows_left))
 }
 
 async fn sequences(

@@ -1,11 +1,11 @@
-//! A bag of rows that came and went. Equal rows cancel; what is left is the difference between two moments.
+//! A multiset of rows that were added and removed. Equal rows cancel; what is left is the difference between two moments.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::catalog::{Catalog, Watched};
 use crate::model::{Cell, NetDelta, Row, RowChange, RowKey, TableId, row_key};
 
-/// How often each row came, less how often it went.
+/// How often each row was added, less how often it was removed.
 #[derive(Debug, Default)]
 pub(super) struct RowMultiset(BTreeMap<TableId, HashMap<Row, i64>>);
 
@@ -19,13 +19,13 @@ pub(super) struct Contradiction {
 }
 
 impl RowMultiset {
-    /// The row came.
-    pub(super) fn came(&mut self, table: TableId, row: Row) {
+    /// Counts a row that was added.
+    pub(super) fn add(&mut self, table: TableId, row: Row) {
         self.count(table, row, 1);
     }
 
-    /// The row went.
-    pub(super) fn went(&mut self, table: TableId, row: Row) {
+    /// Counts a row that was removed.
+    pub(super) fn remove(&mut self, table: TableId, row: Row) {
         self.count(table, row, -1);
     }
 
@@ -38,14 +38,6 @@ impl RowMultiset {
         self.rows().next().is_none()
     }
 
-    /// The bag of the opposite way.
-    pub(super) fn reversed(mut self) -> Self {
-        for count in self.0.values_mut().flat_map(HashMap::values_mut) {
-            *count = -*count;
-        }
-        self
-    }
-
     /// Every row that is left, with its count.
     pub(super) fn rows(&self) -> impl Iterator<Item = (TableId, &Row, i64)> {
         self.0.iter().flat_map(|(table, rows)| {
@@ -55,8 +47,8 @@ impl RowMultiset {
         })
     }
 
-    /// The rows that differ. `known` is the net delta before them: it says how many of several equal rows in a table
-    /// without a key are told of already.
+    /// The rows that differ. `known` is the net delta before them: in a table without a key it says how many copies of a row
+    /// have been reported.
     pub(super) fn changes(
         &self,
         catalog: &Catalog,
@@ -112,8 +104,8 @@ fn contradiction(watched: &Watched, key: RowKey) -> Contradiction {
     }
 }
 
-/// Equal rows of a table without a key are numbered: the step from n to n + 1 copies more than in the initial state has
-/// the number n, in both directions. So a copy that comes and one that goes meet under the same number.
+/// Equal rows of a table without a key are numbered: the change from n to n + 1 copies more than in the initial state has the
+/// number n, and so has the change back. So a copy that is added and one that is removed cancel.
 fn keyless(watched: &Watched, row: &Row, count: i64, known: &NetDelta) -> Vec<RowChange> {
     let numbered = |number: i64| row_key(row.iter().cloned().chain([Cell::Integer(number)]));
     let id = watched.table.id;

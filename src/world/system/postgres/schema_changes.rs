@@ -1,8 +1,7 @@
 //! Notices changes of the schema for roles that may not create event triggers.
 //!
-//! The schema is compared as a whole, which takes a scan of the catalog. So it is done where there is a reason: a
-//! transaction has had a number and left no row in the journal. One that changes the schema and writes rows as well looks
-//! like any other, so it is also done now and then.
+//! To compare the schema takes a scan of the catalog. So it is done where a transaction has had a number and left no row in the
+//! journal. One that changes the schema and writes rows as well looks like any other, so it is also done now and then.
 
 use std::time::{Duration, Instant};
 
@@ -54,7 +53,7 @@ pub(super) enum Change {
 }
 
 impl Schema {
-    /// Reads it.
+    /// Reads the schema.
     pub(super) async fn read(client: &Client) -> Result<Self, Error> {
         Ok(Self {
             signature: signature(client).await?,
@@ -63,12 +62,12 @@ impl Schema {
         })
     }
 
-    /// There is a reason to compare.
+    /// Has the next check compare the schema.
     pub(super) fn suspect(&mut self) {
         self.is_due = true;
     }
 
-    /// What has changed, where it is time to compare. A change of tables is told again until it is undone.
+    /// What has changed, where it is time to compare. A change of tables is reported again until it is undone.
     pub(super) async fn changes(&mut self, client: &Client) -> Result<Vec<Change>, Error> {
         if !self.is_due && self.looked.elapsed() < INTERVAL {
             return Ok(Vec::new());

@@ -51,8 +51,8 @@ pub(super) fn connector(address: &Address) -> Result<MakeRustlsConnect, WorldErr
     Ok(MakeRustlsConnect::new(config))
 }
 
-/// Takes any certificate, as libpq does unless the URL says `verify-ca` or `verify-full`: the line is encrypted, the
-/// other end is not asked who it is. The signatures are checked nevertheless.
+/// Accepts any certificate, as libpq does unless the URL says `verify-ca` or `verify-full`: the connection is encrypted, but the
+/// server's identity is not checked. Signatures are.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

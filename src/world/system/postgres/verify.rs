@@ -27,7 +27,7 @@ const SHOWN: usize = 5;
 pub(super) struct Proof(HashMap<TableId, Digest>);
 
 impl Proof {
-    /// Looks at every small table.
+    /// Reads every small table.
     pub(super) async fn of_now(
         connections: &Connections,
         catalog: &Catalog,
@@ -56,7 +56,7 @@ impl Proof {
         Ok(Self(digests))
     }
 
-    /// The table is not known as a whole.
+    /// From now on the table is compared by the rows that differ only.
     pub(super) fn forget(&mut self, table: TableId) {
         self.0.remove(&table);
     }
@@ -163,7 +163,7 @@ async fn rows(
     changes: &[&RowChange],
 ) -> Result<Vec<String>, Error> {
     let Some(key) = &watched.key else {
-        // Equal rows cannot be looked up one by one; the sum over the table tells.
+        // Equal rows cannot be looked up one by one; the sum over the table is compared.
         return Ok(Vec::new());
     };
     let wanted: Vec<String> = changes

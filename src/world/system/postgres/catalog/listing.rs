@@ -30,7 +30,7 @@ pub(super) struct Listed {
 
 /// What the role may do.
 pub(super) struct Rights {
-    /// Look into the schema.
+    /// Use the schema.
     pub(super) schema: bool,
     /// Read, write and watch the table.
     pub(super) table: bool,

@@ -1,4 +1,4 @@
-//! What is in the way of an exact restore, whatever the role may do; and what may be otherwise when rows are put back.
+//! What makes an exact restore impossible, whatever the role may do, and what may differ when rows are put back.
 
 use tokio_postgres::{Client, Error};
 
@@ -6,7 +6,7 @@ use super::super::sql::quoted;
 use super::rights::Blockers;
 use crate::world::Warning;
 
-/// Triggers and rules that answer even to a session that acts as a replica.
+/// Triggers and rules that fire even in a session that acts as a replica.
 const ALWAYS: &str = "
 SELECT tgrelid, format('the trigger %I', tgname), format('ALTER TABLE %s ENABLE TRIGGER %I', tgrelid::regclass, tgname)
 FROM pg_trigger WHERE tgenabled IN ('A', 'R') AND NOT tgisinternal AND tgname NOT IN ('venomqa_row', 'venomqa_truncate')
@@ -16,16 +16,16 @@ SELECT ev_class, format('the rule %I', rulename), format('ALTER TABLE %s ENABLE 
 FROM pg_rewrite WHERE ev_enabled IN ('A', 'R') AND ev_class = ANY ($1)
 ORDER BY 1, 2";
 
-/// Event triggers that answer even to what a replica does.
+/// Event triggers that fire even in such a session.
 const EVENTS: &str = "SELECT format('%I', evtname) FROM pg_event_trigger WHERE evtenabled IN ('A', 'R') AND evtname !~ '^venomqa_' ORDER BY 1";
 
-/// Casts of the application between the rows of a table and text, which is the form that the journal keeps rows in.
+/// Casts of the application between the rows of a table and text: the journal keeps rows as text.
 const CASTS: &str = "
 SELECT t.typrelid::regclass::text, format('DROP CAST (%s AS %s)', c.castsource::regtype, c.casttarget::regtype)
 FROM pg_cast c JOIN pg_type t ON (t.oid = c.castsource AND c.casttarget = 'text'::regtype) OR (t.oid = c.casttarget AND c.castsource = 'text'::regtype)
 WHERE t.typrelid = ANY ($1) ORDER BY 1";
 
-/// Tables with deletions or additions that a publication may have the server refuse.
+/// Published tables: the server may refuse to delete their rows.
 const PUBLISHED: &str = "
 SELECT DISTINCT c.oid::regclass::text
 FROM pg_class c
@@ -47,9 +47,8 @@ WITH RECURSIVE used(relation, type) AS (
     UNION ALL SELECT f.atttypid FROM pg_attribute f WHERE t.typrelid <> 0 AND f.attrelid = t.typrelid AND f.attnum > 0 AND NOT f.attisdropped
   ) AS inner_type(oid) WHERE inner_type.oid <> 0)";
 
-/// Conditions that rows from before them need not meet (`NOT VALID`), on tables and on the domains that are somewhere in
-/// the types of their columns: where, which, and of a table's own the rows that do not meet it. One that is not enforced
-/// does no harm.
+/// Conditions that older rows need not meet (`NOT VALID`), of tables and of the domains in the types of their columns: the table, the
+/// condition, who has it, and for a table's own the SQL of the rows that do not meet it. Conditions that are not enforced are left out.
 const UNPROVED: &str = "
 SELECT c.oid::regclass::text, n.conname::text, format('TABLE %s', c.oid::regclass),
        CASE n.contype WHEN 'c' THEN format('NOT (%s)', pg_get_expr(n.conbin, n.conrelid))
@@ -63,8 +62,8 @@ FROM pg_constraint n JOIN used u ON u.type = n.contypid JOIN pg_class c ON c.oid
 WHERE n.contypid <> 0 AND NOT n.convalidated
 ORDER BY 1, 2";
 
-/// What is evaluated when a row is written: conditions of tables and of domains, stored generated columns, indexes. Which
-/// functions each asks stands in its expression; `NULL` is the clock, or the session.
+/// What is evaluated when a row is written (conditions of tables and of domains, stored generated columns, indexes) and the functions
+/// in its expression. `NULL` stands for the clock or the session.
 const ASKED: &str = ",
 expression(relation, kind, name, tree) AS (
   SELECT conrelid, 'condition', conname::text, conbin::text FROM pg_constraint WHERE conrelid = ANY ($1) AND contype = 'c'
@@ -85,7 +84,7 @@ mine AS (
   FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
   WHERE p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal') AND p.pronamespace <> coalesce(to_regnamespace('venomqa')::oid, 0))";
 
-/// Conditions that may answer otherwise another time, and generated columns that ask any function of the application.
+/// Conditions whose result may change, and generated columns that call a function of the application.
 const FICKLE: &str = "
 SELECT DISTINCT a.kind, a.relation::regclass::text, a.name, coalesce(p.oid::regprocedure::text, 'the clock or the session')
 FROM asked a LEFT JOIN pg_proc p ON p.oid = a.function
@@ -116,7 +115,7 @@ WHERE m.prosrc <> '' AND NOT m.has_path
 GROUP BY r.oid, m.prosrc ORDER BY 1";
 
 impl Blockers {
-    /// Notes a database whose texts may be no text.
+    /// Adds a database whose texts may be in no encoding.
     pub(in super::super) async fn encoding(&mut self, client: &Client) -> Result<(), Error> {
         let encoding = client.query_one("SHOW server_encoding", &[]).await?;
         if encoding.get::<_, &str>(0) == "SQL_ASCII" {
@@ -129,7 +128,7 @@ impl Blockers {
         Ok(())
     }
 
-    /// Notes what would stand in the way of a restore.
+    /// Adds what would make a restore impossible.
     pub(super) async fn obstacles(
         &mut self,
         client: &Client,
@@ -156,7 +155,7 @@ impl Blockers {
         }
         for row in client.query(PUBLISHED, &[&numbers]).await? {
             let table: String = row.get(0);
-            // Which identity a publication wants depends on its columns and conditions: the server knows best.
+            // Which identity a publication needs depends on its columns and conditions, so the server is asked.
             let refused = client
                 .batch_execute(&format!("EXPLAIN DELETE FROM ONLY {table}"))
                 .await;
@@ -181,7 +180,7 @@ impl Blockers {
                 let look = format!("SELECT EXISTS (SELECT FROM ONLY {table} WHERE {wrong})");
                 match client.query_one(&look, &[]).await {
                     Ok(row) if !row.get::<_, bool>(0) => continue,
-                    // A function of the condition that does not work here says nothing of the rows.
+                    // A function of the condition that fails in this session proves nothing about the rows.
                     Err(error) if error.as_db_error().is_none() => return Err(error),
                     Ok(_) | Err(_) => {}
                 }
@@ -195,7 +194,7 @@ impl Blockers {
         Ok(())
     }
 
-    /// What may be otherwise when rows are put back, in words, and what that comes to.
+    /// What may differ when rows are put back: messages, each with its help.
     pub(super) async fn fickle(
         client: &Client,
         numbers: &[u32],

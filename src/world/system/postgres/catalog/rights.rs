@@ -5,22 +5,22 @@ use super::super::sql::quoted;
 use super::listing::Listed;
 use super::names::qualified;
 
-/// What the role may not do, and the statement that allows it.
+/// What keeps a run from starting.
 #[derive(Debug, Default)]
 pub(in super::super) struct Blockers {
-    /// Statements for the administrator.
+    /// Statements that give the role the rights that it lacks.
     pub(in super::super) grants: Vec<String>,
-    /// What no grant can cure, in words.
+    /// What no grant can cure, each with its cure.
     pub(in super::super) obstacles: Vec<String>,
 }
 
 impl Blockers {
-    /// Whether nothing is missing.
+    /// Whether a run can start.
     pub(in super::super) fn is_empty(&self) -> bool {
         self.grants.is_empty() && self.obstacles.is_empty()
     }
 
-    /// The role may not create the schema of the journal.
+    /// Adds the statement that lets the role create the schema of the journal.
     pub(in super::super) fn create(&mut self, connections: &Connections) {
         self.grants.push(format!(
             "GRANT CREATE ON DATABASE {} TO {};",
@@ -29,7 +29,7 @@ impl Blockers {
         ));
     }
 
-    /// Whether the role may watch and write the table; notes what would allow it.
+    /// Whether the role may watch and write the table. Adds the statements that would allow it.
     pub(super) fn check(&mut self, connections: &Connections, table: &Listed) -> bool {
         let role = quoted(&connections.role);
         let name = qualified(&table.schema, &table.name);

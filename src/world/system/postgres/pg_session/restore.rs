@@ -1,18 +1,18 @@
-//! The way back: writes the rows in which two states differ, and proves that they were.
+//! Restores a state: writes the rows in which two states differ, and proves that the database holds what it should.
 
 use futures_util::future::join;
 
 use super::super::apply::{Changes, Refusal};
 use super::super::failure::failed;
 use super::super::rehearsal::{self, Outcome};
-use super::super::{lock_diagnosis, sequences};
+use super::super::sequences;
 use super::{MEANWHILE, PgSession};
 use crate::model::{NetDelta, RowDelta, TableKind};
 use crate::world::{Warning, WorldError, WorldErrorKind};
 
 impl PgSession {
-    /// Writes the rows in which two states differ, and looks. Rows that a job has written meanwhile are put back where they
-    /// are in the way; others are for the next reading. Says whether it has looked and there is nothing to read.
+    /// Writes the rows in which two states differ, and polls. Rows that a job has written meanwhile are put back where they
+    /// are in the way; others are left to the next reading. Returns whether it has polled and nothing is left to read.
     pub(in super::super) async fn restore(
         &mut self,
         from: &NetDelta,
@@ -44,18 +44,9 @@ impl PgSession {
                     None => {}
                 }
             }
-            return Err(match refusal {
-                Refusal::Missing(what) => WorldError::new(
-                    WorldErrorKind::Restore,
-                    format!("cannot restore a state in `{}`: {what}", self.address),
-                )
-                .with_help(
-                    "rows were written past the journal, by a session that switches triggers off perhaps",
-                ),
-                Refusal::Database(error) => {
-                    lock_diagnosis::explain(&self.connections, &self.address, "restore a state", &error).await
-                }
-            });
+            return Err(refusal
+                .explain(&self.connections, &self.address, "restore a state")
+                .await);
         }
     }
 
@@ -69,7 +60,7 @@ impl PgSession {
             let Some(watched) = self.catalog.watched(id) else {
                 continue;
             };
-            // It takes the number of a transaction.
+            // A rehearsal takes the number of a transaction.
             self.poll.forget();
             let outcome = rehearsal::rehearse(&self.connections.writer, &self.catalog, watched)
                 .await
@@ -101,7 +92,7 @@ impl PgSession {
         )
     }
 
-    /// Writes these rows, or none of them, and looks, in one round trip. Says whether there is nothing to read then.
+    /// Writes these rows, or none of them, and polls, in one round trip. Returns whether nothing is left to read.
     async fn go(&mut self, way: &RowDelta) -> Result<Result<bool, Refusal>, WorldError> {
         let changes = self.changes(way);
         let client = &self.connections.writer;
@@ -117,14 +108,14 @@ impl PgSession {
         let answer = self
             .poll
             .ask(&self.connections, &self.catalog, &self.sequences);
-        let sent = self.writer.send(client, &self.catalog, &changes, None);
+        let sent = self.writer.write(client, &self.catalog, &changes, None);
         let (written, answer) = join(sent, answer).await;
         if client.is_closed() && written.is_err() {
             return Ok(written.map(|()| false));
         }
         let open = self.take_in(answer).await?;
         if let Err(refusal) = written {
-            // What was believed of sequences is not so, and whether a number was used is not known.
+            // Sequences are not what they were set to, and whether a number was used is not known.
             self.poll.forget();
             return Ok(Err(refusal));
         }
@@ -134,7 +125,7 @@ impl PgSession {
             && !self.sequences.have_moved()))
     }
 
-    /// What is to be written on this way.
+    /// What has to be written to go this way.
     fn changes(&mut self, way: &RowDelta) -> Changes {
         let mut changes = Changes::default();
         for change in way.changes() {
@@ -193,11 +184,10 @@ impl PgSession {
             .await
     }
 
-    /// A job may have written at this very moment: says so, and what the content is now that it was believed to be `known`.
-    /// `None` where the journal tells of no such thing since it held so many entries of the `past`. What a job wrote and took
-    /// back was in the way, and is no more.
+    /// What the content is where it should be `known`, if a job has written meanwhile. `None` where the journal has no entry more
+    /// than when so many were in the `past`: then no job was in the way. A job may also have undone what it wrote.
     ///
-    /// No more is asked than at any other look: a sequence that moved without one that tells of it is no job's doing.
+    /// This is a poll like any other: a sequence that it does not find moved was not moved by a job.
     async fn strays(
         &mut self,
         known: &NetDelta,
