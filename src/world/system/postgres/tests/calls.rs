@@ -145,11 +145,8 @@ fn calls_are_seen_wherever_in_the_transaction_they_are() {
 #[test]
 fn calls_of_a_deferred_trigger_are_seen() {
     run(async {
-        let schema = format!(
-                "{} CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('t6_id_seq'); RETURN NULL; END $$;
-                 CREATE CONSTRAINT TRIGGER late AFTER INSERT ON t3 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION late();",
-                TABLES
-            );
+        let schema = format!("{TABLES} CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('t6_id_seq'); RETURN NULL; END $$;
+                 CREATE CONSTRAINT TRIGGER late AFTER INSERT ON t3 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION late();");
         let mut walk = Walk::new(&schema).await;
         let start = walk.state.clone();
         let before = walk.dump().await;
@@ -165,10 +162,7 @@ fn calls_of_a_deferred_trigger_are_seen() {
 #[test]
 fn what_a_job_calls_right_after_an_unlogged_sequence_was_put_back_is_seen() {
     run(async {
-        let schema = format!(
-            "{} CREATE UNLOGGED TABLE u (id serial PRIMARY KEY);",
-            TABLES
-        );
+        let schema = format!("{TABLES} CREATE UNLOGGED TABLE u (id serial PRIMARY KEY);");
         let mut walk = Walk::new(&schema).await;
         let start = walk.state.clone();
         let before = walk.dump().await;
