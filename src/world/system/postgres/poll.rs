@@ -5,6 +5,7 @@
 //! since the last poll, and what cannot change without such a number is not read.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 
 use futures_util::future::join;
 use tokio_postgres::types::{ToSql, Type};
@@ -98,10 +99,12 @@ impl Poll {
                 "UNION ALL SELECT {}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.* FROM",
                 kind::SEQUENCE
             );
-            text.push_str(&format!(
+            // Writing to a string cannot fail.
+            let _ = write!(
+                text,
                 " {head} ({}) AS s {head} {READ}(CASE WHEN {NEXT} IS DISTINCT FROM $2 THEN $5 ELSE $6 END) AS s",
                 sequences::differing("$3", "$4")
-            ));
+            );
         }
         let types = [
             Type::OID,
