@@ -20,6 +20,8 @@ pub struct Warning {
 /// What a warning is about. Each code has a section in `docs/diagnostics.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WarningCode {
+    /// A function that is evaluated when rows are written may find another thing in another session.
+    AmbiguousFunction,
     /// Rows changed while no request ran.
     BackgroundWrite,
     /// A precondition could not be evaluated.
@@ -44,6 +46,7 @@ impl WarningCode {
     /// The code as reports show it; it never changes.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::AmbiguousFunction => "ambiguous-function",
             Self::BackgroundWrite => "background-write",
             Self::ConditionFailed => "condition-failed",
             Self::NonDeterministic => "non-deterministic",
@@ -152,6 +155,7 @@ mod tests {
     fn every_warning_is_explained_in_the_docs() {
         let docs = include_str!("../../docs/diagnostics.md");
         for code in [
+            WarningCode::AmbiguousFunction,
             WarningCode::BackgroundWrite,
             WarningCode::ConditionFailed,
             WarningCode::NonDeterministic,

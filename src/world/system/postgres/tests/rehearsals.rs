@@ -29,7 +29,7 @@ fn a_function_that_finds_the_same_as_the_service_is_warned_of_and_rows_come_back
         walk.system.install().await.unwrap();
         walk.system.mark_initial().await.unwrap();
         let warnings = walk.read().await.warnings;
-        let warned: Vec<_> = warnings.iter().map(|warning| warning.code).collect();
+        let warned: Vec<_> = warnings.iter().map(|warning| warning.code.name()).collect();
         assert_eq!(warned, ["ambiguous-function"]);
         assert!(
             warnings[0].message.contains("app.via(text)"),
