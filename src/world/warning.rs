@@ -20,7 +20,7 @@ pub struct Warning {
 /// What a warning is about. Each code has a section in `docs/diagnostics.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WarningCode {
-    /// A function may find one thing or another while rows are put back.
+    /// A function that is evaluated when rows are written may find another thing in another session.
     AmbiguousFunction,
     /// Rows changed while no request ran.
     BackgroundWrite,
@@ -155,6 +155,7 @@ mod tests {
     fn every_warning_is_explained_in_the_docs() {
         let docs = include_str!("../../docs/diagnostics.md");
         for code in [
+            WarningCode::AmbiguousFunction,
             WarningCode::BackgroundWrite,
             WarningCode::ConditionFailed,
             WarningCode::NonDeterministic,

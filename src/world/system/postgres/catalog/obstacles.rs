@@ -261,18 +261,14 @@ impl Searching {
     pub(super) fn warning(&self) -> Option<Warning> {
         let name = self.ambiguous.as_ref()?;
         let function = &self.function;
-        Some(Warning {
-            code: WarningCode::AmbiguousFunction,
-            message: format!(
-                "the function {function} is evaluated when rows of {} are written, and seems to name `{name}`, which is in several \
-                 schemas: which of them it finds depends on the session that writes",
-                self.names
-            ),
-            help: Some(format!(
-                "`ALTER FUNCTION {function} SET search_path = ...` makes it find the same in every session; it is tried on rows of these \
-                 tables whether they can be put back, and the run ends where they cannot"
-            )),
-            untrusted: false,
-        })
+        let message = format!(
+            "the function {function} is evaluated when rows of {} are written, and seems to name `{name}`, which is in several \
+             schemas: which of them it finds depends on the session that writes",
+            self.names
+        );
+        Some(Warning::new(WarningCode::AmbiguousFunction, message).with_help(format!(
+            "`ALTER FUNCTION {function} SET search_path = ...` makes it find the same in every session; rows of these tables are \
+             deleted and put back on trial, and the run ends where they do not come back as they were"
+        )))
     }
 }

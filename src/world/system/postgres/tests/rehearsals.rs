@@ -2,9 +2,9 @@
 
 use super::fixture::{Walk, config, connect, dump, leftovers, run};
 use super::support;
+use crate::world::WorldErrorKind;
 use crate::world::system::System as _;
 use crate::world::system::postgres::{PostgresSystem, recover};
-use crate::world::{WarningCode, WorldErrorKind};
 
 /// `app.via` finds another `norm` in each of two schemas, and the key of an index depends on it.
 const INDEXED: &str = "CREATE SCHEMA app; CREATE FUNCTION public.norm(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT upper($1)';
@@ -29,8 +29,8 @@ fn a_function_that_finds_the_same_as_the_service_is_warned_of_and_rows_come_back
         walk.system.install().await.unwrap();
         walk.system.mark_initial().await.unwrap();
         let warnings = walk.read().await.warnings;
-        let warned: Vec<_> = warnings.iter().map(|warning| warning.code).collect();
-        assert_eq!(warned, [WarningCode::AmbiguousFunction]);
+        let warned: Vec<_> = warnings.iter().map(|warning| warning.code.name()).collect();
+        assert_eq!(warned, ["ambiguous-function"]);
         assert!(
             warnings[0].message.contains("app.via(text)"),
             "{warnings:?}"
