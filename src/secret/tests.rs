@@ -173,6 +173,21 @@ fn a_named_secret_hides_headers_fields_and_columns_of_that_name() {
 }
 
 #[test]
+fn the_beginning_of_a_value_is_hidden_at_the_end_of_a_text_that_was_cut_off() {
+    let mut secrets = Secrets::default();
+    secrets.learn(&json!("Pa\"ss wo/rd+1%z="));
+    for (text, shown) in [
+        ("p=Pa%22ss+wo%2Frd%2B1%25z...", "p=[redacted]..."),
+        ("p=Pa%22ss%20wo%2...", "p=[redacted]..."),
+        (r#"{"p":"Pa\"ss wo…"#, r#"{"p":"[redacted]…"#),
+        ("p=Pa%22ss", "p=Pa%22ss"),
+        ("at last Pa...", "at last Pa..."),
+    ] {
+        assert_eq!(secrets.hide(text), shown, "{text}");
+    }
+}
+
+#[test]
 fn a_field_that_is_added_later_cannot_leak() {
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     enum Kind {

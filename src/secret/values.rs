@@ -28,6 +28,8 @@ pub(super) struct Values {
     /// The first bytes of all others.
     first_bytes: FxHashSet<u8>,
     has_spaces: bool,
+    /// Length of the longest value in bytes.
+    longest: usize,
 }
 
 impl Values {
@@ -46,6 +48,7 @@ impl Values {
             _ => self.first_bytes.extend(text.as_bytes().first()),
         }
         self.has_spaces |= text.contains(' ');
+        self.longest = self.longest.max(text.len());
         self.known.insert(text.to_owned(), scope);
     }
 
@@ -67,8 +70,11 @@ impl Values {
             return found;
         }
         self.find_as_written(text, |place| found.push(place));
+        found.extend(self.find_cut_off(text));
         for reading in readings(text, self.has_spaces) {
             self.find_as_written(&reading.text, |place| found.push(reading.place(&place)));
+            let cut_off = self.find_cut_off(&reading.text);
+            found.extend(cut_off.map(|place| reading.place(&place)));
         }
         found.sort_unstable_by_key(|place| place.start);
         let mut apart: Vec<Range<usize>> = Vec::new();
@@ -102,6 +108,31 @@ impl Values {
                 found(place);
             }
         }
+    }
+
+    /// Where the beginning of a value stands at the end of a text that was cut off there (`...`, `…`).
+    fn find_cut_off(&self, text: &str) -> Option<Range<usize>> {
+        let kept = text
+            .strip_suffix("...")
+            .or_else(|| text.strip_suffix('…'))?;
+        // Half an escape is no letter of the value.
+        let end = match kept.rfind('%') {
+            Some(percent) if kept.len() - percent < 3 => percent,
+            _ => kept.len(),
+        };
+        let start = end.saturating_sub(self.longest);
+        let mut starts = kept[..end].char_indices().map(|(at, _)| at);
+        let begins_a_value = |at: &usize| {
+            let rest = &kept[*at..end];
+            let from: (Bound<&str>, Bound<&str>) = (Bound::Included(rest), Bound::Unbounded);
+            let next = self.known.range::<str, _>(from).next();
+            next.is_some_and(|(value, scope)| {
+                *scope == Scope::Everywhere && value.starts_with(rest)
+            })
+        };
+        let start =
+            starts.find(|at| *at >= start && *at + Self::LEAST <= end && begins_a_value(at))?;
+        Some(start..kept.len())
     }
 
     /// The values with which a text begins, the longest first.
