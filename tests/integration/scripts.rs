@@ -171,6 +171,8 @@ fn what_a_language_cannot_say_is_refused_with_the_reason() {
 const HOSTILE: &str = "@private.txt \"it's\" \\n $HOME `id` $(id) [1-9]{a,b} %41 a+b&c=d#e?f ü\n\n";
 
 const ECHO: &str = r#"
+venomqa: 1
+name: echo
 reproduction:
   check: server-error
   severity: high

@@ -250,6 +250,14 @@ enum Piece {
     Command(String),
 }
 
+impl Piece {
+    /// Whether the shell would take the beginning of this text for the rest of a name before it.
+    fn continues_name(&self) -> bool {
+        let is_part = |first: char| first.is_ascii_alphanumeric() || first == '_';
+        matches!(self, Self::Text(text) if text.starts_with(is_part))
+    }
+}
+
 /// A text, its constants encoded in this way, its values by this function of the script.
 fn pieces(parts: &[Part], encode: impl Fn(&str) -> String, function: &str) -> Vec<Piece> {
     parts
@@ -332,7 +340,7 @@ fn inner(pieces: &[Piece], special: &str) -> String {
         let next = pieces.get(position + 1);
         let _ = match piece {
             Piece::Text(constant) => write!(text, "{}", escaped(constant, special)),
-            Piece::Variable(name) if matches!(next, Some(Piece::Text(_))) => {
+            Piece::Variable(name) if next.is_some_and(Piece::continues_name) => {
                 write!(text, "${{{name}}}")
             }
             Piece::Variable(name) => write!(text, "${name}"),
