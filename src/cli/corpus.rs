@@ -3,7 +3,7 @@
 use super::Session;
 use super::options::quoted;
 use crate::event;
-use crate::evidence::{self, Corpus, Place};
+use crate::evidence::{self, Corpus, Destination};
 use crate::explorer::event::Summary;
 use crate::model::{Model, Origin, Regression, RegressionStatus};
 use crate::oracle::Oracles;
@@ -60,8 +60,8 @@ pub(super) fn keep(
             continue;
         };
         let file = match corpus.place(model, &reproduction, &is_kept) {
-            Place::Keep(file) => file,
-            Place::Write(file) => {
+            Destination::Keep(file) => file,
+            Destination::Write(file) => {
                 let writing = WriteOptions {
                     file: &file,
                     folder: evidence::TO_SPEC,

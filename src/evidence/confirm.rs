@@ -1,34 +1,33 @@
-//! A violation is reported as confirmed only when its path, run again from the initial state, breaks the same thing, and
-//! does so every time.
+//! A violation is reported as confirmed only when every run of its path from the initial state breaks the same oracle in the
+//! same way.
 
 use crate::model::{Confirmation, Digest, Finding, Model, PathStep};
 use crate::oracle::Judge;
 use crate::world::{Arrival, World, WorldError};
 
-use super::again;
 use super::difference::first_difference;
-use super::rerun::Rerun;
+use super::reproduce::{Rerun, evaluate, is_broken};
 
 /// How often a path is run again.
 const ATTEMPTS: u32 = 3;
 
-/// What is to happen again.
+/// The violation to confirm.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Claim<'a> {
-    /// What the oracle said.
+    /// What the oracle found.
     pub(crate) finding: &'a Finding,
-    /// The path that showed it, with what was seen then.
+    /// The path that led to the finding, with the records of its steps.
     pub(crate) path: &'a [PathStep],
-    /// What the initial state of the walk looked like to the world.
+    /// Identity of the initial state in which the path was found.
     pub(crate) initial: Digest,
 }
 
-/// What running a path again came to.
+/// The result of running a path again.
 #[derive(Clone, Debug)]
 pub(crate) struct Confirmed {
-    /// Whether it happened again.
+    /// Whether the violation happened again.
     pub(crate) confirmation: Confirmation,
-    /// What the last attempt showed in which it did, and the records of its path, so that they belong together.
+    /// The finding of the last attempt that reproduced the violation, with the path of that same attempt.
     pub(crate) seen: Option<(Finding, Vec<PathStep>)>,
 }
 
@@ -39,7 +38,7 @@ struct Attempt {
     outcome: Result<Finding, String>,
 }
 
-/// Runs a path again: first from the initial state as a new run would find it, then from that same state restored.
+/// Runs a path again: once from the initial state that a new run would find, then from that state restored.
 pub(crate) async fn confirm<W: World, J: Judge<W>>(
     model: &Model,
     world: &mut W,
@@ -113,13 +112,13 @@ async fn run<W: World, J: Judge<W>>(
     }
     let Rerun { before, here, path } = rerun;
     let last = claim.path.last().map(|step| step.action);
-    let said = again::ask(world, judge, claim.finding, last, &before.context, &here).await?;
+    let evaluation = evaluate(world, judge, claim.finding, last, &before.context, &here).await?;
     let name = &claim.finding.name;
-    let outcome = match (said.same, said.other) {
+    let outcome = match (evaluation.same, evaluation.other) {
         (Some(_), _)
-            if said.of_state
+            if evaluation.of_state
                 && last.is_some()
-                && again::is_broken(world, judge, claim.finding.oracle, &before).await? =>
+                && is_broken(world, judge, claim.finding.oracle, &before).await? =>
         {
             Err(format!("`{name}` did not hold before the last step either"))
         }

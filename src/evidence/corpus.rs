@@ -1,4 +1,4 @@
-//! The corpus of a spec: the reproductions of what was found with it before, in `.venomqa/` beside it.
+//! The corpus of a spec: the reproductions of earlier violations, in the folder `.venomqa/` beside the spec.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -27,13 +27,13 @@ pub(crate) struct Corpus {
 struct Kept {
     /// Name of the file.
     file: String,
-    /// What it is about.
-    told: Reproduction,
+    /// Its content.
+    reproduction: Reproduction,
 }
 
 /// Where a reproduction goes.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Destination {
     /// Into this file.
     Write(String),
     /// This file has the same path, or a shorter one.
@@ -41,7 +41,7 @@ pub(crate) enum Place {
 }
 
 impl Corpus {
-    /// Reads what is kept for a spec; what cannot be read is told of in the second part.
+    /// Reads the reproductions of a spec. The second part lists the files that cannot be read, each with the reason.
     pub(crate) fn read(spec: &Path) -> (Self, Vec<String>) {
         let folder = spec.parent().unwrap_or(Path::new("")).join(FOLDER);
         let spec = spec
@@ -56,7 +56,10 @@ impl Corpus {
                 .map(|name| name.to_string_lossy().into_owned())
                 .unwrap_or_default();
             match text(&path).and_then(|text| reproduction::read_summary(&text)) {
-                Ok(told) if told.origin.spec == spec => kept.push(Kept { file, told }),
+                Ok(found) if found.origin.spec == spec => kept.push(Kept {
+                    file,
+                    reproduction: found,
+                }),
                 // Another spec of the same folder.
                 Ok(_) => {}
                 Err(error) => {
@@ -67,11 +70,11 @@ impl Corpus {
         (Self { folder, spec, kept }, problems)
     }
 
-    /// What is kept: file names and reproductions.
+    /// The reproductions of the spec, each with its file name.
     pub(crate) fn kept(&self) -> impl Iterator<Item = (&str, &Reproduction)> {
         self.kept
             .iter()
-            .map(|kept| (kept.file.as_str(), &kept.told))
+            .map(|kept| (kept.file.as_str(), &kept.reproduction))
     }
 
     /// The path of a file, as people type it.
@@ -84,17 +87,17 @@ impl Corpus {
         &self.spec
     }
 
-    /// Where a reproduction goes: into the file that is named after it, unless that holds something else that is still
-    /// wanted. `settled` says of a kept file that its path does not show the bug any more, or cannot be tried: it stays as
-    /// it is.
+    /// Chooses the file of a reproduction: the one that is named after it, unless that file holds another violation.
+    /// `settled` says whether the path of a kept file no longer shows its violation, or cannot be tried. Such a file is never
+    /// overwritten.
     pub(crate) fn place(
         &self,
         model: &Model,
         reproduction: &Reproduction,
         settled: &dyn Fn(&str) -> bool,
-    ) -> Place {
-        let names = |told: &Reproduction| -> Vec<String> {
-            told.path.iter().map(|step| step.action.clone()).collect()
+    ) -> Destination {
+        let names = |of: &Reproduction| -> Vec<String> {
+            of.path.iter().map(|step| step.action.clone()).collect()
         };
         let stem = stem(model, reproduction);
         let mut number = 1;
@@ -105,23 +108,23 @@ impl Corpus {
                 format!("{stem}-{number}.yaml")
             };
             let Some(kept) = self.kept.iter().find(|kept| kept.file == file) else {
-                // What is there all the same belongs to another spec, or cannot be read.
+                // A file that is not kept may still exist: it belongs to another spec, or cannot be read.
                 if !self.path(&file).exists() {
-                    return Place::Write(file);
+                    return Destination::Write(file);
                 }
                 number += 1;
                 continue;
             };
-            if kept.told.oracle != reproduction.oracle || settled(&file) {
+            if kept.reproduction.oracle != reproduction.oracle || settled(&file) {
                 number += 1;
                 continue;
             }
-            let is_same = names(&kept.told) == names(reproduction);
-            let is_longer = reproduction.path.len() > kept.told.path.len();
+            let is_same = names(&kept.reproduction) == names(reproduction);
+            let is_longer = reproduction.path.len() > kept.reproduction.path.len();
             return if is_same || is_longer {
-                Place::Keep(file)
+                Destination::Keep(file)
             } else {
-                Place::Write(file)
+                Destination::Write(file)
             };
         }
     }

@@ -1,10 +1,10 @@
-//! In what two runs of the same steps differ, in words.
+//! The differences between two runs of the same steps, in words.
 
 use std::collections::BTreeSet;
 
 use crate::model::{Model, PathStep, RowChange, StepRecord};
 
-/// The first step that went another way than it had, as a clause; `None` where nothing can be seen to differ.
+/// The first step whose record differs between the runs, as a clause of a sentence. `None` where no record differs.
 pub(crate) fn first_difference(
     model: &Model,
     before: &[PathStep],

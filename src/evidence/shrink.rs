@@ -1,36 +1,35 @@
-//! The shortest path, and the simplest values, that still break the same thing: the search, without any world.
+//! The search for the shortest path, and for the simplest values, that still break the same oracle. It knows no world.
 //!
 //! It is delta debugging (Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002) in an order
-//! that suits paths. What lies *before* a step that is left out is a state that somebody remembers, and costs nothing;
-//! what lies *behind* it has to be done again. So the path is halved from the right: when a part is tried without, all
-//! that is left behind it is needed already, and a trial costs as many requests as the shortest path has steps behind
-//! that part, not as the found one has.
+//! that suits paths. When a step is left out, the steps *before* it cost nothing, because their state is remembered; the
+//! steps *behind* it must be sent again. So the path is halved from the right: when a part is left out, only needed steps
+//! remain behind it, and a trial costs as many requests as the shortest path has steps behind that part.
 
 use rustc_hash::FxHashSet;
 
 use crate::model::ActionId;
 use crate::world::WorldError;
 
-/// Paths of at most this many steps are also tried without any two of their steps: some come in pairs (`lock`,
-/// `unlock`), and neither can go alone.
+/// Up to this many steps, each pair of steps is left out as well: some steps come in pairs (`lock`, `unlock`), and neither
+/// can be left out alone.
 const PAIRS_UP_TO: usize = 8;
 
-/// Simpler values tried for one step.
+/// How many simpler values are tried for one step.
 const VALUES: usize = 16;
 
-/// What a search asks of whatever it shrinks.
+/// Tries paths for a search.
 pub(crate) trait Trial {
-    /// Whether this path, from the initial state, ends with the same thing broken.
+    /// Whether this path, from the initial state, ends with the same oracle broken.
     async fn fails(&mut self, path: &[ActionId]) -> Result<bool, Stop>;
 
-    /// Other, shorter paths with which the beginnings of this one can be replaced, as whole paths.
+    /// Whole paths in which a shorter beginning replaces a beginning of this path.
     fn shortcuts(&mut self, path: &[ActionId]) -> Vec<Vec<ActionId>>;
 }
 
 /// Why a search ends before it is done.
 #[derive(Clone, Debug)]
 pub(crate) enum Stop {
-    /// It has cost enough; the text says how much.
+    /// The budget is used up; the text says how large it was.
     Budget(String),
     /// The world cannot go on.
     Error(WorldError),

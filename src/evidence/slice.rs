@@ -1,7 +1,7 @@
-//! Guesses which steps of a path the last one depends on, from what they were seen to read and write.
+//! Guesses the steps on which the last step of a path depends, from what the steps read and wrote.
 //!
-//! A guess costs one trial and is never believed: what is left out here is only ever left out because the path still
-//! fails without. So it may look at less than everything that a service could depend on.
+//! A guess costs one trial and is never trusted: it counts only if the shorter path still fails. So it need not consider
+//! everything on which a service could depend.
 
 use std::collections::BTreeSet;
 
@@ -64,9 +64,9 @@ struct Footprint {
     keys: FxHashSet<Cell>,
     /// Every value of those rows.
     values: FxHashSet<Cell>,
-    /// It changed a row, a value or a cookie.
+    /// The step changed a row, a value or a cookie.
     had_effect: bool,
-    /// It could have changed what nobody can see.
+    /// The step may have changed something that is not observed.
     may_have_had_one: bool,
 }
 

@@ -308,12 +308,16 @@ impl<'r, W: World, J: Judge<W>> PathReplay<'r, W, J> {
         let arrival = self.act(from, action).await?;
         let context = self.context(from).clone();
         let (world, judge) = (&mut *self.world, &mut *self.judge);
-        let said = evidence::ask(world, judge, wanted, Some(action), &context, &arrival).await?;
+        let evaluation =
+            evidence::evaluate(world, judge, wanted, Some(action), &context, &arrival).await?;
         self.arrive(from, action, arrival);
-        if said.same.is_some() && said.of_state && self.is_broken(wanted.oracle, from).await? {
+        if evaluation.same.is_some()
+            && evaluation.of_state
+            && self.is_broken(wanted.oracle, from).await?
+        {
             return Ok(None);
         }
-        Ok(said.same)
+        Ok(evaluation.same)
     }
 
     /// Whether a state oracle is broken in a place.

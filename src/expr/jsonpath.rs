@@ -1,6 +1,6 @@
 //! JSONPath queries (RFC 9535). The only file that knows the crate behind them.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -57,6 +57,50 @@ impl JsonPath {
         self.0.singular
     }
 
+    /// The query as a filter of jq that yields the first node; `None` where it has a filter, a slice or several selectors
+    /// side by side.
+    pub fn to_jq(&self) -> Option<String> {
+        let mut filter = String::new();
+        // From here on there may be several nodes, of any type, and those without the next name are passed over.
+        let mut several = false;
+        for segment in &self.0.query.segments {
+            let selector = match segment {
+                Segment::Selector(selector) => selector,
+                Segment::Descendant(below) => {
+                    filter.push_str(if filter.is_empty() { ".." } else { " | .." });
+                    several = true;
+                    match &**below {
+                        Segment::Selector(selector) => selector,
+                        _ => return None,
+                    }
+                }
+                Segment::Selectors(_) => return None,
+            };
+            let maybe = if several { "?" } else { "" };
+            if let (Selector::Name(name), true) = (selector, several) {
+                let name = Value::from(name.as_str());
+                let _ = write!(filter, " | objects | select(has({name}))");
+            }
+            let dot = if filter.is_empty() { "." } else { "" };
+            // Writing to a string cannot fail.
+            let _ = match selector {
+                Selector::Name(name) if is_word(name) => write!(filter, ".{name}"),
+                Selector::Name(name) => {
+                    write!(filter, "{dot}[{}]", Value::from(name.as_str()))
+                }
+                Selector::Index(index) => write!(filter, "{dot}[{index}]{maybe}"),
+                Selector::Wildcard => write!(filter, "{dot}[]?"),
+                Selector::Slice(..) | Selector::Filter(_) => return None,
+            };
+            several |= *selector == Selector::Wildcard;
+        }
+        Some(match (several, filter.is_empty()) {
+            (_, true) => ".".to_owned(),
+            (true, _) => format!("first({filter})"),
+            (false, _) => filter,
+        })
+    }
+
     /// The nodes found, in order.
     pub fn query<'v>(&self, value: &'v Value) -> Vec<&'v Value> {
         // The only error says that a node is not part of the value. A parsed query cannot cause it.
@@ -73,6 +117,13 @@ impl fmt::Debug for JsonPath {
             .field(&self.source())
             .finish()
     }
+}
+
+fn is_word(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// Finds spaces within a name outside quotes. The RFC forbids them; the parser would skip them and read `$.first name` as

@@ -447,3 +447,31 @@ fn the_crate_behind_jsonpath_departs_from_the_rfc_where_we_know_it_does() {
     // Ill-typed calls are accepted; they find nothing instead of being refused.
     assert!(JsonPath::parse("$[?length(@.*) > 1]").is_ok());
 }
+
+#[test]
+fn a_jsonpath_becomes_a_filter_of_jq_where_jq_can_say_it() {
+    for (path, expected) in [
+        ("$", Some(".")),
+        ("$.id", Some(".id")),
+        ("$.order.id", Some(".order.id")),
+        ("$.items[0].id", Some(".items[0].id")),
+        ("$[-1]['a b']", Some(".[-1][\"a b\"]")),
+        ("$['it\\'s']", Some(".[\"it's\"]")),
+        ("$[*]", Some("first(.[]?)")),
+        (
+            "$.items[*].id",
+            Some("first(.items[]? | objects | select(has(\"id\")).id)"),
+        ),
+        (
+            "$..id",
+            Some("first(.. | objects | select(has(\"id\")).id)"),
+        ),
+        ("$.a..[0]", Some("first(.a | ..[0]?)")),
+        ("$.items[?@.id > 1]", None),
+        ("$.items[1:2]", None),
+        ("$['a', 'b']", None),
+    ] {
+        let filter = JsonPath::parse(path).unwrap().to_jq();
+        assert_eq!(filter.as_deref(), expected, "{path}");
+    }
+}
