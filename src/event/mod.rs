@@ -37,7 +37,7 @@ pub enum Event {
     Step(Box<Step>),
     /// An oracle said no for the first time about an action.
     ///
-    /// The violation is whole but for what only the end of the run tells: its path has no requests, and nobody has tried
+    /// The violation is complete except for what is known only at the end of the run: its path has no requests, and nobody has tried
     /// to make it happen again.
     Violation(Box<Violation>),
     /// How far the run is.

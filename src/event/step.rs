@@ -26,7 +26,7 @@ pub struct Step {
     pub fingerprint: String,
     /// Status of the answer; 0 in worlds without HTTP.
     pub status: u16,
-    /// Names of the oracles that were asked, in the order of the spec.
+    /// Names of the oracles that were evaluated, in the order of the spec.
     pub judged: Vec<String>,
     /// Names of those that said no.
     pub broken: Vec<String>,

@@ -193,7 +193,7 @@ impl<'a> Compiler<'a> {
                 Diagnostic::error(Code::BadSql, format!("`{at}` is an empty query")),
             );
         }
-        // Where there is no such system, that is the mistake that is told.
+        // Where there is no such system, only that mistake is reported.
         let dialect = self.dialects.get(system).copied();
         let read = SqlText::read(text, dialect.unwrap_or(Dialect::Sqlite));
         for template in &read.templates {

@@ -276,8 +276,15 @@ impl Probe {
     ) -> Result<(), NotReady> {
         let deadline = Instant::now() + service.ready_timeout;
         let mut pause = PAUSES.0;
+        let mut last: Option<String> = None;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
+            // A request that has no time left says less than the one before it.
+            if left.is_zero()
+                && let Some(why) = last.take()
+            {
+                return Err(NotReady::Timeout(why));
+            }
             let outcome = self.status(client, &service.ready_path, left).await;
             if let Some(status) = process.exited() {
                 return Err(NotReady::Exited(status));
@@ -293,6 +300,7 @@ impl Probe {
             if Instant::now() + pause >= deadline {
                 return Err(NotReady::Timeout(why));
             }
+            last = Some(why);
             tokio::select! {
                 () = sleep(pause) => {}
                 () = self.interrupt.reached(Urgency::Soon) => {}

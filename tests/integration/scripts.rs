@@ -251,6 +251,7 @@ fn every_value_reaches_the_service_as_it_is() {
     expected.drain(..expected.len() - 8);
     let script = sandbox
         .venomqa(["replay", "venomqa.yaml", "--to", "curl"])
+        .env("ECHO_URL", server.url())
         .run()
         .code(0)
         .stdout;

@@ -88,7 +88,7 @@ fn walked(run: &RunReport, steps: &[Step]) -> Vec<Vec<Option<usize>>> {
     run.summary.violations.iter().map(follow).collect()
 }
 
-/// Where every step led, as columns, and who was asked about it.
+/// Where every step led, as columns, and which oracles were evaluated.
 fn walk(steps: &[Step], initial: Option<&str>) -> Value {
     let column = |of: fn(&Step) -> u64| steps.iter().map(of).collect::<Vec<u64>>();
     let mut names: IndexSet<&[String]> = IndexSet::new();

@@ -88,7 +88,7 @@ pub fn read(
 
 /// What is wrong with the version of a log; `None` where nothing is, or where this line does not tell.
 fn other_version(line: &[u8]) -> Option<String> {
-    // Only this entry tells, and it alone need be looked at twice.
+    // Only this event holds the version, so it alone is parsed twice.
     let head = line
         .starts_with(br#"{"event":"started""#)
         .then(|| serde_json::from_slice::<Head>(line).ok())??;

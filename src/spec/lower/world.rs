@@ -263,10 +263,7 @@ impl Lowering<'_> {
             self.at_value(
                 &at.key(key),
                 "expected `sqlite:path/to/file.db` or `postgres://user@host:port/name`",
-                Diagnostic::error(
-                    Code::BadValue,
-                    "the scheme of the URL tells no kind of database",
-                ),
+                Diagnostic::error(Code::BadValue, "no kind of database has this URL scheme"),
             );
             nowhere
         })

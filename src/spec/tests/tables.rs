@@ -381,7 +381,7 @@ fn sections_around_the_actions_are_checked() {
         3:1 missing-key: the spec does not say where the service is
     systems: { db: { url: mysql://u@h/d } }
         1:1 missing-key: the spec does not say where the service is
-        3:23 bad-value: the scheme of the URL tells no kind of database
+        3:23 bad-value: no kind of database has this URL scheme
     systems: { db: {} }
         1:1 missing-key: the spec does not say where the service is
         3:12 missing-key: the system `db` does not say what it is

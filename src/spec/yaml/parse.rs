@@ -243,7 +243,7 @@ impl Builder {
         )
     }
 
-    /// A block scalar reaches to the next line; nobody wants that underlined.
+    /// A block scalar reaches to the next line; the underline stops at the text.
     fn without_line_end(&self, range: Range<usize>) -> Range<usize> {
         let written = self.tree.text.get(range.clone()).unwrap_or_default();
         range.start..range.start + written.trim_end_matches(['\n', '\r']).len()

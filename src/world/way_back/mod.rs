@@ -1,6 +1,6 @@
 //! Ways back: how a world returns to a state in which it has been. `restore:` in the spec chooses one.
 //!
-//! A new way is one new file here and one line in [`chosen`].
+//! A new way is one new file here, a variant of `RestoreMode` with its word in the spec, and one line in [`chosen`].
 
 mod database;
 mod none;

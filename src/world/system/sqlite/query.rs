@@ -155,7 +155,7 @@ impl Seen {
             {
                 continue;
             }
-            // Ignored tables, virtual tables, counters: nobody tells when they change.
+            // Ignored tables, virtual tables, counters: no journal records their changes.
             let watched = catalog.tables.iter().find(|watched| {
                 watched.table.name.eq_ignore_ascii_case(name)
                     && watched.table.kind == TableKind::Rows

@@ -70,7 +70,7 @@ impl SqliteSession {
         connection: &Connection,
         known: &NetDelta,
     ) -> rusqlite::Result<Look> {
-        // Most looks are asked whether anything happened at all. This statement is a transaction of its own.
+        // Most readings find that nothing changed. This statement is a transaction of its own.
         if number(connection, "PRAGMA data_version")? == self.data_version {
             return Ok(Look::Unchanged);
         }
@@ -112,7 +112,7 @@ impl SqliteSession {
             images.look(connection, &mut changes)?;
         }
         if changes.is_empty() {
-            // Somebody wrote, and no trigger told of it: to an ignored table, or a pragma, or past the journal. Every
+            // Somebody wrote, and no trigger recorded it: to an ignored table, or a pragma, or past the journal. Every
             // table is compared to find out, and less and less often, since it costs a look at each row.
             self.silent_changes += 1;
             if self.silent_changes.is_power_of_two() {
