@@ -344,6 +344,17 @@ fn what_stands_under_a_name_that_says_so_is_in_no_artefact() {
             ("VENOMQA_PASSWORD_2", UNNAMED[2]),
         ]
         .into();
+        // A replay sees the values of its own path. It cannot know what only other actions send, which this service repeats all
+        // the same.
+        let unknown = |value: &str| match value.split('/').next() {
+            Some("of-form") => !text.contains("sign_in"),
+            Some("of-setup" | "of-session") => false,
+            _ => !text.contains("add_person"),
+        };
+        let known: Vec<String> = (UNNAMED.iter().filter(|value| !unknown(value)))
+            .flat_map(|value| forms_of(value))
+            .collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
         for to in [None, Some("curl"), Some("hurl")] {
             let mut command = vec!["replay".to_owned(), name.clone()];
             command.extend(
@@ -355,11 +366,14 @@ fn what_stands_under_a_name_that_says_so_is_in_no_artefact() {
                 replay = replay.env(name, value);
             }
             let shown = replay.run();
-            all.push((
-                format!("replay of {name} to {to:?}, stdout"),
-                shown.stdout + "\n[redacted]",
-            ));
-            all.push(("stderr".to_owned(), shown.stderr));
+            let replayed = [
+                (
+                    format!("replay of {name} to {to:?}, stdout"),
+                    shown.stdout + "\n[redacted]",
+                ),
+                ("stderr".to_owned(), shown.stderr),
+            ];
+            assert_no_secret(&replayed, &known);
         }
         all.push((name, text + "\n[redacted]"));
     }
