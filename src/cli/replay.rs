@@ -164,9 +164,6 @@ impl Running<'_> {
         let mut oracles = self.oracles();
         let only = oracles.find(&told.oracle);
         let initial = world.begin().await?;
-        if let Some(secrets) = world.secrets() {
-            self.secrets.learn_all(secrets);
-        }
         self.session.page(&page::title(told))?;
         let broken = self
             .judge_initial(world, &mut oracles, &initial, only)
@@ -257,7 +254,6 @@ impl Running<'_> {
             exchange: None,
         };
         if let Some(record) = &step.record {
-            self.secrets.learn_record(record);
             shown.exchange = Some(self.hidden(&event::Exchange::of(record))?);
         }
         let several = self.case.spec.world.systems.len() > 1;

@@ -77,6 +77,7 @@ pub enum Stop {
         /// What happened.
         error: Failure,
         /// The actions from the initial state to the failure, the failing one last; empty when it failed elsewhere.
+        #[serde(serialize_with = "crate::secret::as_format")]
         path: Vec<String>,
     },
     /// The log ends here: the run was killed.
@@ -89,6 +90,7 @@ pub enum Stop {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Which part: `service`, `system`, `restore`, `request`, `interrupted`.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub kind: String,
     /// What happened.
     pub message: String,
@@ -121,12 +123,15 @@ pub struct ActionTally {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Regression {
     /// Its file.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub file: String,
     /// Who said no when it was written.
     pub oracle: OracleKind,
     /// Name of that oracle.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub name: String,
     /// The action whose step broke it; `None` where the initial state was broken.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub action: Option<String>,
     /// What became of it.
     pub outcome: RegressionOutcome,
@@ -150,6 +155,7 @@ pub enum RegressionOutcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
     /// Stable code, explained in `docs/diagnostics.md`.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub code: String,
     /// What was seen.
     pub message: String,
@@ -195,5 +201,6 @@ pub struct Closed {
     pub cleanup: Option<Failure>,
     /// For each violation of [`Finished`], the command that runs its path again, where there is a file with it.
     #[serde(default)]
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub replay: Vec<Option<String>>,
 }

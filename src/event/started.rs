@@ -12,12 +12,15 @@ pub struct Started {
     /// [`VERSION`](super::VERSION) of the format.
     pub version: u32,
     /// Version of the program.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub venomqa: String,
     /// When, RFC 3339 in UTC.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub started_at: String,
     /// Which spec.
     pub spec: SpecName,
     /// Name of the strategy.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub strategy: String,
     /// The seed of every random choice.
     pub seed: u64,
@@ -38,8 +41,10 @@ pub struct Started {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpecName {
     /// `name:` in the spec.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub name: String,
     /// As given on the command line.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub path: String,
 }
 
@@ -62,10 +67,13 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Action {
     /// With its parameters: `refund_order(n=50)`.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub name: String,
     /// As the spec declares it: `refund_order`.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub base_name: String,
     /// Of its request.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub method: String,
     /// The template of its path.
     pub path: String,
@@ -77,6 +85,7 @@ pub struct Action {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Invariant {
     /// Its name.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub name: String,
     /// How bad it is when it does not hold.
     pub severity: Severity,
@@ -96,8 +105,10 @@ pub struct Initial {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Part {
     /// When, RFC 3339 in UTC.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub started_at: String,
     /// Name of the strategy.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub strategy: String,
     /// The seed of every random choice.
     pub seed: u64,

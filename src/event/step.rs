@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::model::{self, Cell, Row, StepRecord, Table};
+use crate::secret::Format;
 
 /// One step as it ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,8 +28,10 @@ pub struct Step {
     /// Status of the answer; 0 in worlds without HTTP.
     pub status: u16,
     /// Names of the oracles that were evaluated, in the order of the spec.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub judged: Vec<String>,
     /// Names of those that said no.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub broken: Vec<String>,
     /// What was seen. Left out where no report asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,7 +52,7 @@ impl Serialize for PathStep {
     // `flatten` would write a map, whose keys are taken for names from outside where secrets are hidden.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut step = serializer.serialize_struct("PathStep", 6)?;
-        step.serialize_field("action", &self.action)?;
+        step.serialize_field("action", &Format(&self.action))?;
         if let Some(seen) = &self.exchange {
             step.serialize_field("request", &seen.request)?;
             step.serialize_field("response", &seen.response)?;
@@ -117,6 +120,7 @@ pub struct Exchange {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     /// `GET`, `POST`, ...
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub method: String,
     /// Path and query.
     pub target: String,
@@ -178,8 +182,10 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RowChange {
     /// Name of the system.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub system: String,
     /// Name of the table.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub table: String,
     /// What identifies the row.
     pub key: Vec<Value>,
@@ -188,7 +194,11 @@ pub struct RowChange {
     /// The row as it is; `None` after a delete.
     pub after: Option<Map<String, Value>>,
     /// Columns that tell no states apart (`ignore_columns`).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        serialize_with = "crate::secret::as_format",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub ignored: Vec<String>,
 }
 

@@ -13,18 +13,21 @@ pub struct Violation {
     /// Who said no.
     pub oracle: OracleKind,
     /// Its name.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub name: String,
     /// How bad it is.
     pub severity: Severity,
     /// What is wrong.
     pub message: String,
     /// The action whose step broke it; `None` where the initial state is broken already.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub action: Option<String>,
     /// At which step of the run it was first seen.
     pub first_step: u64,
     /// In how many transitions the same action broke the same thing.
     pub occurrences: u64,
     /// Which of the things that the oracle looks at it was: the status, the name of an extraction, a JSONPath.
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub kind: String,
     /// How the path was made short.
     pub shrink: Shrink,
@@ -36,6 +39,7 @@ pub struct Violation {
     pub path: Vec<PathStep>,
     /// The command that runs the path again, where there is a file with it. In a log it stands in the last entry.
     #[serde(default)]
+    #[serde(serialize_with = "crate::secret::as_format")]
     pub replay: Option<String>,
 }
 

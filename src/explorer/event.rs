@@ -3,9 +3,8 @@
 //! Reports fold these and nothing else, so a report can be rebuilt from the event log alone.
 
 use crate::model::{
-    ActionId, Context, Digest, Finding, Model, OracleId, RegressionOutcome, StepRecord, Violation,
+    ActionId, Digest, Finding, Model, OracleId, RegressionOutcome, StepRecord, Violation,
 };
-use crate::secret::Secrets;
 use crate::world::{Warning, WorldError};
 
 use super::graph::StateId;
@@ -22,10 +21,6 @@ pub enum Event<'a> {
     Initial {
         /// What identifies it.
         fingerprint: Digest,
-        /// What setup left in the context.
-        context: &'a Context,
-        /// What must not be shown, as far as the world knows.
-        secrets: Option<&'a Secrets>,
     },
     /// A step was taken and judged.
     Step(StepInfo<'a>),
@@ -74,8 +69,6 @@ pub struct StepInfo<'a> {
     pub fingerprint: Digest,
     /// Status of the answer; 0 in worlds without HTTP.
     pub status: u16,
-    /// The context in which it was taken.
-    pub context_before: &'a Context,
     /// The invariants that were evaluated, ascending.
     pub evaluated: &'a [OracleId],
     /// The new findings.

@@ -135,8 +135,6 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         let explored = Explored::new(self.model, max_depth, can_restore, &arrival);
         self.emitter.emit(Event::Initial {
             fingerprint: explored.graph().fingerprint(StateId::INITIAL),
-            context: &arrival.context,
-            secrets: self.world.secrets(),
         });
         let initial = Judged::initial(&arrival);
         let judgement = self.judge.judge(self.world, initial).await?;
@@ -258,7 +256,6 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             new_state: recorded.new_state,
             fingerprint: graph.fingerprint(to),
             status,
-            context_before: &context,
             evaluated: &judgement.evaluated,
             findings: &judgement.findings,
             record: record.as_deref(),

@@ -31,6 +31,11 @@ impl JsonTemplate {
         }
     }
 
+    /// The tree as the spec writes it, with `null` for every hole.
+    pub fn without_holes(&self) -> Value {
+        literal(&self.0)
+    }
+
     /// Its templates, in the order of the document; strings without holes are left out.
     pub fn templates(&self) -> Vec<&Template> {
         let mut templates = Vec::new();
@@ -41,6 +46,18 @@ impl JsonTemplate {
     /// The filled tree. A string that is nothing but `{{ expr }}` becomes the value of the expression.
     pub fn evaluate(&self, values: &Arc<dyn Lookup>) -> Result<Value, EvalError> {
         fill(&self.0, values)
+    }
+}
+
+fn literal(node: &Node) -> Value {
+    match node {
+        Node::Constant(value) => value.clone(),
+        Node::Hole(_) => Value::Null,
+        Node::Array(items) => items.iter().map(literal).collect(),
+        Node::Object(fields) => fields
+            .iter()
+            .map(|(name, node)| (name.clone(), literal(node)))
+            .collect(),
     }
 }
 

@@ -51,6 +51,7 @@ pub enum Evidence {
     /// Rows of a query that should have returned none, or other ones.
     Rows {
         /// Column names.
+        #[serde(serialize_with = "crate::secret::as_format")]
         columns: Vec<String>,
         /// The rows, at most [`Evidence::SHOWN_ROWS`].
         rows: Vec<Vec<Value>>,

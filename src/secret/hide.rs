@@ -22,13 +22,26 @@ const DATA: &str = "venomqa::Data";
 /// such a word were a secret.
 const TAGS: [(&str, &str); 2] = [("Stop", "reason"), ("Evidence", "kind")];
 
-/// For `serialize_with`: the value is made by venomqa itself (a digest), and is never hidden.
+/// A value that is venomqa's own (a digest) or a word of the spec (the name of an action): it is never hidden, so reports can
+/// join by names.
+pub(crate) struct Format<'v, T: ?Sized>(pub(crate) &'v T);
+
+impl<T: Serialize + ?Sized> Serialize for Format<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        as_format(self.0, serializer)
+    }
+}
+
+/// For `serialize_with`: see [`Format`].
 pub(crate) fn as_format<T: Serialize + ?Sized, S: Serializer>(
     value: &T,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.serialize_newtype_struct(FORMAT, value)
 }
+
+/// Fields with maps whose keys are names of variables or columns.
+const KEYS_ARE_NAMES: [&str; 3] = ["before", "after", "extracted"];
 
 /// For `serialize_with`: where the value is a number it comes from outside, and may be a secret. Numbers in lists and maps
 /// need not be marked.
@@ -109,6 +122,8 @@ struct Hider<'s> {
     /// Whether a number here comes from outside. A number of the format itself counts or measures something, and is no
     /// secret even where it is equal to one.
     is_data: bool,
+    /// Whether the keys of a map here are words of the spec or of the database: names of variables or columns.
+    keeps_keys: bool,
 }
 
 impl<'s> Hider<'s> {
@@ -116,6 +131,7 @@ impl<'s> Hider<'s> {
         Self {
             secrets,
             is_data: false,
+            keeps_keys: false,
         }
     }
 
@@ -123,6 +139,7 @@ impl<'s> Hider<'s> {
         Self {
             secrets,
             is_data: true,
+            keeps_keys: false,
         }
     }
 
@@ -133,7 +150,7 @@ impl<'s> Hider<'s> {
     /// A number is secret as a whole or not at all.
     fn number(self, number: Value) -> Value {
         let is_secret = self.is_data
-            && self.secrets.values.scope(&number.to_string()) == Some(Scope::Everywhere);
+            && self.secrets.values().scope(&number.to_string()) == Some(Scope::Everywhere);
         if is_secret { REDACTED.into() } else { number }
     }
 
@@ -145,6 +162,7 @@ impl<'s> Hider<'s> {
             items: Vec::new(),
             fields: Map::new(),
             key: String::new(),
+            keeps_keys: false,
         }
     }
 }
@@ -159,6 +177,7 @@ struct Parts<'s> {
     fields: Map<String, Value>,
     /// The key whose value comes next, as it is.
     key: String,
+    keeps_keys: bool,
 }
 
 impl Parts<'_> {
@@ -173,7 +192,10 @@ impl Parts<'_> {
         {
             serde_json::to_value(value)?
         } else {
-            let mut value = value.serialize(Hider::new(self.hider.secrets))?;
+            let mut value = value.serialize(Hider {
+                keeps_keys: KEYS_ARE_NAMES.contains(&name),
+                ..Hider::new(self.hider.secrets)
+            })?;
             // What the format calls its fields is not what the spec calls secret.
             if value.is_string() && is_secret_field(name) {
                 value = REDACTED.into();
@@ -352,7 +374,10 @@ impl<'s> Serializer for Hider<'s> {
     }
 
     fn serialize_map(self, _length: Option<usize>) -> Result<Parts<'s>, Error> {
-        Ok(Self::data(self.secrets).parts(None, ""))
+        Ok(Parts {
+            keeps_keys: self.keeps_keys,
+            ..Self::data(self.secrets).parts(None, "")
+        })
     }
 
     fn serialize_struct(self, name: &'static str, _length: usize) -> Result<Parts<'s>, Error> {
@@ -434,7 +459,11 @@ impl ser::SerializeMap for Parts<'_> {
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         let mut value = value.serialize(self.hider)?;
         self.hider.secrets.hide_if_named(&self.key, &mut value);
-        let key = self.hider.secrets.hide(&self.key).into_owned();
+        let key = if self.keeps_keys {
+            self.key.clone()
+        } else {
+            self.hider.secrets.hide(&self.key).into_owned()
+        };
         self.fields.insert(key, value);
         Ok(())
     }

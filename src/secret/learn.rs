@@ -3,28 +3,34 @@
 use serde_json::Value;
 
 use super::Secrets;
-use super::names::{is_secret_field, is_secret_header, is_secret_name, is_secret_number};
+use super::names::{
+    is_password, is_secret_field, is_secret_header, is_secret_name, is_secret_number,
+};
 use super::values::Scope;
-use crate::model::{Body, Cell, Request, Response, RowChange, StepRecord};
+use crate::model::{Body, Cell, Request, Response, RowChange, RowDelta};
 
 /// Values of headers are learned without being named; `en` or `true` must not become secrets that way.
 const LEAST_OF_HEADER: usize = 8;
 /// So are values whose names only look like those of secrets.
 const LEAST_LIKELY: usize = 6;
+/// A shorter text of nothing but lower-case letters may be a word (`refresh`) that stands openly elsewhere.
+const LEAST_OF_LETTERS: usize = 12;
 
 impl Secrets {
-    /// Learns everything that a step shows of secrets.
-    pub fn learn_record(&mut self, record: &StepRecord) {
-        self.learn_request(&record.request);
-        self.learn_response(&record.response);
-        for (name, value) in &record.extracted {
+    /// Learns what a step extracted.
+    pub(crate) fn learn_extracted(&self, found: &[(String, Value)]) {
+        for (name, value) in found {
             self.learn_variable(name, value);
         }
-        record.rows.rows().for_each(|row| self.learn_row(row));
+    }
+
+    /// Learns what the rows that changed hold of secrets.
+    pub(crate) fn learn_rows(&self, rows: &RowDelta) {
+        rows.rows().for_each(|row| self.learn_row(row));
     }
 
     /// Learns what a request holds of secrets.
-    pub(crate) fn learn_request(&mut self, request: &Request) {
+    pub(crate) fn learn_request(&self, request: &Request) {
         self.learn_target(&request.target);
         for (name, value) in &request.headers {
             self.learn_header(name, value);
@@ -35,7 +41,7 @@ impl Secrets {
     }
 
     /// Learns what an answer holds of secrets.
-    pub(crate) fn learn_response(&mut self, response: &Response) {
+    pub(crate) fn learn_response(&self, response: &Response) {
         for (name, value) in &response.headers {
             self.learn_header(name, value);
         }
@@ -43,7 +49,7 @@ impl Secrets {
     }
 
     /// Learns the value of a variable, if its name says that it is secret.
-    pub(crate) fn learn_variable(&mut self, name: &str, value: &Value) {
+    pub(crate) fn learn_variable(&self, name: &str, value: &Value) {
         if self.has_name(name) {
             self.learn(value);
         } else if is_secret_name(name) {
@@ -55,12 +61,19 @@ impl Secrets {
 
     /// Learns a value whose name only looks like that of a secret. A short text may be any word and a number any count:
     /// they are hidden behind such a name and nowhere else.
-    pub(crate) fn learn_likely(&mut self, name: &str, value: &Value) {
+    pub(crate) fn learn_likely(&self, name: &str, value: &Value) {
         match value {
-            Value::String(text) if text.len() >= LEAST_LIKELY => self.learn(value),
-            Value::String(text) => self.values.add(text, Scope::Place),
+            Value::String(text) => {
+                let may_be_a_word = !is_password(name);
+                let scope = if self.is_telling(text, may_be_a_word, LEAST_LIKELY) {
+                    Scope::Everywhere
+                } else {
+                    Scope::Place
+                };
+                self.values().add(text, scope);
+            }
             Value::Number(number) if is_secret_number(name) => {
-                self.values.add(&number.to_string(), Scope::Place);
+                self.values().add(&number.to_string(), Scope::Place);
             }
             Value::Array(items) => items.iter().for_each(|item| self.learn_likely(name, item)),
             Value::Object(_) => self.learn_fields(value),
@@ -69,7 +82,7 @@ impl Secrets {
     }
 
     /// Learns what stands under a secret name in this value, or under one that looks like it.
-    pub(crate) fn learn_fields(&mut self, value: &Value) {
+    pub(crate) fn learn_fields(&self, value: &Value) {
         match value {
             Value::Object(fields) => {
                 for (name, field) in fields {
@@ -81,7 +94,8 @@ impl Secrets {
         }
     }
 
-    fn learn_field(&mut self, name: &str, value: &Value) {
+    /// Learns a field or a parameter of this name, if that says that it is secret.
+    pub(crate) fn learn_field(&self, name: &str, value: &Value) {
         if self.has_name(name) {
             self.learn(value);
         } else if is_secret_field(name) {
@@ -91,7 +105,7 @@ impl Secrets {
         }
     }
 
-    fn learn_row(&mut self, change: &RowChange) {
+    fn learn_row(&self, change: &RowChange) {
         let columns = &change.table.columns;
         for row in [&change.before, &change.after].into_iter().flatten() {
             for (name, cell) in columns.iter().zip(row.iter()) {
@@ -102,7 +116,7 @@ impl Secrets {
         }
     }
 
-    fn learn_body(&mut self, headers: &[(String, String)], body: &Body) {
+    fn learn_body(&self, headers: &[(String, String)], body: &Body) {
         let is_form = headers.iter().any(|(name, value)| {
             name.eq_ignore_ascii_case("content-type")
                 && value.starts_with("application/x-www-form-urlencoded")
@@ -115,7 +129,7 @@ impl Secrets {
     }
 
     /// Learns the query of a URL.
-    pub(crate) fn learn_target(&mut self, url: &str) {
+    pub(crate) fn learn_target(&self, url: &str) {
         if let Some((_, query)) = url.split_once('?') {
             let query = query.split('#').next().unwrap_or_default();
             self.learn_parameters(query.as_bytes());
@@ -123,14 +137,14 @@ impl Secrets {
     }
 
     /// Learns the parameters of a query or a form.
-    fn learn_parameters(&mut self, parameters: &[u8]) {
+    fn learn_parameters(&self, parameters: &[u8]) {
         for (name, value) in url::form_urlencoded::parse(parameters) {
             self.learn_field(&name, &Value::String(value.into_owned()));
         }
     }
 
     /// Learns what a header holds, if its name says that it is secret: the token behind `Bearer`, the value of each cookie.
-    pub(crate) fn learn_header(&mut self, name: &str, value: &str) {
+    pub(crate) fn learn_header(&self, name: &str, value: &str) {
         let name = name.to_ascii_lowercase();
         if self.has_name(&name) {
             self.learn(&Value::from(value));
@@ -140,8 +154,8 @@ impl Secrets {
             .split_once(' ')
             .map_or(value, |(_, token)| token.trim());
         match name.as_str() {
-            "authorization" | "proxy-authorization" => self.learn_long(token),
-            "x-api-key" => self.learn_long(value),
+            "authorization" | "proxy-authorization" => self.learn_long(token, false),
+            "x-api-key" => self.learn_long(value, false),
             "cookie" => value
                 .split(';')
                 .for_each(|cookie| self.learn_cookie(cookie)),
@@ -150,21 +164,32 @@ impl Secrets {
             "location" | "content-location" | "referer" => self.learn_target(value),
             _ if is_secret_header(&name) => {
                 self.learn_likely(&name, &Value::from(value));
-                self.learn_long(token);
+                self.learn_long(token, true);
             }
             _ => {}
         }
     }
 
-    fn learn_cookie(&mut self, cookie: &str) {
+    fn learn_cookie(&self, cookie: &str) {
         if let Some((_, value)) = cookie.split_once('=') {
-            self.learn_long(value.trim());
+            self.learn_long(value.trim(), true);
         }
     }
 
-    fn learn_long(&mut self, text: &str) {
-        if text.len() >= LEAST_OF_HEADER {
-            self.values.add(text, Scope::Everywhere);
+    fn learn_long(&self, text: &str, may_be_a_word: bool) {
+        if self.is_telling(text, may_be_a_word, LEAST_OF_HEADER) {
+            self.values().add(text, Scope::Everywhere);
         }
     }
+
+    /// Whether a text that nobody called secret is hidden wherever it turns up: not where it is short, a word of the spec, or
+    /// may be any word.
+    fn is_telling(&self, text: &str, may_be_a_word: bool, least: usize) -> bool {
+        text.len() >= least && !self.own_words.contains(text) && !(may_be_a_word && is_word(text))
+    }
+}
+
+/// Whether a text may be a word of a language.
+fn is_word(text: &str) -> bool {
+    text.len() < LEAST_OF_LETTERS && text.bytes().all(|letter| letter.is_ascii_lowercase())
 }

@@ -14,10 +14,11 @@ mod values;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-pub(crate) use hide::{as_data, as_format};
+pub(crate) use hide::{Format, as_data, as_format};
 pub(crate) use names::{is_secret_field, is_secret_header, is_secret_name};
 pub(crate) use password::{replace_password, settings_of_database, without_password};
 
@@ -30,11 +31,16 @@ pub(crate) const REDACTED: &str = "[redacted]";
 /// What is known to be secret during one run: names that the spec gives under `secrets:`, and every value that was seen
 /// under such a name, under one that looks like it, or in a header that lets somebody act as the user. A value is hidden
 /// wherever it turns up, also escaped as in a URL or in JSON.
+///
+/// A clone shares what is learned: a world learns from what it sends and receives, and whoever shows something knows it at
+/// once.
 #[derive(Clone, Debug, Default)]
 pub struct Secrets {
     /// In lower case.
-    names: BTreeSet<String>,
-    values: Values,
+    names: Arc<BTreeSet<String>>,
+    /// Words of the spec, which no guess makes secret.
+    own_words: Arc<BTreeSet<String>>,
+    values: Arc<Mutex<Values>>,
 }
 
 impl Secrets {
@@ -44,9 +50,24 @@ impl Secrets {
             names: names
                 .into_iter()
                 .map(|name| name.to_ascii_lowercase())
-                .collect(),
-            values: Values::default(),
+                .collect::<BTreeSet<_>>()
+                .into(),
+            ..Self::default()
         }
+    }
+
+    /// The same, where these are words of the spec: they stand openly in every report, so a value that is equal to one is
+    /// learned only where the spec calls its name secret.
+    #[must_use]
+    pub(crate) fn with_own_words(self, words: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            own_words: Arc::new(words.into_iter().collect()),
+            ..self
+        }
+    }
+
+    fn values(&self) -> MutexGuard<'_, Values> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the spec calls something of this name secret.
@@ -55,26 +76,20 @@ impl Secrets {
     }
 
     /// Learns a value that is secret: its texts and numbers.
-    pub fn learn(&mut self, value: &Value) {
+    pub fn learn(&self, value: &Value) {
         match value {
-            Value::String(text) => self.values.add(text, Scope::Everywhere),
-            Value::Number(number) => self.values.add(&number.to_string(), Scope::Everywhere),
+            Value::String(text) => self.values().add(text, Scope::Everywhere),
+            Value::Number(number) => self.values().add(&number.to_string(), Scope::Everywhere),
             Value::Array(items) => items.iter().for_each(|item| self.learn(item)),
             Value::Object(fields) => fields.values().for_each(|field| self.learn(field)),
             Value::Null | Value::Bool(_) => {}
         }
     }
 
-    /// Learns everything that is known there.
-    pub fn learn_all(&mut self, other: &Self) {
-        self.names.extend(other.names.iter().cloned());
-        self.values.add_all(&other.values);
-    }
-
     /// Learns the password in a URL or in settings as libpq takes them, if there is one. A password that stands openly
     /// elsewhere in the same text (`postgres:postgres@`) is hidden in its place only: the holes that it would leave in the
     /// user's name would say what it is.
-    pub(crate) fn learn_url(&mut self, text: &str) {
+    pub(crate) fn learn_url(&self, text: &str) {
         let open = without_password(text).replace(REDACTED, "");
         for value in passwords(text) {
             // As it stands there, and as the server sees it.
@@ -87,17 +102,17 @@ impl Secrets {
             } else {
                 Scope::Everywhere
             };
-            self.values.add(&decoded, scope);
-            self.values.add(&value, scope);
+            self.values().add(&decoded, scope);
+            self.values().add(&value, scope);
         }
     }
 
     /// The text without any secret; borrowed where there was none in it.
     pub fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if self.values.scope(text) == Some(Scope::Everywhere) {
+        if self.values().scope(text) == Some(Scope::Everywhere) {
             return REDACTED.into();
         }
-        let places = self.values.find(text);
+        let places = self.values().find(text);
         if places.is_empty() {
             return text.into();
         }

@@ -1,15 +1,56 @@
 //! Which names say that what stands under them is secret.
 
-/// Words in the names of fields that hold secrets.
-const WORDS: [&str; 8] = [
+/// With what the names of fields end that hold secrets.
+const WORDS: [&str; 19] = [
+    "password",
+    "password_hash",
+    "passwordhash",
+    "password_digest",
+    "password_confirmation",
+    "passwordconfirmation",
+    "passwd",
+    "passphrase",
+    "secret",
+    "secret_key",
+    "secretkey",
+    "token",
+    "token_hash",
+    "tokenhash",
+    "credential",
+    "api_key",
+    "apikey",
+    "private_key",
+    "privatekey",
+];
+
+/// What names of variables may hold anywhere.
+const PARTS: [&str; 8] = [
     "password",
     "passwd",
     "secret",
     "token",
     "credential",
-    "api_key",
-    "apikey",
-    "private_key",
+    "key",
+    "auth",
+    "cookie",
+];
+
+/// With what a name ends that says something about a secret and does not hold it.
+const ABOUT: [&str; 14] = [
+    "type",
+    "count",
+    "hint",
+    "ttl",
+    "expiry",
+    "expires",
+    "expires_in",
+    "expires_at",
+    "length",
+    "policy",
+    "kind",
+    "status",
+    "limit",
+    "algorithm",
 ];
 
 /// Headers whose values let somebody act as the user, whatever they are.
@@ -25,29 +66,45 @@ fn normalized(name: &str) -> String {
     name.to_ascii_lowercase().replace('-', "_")
 }
 
-/// Whether a field of a body, a parameter of a query or form, or a column of that name is likely to hold a secret.
+fn ends_with_word(name: &str) -> bool {
+    WORDS.iter().any(|word| name.ends_with(word))
+}
+
+/// Whether a field of a body, a parameter of a query or form, or a column of that name is likely to hold a secret: it ends
+/// with such a word, perhaps in the plural or numbered (`token_2`). `token_type` and `password_hint` do not.
 /// Stricter than [`is_secret_name`]: `key` and `author` are ordinary names there.
 pub(crate) fn is_secret_field(name: &str) -> bool {
     let name = normalized(name);
-    WORDS.iter().any(|word| name.contains(word))
+    let name = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
+    let name = name.trim_end_matches('_');
+    ends_with_word(name) || name.strip_suffix('s').is_some_and(ends_with_word)
+}
+
+/// Whether a field of that name holds a password, which may be any word.
+pub(super) fn is_password(name: &str) -> bool {
+    let name = normalized(name);
+    ["password", "passwd", "passphrase"]
+        .iter()
+        .any(|word| name.ends_with(word))
 }
 
 /// Whether even a number under that name is likely to be a secret: a `token` is, `max_tokens` and `token_count` are
 /// counts.
 pub(super) fn is_secret_number(name: &str) -> bool {
-    let name = normalized(name);
-    WORDS.iter().any(|word| name.ends_with(word))
+    ends_with_word(&normalized(name))
 }
 
 /// Whether a variable or an environment variable of that name is likely to hold a secret.
 pub(crate) fn is_secret_name(name: &str) -> bool {
     let name = normalized(name);
+    if is_secret_field(&name) {
+        return true;
+    }
     // An author is nobody's credential, an authorization is.
-    let without_author = name.replace("authori", "auth_").replace("author", "");
-    is_secret_field(&name)
-        || (name.contains("key") && !name.contains("idempotency"))
-        || without_author.contains("auth")
-        || name.contains("cookie")
+    let name = name.replace("authori", "auth_").replace("author", "");
+    PARTS.iter().any(|part| name.contains(part))
+        && !name.contains("idempotency")
+        && !ABOUT.iter().any(|about| name.ends_with(about))
 }
 
 /// Whether the value of a header lets somebody act as the user.
@@ -73,6 +130,14 @@ mod tests {
             ("X-Idempotency-Key", false, false, false),
             ("Cookie", false, true, true),
             ("key", false, false, true),
+            ("token_2", true, true, true),
+            ("user_credentials", true, true, true),
+            ("password_hash", true, true, true),
+            ("token_of_alice", false, false, true),
+            ("token_type", false, false, false),
+            ("token_count", false, false, false),
+            ("password_hint", false, false, false),
+            ("secretary", false, false, true),
             ("oauth", false, false, true),
             ("authorization", false, true, true),
             ("author", false, false, false),

@@ -18,7 +18,7 @@ fn hidden(secrets: &Secrets, value: &Value) -> Value {
 
 #[test]
 fn a_learned_value_is_hidden_wherever_it_turns_up() {
-    let mut secrets = Secrets::default();
+    let secrets = Secrets::default();
     secrets.learn(&json!("p&ss word"));
     secrets.learn(&json!(123_456));
     assert_eq!(
@@ -41,7 +41,7 @@ fn a_learned_value_is_hidden_wherever_it_turns_up() {
 
 #[test]
 fn a_password_that_is_the_name_of_the_user_too_leaves_that_name_readable() {
-    let mut secrets = Secrets::default();
+    let secrets = Secrets::default();
     let url = "postgres://postgres:postgres@127.0.0.1/shop";
     secrets.learn_url(url);
     let shown = without_password(url);
@@ -63,7 +63,7 @@ fn a_password_that_stands_openly_elsewhere_is_hidden_where_it_is_a_password() {
         ("postgres:///shop?user=shop&password=shop", "shop"),
         ("host=127.0.0.1 user='a b' password='a b'", "a b"),
     ] {
-        let mut secrets = Secrets::default();
+        let secrets = Secrets::default();
         secrets.learn_url(url);
         for place in [
             "postgres://user:***@127.0.0.1/db",
@@ -100,20 +100,18 @@ fn a_password_that_stands_openly_elsewhere_is_hidden_where_it_is_a_password() {
 
 #[test]
 fn a_password_that_is_learned_from_another_url_is_hidden_everywhere_from_then_on() {
-    let mut secrets = Secrets::default();
+    let secrets = Secrets::default();
     secrets.learn_url("postgres://shop:shop@127.0.0.1/db");
-    let mut others = Secrets::default();
-    others.learn_all(&secrets);
+    let others = secrets.clone();
     assert_eq!(others.hide("shop:shop@"), "shop:[redacted]@");
     others.learn_url("postgres://qa:shop@127.0.0.1/db");
     assert_eq!(others.hide("shop:shop@"), "[redacted]:[redacted]@");
-    others.learn_all(&secrets);
     assert_eq!(others.hide("shop"), REDACTED);
 }
 
 #[test]
 fn passwords_in_settings_are_learned_from_nothing_but_settings() {
-    let mut secrets = Secrets::default();
+    let secrets = Secrets::default();
     secrets.learn_url(r"host=127.0.0.1 password = 'it\'s top secret' user=qa");
     assert_eq!(
         secrets.hide("with it's top secret of qa"),
@@ -127,7 +125,7 @@ fn passwords_in_settings_are_learned_from_nothing_but_settings() {
 
 #[test]
 fn a_short_secret_leaves_no_holes_in_other_words() {
-    let mut secrets = Secrets::default();
+    let secrets = Secrets::default();
     secrets.learn(&json!("qa"));
     assert_eq!(secrets.hide("qa"), REDACTED);
     assert_eq!(secrets.hide("quality and qa"), "quality and qa");
@@ -135,7 +133,7 @@ fn a_short_secret_leaves_no_holes_in_other_words() {
 
 #[test]
 fn what_headers_let_somebody_do_is_hidden_in_bodies_too() {
-    let mut secrets = Secrets::default();
+    let secrets = Secrets::default();
     secrets.learn_header("Authorization", "Bearer abcdef-12345");
     secrets.learn_header("Set-Cookie", "sid=0123456789; Path=/; HttpOnly");
     secrets.learn_header("Cookie", "lang=en; sid=9876543210");
@@ -174,7 +172,7 @@ fn a_named_secret_hides_headers_fields_and_columns_of_that_name() {
 
 #[test]
 fn the_beginning_of_a_value_is_hidden_at_the_end_of_a_text_that_was_cut_off() {
-    let mut secrets = Secrets::default();
+    let secrets = Secrets::default();
     secrets.learn(&json!("Pa\"ss wo/rd+1%z="));
     for (text, shown) in [
         ("p=Pa%22ss+wo%2Frd%2B1%25z...", "p=[redacted]..."),
@@ -205,7 +203,7 @@ fn a_field_that_is_added_later_cannot_leak() {
         new_token: String,
         kinds: Vec<Kind>,
     }
-    let mut secrets = Secrets::named(["pin".to_owned()]);
+    let secrets = Secrets::named(["pin".to_owned()]);
     secrets.learn(&json!("s3cret!"));
     secrets.learn(&json!(4711));
     let added = Added {
@@ -319,8 +317,11 @@ fn one_step_teaches_what_it_shows_in_every_place() {
             after: Some(cells),
         }]),
     };
-    let mut secrets = Secrets::default();
-    secrets.learn_record(&record);
+    let secrets = Secrets::default();
+    secrets.learn_request(&record.request);
+    secrets.learn_response(&record.response);
+    secrets.learn_extracted(&record.extracted);
+    secrets.learn_rows(&record.rows);
     for place in [
         "query", "header", "cookie", "form", "answer", "link", "json", "extract", "row",
     ] {
@@ -333,4 +334,34 @@ fn one_step_teaches_what_it_shows_in_every_place() {
         }
     }
     assert_eq!(secrets.hide("page 12345678 of qa"), "page 12345678 of qa");
+}
+
+#[test]
+fn words_of_the_spec_and_of_a_language_are_no_secrets() {
+    let spec = Secrets::named(["pin".to_owned()]).with_own_words(["no_refresh_rows".to_owned()]);
+    spec.learn_fields(&json!({
+        "token_type": "opaque-token-7", "token": "refresh", "password_hint": "first dog",
+        "secret": "no_refresh_rows", "api_key": "k3y-11",
+    }));
+    spec.learn_header("Cookie", "theme=lightish; sid=0123456789");
+    for open in [
+        "opaque-token-7",
+        "refresh",
+        "first dog",
+        "no_refresh_rows",
+        "lightish",
+    ] {
+        assert_eq!(spec.hide(&format!("<{open}>")), format!("<{open}>"));
+    }
+    assert_eq!(spec.hide("k3y-11 0123456789"), "[redacted] [redacted]");
+    assert_eq!(
+        spec.hide(r#"{"token":"refresh"}"#),
+        r#"{"token":"[redacted]"}"#
+    );
+    // What is named or a password may be any word.
+    spec.learn_fields(&json!({ "password": "sunshine", "pin": "refresh" }));
+    assert_eq!(
+        spec.hide("<sunshine> <refresh>"),
+        "<[redacted]> <[redacted]>"
+    );
 }

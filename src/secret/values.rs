@@ -52,12 +52,6 @@ impl Values {
         self.known.insert(text.to_owned(), scope);
     }
 
-    pub(super) fn add_all(&mut self, other: &Self) {
-        for (text, scope) in &other.known {
-            self.add(text, *scope);
-        }
-    }
-
     /// Where this very text is hidden, if it is a secret.
     pub(super) fn scope(&self, text: &str) -> Option<Scope> {
         self.known.get(text).copied()

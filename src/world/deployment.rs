@@ -123,11 +123,6 @@ impl Deployment {
         &self.secrets
     }
 
-    /// What must not be shown, to add to.
-    pub(super) fn secrets_mut(&mut self) -> &mut Secrets {
-        &mut self.secrets
-    }
-
     /// The process of the service.
     pub(super) fn process(&mut self) -> &mut Process {
         &mut self.process
@@ -203,6 +198,9 @@ impl Deployment {
 
     /// Sends a request. A failure that may come from a connection that idled for too long is tried once more, if the
     /// method is safe, or if the systems still hold what is `known`, so that nothing happens twice.
+    ///
+    /// Here secrets are learned from everything that is sent and received: from the request before it is sent, for an error
+    /// shows it too.
     pub(super) async fn send(
         &mut self,
         name: &str,
@@ -211,6 +209,7 @@ impl Deployment {
         known: Option<&[SystemState]>,
     ) -> Result<Response, WorldError> {
         let began = Instant::now();
+        self.secrets.learn_request(&request.record);
         self.databases.disturb();
         let mut outcome = self.sender.send(request, cookies).await;
         if matches!(&outcome, Err(failure) if failure.kind == FailureKind::MaybeIdle)
@@ -220,7 +219,10 @@ impl Deployment {
         }
         self.http += began.elapsed();
         match outcome {
-            Ok(response) => Ok(response),
+            Ok(response) => {
+                self.secrets.learn_response(&response);
+                Ok(response)
+            }
             Err(failure) => Err(self.explain(name, request, failure).await),
         }
     }

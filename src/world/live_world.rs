@@ -15,7 +15,6 @@ use super::{Arrival, Observe, Warning, World, WorldError, WorldErrorKind, WorldT
 use crate::expr::Lookup as _;
 use crate::interrupt::Interrupt;
 use crate::model::{ActionId, Context, Model, RequestTemplate, SqlQuery, StepRecord, Table};
-use crate::secret::Secrets;
 
 /// A service and the systems under it.
 ///
@@ -96,10 +95,6 @@ impl LiveWorld {
 impl World for LiveWorld {
     type Checkpoint = Checkpoint;
 
-    fn secrets(&self) -> Option<&Secrets> {
-        Some(self.deployment.secrets())
-    }
-
     async fn begin(&mut self) -> Result<Arrival<Checkpoint>, WorldError> {
         let initial = Checkpoint::new(self.deployment.begin().await?, Path::default());
         self.position = Some(Position {
@@ -137,6 +132,8 @@ impl World for LiveWorld {
         let change = deployment.databases().read(now.content()).await?;
         let response = exchange.response;
         let extracted = Extracted::by_action(declared, &response);
+        deployment.secrets().learn_extracted(&extracted.found);
+        deployment.secrets().learn_rows(&change.rows);
         let next = extracted.applied_to(context);
         let before = Some((now.context(), now.observed()));
         let observed = deployment
@@ -272,6 +269,7 @@ impl Observe for LiveWorld {
         if let Some(found) = &change.content {
             databases.put_back(found, now.content()).await?;
         }
+        deployment.secrets().learn_rows(&change.rows);
         Ok(Some(StepRecord {
             request: exchange.request,
             response: exchange.response,

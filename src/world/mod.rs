@@ -34,7 +34,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{ActionId, Context, Digest, RequestTemplate, SqlQuery, StepRecord, Table};
-use crate::secret::Secrets;
 
 pub use checkpoint::Checkpoint;
 pub use error::{WorldError, WorldErrorKind};
@@ -79,11 +78,6 @@ pub trait World {
     /// walk were not what they should have been.
     async fn conclude(&mut self) -> Result<(), WorldError> {
         Ok(())
-    }
-
-    /// What must not be shown, with what `setup` sent and received.
-    fn secrets(&self) -> Option<&Secrets> {
-        None
     }
 
     /// Whether [`World::restore`] can be called at all (`restore: none` cannot).

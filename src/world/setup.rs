@@ -28,12 +28,9 @@ async fn send(deployment: &mut Deployment) -> Result<(Context, Cookies), WorldEr
         let rendered = deployment
             .sender()
             .render(&name, &step.request, bindings, &cookies)?;
-        deployment.secrets_mut().learn_request(&rendered.record);
         let answer = deployment
             .send(&name, &rendered, &mut cookies, None)
             .await?;
-        let secrets = deployment.secrets_mut();
-        secrets.learn_response(&answer);
         if !answer.is_success() {
             return Err(refused(&name, &rendered.record, &answer));
         }
@@ -50,9 +47,7 @@ async fn send(deployment: &mut Deployment) -> Result<(Context, Cookies), WorldEr
             )
             .with_details([shown(&answer)]));
         }
-        for (name, value) in &extracted.found {
-            secrets.learn_variable(name, value);
-        }
+        deployment.secrets().learn_extracted(&extracted.found);
         context = extracted.applied_to(&context);
     }
     if !steps.is_empty() {

@@ -27,7 +27,7 @@ pub struct Subject {
     pub actions: Vec<Option<Place>>,
     /// Where each invariant stands in the spec.
     pub invariants: Vec<Option<Place>>,
-    /// What must not be shown.
+    /// What must not be shown: the secrets of the world, which goes on to learn.
     pub secrets: Secrets,
 }
 
@@ -64,22 +64,10 @@ impl<'m> Recorder<'m> {
     pub fn entry(&mut self, event: &Observed<'_>) -> Option<Event> {
         let entry = match event {
             Observed::Started(info) => Event::Started(Box::new(self.started(info))),
-            Observed::Initial {
-                fingerprint,
-                secrets,
-                ..
-            } => {
-                if let Some(secrets) = secrets {
-                    self.subject.secrets.learn_all(secrets);
-                }
-                Event::Initial(Initial {
-                    fingerprint: fingerprint.to_string(),
-                })
-            }
+            Observed::Initial { fingerprint } => Event::Initial(Initial {
+                fingerprint: fingerprint.to_string(),
+            }),
             Observed::Step(info) => {
-                if let Some(record) = info.record {
-                    self.subject.secrets.learn_record(record);
-                }
                 if self.detail == Detail::None {
                     return None;
                 }
@@ -93,13 +81,7 @@ impl<'m> Recorder<'m> {
             // The summary has all of them.
             Observed::Regression(_) => return None,
             Observed::Warning(said) => Event::Warning(warning(said)),
-            Observed::Finished(summary) => {
-                let steps = summary.violations.iter().flat_map(|found| &found.path);
-                for record in steps.filter_map(|step| step.record.as_deref()) {
-                    self.subject.secrets.learn_record(record);
-                }
-                Event::Finished(Box::new(self.finished(summary)))
-            }
+            Observed::Finished(summary) => Event::Finished(Box::new(self.finished(summary))),
         };
         Some(self.without_secrets(&entry))
     }
@@ -113,16 +95,36 @@ impl<'m> Recorder<'m> {
         }))
     }
 
+    /// The event without secrets. A run whose end cannot be shown without them has failed.
     fn without_secrets(&self, event: &Event) -> Event {
-        self.subject.secrets.hidden(event).unwrap_or_else(|_| {
-            Event::Warning(Warning {
-                code: "secret-word".to_owned(),
-                message: "an event is left out, because a word of its format is a secret"
-                    .to_owned(),
-                help: None,
-                untrusted: false,
+        const MESSAGE: &str = "a word of the log's format is a secret, and cannot be hidden";
+        self.subject
+            .secrets
+            .hidden(event)
+            .unwrap_or_else(|_| match event {
+                Event::Finished(finished) => Event::Finished(Box::new(Finished {
+                    stop: Stop::Failed {
+                        error: Failure {
+                            kind: "report".to_owned(),
+                            message: MESSAGE.to_owned(),
+                            details: Vec::new(),
+                            help: Some("give the secret another value".to_owned()),
+                        },
+                        path: Vec::new(),
+                    },
+                    actions: vec![ActionTally::default(); finished.actions.len()],
+                    violations: Vec::new(),
+                    corpus: Vec::new(),
+                    warnings: Vec::new(),
+                    ..Finished::clone(finished)
+                })),
+                _ => Event::Warning(Warning {
+                    code: "secret-word".to_owned(),
+                    message: format!("an event is left out: {MESSAGE}"),
+                    help: None,
+                    untrusted: false,
+                }),
             })
-        })
     }
 
     fn started(&self, info: &RunInfo<'_>) -> Started {

@@ -91,7 +91,7 @@ fn any_text_of_a_log_may_be_a_secret() {
     for line in &lines {
         texts(&serde_json::from_str(line).unwrap(), &mut found);
     }
-    let mut secrets = Secrets::named(found.iter().cloned());
+    let secrets = Secrets::named(found.iter().cloned());
     for text in found {
         secrets.learn(&text.into());
     }

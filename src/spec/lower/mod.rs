@@ -42,9 +42,10 @@ pub(super) fn lower(
         systems: &systems,
         base_url: environment.base_url,
     };
-    let world = lowering.world(path, document);
+    let mut world = lowering.world(path, document);
     let (actions, facts, dependencies) = lowering.actions(document);
     let invariants = lowering.invariants(&document.invariants);
+    world.secrets = lowering.known_secrets(document, &world, &actions, &invariants);
     let checks = lowering.checks(&document.checks, environment.vocabulary.checks);
     let explore = lowering.explore(document, &world, environment.vocabulary);
     lowering.state_from_context(document);

@@ -146,7 +146,9 @@ impl Replay {
                 .response;
             deployment.sender().settle().await;
             let content = deployment.databases().content(there.content()).await?;
-            live = Extracted::by_action(action, &answer).applied_to(&live);
+            let extracted = Extracted::by_action(action, &answer);
+            deployment.secrets().learn_extracted(&extracted.found);
+            live = extracted.applied_to(&live);
             let is_safe = action.request.is_safe();
             let unsafe_requests = there.unsafe_requests_after(step.action, is_safe, answer.status);
             there = deployment
