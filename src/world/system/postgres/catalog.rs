@@ -153,7 +153,10 @@ impl Catalog {
             reader.catalog.search_path = names::search_path(connections).await?;
         }
         for searching in searching {
-            reader.catalog.notes.extend(searching.warning());
+            match searching.obstacle() {
+                Some(obstacle) => reader.missing.obstacles.push(obstacle),
+                None => reader.catalog.notes.extend(searching.warning()),
+            }
             for table in searching.tables {
                 let functions = reader.catalog.searching.entry(table).or_default();
                 if searching.ambiguous.is_some() {
@@ -182,6 +185,13 @@ impl Catalog {
     /// The watched tables whose rows cannot be written without a function of the application that looks up names.
     pub(super) fn searching(&self) -> impl Iterator<Item = &Watched> {
         self.searching.keys().filter_map(|oid| self.by_number(*oid))
+    }
+
+    /// Whether rows of the table with this number are written by way of a function that seems to name what is in several schemas.
+    pub(super) fn is_ambiguous(&self, oid: u32) -> bool {
+        self.searching
+            .get(&oid)
+            .is_some_and(|functions| !functions.is_empty())
     }
 
     /// The watched table that the server knows under this number.

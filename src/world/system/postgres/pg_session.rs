@@ -2,7 +2,7 @@
 
 mod restore;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use super::journal;
 use super::lock_diagnosis;
 use super::poll::{Answer, Open, Poll};
 use super::query::Queries;
+use super::rehearsal::{self, Horizon, Outcome};
 use super::row_multiset::RowMultiset;
 use super::schema_changes::{Change, Schema};
 use super::sequences::SequenceTracker;
@@ -54,6 +55,10 @@ pub(super) struct PgSession {
     given_up: HashSet<String>,
     /// Tables whose restore is yet to be rehearsed with rows that the service has written.
     unrehearsed: BTreeSet<TableId>,
+    /// Tables of which the service may have written rows that were not [checked](rehearsal::check) yet.
+    unchecked: BTreeSet<TableId>,
+    /// Where the last check of a table began.
+    checked: BTreeMap<TableId, Horizon>,
     warnings: Vec<Warning>,
     warned: HashSet<String>,
     since_shrink: u64,
@@ -87,7 +92,12 @@ impl PgSession {
             .searching()
             .map(|watched| watched.table.id)
             .collect();
-        Ok(Self {
+        let unchecked = catalog
+            .searching()
+            .filter(|watched| catalog.is_ambiguous(watched.oid))
+            .map(|watched| watched.table.id)
+            .collect();
+        let mut session = Self {
             connections,
             address,
             catalog,
@@ -99,13 +109,17 @@ impl PgSession {
             unread: RowMultiset::default(),
             given_up: HashSet::new(),
             unrehearsed,
+            unchecked,
+            checked: BTreeMap::new(),
             warnings,
             warned: HashSet::new(),
             since_shrink: 0,
             past: 0,
             sum_up_at: SUM_UP_AFTER,
             schema,
-        })
+        };
+        session.check_written().await?;
+        Ok(session)
     }
 
     /// Whether both sessions still answer.
@@ -238,7 +252,38 @@ impl PgSession {
             });
             self.given_up.insert(transaction);
         }
-        self.tidy().await
+        self.tidy().await?;
+        self.check_written().await
+    }
+
+    /// Checks the rows that were written since the last check, before anybody deletes them: once they are gone, nothing tells by which
+    /// values the indexes knew them. Nothing is sent where no function is ambiguous.
+    async fn check_written(&mut self) -> Result<(), WorldError> {
+        while let Some(&id) = self.unchecked.first() {
+            if let Some(watched) = self.catalog.watched(id) {
+                let since = self.checked.get(&id);
+                let (outcome, horizon) =
+                    rehearsal::check(&self.connections.writer, &self.catalog, watched, since)
+                        .await
+                        .map_err(|error| failed(&self.address, "check rows", &error))?;
+                self.ensure_exact(outcome, watched)?;
+                self.checked.insert(id, horizon);
+            }
+            self.unchecked.remove(&id);
+        }
+        Ok(())
+    }
+
+    /// An error where rows of the table would not come back as they were.
+    fn ensure_exact(&self, outcome: Outcome, watched: &Watched) -> Result<(), WorldError> {
+        let Some(obstacle) = outcome.obstacle(&self.catalog, watched) else {
+            return Ok(());
+        };
+        Err(WorldError::new(
+            WorldErrorKind::Restore,
+            format!("a state in `{}` cannot be restored exactly", self.address),
+        )
+        .with_details([obstacle]))
     }
 
     /// One poll. Returns the transactions to wait for.
@@ -378,6 +423,9 @@ impl PgSession {
                 places.add(id, watched.text(&row), place);
             }
             self.unread.add(id, row);
+            if self.catalog.is_ambiguous(number) {
+                self.unchecked.insert(id);
+            }
         }
         Ok(())
     }
@@ -442,7 +490,7 @@ impl PgSession {
         WorldError::new(
             WorldErrorKind::Restore,
             format!(
-                "the journal of `{}` tells of a row of `{table}` ({}) that cannot have been there",
+                "the journal of `{}` has an entry for a row of `{table}` ({}) that cannot have existed",
                 self.address,
                 key.join(", ")
             ),

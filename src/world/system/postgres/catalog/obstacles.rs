@@ -63,7 +63,8 @@ WHERE n.contypid <> 0 AND NOT n.convalidated
 ORDER BY 1, 2";
 
 /// What is evaluated when a row is written (conditions of tables and of domains, stored generated columns, indexes) and the functions
-/// in its expression. `NULL` stands for the clock or the session.
+/// in its expression. `NULL` stands for the clock or the session. Whether the entry of a row in an index is right can be proved for the
+/// keys of B-trees only: the conditions of partial indexes, and the keys of other indexes, are an `unproved index`.
 const ASKED: &str = ",
 expression(relation, kind, name, tree) AS (
   SELECT conrelid, 'condition', conname::text, conbin::text FROM pg_constraint WHERE conrelid = ANY ($1) AND contype = 'c'
@@ -73,8 +74,11 @@ expression(relation, kind, name, tree) AS (
   SELECT a.attrelid, 'generated column', a.attname::text, d.adbin::text
   FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = ANY ($1) AND a.attgenerated = 's'
   UNION ALL
-  SELECT i.indrelid, 'index', i.indexrelid::regclass::text, concat(i.indexprs::text, i.indpred::text)
-  FROM pg_index i WHERE i.indrelid = ANY ($1)),
+  SELECT i.indrelid, x.kind, i.indexrelid::regclass::text, x.tree
+  FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
+  CROSS JOIN LATERAL (VALUES (CASE m.amname WHEN 'btree' THEN 'index' ELSE 'unproved index' END, i.indexprs::text),
+    ('unproved index', i.indpred::text)) AS x(kind, tree)
+  WHERE i.indrelid = ANY ($1)),
 asked(relation, kind, name, function) AS (
   SELECT DISTINCT e.relation, e.kind, e.name, m.found[1]::oid
   FROM expression e CROSS JOIN LATERAL regexp_matches(e.tree, ':(?:op)?funcid ([0-9]+)|SQLVALUEFUNCTION', 'g') AS m(found)),
@@ -86,19 +90,20 @@ mine AS (
 
 /// Conditions whose result may change, and generated columns that call a function of the application.
 const FICKLE: &str = "
-SELECT DISTINCT a.kind, a.relation::regclass::text, a.name, coalesce(p.oid::regprocedure::text, 'the clock or the session')
+SELECT DISTINCT a.kind, a.relation::regclass::text, a.name, coalesce('calls ' || p.oid::regprocedure::text, 'depends on the clock or the session')
 FROM asked a LEFT JOIN pg_proc p ON p.oid = a.function
 WHERE CASE a.kind WHEN 'condition' THEN coalesce(p.provolatile, 's') <> 'i'
   WHEN 'generated column' THEN a.function IN (SELECT oid FROM mine) ELSE false END
 ORDER BY 1, 2, 3, 4";
 
 /// Functions of the application that are evaluated when a row is written and look up names along the search path, and those
-/// that these name in turn: the tables, and a name in the text of the function that is in several schemas.
+/// that these name in turn: the tables, a name in the text of the function that is in several schemas, and whether an index of which
+/// nothing can be proved depends on the function.
 const SEARCHING: &str = ",
-reached(relation, oid) AS (
-  SELECT a.relation, m.oid FROM asked a JOIN mine m ON m.oid = a.function
+reached(relation, is_unproved, oid) AS (
+  SELECT a.relation, a.kind = 'unproved index', m.oid FROM asked a JOIN mine m ON m.oid = a.function
   UNION
-  SELECT r.relation, m.oid FROM reached r JOIN mine f ON f.oid = r.oid AND NOT f.has_path JOIN mine m ON f.prosrc ~* ('\\m' || m.proname || '\\M')
+  SELECT r.relation, r.is_unproved, m.oid FROM reached r JOIN mine f ON f.oid = r.oid AND NOT f.has_path JOIN mine m ON f.prosrc ~* ('\\m' || m.proname || '\\M')
   WHERE m.proname ~ '^[a-z0-9_]+$'),
 several(name) AS (
   SELECT name FROM (
@@ -108,8 +113,9 @@ several(name) AS (
   ) AS named(name, space) JOIN pg_namespace n ON n.oid = named.space
   WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'venomqa')
   GROUP BY name HAVING count(DISTINCT space) > 1)
-SELECT r.oid::regprocedure::text, array_agg(r.relation), string_agg(r.relation::regclass::text, ', ' ORDER BY r.relation::regclass::text),
-       (SELECT min(s.name) FROM several s WHERE m.prosrc ~* ('\\m' || regexp_replace(s.name, '([^a-zA-Z0-9_])', '\\\\\\1', 'g') || '\\M'))
+SELECT r.oid::regprocedure::text, array_agg(DISTINCT r.relation), string_agg(DISTINCT r.relation::regclass::text, ', ' ORDER BY r.relation::regclass::text),
+       (SELECT min(s.name) FROM several s WHERE m.prosrc ~* ('\\m' || regexp_replace(s.name, '([^a-zA-Z0-9_])', '\\\\\\1', 'g') || '\\M')),
+       bool_or(r.is_unproved)
 FROM reached r JOIN mine m USING (oid)
 WHERE m.prosrc <> '' AND NOT m.has_path
 GROUP BY r.oid, m.prosrc ORDER BY 1";
@@ -208,14 +214,14 @@ impl Blockers {
             if kind == "condition" {
                 (
                     format!(
-                        "the condition `{name}` of {table} asks {asked}: a row that met it once may not meet it when it is put back"
+                        "the condition `{name}` of {table} {asked}: a row that met it once may not meet it when it is put back"
                     ),
                     "a row that is refused then ends the run, and is put back by `venomqa restore` once the condition is dropped",
                 )
             } else {
                 (
                     format!(
-                        "the generated column `{name}` of {table} asks {asked}: what it holds is computed again when its row is put back"
+                        "the generated column `{name}` of {table} {asked}: what it holds is computed again when its row is put back"
                     ),
                     "a function that depends on nothing but its arguments computes the same again; of another the value may change",
                 )
@@ -239,6 +245,7 @@ impl Blockers {
                 tables: row.get(1),
                 names: row.get(2),
                 ambiguous: row.get(3),
+                is_unproved: row.get(4),
             })
             .collect())
     }
@@ -254,9 +261,21 @@ pub(super) struct Searching {
     names: String,
     /// What seems to be in several schemas, by the text of the function.
     pub(super) ambiguous: Option<String>,
+    /// Whether an index depends on it in which the entries of rows cannot be checked.
+    is_unproved: bool,
 }
 
 impl Searching {
+    /// What makes an exact restore impossible, where the function may find one thing or another and nobody can check what it found.
+    pub(super) fn obstacle(&self) -> Option<String> {
+        let name = self.ambiguous.as_ref().filter(|_| self.is_unproved)?;
+        let function = &self.function;
+        Some(format!(
+            "the function {function} is asked when rows are written, and names `{name}`, which is in several schemas: which \
+             of them it finds depends on the session: `ALTER FUNCTION {function} SET search_path = ...`"
+        ))
+    }
+
     /// What to warn of, where the function may find one thing or another.
     pub(super) fn warning(&self) -> Option<Warning> {
         let name = self.ambiguous.as_ref()?;
@@ -267,8 +286,8 @@ impl Searching {
             self.names
         );
         Some(Warning::new(WarningCode::AmbiguousFunction, message).with_help(format!(
-            "`ALTER FUNCTION {function} SET search_path = ...` makes it find the same in every session; rows of these tables are \
-             deleted and put back on trial, and the run ends where they do not come back as they were"
+            "`ALTER FUNCTION {function} SET search_path = ...` makes it find the same in every session; the rows of these tables \
+             are checked, and the run ends where they would not come back as they were"
         )))
     }
 }

@@ -68,13 +68,7 @@ impl PgSession {
             if outcome == Outcome::Exact {
                 self.unrehearsed.remove(&id);
             }
-            if let Some(obstacle) = outcome.obstacle(&self.catalog, watched) {
-                return Err(WorldError::new(
-                    WorldErrorKind::Restore,
-                    format!("a state in `{}` cannot be restored exactly", self.address),
-                )
-                .with_details([obstacle]));
-            }
+            self.ensure_exact(outcome, watched)?;
         }
         Ok(())
     }
@@ -194,6 +188,7 @@ impl PgSession {
         past: u64,
     ) -> Result<Option<NetDelta>, WorldError> {
         self.take_entries().await?;
+        self.check_written().await?;
         let changes = self.told(known)?;
         if changes.is_empty() {
             return Ok((self.past > past).then(|| known.clone()));

@@ -125,3 +125,113 @@ fn a_row_that_no_rehearsal_met_is_kept_in_the_journal_until_its_function_is_cure
         assert_eq!(leftovers(&walk.service).await, 0);
     });
 }
+
+/// What makes `app.via` return another text in a session of the service than in venomqa's, and a table.
+const SUBTLE: &str = "CREATE SCHEMA app; CREATE FUNCTION public.norm(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT upper($1)';
+    CREATE FUNCTION app.norm(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT lower($1)';
+    CREATE FUNCTION public.live(text) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT false';
+    CREATE FUNCTION app.live(text) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true';
+    CREATE FUNCTION app.viat(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN norm($1); END';
+    CREATE FUNCTION app.via(text) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN live($1); END';
+    CREATE TABLE app.t (id int PRIMARY KEY, e text);";
+
+#[test]
+fn what_cannot_be_checked_in_an_index_is_refused() {
+    run(async {
+        for (index, function, name) in [
+            (
+                "CREATE UNIQUE INDEX ON app.t (e) WHERE app.via(e)",
+                "app.via(text)",
+                "live",
+            ),
+            (
+                "CREATE INDEX ON app.t (app.viat(e)) WHERE app.via(e)",
+                "app.via(text)",
+                "live",
+            ),
+            (
+                "CREATE INDEX ON app.t USING hash (app.viat(e))",
+                "app.viat(text)",
+                "norm",
+            ),
+            (
+                "CREATE INDEX ON app.t USING gin ((ARRAY[app.viat(e)]))",
+                "app.viat(text)",
+                "norm",
+            ),
+            (
+                "CREATE INDEX ON app.t USING brin (app.viat(e))",
+                "app.viat(text)",
+                "norm",
+            ),
+        ] {
+            let database = support::cluster().database();
+            database.psql(&format!(
+                "{SUBTLE} {AS_THE_SERVICE} {index}; INSERT INTO t VALUES (1, 'a')"
+            ));
+            let url = database.url();
+            let service = connect(&url).await;
+            let before = dump(&service).await;
+            let mut system = PostgresSystem::open(&config(&url), &url).unwrap();
+            let error = system.install().await.unwrap_err();
+            system.uninstall().await.unwrap();
+            let expected = format!(
+                "the function {function} is asked when rows are written, and names `{name}`, which is in several schemas: which of \
+                 them it finds depends on the session: `ALTER FUNCTION {function} SET search_path = ...`"
+            );
+            assert!(error.details.contains(&expected), "{index}: {error:?}");
+            assert_eq!(dump(&service).await, before);
+        }
+    });
+}
+
+/// Rows in front whose keys are the same in every session.
+const IN_FRONT: &str = "INSERT INTO t SELECT n, n::text FROM generate_series(1, 120) AS n;";
+
+#[test]
+fn a_row_behind_many_others_is_checked_at_the_start() {
+    run(async {
+        for (addition, reason) in [
+            (
+                "CREATE UNIQUE INDEX ON app.t (app.viat(e))",
+                "the index app.t_viat_idx knows rows by another value of app.viat(e)",
+            ),
+            (
+                "ALTER TABLE app.t ADD g text GENERATED ALWAYS AS (app.viat(e)) STORED",
+                "the generated column g holds another value of app.viat(e)",
+            ),
+        ] {
+            let database = support::cluster().database();
+            database.psql(&format!(
+                "{SUBTLE} {addition}; {AS_THE_SERVICE} {IN_FRONT} INSERT INTO t VALUES (121, 'a')"
+            ));
+            let url = database.url();
+            let mut system = PostgresSystem::open(&config(&url), &url).unwrap();
+            let error = system.install().await.unwrap_err();
+            system.uninstall().await.unwrap();
+            assert!(error.details[0].contains(reason), "{error:?}");
+        }
+    });
+}
+
+#[test]
+fn a_row_behind_many_others_is_checked_before_the_service_can_delete_it() {
+    run(async {
+        let schema = format!(
+            "{SUBTLE} CREATE UNIQUE INDEX ON app.t (app.viat(e)); {AS_THE_SERVICE} {IN_FRONT} INSERT INTO t VALUES (121, NULL)"
+        );
+        let mut walk = Walk::new(&schema).await;
+        let start = walk.state.clone();
+        // The first restore has rehearsed the table.
+        walk.step("DELETE FROM t WHERE id > 100").await;
+        walk.restore(&start).await;
+        walk.sql("INSERT INTO t VALUES (122, 'a')").await;
+        let error = walk.try_read().await.unwrap_err();
+        assert_eq!(error.kind, WorldErrorKind::Restore);
+        assert!(
+            error.details[0].contains("the index app.t_viat_idx knows rows by another value"),
+            "{error:?}"
+        );
+        walk.finish().await;
+    });
+}

@@ -357,12 +357,12 @@ fn a_condition_that_may_answer_otherwise_another_time_is_told_at_the_start() {
             .map(|warning| warning.message.as_str())
             .collect();
         let expected = [
-            "the condition `current` of public.t asks the clock or the session:",
-            "the condition `known` of public.t asks public.has_parent(integer):",
-            "the condition `odd` of public.t asks public.off(integer,integer):",
-            "the condition `of_day` of public.t asks ",
-            "the condition `rid_check` of public.t asks public.has_parent(integer):",
-            "the generated column `own` of public.t asks public.twice(integer):",
+            "the condition `current` of public.t depends on the clock or the session:",
+            "the condition `known` of public.t calls public.has_parent(integer):",
+            "the condition `odd` of public.t calls public.off(integer,integer):",
+            "the condition `of_day` of public.t calls ",
+            "the condition `rid_check` of public.t calls public.has_parent(integer):",
+            "the generated column `own` of public.t calls public.twice(integer):",
         ];
         for expected in expected {
             let is_told = told.iter().any(|told| told.starts_with(expected));
