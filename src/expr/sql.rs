@@ -1,5 +1,6 @@
 //! The parameters of an SQL text, found in the dialect of the database that runs it, without asking that database.
 
+mod operand;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -67,34 +68,6 @@ enum Bracket {
     Other,
 }
 
-/// Reserved words of PostgreSQL after which an operand begins.
-const BEFORE_OPERAND: [&str; 24] = [
-    "all",
-    "and",
-    "any",
-    "array",
-    "case",
-    "distinct",
-    "else",
-    "from",
-    "having",
-    "ilike",
-    "in",
-    "is",
-    "like",
-    "limit",
-    "not",
-    "offset",
-    "on",
-    "or",
-    "select",
-    "similar",
-    "symmetric",
-    "then",
-    "when",
-    "where",
-];
-
 impl SqlText {
     /// Reads a text. One that does not parse is read as far as its words go: the database says what is wrong with it.
     pub fn read(text: &str, dialect: Dialect) -> Self {
@@ -140,22 +113,17 @@ impl SqlText {
                     read.templates.extend(quoted_templates(text, &range));
                     true
                 }
-                Token::Word => {
-                    before == "."
-                        || !BEFORE_OPERAND
-                            .iter()
-                            .any(|known| word.eq_ignore_ascii_case(known))
-                }
+                Token::Word => operand::ends_operand(word, before, is_after_operand, bracket),
+                Token::Operator if bracket == Some(Bracket::Operator) => false,
                 Token::Operator => {
-                    let lacks_left = word == "?" && !is_after_operand;
-                    let rest = text[range.end..].trim_start();
-                    let lacks_right = rest.is_empty() || rest.starts_with([')', ']', ',', ';']);
-                    let is_placeholder = word.ends_with('?') && (lacks_left || lacks_right);
-                    if is_placeholder && bracket != Some(Bracket::Operator) {
-                        read.unbound.push(range.end - 1..range.end);
-                        true
-                    } else {
-                        false
+                    let next = tokens.peek();
+                    match operand::placeholder(text, &range, is_after_operand, next) {
+                        None => false,
+                        Some(mark) => {
+                            tokens.back_to(mark.end);
+                            read.unbound.push(mark);
+                            true
+                        }
                     }
                 }
                 Token::Symbol => match word {
@@ -171,7 +139,9 @@ impl SqlText {
                     }
                     "(" => {
                         brackets.push(match before.to_ascii_lowercase().as_str() {
-                            "json_object" | "json_objectagg" => Bracket::Json,
+                            "json_object" | "json_objectagg" if dialect == Dialect::Postgres => {
+                                Bracket::Json
+                            }
                             "operator" => Bracket::Operator,
                             _ => Bracket::Other,
                         });

@@ -235,6 +235,7 @@ impl<'a> Compiler<'a> {
         for found in read.parameters {
             let name = found.name;
             if found.may_be_slice && !self.known.is_value(&name) {
+                self.slice(at, text, &name, &found.range);
                 continue;
             }
             let known = parameters.iter().position(|(known, _)| *known == name);
@@ -257,6 +258,24 @@ impl<'a> Compiler<'a> {
             parameters,
             places,
             origin: Some(self.problems.origin(&self.file, at, text)),
+        }
+    }
+
+    /// Warns about a slice up to a column whose name looks like a value's.
+    fn slice(&mut self, at: &Path, text: &str, name: &str, range: &Range<usize>) {
+        // Names of a few letters resemble each other by chance.
+        if name.len() > 3
+            && let Some(meant) = self.known.meant(name)
+        {
+            let message = format!("`[:{name}` is a slice up to the column `{name}`");
+            self.problems.inside(
+                at,
+                text,
+                range,
+                "",
+                Diagnostic::warning(Code::BadSql, message)
+                    .help(format!("if you mean the value, write `:{meant}`")),
+            );
         }
     }
 

@@ -26,6 +26,7 @@ pub(super) enum Token {
 }
 
 /// Goes through a text.
+#[derive(Clone)]
 pub(super) struct Tokens<'t> {
     text: &'t str,
     dialect: Dialect,
@@ -44,6 +45,11 @@ impl<'t> Tokens<'t> {
     /// Goes on from this byte, the first of a character.
     pub(super) fn back_to(&mut self, at: usize) {
         self.at = at;
+    }
+
+    /// The next token that is no blank, which stays to be read.
+    pub(super) fn peek(&self) -> Option<(Token, Range<usize>)> {
+        self.clone().find(|(token, _)| *token != Token::Blank)
     }
 
     fn token(&self) -> Option<(Token, usize)> {

@@ -52,6 +52,27 @@ const LEGAL: &[(&str, Expected)] = &[
     ("SELECT n$1 + :v FROM t", || json!(5)),
     ("SELECT é + :v FROM (VALUES (1)) AS ö(é)", || json!(3)),
     ("SELECT data->>'x' = '1' AND data#>>'{y,0}' = '1' AND :v::int = 2 FROM t", || json!(true)),
+    ("SELECT a[CASE WHEN n BETWEEN :v AND 3 THEN 1 END] FROM t", || json!(5)),
+    ("SELECT a[CASE WHEN n NOT BETWEEN :v AND 3 THEN 1 ELSE :v END] FROM t", || json!(6)),
+    ("SELECT a[CASE WHEN true THEN 1 END:n] || :v::int FROM t", || json!([5, 6, 2])),
+    ("SELECT a[value:n] || :v::int FROM t, (VALUES (1)) AS o(value)", || json!([5, 6, 2])),
+    ("SELECT t.a[:v] + (t.a)[:v] FROM t", || json!(12)),
+    ("SELECT id FROM t WHERE data ? 'x' AND n BETWEEN :v AND 3 AND data ? CASE WHEN n = :v THEN 'y' END", || json!(1)),
+    ("SELECT id FROM t WHERE data ? ANY (ARRAY['x']) AND data ? left('xyz', 1) AND data ? /* ) */ 'y' AND n = :v", || json!(1)),
+    ("SELECT data::jsonb ? 'x' AND NULLIF(data, '1') ? 'y' AND :v::int = 2 FROM t", || json!(true)),
+    ("SELECT '[{\"a\": 1}, {\"b\": 1}, {\"c\": 1}]'::jsonb -> :v::int ? 'c'", || json!(true)),
+    ("SELECT 1 WHERE '[1, 2]'::jsonb @> :v::jsonb", || json!(1)),
+    ("SELECT (:v)::int + CAST(:v AS int)", || json!(4)),
+    ("SELECT - :v::int-:v", || json!(-4)),
+    ("SELECT ~:v::int", || json!(-3)),
+    ("SELECT :v::text||:v::text||'a' COLLATE \"C\"", || json!("22a")),
+    ("SELECT count(*) FILTER (WHERE note LIKE '%\\_' || :v::text ESCAPE '\\') FROM t", || json!(0)),
+    ("SELECT '2' SIMILAR TO :v::text AND '3' !~ :v::text AND '2' LIKE :v::text ESCAPE '\\'", || json!(true)),
+    ("SELECT n FROM t WHERE n IN (:v, :v) ORDER BY n LIMIT :v OFFSET :v::int - 2", || json!(2)),
+    ("SELECT id FROM t ORDER BY 1 FETCH FIRST (:v) ROWS ONLY", || json!(1)),
+    ("SELECT sum(n) OVER (ORDER BY id ROWS :v PRECEDING)::int FROM t", || json!(2)),
+    ("SELECT $body$ $1 ? :x $body$ || :v::text", || json!(" $1 ? :x 2")),
+    ("SELECT 'a'\n':x' || :v::text", || json!("a:x2")),
     ("SELECT :v::int; -- that was all;", || json!(2)),
 ];
 
@@ -73,6 +94,31 @@ fn legal_queries_run_and_bind_the_parameters_that_are_found() {
             let tables = walk.system.prepare(&query).await.unwrap();
             // A function in SQL may read what it likes.
             assert!(tables.is_some() || text.contains("named("), "{text}");
+        }
+        walk.finish().await;
+    });
+}
+
+/// Texts with a `?` that PostgreSQL cannot run, and how many of them are placeholders.
+const UNBOUND: &[(&str, usize)] = &[
+    ("SELECT id FROM t WHERE n BETWEEN ? AND 3", 1),
+    ("SELECT id FROM t WHERE id=? AND n=2", 1),
+    ("SELECT id FROM t WHERE id <? OR n>? ORDER BY 1", 2),
+    ("SELECT id FROM t WHERE note LIKE '%'||?||'%'", 1),
+    ("SELECT id FROM t WHERE ?=id", 1),
+    ("SELECT id FROM t WHERE data ? ? LIMIT ?", 2),
+    ("SELECT now() - INTERVAL ? < now()", 1),
+];
+
+#[test]
+fn a_question_mark_in_place_of_an_operand_is_refused_by_postgres_too() {
+    run(async {
+        let mut walk = Walk::new(SCHEMA).await;
+        for (text, placeholders) in UNBOUND {
+            let read = SqlText::read(text, Dialect::Postgres);
+            assert_eq!(read.unbound.len(), *placeholders, "{text}: {read:?}");
+            let refused = walk.system.prepare(&query(text, &[])).await;
+            assert!(refused.is_err(), "{text}");
         }
         walk.finish().await;
     });

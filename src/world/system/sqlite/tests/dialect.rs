@@ -24,6 +24,12 @@ const LEGAL: &[(&str, Expected)] = &[
     ("SELECT CASE WHEN 7 % 4 == 3 AND ~1 <> 0 THEN :v END", || json!(2)),
     ("SELECT é + d$e+:v FROM t", || json!(6)),
     ("SELECT '{{1,2}}' || '?' || '@x $y' || :v", || json!("{{1,2}}?@x $y2")),
+    ("SELECT json_object('a', '2' GLOB :v)", || json!("{\"a\":1}")),
+    ("SELECT '2' LIKE :v ESCAPE '\\' AND 2 BETWEEN :v AND 3 AND 2 IN (:v, :v)", || json!(1)),
+    ("SELECT - :v-:v || ~:v", || json!(-4)),
+    ("SELECT (:v)||CAST(:v AS int) COLLATE \"NOCASE\"", || json!("22")),
+    ("SELECT count(*) FILTER (WHERE é < :v) FROM t LIMIT :v OFFSET :v - 2", || json!(1)),
+    ("SELECT '[1, 2, 3]' ->> :v", || json!(3)),
     ("SELECT :v; -- that was all;", || json!(2)),
     ("SELECT :v + :v;", || json!(4)),
 ];
