@@ -35,7 +35,7 @@ const BEGIN_OPERAND: [&str; 10] = [
     "some",
 ];
 
-/// Operators with a `?` behind another character. The second is PGroonga's.
+/// Operators with a `?` behind another character. The second is of `PGroonga`.
 const ENDING_IN_MARK: [&str; 2] = ["@?", "&?"];
 
 /// Operators with a `?` that have no operand on their left.
