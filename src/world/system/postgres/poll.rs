@@ -1,5 +1,5 @@
 //! One poll of the database: what is in the journal, and what leaves no entry there: transactions that are still open, and
-//! [sequences](super::sequences) that moved.
+//! [sequences] that moved.
 //!
 //! Numbers of transactions are handed out one by one. Where the next number is the expected one, nobody but venomqa has written
 //! since the last poll, and what cannot change without such a number is not read.
