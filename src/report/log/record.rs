@@ -121,8 +121,8 @@ impl<'m> Recorder<'m> {
                 _ => Event::Warning(Warning {
                     code: "secret-word".to_owned(),
                     message: format!("an event is left out: {MESSAGE}"),
-                    help: None,
-                    untrusted: false,
+                    help: Some("give the secret another value".to_owned()),
+                    untrusted: true,
                 }),
             })
     }
