@@ -3,25 +3,70 @@
 //! The service is not venomqa's child here. It has its connections open all the time, as in real life.
 
 use std::fs;
+use std::time::Duration;
 
+use crate::postgres_for_tests::cluster;
 use crate::support::{
-    Database, Fault, Finished, JournalMode, Running, Sandbox, Store, Wire, difference, eventually,
-    store, violations, warnings,
+    Database, Fault, Finished, JournalMode, PostgresStore, Running, Sandbox, Store, Wire,
+    difference, eventually, store, violations, warnings,
 };
 
+/// What the store stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum On {
+    Sqlite(JournalMode),
+    Postgres,
+}
+
 const MODES: [JournalMode; 2] = [JournalMode::Delete, JournalMode::Wal];
+const KINDS: [On; 3] = [
+    On::Sqlite(JournalMode::Delete),
+    On::Sqlite(JournalMode::Wal),
+    On::Postgres,
+];
+const STRATEGIES: [&str; 6] = ["dfs", "bfs", "coverage", "random", "mcts", "weighted"];
+
+/// The service with its database.
+enum AnyStore {
+    Sqlite(Store),
+    Postgres(PostgresStore),
+}
+
+impl AnyStore {
+    fn url(&self) -> String {
+        match self {
+            Self::Sqlite(store) => store.url(),
+            Self::Postgres(store) => store.url(),
+        }
+    }
+
+    fn dump(&self) -> String {
+        match self {
+            Self::Sqlite(store) => store.dump(),
+            Self::Postgres(store) => store.dump(),
+        }
+    }
+}
 
 /// The store with its content, and what that was.
 struct Scene {
     sandbox: Sandbox,
-    store: Store,
+    store: AnyStore,
     before: String,
 }
 
 impl Scene {
-    fn new(mode: JournalMode, bug: bool) -> Self {
+    /// With the bug, refunds never end.
+    fn new(on: On, bug: bool) -> Self {
         let sandbox = Sandbox::with_spec(store::SPEC);
-        let store = Store::start(&sandbox, mode, bug);
+        let store = match on {
+            On::Sqlite(mode) => AnyStore::Sqlite(Store::start(&sandbox, mode, bug)),
+            On::Postgres => {
+                let store = PostgresStore::start(cluster().database(), bug);
+                sandbox.write("venomqa.yaml", &store.spec());
+                AnyStore::Postgres(store)
+            }
+        };
         let before = store.dump();
         Self {
             sandbox,
@@ -36,18 +81,30 @@ impl Scene {
         self.sandbox.venomqa(arguments.concat()).start()
     }
 
-    /// A run that would go on for long, `step` steps after its start. With the bug, refunds never end.
+    /// A run that would go on for long.
+    fn endless(&self, strategy: &str) -> Running {
+        let flags = ["--max-steps", "1000000", "--progress-every", "1"];
+        self.explore(&[&["--strategy", strategy], &flags[..]].concat())
+    }
+
+    /// The same, `step` steps after its start.
     fn under_way(&self, strategy: &str, step: u64) -> Running {
-        let mut run = self.explore(&[
-            "--strategy",
-            strategy,
-            "--max-steps",
-            "1000000",
-            "--progress-every",
-            "1",
-        ]);
+        let mut run = self.endless(strategy);
         run.wait_for_stderr(&format!("step {step}/"));
         run
+    }
+
+    /// Until the server of a killed run's database has noticed that its process is gone: what it was told before, it may
+    /// still do.
+    #[track_caller]
+    fn wait_for_sessions_to_end(&self) {
+        let AnyStore::Postgres(store) = &self.store else {
+            return;
+        };
+        let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'venomqa' AND datname = current_database()";
+        eventually("the sessions of a killed run end", || {
+            (store.database.psql(sessions) == "0").then_some(())
+        });
     }
 
     #[track_caller]
@@ -84,8 +141,8 @@ fn is_cold(journal: &std::path::Path) -> bool {
 
 #[test]
 fn after_a_run_without_violations() {
-    for mode in MODES {
-        let scene = Scene::new(mode, false);
+    for on in KINDS {
+        let scene = Scene::new(on, false);
         let finished = scene.explore(&["--max-steps", "400"]).wait().code(0);
         scene.assert_untouched(&finished.to_string());
         assert_eq!(warnings(&finished.only_run()), [""; 0], "{finished}");
@@ -94,25 +151,24 @@ fn after_a_run_without_violations() {
 
 #[test]
 fn after_a_run_with_violations_for_every_strategy() {
-    for (position, strategy) in ["dfs", "bfs", "coverage", "random", "mcts", "weighted"]
-        .into_iter()
-        .enumerate()
-    {
-        let scene = Scene::new(MODES[position % 2], true);
-        let finished = scene
-            .explore(&["--strategy", strategy, "--max-steps", "300"])
-            .wait()
-            .code(1);
-        assert_eq!(violations(&finished.only_run()), [store::BUG], "{finished}");
-        scene.assert_untouched(&finished.to_string());
+    for (position, strategy) in STRATEGIES.into_iter().enumerate() {
+        for on in [On::Sqlite(MODES[position % 2]), On::Postgres] {
+            let scene = Scene::new(on, true);
+            let finished = scene
+                .explore(&["--strategy", strategy, "--max-steps", "300"])
+                .wait()
+                .code(1);
+            assert_eq!(violations(&finished.only_run()), [store::BUG], "{finished}");
+            scene.assert_untouched(&finished.to_string());
+        }
     }
 }
 
 #[test]
 fn after_an_interruption() {
-    for mode in MODES {
+    for on in KINDS {
         for signal in ["INT", "TERM"] {
-            let scene = Scene::new(mode, true);
+            let scene = Scene::new(on, true);
             let run = scene.under_way("dfs", 40);
             run.signal(signal);
             let finished = run.wait().code(130);
@@ -122,12 +178,81 @@ fn after_an_interruption() {
 }
 
 #[test]
+fn after_runs_that_were_killed_at_any_moment_of_a_sqlite_database() {
+    for mode in MODES {
+        killed_at_any_moment(On::Sqlite(mode), 15);
+    }
+}
+
+#[test]
+fn after_runs_that_were_killed_at_any_moment_of_a_postgresql_database() {
+    killed_at_any_moment(On::Postgres, 50);
+}
+
+/// Kills runs at moments that are others each time, and has the database put back by `venomqa restore` or the next run.
+fn killed_at_any_moment(on: On, rounds: usize) {
+    let scene = Scene::new(on, true);
+    let (mut changed, mut journals) = (0, 0);
+    for round in 0..rounds {
+        // One in five is killed while it starts: while the journal is being installed, or before.
+        let mut run = if round % 5 == 0 {
+            scene.endless("dfs")
+        } else {
+            scene.under_way(STRATEGIES[round % 6], 2 * round as u64 % 60)
+        };
+        let nanoseconds = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .subsec_nanos();
+        let moment = Duration::from_micros(u64::from(nanoseconds) / 1000 % 60_000);
+        std::thread::sleep(moment);
+        run.kill();
+        let after = format!("{on:?}, round {round}, killed {moment:?} later");
+        if round % 5 == 0 {
+            scene.wait_for_sessions_to_end();
+        }
+        let killed = scene.store.dump();
+        let has_journal = ["schema venomqa\n", "venomqa_"]
+            .iter()
+            .any(|name| killed.contains(name));
+        if has_journal && let AnyStore::Postgres(store) = &scene.store {
+            // The service is there still, and so are the triggers: what it writes now is undone as well.
+            assert_eq!(store.request("POST", "/log"), 204, "{after}");
+        }
+        journals += usize::from(has_journal);
+        changed += usize::from(difference(&scene.before, &killed).contains("- "));
+        if round % 2 == 0 {
+            let restored = restore(&scene, &[]).code(0);
+            assert_eq!(
+                restored.stdout.contains("put back,") || restored.stdout.contains("was put back"),
+                has_journal,
+                "{restored}"
+            );
+        } else {
+            let finished = scene
+                .explore(&["--strategy", "bfs", "--max-steps", "12"])
+                .wait();
+            let run = finished.only_run();
+            assert_eq!(
+                warnings(&run).contains(&"recovered"),
+                has_journal,
+                "{finished}"
+            );
+        }
+        scene.assert_untouched(&after);
+    }
+    // Without a recovery the database would not be what it was: otherwise this test could not fail.
+    assert!(
+        journals * 10 >= rounds * 7 && changed * 2 >= rounds,
+        "{journals} journals, {changed} with rows gone, of {rounds}"
+    );
+}
+
+#[test]
 fn after_an_interruption_that_cannot_wait_for_an_answer() {
-    let Scene {
-        sandbox,
-        store,
-        before,
-    } = Scene::new(JournalMode::Wal, true);
+    let sandbox = Sandbox::with_spec(store::SPEC);
+    let store = Store::start(&sandbox, JournalMode::Wal, true);
+    let before = store.dump();
     let wire = Wire::to(store.port(), Fault::Silence);
     let mut run = sandbox
         .venomqa(["explore", "--strategy", "bfs", "--progress-every", "1"])
@@ -150,82 +275,20 @@ fn after_an_interruption_that_cannot_wait_for_an_answer() {
 #[test]
 fn after_a_service_that_was_killed_during_the_run() {
     for mode in MODES {
-        let scene = Scene::new(mode, true);
+        let scene = Scene::new(On::Sqlite(mode), true);
         let run = scene.under_way("bfs", 40);
         let Scene {
             sandbox,
-            store,
+            store: AnyStore::Sqlite(store),
             before,
-        } = scene;
+        } = scene
+        else {
+            unreachable!("it stands on SQLite");
+        };
         store.stop();
         let finished = run.wait().code(3);
         let dump = Database::at(sandbox.path("store.db")).dump();
         assert_untouched(&sandbox, &before, &dump, &finished.to_string());
-    }
-}
-
-#[test]
-fn after_a_run_that_was_killed_once_restore_has_been_run() {
-    for mode in MODES {
-        let scene = Scene::new(mode, true);
-        let mut run = scene.under_way("bfs", 30);
-        run.kill();
-        let killed = scene.store.dump();
-        assert!(
-            killed.contains("venomqa_"),
-            "the journal is gone before anybody removed it"
-        );
-        let restored = restore(&scene, &["venomqa.yaml"]).code(0);
-        scene.assert_untouched(&restored.to_string());
-        // Nothing is left to do, and that is no error.
-        let again = restore(&scene, &["--sqlite", "store.db"]).code(0);
-        scene.assert_untouched(&again.to_string());
-    }
-}
-
-#[test]
-fn after_a_run_that_was_killed_once_another_run_is_over() {
-    for mode in MODES {
-        let scene = Scene::new(mode, true);
-        let mut run = scene.under_way("dfs", 30);
-        run.kill();
-        let finished = scene
-            .explore(&["--strategy", "bfs", "--max-steps", "60"])
-            .wait()
-            .code(1);
-        assert!(
-            warnings(&finished.only_run()).contains(&"recovered"),
-            "{finished}"
-        );
-        scene.assert_untouched(&finished.to_string());
-    }
-}
-
-#[test]
-fn after_runs_that_were_killed_at_any_moment() {
-    for round in 0..10 {
-        let scene = Scene::new(MODES[round % 2], true);
-        // Sometimes before the first step: while the journal is being installed.
-        let mut run = if round < 3 {
-            scene.explore(&["--max-steps", "1000000"])
-        } else {
-            scene.under_way(["bfs", "random", "coverage"][round % 3], 3 * round as u64)
-        };
-        // Any moment will do, and another one each time.
-        let nanoseconds = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap()
-            .subsec_nanos();
-        let moment = std::time::Duration::from_micros(u64::from(nanoseconds) % 20_000);
-        std::thread::sleep(moment);
-        run.kill();
-        let after = format!("round {round}, killed {moment:?} later");
-        if round % 4 < 2 {
-            restore(&scene, &[]).code(0);
-        } else {
-            scene.explore(&["--max-steps", "30"]).wait().code(0);
-        }
-        scene.assert_untouched(&after);
     }
 }
 
@@ -240,7 +303,7 @@ fn with_a_full_text_index_that_no_trigger_can_watch() {
                  INSERT INTO search VALUES (new.line);
              END;",
         );
-        let store = Store::on(&sandbox, true);
+        let store = AnyStore::Sqlite(Store::on(&sandbox, true));
         let before = store.dump();
         let scene = Scene {
             sandbox,
@@ -262,7 +325,7 @@ fn with_a_full_text_index_that_no_trigger_can_watch() {
 
 #[test]
 fn after_somebody_locked_the_database_for_good_once_it_is_free_again() {
-    let scene = Scene::new(JournalMode::Delete, true);
+    let scene = Scene::new(On::Sqlite(JournalMode::Delete), true);
     let run = scene.under_way("dfs", 20);
     let holder = Database::at(scene.sandbox.path("store.db")).open();
     holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
@@ -280,15 +343,24 @@ fn after_somebody_locked_the_database_for_good_once_it_is_free_again() {
 
 #[test]
 fn two_runs_on_one_database_do_not_mix() {
-    let scene = Scene::new(JournalMode::Wal, true);
-    let first = scene.under_way("dfs", 10);
-    let second = scene.explore(&["--max-steps", "10"]).wait().code(3);
-    let said = second.stdout.clone() + &second.stderr;
-    assert!(said.contains("another venomqa run"), "{second}");
-    restore(&scene, &["--sqlite", "store.db"]).code(3);
-    first.signal("INT");
-    let finished = first.wait().code(130);
-    scene.assert_untouched(&finished.to_string());
+    for on in KINDS {
+        let scene = Scene::new(on, true);
+        let first = scene.under_way("dfs", 10);
+        let second = scene.explore(&["--max-steps", "10"]).wait().code(3);
+        let said = second.stdout.clone() + &second.stderr;
+        assert!(said.contains("another venomqa run"), "{second}");
+        let arguments: &[&str] = match on {
+            On::Sqlite(_) => &["--sqlite", "store.db"],
+            On::Postgres => &[],
+        };
+        restore(&scene, arguments).code(3);
+        first.signal("INT");
+        let finished = first.wait().code(130);
+        scene.assert_untouched(&finished.to_string());
+        // Nothing is left to do, and that is no error.
+        let again = restore(&scene, arguments).code(0);
+        scene.assert_untouched(&again.to_string());
+    }
 }
 
 fn restore(scene: &Scene, arguments: &[&str]) -> Finished {

@@ -1,14 +1,12 @@
-//! Whatever happens to venomqa, to its connections or to the server: a PostgreSQL database is as it was before the run, and
-//! nothing of venomqa is in it.
+//! Whatever happens to the server or to the connections to it: a PostgreSQL database is as it was before the run, and nothing
+//! of venomqa is in it. Runs that end, are interrupted or are killed are in `leave_no_trace`.
 //!
 //! The service is not venomqa's child here. It goes on, and keeps its connections, when venomqa is killed.
 
 use std::time::Duration;
 
 use crate::postgres_for_tests::{Cluster, Database, cluster};
-use crate::support::{
-    Finished, PostgresStore, Running, Sandbox, difference, eventually, store, violations, warnings,
-};
+use crate::support::{Finished, PostgresStore, Running, Sandbox, difference, eventually, warnings};
 
 const STRATEGIES: [&str; 6] = ["dfs", "bfs", "coverage", "random", "mcts", "weighted"];
 
@@ -58,15 +56,6 @@ impl Scene {
         self.sandbox.venomqa(["restore"]).start().wait()
     }
 
-    /// Until the server has noticed that the process behind its sessions is gone.
-    #[track_caller]
-    fn wait_for_sessions_to_end(&self) {
-        let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'venomqa' AND datname = current_database()";
-        eventually("the sessions of a killed run end", || {
-            (self.store.database.psql(sessions) == "0").then_some(())
-        });
-    }
-
     #[track_caller]
     fn assert_untouched(&self, after: &str) {
         let now = self.store.dump();
@@ -85,84 +74,6 @@ fn any_moment(limit: u64) -> Duration {
         .unwrap()
         .subsec_nanos();
     Duration::from_micros(u64::from(nanoseconds) / 1000 % (limit * 1000))
-}
-
-#[test]
-fn after_runs_that_were_killed_at_fifty_moments() {
-    let scene = Scene::new();
-    let (mut changed, mut journals) = (0, 0);
-    for round in 0..50 {
-        // One in five is killed while it starts: while the journal is being installed, or before.
-        let mut run = if round % 5 == 0 {
-            scene.endless("dfs")
-        } else {
-            scene.under_way(STRATEGIES[round % 6], 2 * round as u64 % 60)
-        };
-        let moment = any_moment(60);
-        std::thread::sleep(moment);
-        run.kill();
-        let after = format!("round {round}, killed {moment:?} later");
-        if round % 5 == 0 {
-            // What the server was told before the kill it may still do.
-            scene.wait_for_sessions_to_end();
-        }
-        let killed = scene.store.dump();
-        let has_journal = killed.contains("schema venomqa\n");
-        if has_journal {
-            // The service is there still, and so are the triggers: what it writes now is undone as well.
-            assert_eq!(scene.store.request("POST", "/log"), 204, "{after}");
-        }
-        journals += usize::from(has_journal);
-        changed += usize::from(difference(&scene.before, &killed).contains("- "));
-        if round % 2 == 0 {
-            let restored = scene.restore().code(0);
-            assert_eq!(
-                restored.stdout.contains("was put back"),
-                has_journal,
-                "{restored}"
-            );
-        } else {
-            let finished = scene
-                .explore(&["--strategy", "bfs", "--max-steps", "12"])
-                .wait();
-            let run = finished.only_run();
-            assert_eq!(
-                warnings(&run).contains(&"recovered"),
-                has_journal,
-                "{finished}"
-            );
-        }
-        scene.assert_untouched(&after);
-    }
-    // Without a recovery the database would not be what it was: otherwise this test could not fail.
-    assert!(
-        journals >= 35 && changed >= 25,
-        "{journals} journals, {changed} with rows gone"
-    );
-}
-
-#[test]
-fn after_a_run_that_is_over_for_every_strategy() {
-    for strategy in STRATEGIES {
-        let scene = Scene::new();
-        let finished = scene
-            .explore(&["--strategy", strategy, "--max-steps", "300"])
-            .wait()
-            .code(1);
-        assert_eq!(violations(&finished.only_run()), [store::BUG], "{finished}");
-        scene.assert_untouched(&finished.to_string());
-    }
-}
-
-#[test]
-fn after_an_interruption() {
-    for signal in ["INT", "TERM"] {
-        let scene = Scene::new();
-        let run = scene.under_way("dfs", 30);
-        run.signal(signal);
-        let finished = run.wait().code(130);
-        scene.assert_untouched(&finished.to_string());
-    }
 }
 
 /// A server of its own, for a test that stops it.

@@ -1,8 +1,7 @@
-//! What makes verdicts worthless is noticed on PostgreSQL: a schema that changes, transactions that stay open, writes that
-//! nobody asked for or that no trigger sees, a service that caches.
+//! What makes verdicts worthless and only happens on PostgreSQL is noticed: DDL within reach of a plain role, transactions
+//! that stay open, writes as a replica. The rest is in `trust`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -101,17 +100,6 @@ const MIGRATE: &str = "  - name: migrate
     preconditions: [add]
     request: { method: POST, path: /migrate }
 ";
-
-#[test]
-fn an_honest_service_raises_no_suspicion() {
-    let scene = Scene::new("", "");
-    let finished = scene.explore(&scene.serve(&[]), 0);
-    let run = finished.only_run();
-    assert_eq!(warnings(&run), [""; 0], "{finished}");
-    assert_eq!(run["outcome"], "clean", "{finished}");
-    assert_eq!(run["stop"]["reason"], "complete", "{finished}");
-    scene.assert_untouched(&finished);
-}
 
 #[test]
 fn a_table_that_is_made_during_the_run_ends_it_for_a_superuser() {
@@ -357,128 +345,6 @@ fn a_transaction_that_commits_a_little_late_is_part_of_its_step() {
     assert_eq!(warnings(&run), [""; 0], "{finished}");
     assert_eq!(run["stop"]["reason"], "complete", "{finished}");
     scene.assert_untouched(&finished);
-}
-
-#[test]
-fn a_job_in_the_background_is_reported_with_its_table_unless_it_is_ignored() {
-    for is_ignored in [false, true] {
-        let system = if is_ignored {
-            ", ignore_tables: [beats]"
-        } else {
-            ""
-        };
-        let more = "  - name: read_1\n    request: { path: /items }\n";
-        let scene = Scene::new(system, more);
-        scene.sandbox.write(
-            "venomqa.yaml",
-            &scene
-                .sandbox
-                .read("venomqa.yaml")
-                .replace("max_calls: 2", "max_calls: 12"),
-        );
-        let server = scene.serve(&[]);
-        let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, beating) = (stop.clone(), Pool::new(&scene.database.url()));
-        let heart = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                while !stopped.load(Ordering::SeqCst) {
-                    assert!(beating.execute("UPDATE beats SET n = n + 1").await.is_ok());
-                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-                }
-            });
-        });
-        let finished = scene.explore(&server, 0);
-        stop.store(true, Ordering::SeqCst);
-        heart.join().unwrap();
-        let run = finished.only_run();
-        if is_ignored {
-            assert_eq!(warnings(&run), [""; 0], "{finished}");
-            assert_eq!(scene.database.psql("SELECT n > 0 FROM beats"), "t");
-        } else {
-            let said = warning(&run, "background-write");
-            assert!(
-                said["message"].as_str().unwrap().contains("`beats`"),
-                "{said}"
-            );
-            assert!(
-                said["help"].as_str().unwrap().contains("ignore_tables"),
-                "{said}"
-            );
-        }
-        let items = "SELECT string_agg(id || name, ' ') FROM items";
-        assert_eq!(scene.database.psql(items), "1first", "{finished}");
-    }
-}
-
-#[test]
-fn a_cache_in_the_service_makes_the_run_untrusted_and_names_the_action() {
-    for (is_emptied, code) in [(false, 3), (true, 0)] {
-        let more = if is_emptied {
-            "after_restore:\n  - request: { method: POST, path: /cache/clear }\n"
-        } else {
-            ""
-        };
-        let scene = Scene::new("", more);
-        let pool = Pool::new(&scene.database.url());
-        let cache = Arc::new(AtomicI64::new(-1));
-        let (reader, adder, dropper) = (cache.clone(), cache.clone(), cache.clone());
-        let (list, add, remove) = (pool.clone(), pool.clone(), pool);
-        let server = Server::start(
-            Router::new()
-                .route("/", get(async || "ready"))
-                .route(
-                    "/items",
-                    get(async move || {
-                        if reader.load(Ordering::SeqCst) < 0
-                            && let Ok(rows) = list.query("SELECT count(*) FROM items", &[]).await
-                        {
-                            reader.store(rows[0].get(0), Ordering::SeqCst);
-                        }
-                        axum::Json(reader.load(Ordering::SeqCst))
-                    })
-                    .post(async move || {
-                        adder.store(-1, Ordering::SeqCst);
-                        executed(add, "INSERT INTO items (name) VALUES ('next')").await
-                    })
-                    .delete(async move || {
-                        dropper.store(-1, Ordering::SeqCst);
-                        executed(
-                            remove,
-                            "DELETE FROM items WHERE id = (SELECT max(id) FROM items)",
-                        )
-                        .await
-                    }),
-                )
-                .route(
-                    "/cache/clear",
-                    post(async move || {
-                        cache.store(-1, Ordering::SeqCst);
-                        StatusCode::NO_CONTENT
-                    }),
-                ),
-        );
-        let finished = scene.explore(&server, code);
-        let run = finished.only_run();
-        if is_emptied {
-            assert_eq!(warnings(&run), [""; 0], "{finished}");
-        } else {
-            let said = warning(&run, "state-outside-systems");
-            assert_eq!(said["untrusted"], true, "{said}");
-            assert!(
-                said["message"].as_str().unwrap().contains("`list`"),
-                "{said}"
-            );
-            assert!(
-                said["help"].as_str().unwrap().contains("after_restore"),
-                "{said}"
-            );
-        }
-        scene.assert_untouched(&finished);
-    }
 }
 
 #[test]

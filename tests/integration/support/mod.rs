@@ -1,5 +1,6 @@
 //! What the tests stand on: a folder and a process for each test, services to explore, and a look into databases.
 
+mod any_database;
 pub(crate) mod bank;
 mod browser;
 pub(crate) mod credits;
@@ -14,6 +15,7 @@ pub(crate) mod store;
 pub(crate) mod vault;
 mod wire;
 
+pub(crate) use any_database::{AnyDatabase, KINDS};
 pub(crate) use browser::{Browser, key};
 pub(crate) use database::Database;
 pub(crate) use finished::{Finished, violations, warnings, without_times};
