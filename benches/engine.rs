@@ -7,8 +7,9 @@
 
 use std::time::{Duration, Instant};
 
+use venomqa::event::{Detail, Event};
 use venomqa::explorer::budget::Limits;
-use venomqa::explorer::{Options, explore, strategy};
+use venomqa::explorer::{Observer, Options, explore, strategy};
 use venomqa::interrupt::Interrupt;
 use venomqa::model::{Action, Model};
 use venomqa::oracle::Unjudged;
@@ -72,19 +73,30 @@ fn measure(strategy: &str, steps: u64) -> (Duration, u64, u64) {
         .build()
         .expect("a runtime");
     let clock = Instant::now();
-    let mut memory = 0;
-    let summary = runtime.block_on(explore(
+    let mut memory = MemoryAtTheEnd(0);
+    let finished = runtime.block_on(explore(
         &model,
         &mut world,
         &mut Unjudged,
         &options,
-        &mut |event| {
-            if matches!(event, venomqa::explorer::event::Event::Finished(_)) {
-                memory = resident();
-            }
-        },
+        &mut memory,
     ));
-    (clock.elapsed(), summary.progress.states, memory)
+    (clock.elapsed(), finished.figures.states, memory.0)
+}
+
+/// Asks for no step, and reads how much memory is taken while the graph is still there.
+struct MemoryAtTheEnd(u64);
+
+impl Observer for MemoryAtTheEnd {
+    fn detail(&self) -> Detail {
+        Detail::None
+    }
+
+    fn event(&mut self, event: Event) {
+        if matches!(event, Event::Finished(_)) {
+            self.0 = resident();
+        }
+    }
 }
 
 /// Resident memory in bytes; 0 where `/proc` does not exist.

@@ -21,11 +21,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use venomqa::event::{Detail, Event, Finished, Request};
 use venomqa::explorer::budget::Limits;
-use venomqa::explorer::event::{Event, Summary};
-use venomqa::explorer::{Options, explore, strategy};
+use venomqa::explorer::{Observer, Options, explore, strategy};
 use venomqa::interrupt::Interrupt;
-use venomqa::model::Request;
 use venomqa::oracle::{Oracles, checks};
 use venomqa::spec::{self, Environment, Spec, Vocabulary};
 use venomqa::world::LiveWorld;
@@ -109,7 +108,7 @@ async fn against_the_floor(engine: Engine, strategy: &str, steps: u64) {
     let share = |part: Duration| 100.0 * part.as_secs_f64() / summary.time.total.as_secs_f64();
     println!(
         "{strategy:<9} {:>6} {:>10.2} {:>8.1} {:>9.1} {:>6.0} {:>9.0} {:>9.0} {:>9.0}",
-        summary.progress.step,
+        summary.figures.step,
         ratios[ROUNDS / 2],
         ms(median(&runs)),
         ms(median(&floors)),
@@ -186,7 +185,7 @@ async fn times(engine: Engine, rows: i64, strategy: &str, steps: u64) -> Vec<Dur
     times
 }
 
-async fn run(home: &Home, strategy: &str, steps: u64) -> (Summary, Vec<Request>) {
+async fn run(home: &Home, strategy: &str, steps: u64) -> (Finished, Vec<Request>) {
     let spec = notes_spec(home);
     let mut world = LiveWorld::start(&spec.world, spec.model.clone(), Interrupt::default())
         .await
@@ -202,21 +201,32 @@ async fn run(home: &Home, strategy: &str, steps: u64) -> (Summary, Vec<Request>)
         interrupt: Interrupt::default(),
         regressions: Vec::new(),
     };
-    let mut requests = Vec::new();
-    let summary = explore(
+    let mut requests = Requests(Vec::new());
+    let finished = explore(
         &spec.model,
         &mut world,
         &mut oracles,
         &options,
-        &mut |event| {
-            if let Event::Step(step) = event {
-                requests.extend(step.record.map(|record| record.request.clone()));
-            }
-        },
+        &mut requests,
     )
     .await;
     world.finish().await.expect("the database is put back");
-    (summary, requests)
+    (finished, requests.0)
+}
+
+/// What each step sent.
+struct Requests(Vec<Request>);
+
+impl Observer for Requests {
+    fn detail(&self) -> Detail {
+        Detail::Whole
+    }
+
+    fn event(&mut self, event: Event) {
+        if let Event::Step(step) = event {
+            self.0.extend(step.exchange.map(|seen| seen.request));
+        }
+    }
 }
 
 /// Thirty actions, each of which always writes: on both sides every request costs the same, whatever the state.

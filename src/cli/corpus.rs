@@ -2,10 +2,9 @@
 
 use super::Session;
 use super::options::quoted;
-use crate::event;
+use crate::event::{Finished, RegressionOutcome};
 use crate::evidence::{self, Corpus, Destination};
-use crate::explorer::event::Summary;
-use crate::model::{Model, Origin, Regression, RegressionStatus};
+use crate::model::{Model, Origin, Regression};
 use crate::oracle::Oracles;
 use crate::spec::Spec;
 use crate::spec::reproduction::{self, WriteOptions};
@@ -26,36 +25,31 @@ pub(super) fn regressions(corpus: &Corpus, model: &Model, oracles: &Oracles) -> 
         .collect()
 }
 
-/// Writes the confirmed violations of a run; `shown` is how reports show them, without secrets. For each violation of the
-/// summary, the command that runs it again, where there is a file. A file that cannot be written is a warning, not a failure.
+/// Writes the confirmed violations of a run, from which secrets have been taken out. For each violation, the command that
+/// runs it again, where there is a file. A file that cannot be written is a warning, not a failure.
 pub(super) fn keep(
     session: &Session<'_>,
     spec: &Spec,
     corpus: &Corpus,
-    (summary, shown): (&Summary, &[event::Violation]),
+    finished: &Finished,
     (strategy, seed): (&str, u64),
 ) -> Vec<Option<String>> {
     let model = &spec.model;
     // A fixed regression keeps its file, which guards against its return; so does one that could not be run.
     let is_kept = |file: &str| {
         let path = corpus.path(file).display().to_string();
-        summary
-            .regressions
-            .iter()
-            .any(|tried| tried.file == path && tried.status != RegressionStatus::StillFailing)
+        let mut tried = finished.corpus.iter();
+        tried.any(|tried| tried.file == path && tried.outcome != RegressionOutcome::StillFailing)
     };
-    let mut commands = Vec::with_capacity(summary.violations.len());
+    let mut commands = Vec::with_capacity(finished.violations.len());
     let mut refused = None;
-    for (violation, shown) in summary.violations.iter().zip(shown) {
+    for violation in &finished.violations {
         let origin = Origin {
             spec: corpus.spec().to_owned(),
             strategy: strategy.to_owned(),
             seed,
         };
-        let oracle = evidence::oracle_name(&violation.finding);
-        let steps = violation.path.iter();
-        let actions = steps.map(|step| model.action(step.action).name.as_str());
-        let Some(reproduction) = evidence::reproduction(shown, oracle, actions, origin) else {
+        let Some(reproduction) = evidence::reproduction(violation, origin) else {
             commands.push(None);
             continue;
         };

@@ -1,15 +1,17 @@
 //! `venomqa explore`: one run after another, and the reports of all of them.
 
+use std::iter;
 use std::time::SystemTime;
 
 use super::args::{Explore, ExploreFlags, SpecValues};
 use super::options::{self, Plan};
 use super::{ExitCode, Problem, Session, corpus, runtime, signals, specs};
+use crate::diagnostic::Place;
+use crate::event::{self, Event, SpecName, Started};
 use crate::evidence::Corpus;
-use crate::explorer;
+use crate::explorer::{self, Observer as _};
 use crate::interrupt::Interrupt;
 use crate::oracle::Oracles;
-use crate::report::log::{Recorder, Subject};
 use crate::report::{Reports, date};
 use crate::spec::Spec;
 use crate::world::LiveWorld;
@@ -127,8 +129,7 @@ async fn run_one(
     let spec = &job.named.spec;
     let model = &spec.model;
     let corpus = job.named.corpus(session);
-    let recorder = Recorder::new(model, job.subject(), reports.detail());
-    let mut watch = reports.watch(recorder);
+    let mut watch = reports.watch(job.started(), spec.world.secrets.clone());
     let mut oracles = Oracles::new(model.clone(), &spec.checks);
     let options = explorer::Options {
         strategy: job.plan.strategy.clone(),
@@ -142,26 +143,20 @@ async fn run_one(
     let world = LiveWorld::start(&spec.world, model.clone(), interrupt.clone()).await;
     let (cleanup, replay) = match world {
         Err(error) => {
-            explorer::not_started(model, &options, &error, &mut |event| watch.event(&event));
+            let finished = explorer::not_started(model, &options, &error);
+            watch.event(Event::Finished(Box::new(finished)));
             (None, Vec::new())
         }
         Ok(mut world) => {
-            let summary =
-                explorer::explore(model, &mut world, &mut oracles, &options, &mut |event| {
-                    watch.event(&event);
-                })
-                .await;
+            explorer::explore(model, &mut world, &mut oracles, &options, &mut watch).await;
             let cleanup = world.finish().await.err();
-            let replay = corpus.map_or_else(Vec::new, |corpus| {
-                let origin = (job.plan.strategy.as_str(), job.plan.seed);
-                corpus::keep(
-                    session,
-                    spec,
-                    &corpus,
-                    (&summary, watch.violations()),
-                    origin,
-                )
-            });
+            let replay =
+                corpus
+                    .zip(watch.finished())
+                    .map_or_else(Vec::new, |(corpus, finished)| {
+                        let origin = (job.plan.strategy.as_str(), job.plan.seed);
+                        corpus::keep(session, spec, &corpus, finished, origin)
+                    });
             (cleanup, replay)
         }
     };
@@ -172,15 +167,37 @@ async fn run_one(
 }
 
 impl Job {
-    fn subject(&self) -> Subject {
+    /// How the run begins.
+    fn started(&self) -> Started {
         let spec = &self.named.spec;
-        Subject {
-            spec: self.named.name.clone(),
-            repeat: self.repeat.clone(),
+        let (model, places) = (&spec.model, &spec.places);
+        Started {
+            version: event::VERSION,
+            venomqa: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: date(SystemTime::now()),
-            actions: spec.places.actions.clone(),
-            invariants: spec.places.invariants.clone(),
-            secrets: spec.world.secrets.clone(),
+            spec: SpecName {
+                name: model.name.clone(),
+                path: self.named.name.clone(),
+            },
+            strategy: self.plan.strategy.clone(),
+            seed: self.plan.seed,
+            limits: (&self.plan.limits).into(),
+            repeat: self.repeat.clone(),
+            actions: (model.actions.iter().zip(places_or_none(&places.actions)))
+                .map(|(action, place)| event::Action::of(action, place))
+                .collect(),
+            invariants: (model
+                .invariants
+                .iter()
+                .zip(places_or_none(&places.invariants)))
+            .map(|(invariant, place)| event::Invariant::of(invariant, place))
+            .collect(),
+            merged: Vec::new(),
         }
     }
+}
+
+/// Where things stand in the spec; nowhere for those behind the last that is known.
+fn places_or_none(known: &[Option<Place>]) -> impl Iterator<Item = Option<Place>> + '_ {
+    known.iter().copied().chain(iter::repeat(None))
 }

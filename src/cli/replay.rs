@@ -248,16 +248,15 @@ impl Running<'_> {
         let Some(step) = path.last() else {
             return Ok(());
         };
-        let action = &self.case.spec.model.action(step.action).name;
         let mut shown = event::PathStep {
-            action: action.clone(),
+            action: self.case.spec.model.action(step.action).name.clone(),
             exchange: None,
         };
         if let Some(record) = &step.record {
             shown.exchange = Some(self.hidden(&event::Exchange::of(record))?);
         }
         let several = self.case.spec.world.systems.len() > 1;
-        let seen = evidence::seen(action, &shown, several);
+        let seen = evidence::seen(&shown, several);
         let exchange = shown.exchange.as_ref();
         let answer = exchange.and_then(|seen| seen.response.body.as_ref());
         let answer = answer.map(evidence::body);

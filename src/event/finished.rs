@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{OracleKind, Violation};
 use crate::model::Severity;
+use crate::world::{self, WorldError, WorldErrorKind};
 
 /// How a walk ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -203,4 +204,40 @@ pub struct Closed {
     #[serde(default)]
     #[serde(serialize_with = "crate::secret::as_format")]
     pub replay: Vec<Option<String>>,
+}
+
+impl Stop {
+    /// The reason that an error is. `path` names the actions that lead to the step that failed, that step last; it is empty
+    /// where no step failed.
+    pub fn of_error(error: &WorldError, path: Vec<String>) -> Self {
+        if error.kind == WorldErrorKind::Interrupted {
+            return Self::Interrupted;
+        }
+        Self::Failed {
+            error: error.into(),
+            path,
+        }
+    }
+}
+
+impl From<&WorldError> for Failure {
+    fn from(error: &WorldError) -> Self {
+        Self {
+            kind: error.kind.name().to_owned(),
+            message: error.message.clone(),
+            details: error.details.clone(),
+            help: error.help.clone(),
+        }
+    }
+}
+
+impl From<world::Warning> for Warning {
+    fn from(warning: world::Warning) -> Self {
+        Self {
+            code: warning.code.name().to_owned(),
+            message: warning.message,
+            help: warning.help,
+            untrusted: warning.untrusted,
+        }
+    }
 }

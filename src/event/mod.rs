@@ -1,7 +1,8 @@
 //! What happens during a run, as plain data: the entries of the run log, which `docs/log.md` describes.
 //!
 //! Every report reads these and nothing else, so a run that goes on and a run that was written down are one and the same to it.
-//! An event refers to nothing: numbers of the model have become names, and secrets have been taken out before a report sees it.
+//! An event refers to nothing: numbers of the model have become names. The explorer emits events, and secrets are taken out before a
+//! report sees them.
 
 mod finished;
 mod row;
@@ -21,6 +22,18 @@ pub use step::{Body, Exchange, Header, PathStep, Request, Response, RowChange, S
 pub use violation::{
     Confirmation, ConfirmationResult, OracleKind, Shrink, ShrinkResult, Violation,
 };
+
+/// How much somebody wants to know of each step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// Nothing.
+    #[default]
+    None,
+    /// Where it led.
+    Brief,
+    /// Request, answer and rows too.
+    Whole,
+}
 
 /// Version of the format. It grows when a field changes its meaning or goes away; new fields may come without notice.
 pub const VERSION: u32 = 1;

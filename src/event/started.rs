@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Failure, Stop};
 use crate::diagnostic::Place;
-use crate::model::Severity;
+use crate::model::{self, Severity};
 
 /// What a run is about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -129,4 +129,28 @@ pub struct Part {
     pub stop: Stop,
     /// Why something could not be put back as it was before the run.
     pub cleanup: Option<Failure>,
+}
+
+impl Action {
+    /// An action of the model, and where it stands in the spec.
+    pub fn of(action: &model::Action, place: Option<Place>) -> Self {
+        Self {
+            name: action.name.clone(),
+            base_name: action.base_name.clone(),
+            method: action.request.method.clone(),
+            path: action.request.path.source().to_owned(),
+            place,
+        }
+    }
+}
+
+impl Invariant {
+    /// An invariant of the model, and where it stands in the spec.
+    pub fn of(invariant: &model::Invariant, place: Option<Place>) -> Self {
+        Self {
+            name: invariant.name.clone(),
+            severity: invariant.severity,
+            place,
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::PathStep;
-use crate::model::{Evidence, Severity};
+use crate::model::{Evidence, OracleId, OracleName, Severity};
 
 /// A bug.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -103,4 +103,56 @@ pub enum ConfirmationResult {
     Unconfirmed,
     /// Nobody tried.
     NotTried,
+}
+
+impl Violation {
+    /// The oracle that said no, by its name.
+    pub fn oracle_name(&self) -> OracleName {
+        match self.oracle {
+            OracleKind::Invariant => OracleName::Invariant(self.name.clone()),
+            OracleKind::Check => OracleName::Check(self.name.clone()),
+        }
+    }
+}
+
+impl From<OracleId> for OracleKind {
+    fn from(oracle: OracleId) -> Self {
+        match oracle {
+            OracleId::Invariant(_) => Self::Invariant,
+            OracleId::Check(_) => Self::Check,
+        }
+    }
+}
+
+impl Shrink {
+    /// What came of it, and why: see [`Shrink::reason`].
+    pub(crate) fn ended(&mut self, result: ShrinkResult, reason: impl Into<Option<String>>) {
+        self.result = result;
+        self.reason = reason.into();
+    }
+}
+
+impl Confirmation {
+    /// Nobody tried, for this reason.
+    pub fn not_tried(why: impl Into<String>) -> Self {
+        Self {
+            result: ConfirmationResult::NotTried,
+            times: None,
+            of: None,
+            reason: Some(why.into()),
+        }
+    }
+
+    /// It happened again in so many attempts out of so many. `reason` is what happened instead where it did not.
+    pub fn tried(times: u32, of: u32, reason: Option<String>) -> Self {
+        Self {
+            result: match reason {
+                None => ConfirmationResult::Confirmed,
+                Some(_) => ConfirmationResult::Unconfirmed,
+            },
+            times: Some(times),
+            of: Some(of),
+            reason,
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! A violation is reported as confirmed only when every run of its path from the initial state breaks the same oracle in the
 //! same way.
 
-use crate::model::{Confirmation, Digest, Finding, Model, PathStep};
+use crate::event::Confirmation;
+use crate::model::{Digest, Finding, Model, PathStep};
 use crate::oracle::Judge;
 use crate::world::{Arrival, World, WorldError};
 
@@ -64,27 +65,20 @@ pub(crate) async fn confirm<W: World, J: Judge<W>>(
             }
         }
     }
-    let confirmation = match failed {
-        None => Confirmation::Confirmed {
-            times,
-            of: ATTEMPTS,
-        },
-        Some((mut reason, path)) => {
-            let shown = seen.as_ref().map_or(claim.path, |(_, path)| path);
-            if let Some(difference) = first_difference(model, shown, &path) {
-                reason = format!("{reason}; {difference}");
-            }
-            if initial.identity != claim.initial {
-                reason.push_str("; the service began in another state when it was started again");
-            }
-            Confirmation::Unconfirmed {
-                times,
-                of: ATTEMPTS,
-                reason,
-            }
+    let reason = failed.map(|(mut reason, path)| {
+        let shown = seen.as_ref().map_or(claim.path, |(_, path)| path);
+        if let Some(difference) = first_difference(model, shown, &path) {
+            reason = format!("{reason}; {difference}");
         }
-    };
-    Ok(Confirmed { confirmation, seen })
+        if initial.identity != claim.initial {
+            reason.push_str("; the service began in another state when it was started again");
+        }
+        reason
+    });
+    Ok(Confirmed {
+        confirmation: Confirmation::tried(times, ATTEMPTS, reason),
+        seen,
+    })
 }
 
 /// Runs the path from where the world stands: in its initial state.

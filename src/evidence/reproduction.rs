@@ -17,14 +17,8 @@ const KEPT_CELL: usize = 60;
 /// Characters of a body that are kept.
 const KEPT_BODY: usize = 2000;
 
-/// The reproduction of a violation that `oracle` found on a path of these actions, which are named as the spec names them;
-/// `None` unless it happened again each time.
-pub(crate) fn reproduction<'a>(
-    violation: &event::Violation,
-    oracle: OracleName,
-    actions: impl Iterator<Item = &'a str>,
-    origin: Origin,
-) -> Option<Reproduction> {
+/// The reproduction of a violation; `None` unless it happened again each time.
+pub(crate) fn reproduction(violation: &event::Violation, origin: Origin) -> Option<Reproduction> {
     let confirmation = &violation.confirmation;
     if confirmation.result != ConfirmationResult::Confirmed {
         return None;
@@ -32,7 +26,7 @@ pub(crate) fn reproduction<'a>(
     let (expected, found) = shown(&violation.evidence);
     let several = event::several_systems(&violation.path);
     Some(Reproduction {
-        oracle,
+        oracle: violation.oracle_name(),
         kind: violation.kind.clone(),
         severity: violation.severity,
         message: violation.message.clone(),
@@ -40,9 +34,10 @@ pub(crate) fn reproduction<'a>(
         found,
         confirmed: (confirmation.times?, confirmation.of?),
         origin,
-        path: actions
-            .zip(&violation.path)
-            .map(|(action, step)| seen(action, step, several))
+        path: violation
+            .path
+            .iter()
+            .map(|step| seen(step, several))
             .collect(),
     })
 }
@@ -71,9 +66,9 @@ pub(crate) fn invariants_of(model: &Model, oracle: &OracleName) -> Vec<String> {
         .collect()
 }
 
-/// What was seen of one step of an action. Systems are named only where there are several.
-pub(crate) fn seen(action: &str, step: &PathStep, several: bool) -> SeenStep {
-    let action = action.to_owned();
+/// What was seen of one step. Systems are named only where there are several.
+pub(crate) fn seen(step: &PathStep, several: bool) -> SeenStep {
+    let action = step.action.clone();
     let Some(seen) = &step.exchange else {
         return SeenStep {
             action,

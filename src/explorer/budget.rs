@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::event::{self, Stop};
 use crate::model::Severity;
 
 use super::clock::Clock;
-use super::stop::StopReason;
 
 /// The limits of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,21 +46,35 @@ impl Limits {
         coverage: f64,
         worst: Option<Severity>,
         clock: &Clock,
-    ) -> Option<StopReason> {
+    ) -> Option<Stop> {
         if let (Some(least), Some(worst)) = (self.fail_fast, worst)
             && worst >= least
         {
-            return Some(StopReason::FailFast(worst));
+            return Some(Stop::FailFast { severity: worst });
         }
         if steps >= self.max_steps {
-            return Some(StopReason::MaxSteps);
+            return Some(Stop::MaxSteps);
         }
         if (self.time_limit).is_some_and(|limit| clock.elapsed() >= limit) {
-            return Some(StopReason::TimeLimit);
+            return Some(Stop::TimeLimit);
         }
         if (self.coverage_target).is_some_and(|target| coverage >= target) {
-            return Some(StopReason::CoverageTarget);
+            return Some(Stop::CoverageTarget);
         }
         None
+    }
+}
+
+impl From<&Limits> for event::Limits {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            max_steps: limits.max_steps,
+            max_depth: limits.max_depth,
+            coverage_target: limits.coverage_target,
+            time_limit_ms: limits
+                .time_limit
+                .map(|limit| limit.as_micros() as f64 / 1000.0),
+            fail_fast: limits.fail_fast,
+        }
     }
 }

@@ -2,34 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::event::Time;
 use crate::world::WorldTime;
-
-/// Where the time of a run went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TimeSpent {
-    /// From the first step until the last one: the next four, and the engine itself.
-    pub total: Duration,
-    /// Waiting for answers of the service.
-    pub http: Duration,
-    /// Reading journals.
-    pub journal: Duration,
-    /// Writing rows back, and proving that they are as they were.
-    pub restore: Duration,
-    /// Judging.
-    pub oracles: Duration,
-    /// Looking for shorter paths, after the walk: not part of `total`.
-    pub shrink: Duration,
-    /// Running regressions before the walk and violations after it: not part of `total`.
-    pub confirm: Duration,
-}
-
-impl TimeSpent {
-    /// What is left of `total` for the engine itself: choosing, hashing, recording.
-    pub fn engine(&self) -> Duration {
-        self.total
-            .saturating_sub(self.http + self.journal + self.restore + self.oracles)
-    }
-}
 
 /// Measures a walk.
 #[derive(Debug)]
@@ -60,14 +34,16 @@ impl Clock {
     }
 
     /// What the walk took; `world` is the time that the world has spent so far.
-    pub(super) fn spent(&self, world: WorldTime) -> TimeSpent {
+    pub(super) fn spent(&self, world: WorldTime) -> Time {
+        let total = self.elapsed();
         let world = world.since(self.world_before);
-        TimeSpent {
-            total: self.elapsed(),
+        Time {
+            total,
             http: world.http,
             journal: world.journal,
             restore: world.restore,
             oracles: self.oracles,
+            engine: total.saturating_sub(world.sum() + self.oracles),
             shrink: Duration::ZERO,
             confirm: Duration::ZERO,
         }

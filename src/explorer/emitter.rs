@@ -1,65 +1,74 @@
-//! Passes events to the observer of a run.
+//! Makes events of what happens, in the names of the model, and passes them to the observer of a run.
 
-use crate::model::{ActionId, Model, Violation};
+use crate::event::{self, Detail, Event, Step};
+use crate::model::{ActionId, Model};
 use crate::world::{Warning, WarningCode, World};
 
-use super::event::Event;
 use super::graph::Graph;
+use super::observer::Observer;
+use super::violations::Violation;
 
-/// Sends events, and each warning only once.
+/// Emits events, and each warning only once.
 pub(super) struct Emitter<'o> {
-    observer: &'o mut dyn FnMut(Event<'_>),
-    warnings: Vec<Warning>,
+    model: &'o Model,
+    observer: &'o mut dyn Observer,
+    warnings: Vec<event::Warning>,
     /// How many failed conditions have been turned into warnings.
     conditions: usize,
 }
 
 impl<'o> Emitter<'o> {
-    /// Nothing has been sent.
-    pub(super) fn new(observer: &'o mut dyn FnMut(Event<'_>)) -> Self {
+    /// Nothing has been emitted.
+    pub(super) fn new(model: &'o Model, observer: &'o mut dyn Observer) -> Self {
         Self {
+            model,
             observer,
             warnings: Vec::new(),
             conditions: 0,
         }
     }
 
-    pub(super) fn emit(&mut self, event: Event<'_>) {
-        (self.observer)(event);
+    pub(super) fn emit(&mut self, event: Event) {
+        self.observer.event(event);
+    }
+
+    /// Emits a step. It is built only where somebody wants to know of it, with or without what was exchanged: that would
+    /// cost more than many a step itself.
+    pub(super) fn step(&mut self, build: impl FnOnce(Detail) -> Step) {
+        let detail = self.observer.detail();
+        if detail != Detail::None {
+            self.emit(Event::Step(Box::new(build(detail))));
+        }
     }
 
     /// A violation was found for the first time.
     pub(super) fn violation(&mut self, violation: &Violation) {
-        self.emit(Event::Violation { violation });
+        self.emit(Event::Violation(Box::new(violation.event(self.model))));
     }
 
-    /// Sends a warning, unless it has been sent before.
+    /// Emits a warning, unless it has been emitted before.
     pub(super) fn warn(&mut self, warning: Warning) {
+        let warning = event::Warning::from(warning);
         if !self.warnings.contains(&warning) {
-            self.emit(Event::Warning(&warning));
+            self.emit(Event::Warning(warning.clone()));
             self.warnings.push(warning);
         }
     }
 
-    /// Sends what the world and the preconditions have to warn of since the last call.
-    pub(super) fn pass_on_warnings<W: World>(
-        &mut self,
-        model: &Model,
-        world: &mut W,
-        graph: &Graph,
-    ) {
+    /// Emits what the world and the preconditions have to warn of since the last call.
+    pub(super) fn pass_on_warnings<W: World>(&mut self, world: &mut W, graph: &Graph) {
         for warning in world.take_warnings() {
             self.warn(warning);
         }
         let errors = graph.condition_errors().get(self.conditions..);
         for (action, error) in errors.unwrap_or_default() {
             self.conditions += 1;
-            self.warn(condition_failed(model, *action, error));
+            self.warn(condition_failed(self.model, *action, error));
         }
     }
 
     /// The warnings of the run so far.
-    pub(super) fn take_warnings(&mut self) -> Vec<Warning> {
+    pub(super) fn take_warnings(&mut self) -> Vec<event::Warning> {
         std::mem::take(&mut self.warnings)
     }
 }
@@ -76,5 +85,29 @@ fn condition_failed(model: &Model, action: ActionId, error: &str) -> Warning {
                 .to_owned(),
         ),
         untrusted: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Asks(Detail);
+
+    impl Observer for Asks {
+        fn detail(&self) -> Detail {
+            self.0
+        }
+
+        fn event(&mut self, _event: Event) {
+            panic!("nobody wants to know of it");
+        }
+    }
+
+    #[test]
+    fn a_step_that_nobody_wants_to_know_of_is_not_even_built() {
+        let model = Model::default();
+        let mut observer = Asks(Detail::None);
+        Emitter::new(&model, &mut observer).step(|_| panic!("built"));
     }
 }

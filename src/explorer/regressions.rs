@@ -2,18 +2,25 @@
 
 use std::time::{Duration, Instant};
 
+use crate::event::{self, OracleKind, RegressionOutcome};
 use crate::evidence::Stop;
-use crate::model::{ActionId, Finding, Regression, RegressionOutcome, RegressionStatus};
+use crate::model::{ActionId, Finding, OracleName, Regression};
 use crate::oracle::Judge;
 use crate::world::{World, WorldError};
 
 use super::emitter::Emitter;
-use super::event::Event;
 use super::path_replay::{Allowance, PathReplay, Replayed};
 use super::violations::Violations;
 
 /// Time that one regression may take.
 const TIME: Duration = Duration::from_secs(60);
+
+/// What became of a regression, and why it was not tried.
+type Outcome = (RegressionOutcome, Option<String>);
+
+fn not_tried(why: impl Into<String>) -> Outcome {
+    (RegressionOutcome::NotTried, Some(why.into()))
+}
 
 /// Runs every regression again, and adds one outcome for each. What still happens becomes a violation of this run. Afterwards
 /// the world stands in the initial state.
@@ -22,29 +29,33 @@ pub(super) async fn run_again<W: World, J: Judge<W>>(
     mut replay: PathReplay<'_, W, J>,
     violations: &mut Violations,
     emitter: &mut Emitter<'_>,
-    outcomes: &mut Vec<RegressionOutcome>,
+    outcomes: &mut Vec<event::Regression>,
 ) -> Result<(), WorldError> {
     for regression in regressions {
-        let status = match &regression.path {
-            Err(why) => RegressionStatus::NotTried(why.clone()),
+        let (outcome, reason) = match &regression.path {
+            Err(why) => not_tried(why.as_str()),
             // The initial state has been judged already.
             Ok((finding, path)) if path.is_empty() => match violations.first_of(finding.oracle) {
-                Some(_) => RegressionStatus::StillFailing,
-                None => RegressionStatus::Fixed,
+                Some(_) => (RegressionOutcome::StillFailing, None),
+                None => (RegressionOutcome::Fixed, None),
             },
             Ok((finding, path)) => match replay.cannot_run() {
-                Some(why) => RegressionStatus::NotTried(why.to_owned()),
+                Some(why) => not_tried(why),
                 None => run_path(&mut replay, finding, path, violations, emitter).await?,
             },
         };
-        let outcome = RegressionOutcome {
-            file: regression.file.clone(),
-            oracle: regression.oracle.clone(),
-            action: regression.action.clone(),
-            status,
+        let (oracle, name) = match &regression.oracle {
+            OracleName::Invariant(name) => (OracleKind::Invariant, name),
+            OracleName::Check(name) => (OracleKind::Check, name),
         };
-        emitter.emit(Event::Regression(&outcome));
-        outcomes.push(outcome);
+        outcomes.push(event::Regression {
+            file: regression.file.clone(),
+            oracle,
+            name: name.clone(),
+            action: regression.action.clone(),
+            outcome,
+            reason,
+        });
     }
     if !regressions.is_empty() && replay.cannot_run().is_none() {
         replay.restore_initial().await?;
@@ -58,7 +69,7 @@ async fn run_path<W: World, J: Judge<W>>(
     path: &[ActionId],
     violations: &mut Violations,
     emitter: &mut Emitter<'_>,
-) -> Result<RegressionStatus, WorldError> {
+) -> Result<Outcome, WorldError> {
     let model = replay.model();
     let graph = replay.explored().graph();
     let allowance = Allowance {
@@ -72,15 +83,15 @@ async fn run_path<W: World, J: Judge<W>>(
             if let Some(new) = violations.add_regression(model, steps, shown) {
                 emitter.violation(&violations.violation(new, graph));
             }
-            RegressionStatus::StillFailing
+            (RegressionOutcome::StillFailing, None)
         }
-        Ok(Replayed::ShowsNothing) => RegressionStatus::Fixed,
+        Ok(Replayed::ShowsNothing) => (RegressionOutcome::Fixed, None),
         Ok(Replayed::NotEnabled { position, why }) => {
             let name = &model.action(path[position]).name;
             let step = position + 1;
-            RegressionStatus::NotTried(format!("step {step} (`{name}`) is not possible: {why}"))
+            not_tried(format!("step {step} (`{name}`) is not possible: {why}"))
         }
-        Err(Stop::Budget(why)) => RegressionStatus::NotTried(why),
+        Err(Stop::Budget(why)) => not_tried(why),
         Err(Stop::Error(error)) => return Err(error),
     })
 }

@@ -3,15 +3,14 @@
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
+use crate::event::{self, Confirmation, ConfirmationResult, ShrinkResult, Time};
 use crate::evidence::{self, Confirmed, Stop, Trial as _};
-use crate::model::{ActionId, Confirmation, Finding, PathStep, ShrinkResult, Violation};
+use crate::model::{ActionId, Finding, PathStep};
 use crate::oracle::Judge;
 use crate::world::{World, WorldError};
 
-use super::clock::TimeSpent;
 use super::path_replay::{Allowance, PathReplay};
-use super::stop::StopReason;
-use super::violations::Violations;
+use super::violations::{Violation, Violations};
 
 /// Requests that shrinking one violation may take.
 const REQUESTS: u64 = 1_000;
@@ -33,8 +32,8 @@ struct Candidate {
 pub(super) async fn shrink_and_confirm<W: World, J: Judge<W>>(
     mut replay: PathReplay<'_, W, J>,
     violations: &Violations,
-    stop: &mut StopReason,
-    time: &mut TimeSpent,
+    stop: &mut event::Stop,
+    time: &mut Time,
 ) -> Vec<Violation> {
     let all = violations.all(replay.explored()).into_iter();
     let mut all: Vec<_> = all.map(Candidate::new).collect();
@@ -51,21 +50,21 @@ pub(super) async fn shrink_and_confirm<W: World, J: Judge<W>>(
         .into_iter()
         .map(|candidate| candidate.violation)
         .collect();
-    all.sort_by_key(|violation| matches!(violation.confirmation, Confirmation::Unconfirmed { .. }));
+    all.sort_by_key(|violation| violation.confirmation.result == ConfirmationResult::Unconfirmed);
     all
 }
 
 /// Why nothing can be run any more, if so.
 fn not_tried<W: World, J: Judge<W>>(
     replay: &PathReplay<'_, W, J>,
-    stop: &mut StopReason,
+    stop: &mut event::Stop,
 ) -> Option<&'static str> {
-    if replay.is_interrupted() && !matches!(stop, StopReason::Failed { .. }) {
-        *stop = StopReason::Interrupted;
+    if replay.is_interrupted() && !matches!(stop, event::Stop::Failed { .. }) {
+        *stop = event::Stop::Interrupted;
     }
     match stop {
-        StopReason::Interrupted => Some("the run was interrupted"),
-        StopReason::Failed { .. } => Some("the run could not go on"),
+        event::Stop::Interrupted => Some("the run was interrupted"),
+        event::Stop::Failed { .. } => Some("the run could not go on"),
         _ => replay.cannot_run(),
     }
 }
@@ -73,13 +72,14 @@ fn not_tried<W: World, J: Judge<W>>(
 async fn shrink_all<W: World, J: Judge<W>>(
     replay: &mut PathReplay<'_, W, J>,
     all: &mut [Candidate],
-    stop: &mut StopReason,
+    stop: &mut event::Stop,
     mut left: Duration,
 ) {
     let count = all.len();
     for (position, candidate) in all.iter_mut().enumerate() {
         if let Some(reason) = not_tried(replay, stop) {
-            candidate.violation.shrink.result = ShrinkResult::NotTried(reason.to_owned());
+            let shrink = &mut candidate.violation.shrink;
+            shrink.ended(ShrinkResult::NotTried, reason.to_owned());
             continue;
         }
         // Time that one violation leaves over is shared by those that follow.
@@ -89,7 +89,7 @@ async fn shrink_all<W: World, J: Judge<W>>(
             deadline: began + left / (count - position) as u32,
         };
         if let Err(error) = candidate.shrink(replay, allowance).await {
-            *stop = StopReason::of_error(error, Vec::new());
+            *stop = event::Stop::of_error(&error, Vec::new());
         }
         left = left.saturating_sub(began.elapsed());
     }
@@ -98,18 +98,18 @@ async fn shrink_all<W: World, J: Judge<W>>(
 async fn confirm_all<W: World, J: Judge<W>>(
     replay: &mut PathReplay<'_, W, J>,
     all: &mut [Candidate],
-    stop: &mut StopReason,
+    stop: &mut event::Stop,
 ) {
     for candidate in all {
         candidate.violation.confirmation = if let Some(reason) = not_tried(replay, stop) {
-            Confirmation::NotTried(reason.to_owned())
+            Confirmation::not_tried(reason)
         } else {
             match candidate.confirm(replay).await {
                 Ok(confirmation) => confirmation,
                 Err(error) => {
                     let why = format!("running it again failed: {error}");
-                    *stop = StopReason::of_error(error, Vec::new());
-                    Confirmation::NotTried(why)
+                    *stop = event::Stop::of_error(&error, Vec::new());
+                    Confirmation::not_tried(why)
                 }
             }
         };
@@ -132,7 +132,7 @@ impl Candidate {
     ) -> Result<(), WorldError> {
         let violation = &mut self.violation;
         if self.path.is_empty() {
-            violation.shrink.result = ShrinkResult::Minimal;
+            violation.shrink.ended(ShrinkResult::Minimal, None);
             return Ok(());
         }
         let model = replay.model();
@@ -147,7 +147,7 @@ impl Candidate {
             }
             Ok(false) => {
                 let why = "it did not happen again when its last step was taken again";
-                violation.shrink.result = ShrinkResult::NotTried(why.to_owned());
+                (violation.shrink).ended(ShrinkResult::NotTried, why.to_owned());
                 violation.shrink.requests = trials.requests();
                 return Ok(());
             }
@@ -156,19 +156,19 @@ impl Candidate {
         if let Some(shown) = trials.take_shown() {
             violation.finding = shown;
             violation.path = trials.steps(&best);
-            violation.action = best.last().copied();
         }
         violation.shrink.requests = trials.requests();
-        let (result, done) = match ended {
-            None => (ShrinkResult::Minimal, Ok(())),
-            Some(Stop::Budget(why)) => (ShrinkResult::Unfinished(why), Ok(())),
-            Some(Stop::Error(error)) => (
-                ShrinkResult::Unfinished(format!("it ended with an error: {error}")),
-                Err(error),
-            ),
-        };
-        violation.shrink.result = result;
-        done
+        let shrink = &mut violation.shrink;
+        match ended {
+            None => shrink.ended(ShrinkResult::Minimal, None),
+            Some(Stop::Budget(why)) => shrink.ended(ShrinkResult::Unfinished, why),
+            Some(Stop::Error(error)) => {
+                let why = format!("it ended with an error: {error}");
+                shrink.ended(ShrinkResult::Unfinished, why);
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Runs the shrunk path again; where that does not show the finding each time, also the path of the walk, and the better
@@ -182,15 +182,14 @@ impl Candidate {
         let is_same = |(a, b): (&PathStep, &PathStep)| a.action == b.action;
         let was_shrunk = violation.path.len() != self.path.len()
             || !violation.path.iter().zip(&self.path).all(is_same);
-        if let Confirmation::Unconfirmed { times, reason, .. } = &confirmed.confirmation
-            && was_shrunk
-        {
+        let Confirmation { result, times, .. } = confirmed.confirmation;
+        if result == ConfirmationResult::Unconfirmed && was_shrunk {
             let whole = replay.confirm(&self.finding, &self.path).await?;
-            if whole.confirmation.times() >= *times {
-                violation.shrink.result = ShrinkResult::TakenBack(reason.clone());
+            if whole.confirmation.times >= times {
+                let reason = confirmed.confirmation.reason;
+                violation.shrink.ended(ShrinkResult::TakenBack, reason);
                 violation.finding = self.finding.clone();
                 violation.path.clone_from(&self.path);
-                violation.action = violation.path.last().map(|step| step.action);
                 return Ok(keep_evidence(violation, whole));
             }
         }
@@ -210,9 +209,9 @@ fn keep_evidence(violation: &mut Violation, confirmed: Confirmed) -> Confirmatio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{Event, Finished};
     use crate::explorer::Options;
     use crate::explorer::budget::Limits;
-    use crate::explorer::event::Summary;
     use crate::explorer::testing::{self, Forbid};
     use crate::interrupt::Interrupt;
     use crate::model::Severity;
@@ -236,7 +235,7 @@ mod tests {
     fn run<F: FnMut(&State, ActionId) -> State>(
         world: &mut MockWorld<State, F>,
         seed: u64,
-    ) -> Summary {
+    ) -> Finished {
         let options = Options {
             strategy: "random".to_owned(),
             limits: Limits {
@@ -255,12 +254,13 @@ mod tests {
             world,
             &mut judge,
             &options,
-            &mut |_| {},
+            &mut |_: Event| {},
         )
     }
 
-    fn path(violation: &Violation) -> Vec<u32> {
-        violation.path.iter().map(|step| step.action.0).collect()
+    fn path(violation: &event::Violation) -> Vec<&str> {
+        let steps = violation.path.iter();
+        steps.map(|step| step.action.as_str()).collect()
     }
 
     #[test]
@@ -270,17 +270,14 @@ mod tests {
             let mut world = MockWorld::new((0, 1), rule as fn(&State, ActionId) -> State).logged();
             let summary = run(&mut world, seed);
             let violation = &summary.violations[0];
-            assert_eq!(path(violation), [0, 1, 2], "seed {seed}");
+            assert_eq!(path(violation), ["a0", "a1", "a2"], "seed {seed}");
             assert_eq!(violation.shrink.result, ShrinkResult::Minimal);
-            assert_eq!(
-                violation.confirmation,
-                Confirmation::Confirmed { times: 3, of: 3 }
-            );
+            assert_eq!(violation.confirmation, Confirmation::tried(3, 3, None));
             let acts = world
                 .log
                 .iter()
                 .filter(|call| matches!(call, MockCall::Act(..)));
-            let walked = summary.progress.step;
+            let walked = summary.figures.step;
             // Nothing but the walk, the trials and the three attempts of three steps. Where the walk restored a state, a step
             // or two were taken again to see whether the world is deterministic.
             let reported = walked + violation.shrink.requests + 9;
@@ -314,8 +311,8 @@ mod tests {
             MockWorld::new((0, 1), rule as fn(&State, ActionId) -> State).without_restore();
         let summary = run(&mut world, 1);
         let violation = &summary.violations[0];
-        assert!(matches!(violation.shrink.result, ShrinkResult::NotTried(_)));
-        assert!(matches!(violation.confirmation, Confirmation::NotTried(_)));
+        assert_eq!(violation.shrink.result, ShrinkResult::NotTried);
+        assert_eq!(violation.confirmation.result, ConfirmationResult::NotTried);
         assert_eq!(violation.path.len(), violation.shrink.found_length as usize);
     }
 
@@ -331,11 +328,13 @@ mod tests {
         });
         let summary = run(&mut world, 1);
         let violation = &summary.violations[0];
-        assert!(matches!(violation.shrink.result, ShrinkResult::NotTried(_)));
-        let Confirmation::Unconfirmed { times, of, reason } = &violation.confirmation else {
-            panic!("{:?}", violation.confirmation);
-        };
-        assert_eq!((*times, *of), (0, 3));
+        assert_eq!(violation.shrink.result, ShrinkResult::NotTried);
+        let Confirmation {
+            result, times, of, ..
+        } = violation.confirmation;
+        assert_eq!(result, ConfirmationResult::Unconfirmed);
+        assert_eq!((times, of), (Some(0), Some(3)));
+        let reason = violation.confirmation.reason.as_deref().unwrap_or_default();
         assert!(
             reason.contains("`forbidden` had nothing to object to"),
             "{reason}"

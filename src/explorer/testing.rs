@@ -1,11 +1,11 @@
 //! What the tests of the explorer share: models without requests, and a judge that forbids states.
 
+use crate::event::Finished;
 use crate::model::{Action, Evidence, Finding, InvariantId, Model, OracleId, Severity};
 use crate::oracle::{Judge, Judged, Judgement};
 use crate::world::{World, WorldError};
 
-use super::event::{Event, Summary};
-use super::{Options, explore};
+use super::{Observer, Options, explore};
 
 /// A model with `count` actions that are always enabled.
 pub(super) fn actions(count: usize) -> Model {
@@ -23,8 +23,8 @@ pub(super) fn run<W: World, J: Judge<W>>(
     world: &mut W,
     judge: &mut J,
     options: &Options,
-    observer: &mut dyn FnMut(Event<'_>),
-) -> Summary {
+    observer: &mut dyn Observer,
+) -> Finished {
     tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap()

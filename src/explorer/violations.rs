@@ -5,10 +5,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 
-use crate::model::{
-    ActionId, Confirmation, Finding, Model, OracleId, PathStep, Severity, Shrink, ShrinkResult,
-    StepRecord, Violation,
-};
+use crate::event::{self, Confirmation, Exchange, Shrink, ShrinkResult};
+use crate::model::{ActionId, Finding, Model, OracleId, PathStep, Severity, StepRecord};
 
 use super::explored::Explored;
 use super::graph::{Graph, TransitionId};
@@ -43,6 +41,57 @@ impl Group {
             .copied()
             .min_by_key(|seen| seen.map(|id| graph.depth(graph.transition(id).from)))
             .flatten()
+    }
+}
+
+/// A bug: the findings of a group, with a path that shows them.
+#[derive(Clone, Debug)]
+pub(super) struct Violation {
+    /// Number in the order found, from 1.
+    pub(super) number: u32,
+    /// The finding on the path.
+    pub(super) finding: Finding,
+    /// At which step of the run it was first seen.
+    pub(super) first_step: u64,
+    /// In how many transitions the same action broke the same thing.
+    pub(super) occurrences: u64,
+    /// The shortest path known, the breaking step last. Records are from the last attempt in which it happened again,
+    /// where there was one.
+    pub(super) path: Vec<PathStep>,
+    /// How that path was made short.
+    pub(super) shrink: Shrink,
+    /// Whether it happened again when the path was run from the initial state.
+    pub(super) confirmation: Confirmation,
+}
+
+impl Violation {
+    /// The violation in the names of the model.
+    pub(super) fn event(&self, model: &Model) -> event::Violation {
+        let finding = &self.finding;
+        let name = |id| model.action(id).name.clone();
+        event::Violation {
+            number: self.number,
+            oracle: finding.oracle.into(),
+            name: finding.name.to_string(),
+            severity: finding.severity,
+            message: finding.message.clone(),
+            action: self.path.last().map(|last| name(last.action)),
+            first_step: self.first_step,
+            occurrences: self.occurrences,
+            kind: finding.kind.clone(),
+            shrink: self.shrink.clone(),
+            confirmation: self.confirmation.clone(),
+            evidence: finding.evidence.clone(),
+            path: self
+                .path
+                .iter()
+                .map(|step| event::PathStep {
+                    action: name(step.action),
+                    exchange: step.record.as_deref().map(Exchange::of),
+                })
+                .collect(),
+            replay: None,
+        }
     }
 }
 
@@ -158,19 +207,19 @@ impl Violations {
             Some(known) if group.seen.is_empty() || known.len() < walked.len() => known.clone(),
             _ => walked,
         };
-        let not_over = "the run is not over".to_owned();
+        let not_over = "the run is not over";
         Violation {
             number: position as u32 + 1,
             finding: group.finding.clone(),
-            action: path.last().map(|last| last.action),
             first_step: group.first_step,
             occurrences: group.occurrences,
             shrink: Shrink {
                 found_length: path.len() as u32,
                 requests: 0,
-                result: ShrinkResult::NotTried(not_over.clone()),
+                result: ShrinkResult::NotTried,
+                reason: Some(not_over.to_owned()),
             },
-            confirmation: Confirmation::NotTried(not_over),
+            confirmation: Confirmation::not_tried(not_over),
             path,
         }
     }

@@ -2,26 +2,28 @@
 
 use std::time::Instant;
 
+use crate::event::{
+    self, ActionTally, Detail, Event, Exchange, Figures, Finished, Initial, Step, Stop, Time,
+};
 use crate::interrupt::Interrupt;
-use crate::model::{ActionId, Finding, Model, OracleId, Regression, RegressionOutcome, Violation};
+use crate::model::{ActionId, Finding, InvariantId, Model, OracleId, Regression};
 use crate::oracle::{Judge, Judged, Judgement};
 use crate::random::Random;
 use crate::world::{Arrival, World, WorldError, WorldErrorKind};
 
-use super::action_summary::action_summaries;
+use super::action_tally::action_tallies;
 use super::budget::Limits;
-use super::clock::{Clock, TimeSpent};
+use super::clock::Clock;
 use super::determinism;
 use super::emitter::Emitter;
-use super::event::{Event, Progress, RunInfo, StepInfo, Summary};
 use super::explored::Explored;
 use super::graph::{StateId, TransitionId};
+use super::observer::Observer;
 use super::path_replay::PathReplay;
 use super::regressions;
 use super::shrink_and_confirm::shrink_and_confirm;
-use super::stop::StopReason;
 use super::strategy::{self, Move, Strategy};
-use super::violations::Violations;
+use super::violations::{Violation, Violations};
 
 /// How to explore.
 #[derive(Clone, Debug)]
@@ -39,20 +41,20 @@ pub struct Options {
 }
 
 /// Walks the graph of a world until a limit is reached, nothing is left, or the run cannot go on. Whatever happens, the
-/// summary says what is known, and the last event carries it.
+/// result says what is known, and the last event carries it.
 pub async fn explore<W: World, J: Judge<W>>(
     model: &Model,
     world: &mut W,
     judge: &mut J,
     options: &Options,
-    observer: &mut dyn FnMut(Event<'_>),
-) -> Summary {
+    observer: &mut dyn Observer,
+) -> Finished {
     let mut walk = Walk {
         model,
         world,
         judge,
         options,
-        emitter: Emitter::new(observer),
+        emitter: Emitter::new(model, observer),
         explored: Explored::nothing(model),
         violations: Violations::default(),
         regressions: Vec::new(),
@@ -62,26 +64,30 @@ pub async fn explore<W: World, J: Judge<W>>(
     walk.run().await
 }
 
-/// Emits the events of a run whose world did not even start, as if it had ended before its first step.
-pub fn not_started(
-    model: &Model,
-    options: &Options,
-    error: &WorldError,
-    observer: &mut dyn FnMut(Event<'_>),
-) {
-    observer(Event::Started(RunInfo::of(model, options)));
-    let summary = Summary::not_started(model, &options.limits, error);
-    observer(Event::Finished(&summary));
-}
-
-impl<'a> RunInfo<'a> {
-    fn of(model: &'a Model, options: &'a Options) -> Self {
-        Self {
-            model,
-            strategy: &options.strategy,
-            seed: options.seed,
-            limits: &options.limits,
-        }
+/// How a run ends whose world did not even start.
+pub fn not_started(model: &Model, options: &Options, error: &WorldError) -> Finished {
+    let never_ran = ActionTally {
+        never_ran: Some("the run did not get that far".to_owned()),
+        ..ActionTally::default()
+    };
+    Finished {
+        figures: Figures {
+            step: 0,
+            max_steps: options.limits.max_steps,
+            states: 0,
+            coverage: 0.0,
+            violations: 0,
+        },
+        stop: Stop::of_error(error, Vec::new()),
+        transitions: 0,
+        untried: 0,
+        deepest: 0,
+        unchanged_steps: 0,
+        actions: vec![never_ran; model.actions.len()],
+        violations: Vec::new(),
+        corpus: Vec::new(),
+        warnings: Vec::new(),
+        time: Time::default(),
     }
 }
 
@@ -95,22 +101,17 @@ struct Walk<'r, W: World, J> {
     explored: Explored<W::Checkpoint>,
     violations: Violations,
     /// Whether the violations that earlier runs found still happen.
-    regressions: Vec<RegressionOutcome>,
+    regressions: Vec<event::Regression>,
     steps: u64,
     restores: u64,
 }
 
 impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     /// The phases of a run: the initial state, regressions, the walk, then proving what was found.
-    async fn run(&mut self) -> Summary {
-        let started = RunInfo::of(self.model, self.options);
-        self.emitter.emit(Event::Started(started));
+    async fn run(&mut self) -> Finished {
         let (mut stop, mut time) = match self.begin().await {
             Ok(()) => self.walk().await,
-            Err(error) => (
-                StopReason::of_error(error, Vec::new()),
-                TimeSpent::default(),
-            ),
+            Err(error) => (Stop::of_error(&error, Vec::new()), Time::default()),
         };
         let violations = shrink_and_confirm(
             PathReplay::new(
@@ -125,7 +126,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             &mut time,
         )
         .await;
-        self.finish(violations, stop, time)
+        self.finish(&violations, stop, time)
     }
 
     /// Makes the world ready and judges the initial state.
@@ -133,9 +134,8 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         let arrival = self.world.begin().await?;
         let (max_depth, can_restore) = (self.options.limits.max_depth, self.world.can_restore());
         let explored = Explored::new(self.model, max_depth, can_restore, &arrival);
-        self.emitter.emit(Event::Initial {
-            fingerprint: explored.graph().fingerprint(StateId::INITIAL),
-        });
+        let fingerprint = explored.graph().fingerprint(StateId::INITIAL).to_string();
+        self.emitter.emit(Event::Initial(Initial { fingerprint }));
         let initial = Judged::initial(&arrival);
         let judgement = self.judge.judge(self.world, initial).await?;
         self.explored = explored;
@@ -148,7 +148,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     }
 
     /// Runs the regressions again, then walks.
-    async fn walk(&mut self) -> (StopReason, TimeSpent) {
+    async fn walk(&mut self) -> (Stop, Time) {
         let before = Instant::now();
         let regressions = regressions::run_again(
             &self.options.regressions,
@@ -168,24 +168,24 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         let mut clock = Clock::start(self.world.time());
         let mut stop = match regressions {
             Ok(()) => self.take_steps(&mut clock).await,
-            Err(error) => StopReason::of_error(error, Vec::new()),
+            Err(error) => Stop::of_error(&error, Vec::new()),
         };
-        if !matches!(stop, StopReason::Failed { .. } | StopReason::Interrupted)
+        if !matches!(stop, Stop::Failed { .. } | Stop::Interrupted)
             && let Err(error) = self.world.conclude().await
         {
-            stop = StopReason::of_error(error, Vec::new());
+            stop = Stop::of_error(&error, Vec::new());
         }
         let time = clock.spent(self.world.time());
-        (stop, TimeSpent { confirm, ..time })
+        (stop, Time { confirm, ..time })
     }
 
     /// The one loop.
-    async fn take_steps(&mut self, clock: &mut Clock) -> StopReason {
+    async fn take_steps(&mut self, clock: &mut Clock) -> Stop {
         let name = &self.options.strategy;
         let Some(mut strategy) = strategy::create(name, self.model) else {
             let message = format!("there is no strategy `{name}`");
             let error = WorldError::new(WorldErrorKind::Request, message);
-            return StopReason::of_error(error, Vec::new());
+            return Stop::of_error(&error, Vec::new());
         };
         let mut random = Random::new(self.options.seed);
         // The state in which the world stands exactly, where that is known.
@@ -196,7 +196,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             }
             let graph = self.explored.graph();
             let Some(next) = strategy.next(graph, &mut random) else {
-                return StopReason::Complete {
+                return Stop::Complete {
                     depth_limited: graph.untried_count() > 0,
                 };
             };
@@ -205,7 +205,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
                 Err(stop) => return stop,
             }
             if self.is_progress_due() {
-                self.emitter.emit(Event::Progress(self.progress()));
+                self.emitter.emit(Event::Progress(self.figures()));
             }
         }
     }
@@ -217,15 +217,15 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         step: Move,
         standing: Option<StateId>,
         clock: &mut Clock,
-    ) -> Result<Option<StateId>, StopReason> {
+    ) -> Result<Option<StateId>, Stop> {
         let Move { from, action } = step;
         if self.explored.graph().can_restore() && standing != Some(from) {
             let restored = self.restore(from).await;
-            restored.map_err(|error| StopReason::of_error(error, Vec::new()))?;
+            restored.map_err(|error| Stop::of_error(&error, Vec::new()))?;
         }
         let context = self.explored.graph().context(from).clone();
         let arrival = self.world.act(action, &context).await;
-        let arrival = arrival.map_err(|error| self.failed_at(step, error))?;
+        let arrival = arrival.map_err(|error| self.failed_at(step, &error))?;
         self.steps += 1;
         let identity = self.explored.identify(self.model, from, action, &arrival);
         let known = self.explored.graph().find(identity);
@@ -239,7 +239,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         };
         let (began, world_before) = (Instant::now(), self.world.time());
         let judgement = self.judge.judge(self.world, judged).await;
-        let judgement = judgement.map_err(|error| self.failed_at(step, error))?;
+        let judgement = judgement.map_err(|error| self.failed_at(step, &error))?;
         clock.add_judgement(began.elapsed(), self.world.time().since(world_before));
 
         self.compare_with_earlier(step, known, &arrival);
@@ -248,18 +248,20 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         let recorded = (self.explored).record(from, action, identity, arrival, findings);
         let graph = self.explored.graph();
         let to = graph.transition(recorded.transition).to;
-        self.emitter.emit(Event::Step(StepInfo {
+        self.emitter.step(|detail| Step {
             step: self.steps,
-            from,
-            action,
-            to,
+            from: from.0,
+            action: action.0,
+            to: to.0,
             new_state: recorded.new_state,
-            fingerprint: graph.fingerprint(to),
+            fingerprint: graph.fingerprint(to).to_string(),
             status,
-            evaluated: &judgement.evaluated,
-            findings: &judgement.findings,
-            record: record.as_deref(),
-        }));
+            judged: invariants(self.model, &judgement.evaluated),
+            broken: names(&judgement.findings),
+            exchange: record
+                .filter(|_| detail == Detail::Whole)
+                .map(|record| Exchange::of(&record)),
+        });
         let inherited = self.findings_of_known_state(from, known, &judgement);
         if recorded.new_state {
             self.explored.set_broken(to, judgement.broken);
@@ -322,10 +324,10 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     }
 
     /// The end of a run at a step that failed.
-    fn failed_at(&self, Move { from, action }: Move, error: WorldError) -> StopReason {
-        let mut path = self.explored.graph().actions_to(from);
-        path.push(action);
-        StopReason::of_error(error, path)
+    fn failed_at(&self, Move { from, action }: Move, error: &WorldError) -> Stop {
+        let path = self.explored.graph().actions_to(from).into_iter();
+        let name = |id| self.model.action(id).name.clone();
+        Stop::of_error(error, path.chain([action]).map(name).collect())
     }
 
     /// Adds a finding of the walk; `at` is the step that showed it, `None` for the initial state.
@@ -338,12 +340,12 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
 
     fn pass_on_warnings(&mut self) {
         let graph = self.explored.graph();
-        self.emitter.pass_on_warnings(self.model, self.world, graph);
+        self.emitter.pass_on_warnings(self.world, graph);
     }
 
-    fn limit_reached(&self, clock: &Clock) -> Option<StopReason> {
+    fn limit_reached(&self, clock: &Clock) -> Option<Stop> {
         if self.options.interrupt.is_requested() {
-            return Some(StopReason::Interrupted);
+            return Some(Stop::Interrupted);
         }
         let (coverage, worst) = (self.coverage(), self.violations.worst());
         (self.options.limits).reached(self.steps, coverage, worst, clock)
@@ -356,8 +358,8 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         }
     }
 
-    fn progress(&self) -> Progress {
-        Progress {
+    fn figures(&self) -> Figures {
+        Figures {
             step: self.steps,
             max_steps: self.options.limits.max_steps,
             states: self.explored.graph().state_count() as u64,
@@ -372,29 +374,53 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     }
 
     /// Sums up.
-    fn finish(&mut self, violations: Vec<Violation>, stop: StopReason, time: TimeSpent) -> Summary {
+    fn finish(&mut self, violations: &[Violation], stop: Stop, time: Time) -> Finished {
         self.pass_on_warnings();
-        let progress = self.progress();
+        let figures = self.figures();
         if self.steps == 0 || !self.is_progress_due() {
-            self.emitter.emit(Event::Progress(progress));
+            self.emitter.emit(Event::Progress(figures));
         }
-        let is_complete = matches!(stop, StopReason::Complete { .. });
+        let is_complete = matches!(stop, Stop::Complete { .. });
         let graph = self.explored.graph();
         let unchanged = |id| graph.tally(id).unchanged;
-        let summary = Summary {
-            progress,
+        let finished = Finished {
+            figures,
             stop,
             transitions: graph.transition_count() as u64,
             untried: graph.untried_count(),
             deepest: graph.deepest(),
             unchanged_steps: self.model.action_ids().map(unchanged).sum(),
-            actions: action_summaries(self.model, graph, is_complete),
-            violations,
-            regressions: std::mem::take(&mut self.regressions),
+            actions: action_tallies(self.model, graph, is_complete),
+            violations: violations
+                .iter()
+                .map(|found| found.event(self.model))
+                .collect(),
+            corpus: std::mem::take(&mut self.regressions),
             warnings: self.emitter.take_warnings(),
             time,
         };
-        self.emitter.emit(Event::Finished(&summary));
-        summary
+        let last = Event::Finished(Box::new(finished.clone()));
+        self.emitter.emit(last);
+        finished
     }
+}
+
+/// The names of the invariants among these oracles.
+fn invariants(model: &Model, oracles: &[OracleId]) -> Vec<String> {
+    let invariants = oracles.iter().filter_map(|oracle| match oracle {
+        OracleId::Invariant(InvariantId(id)) => model.invariants.get(*id as usize),
+        OracleId::Check(_) => None,
+    });
+    invariants.map(|invariant| invariant.name.clone()).collect()
+}
+
+/// The names of the oracles that these findings are of, each once.
+fn names(findings: &[Finding]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for finding in findings {
+        if !names.iter().any(|name| **name == *finding.name) {
+            names.push(finding.name.to_string());
+        }
+    }
+    names
 }

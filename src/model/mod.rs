@@ -34,14 +34,12 @@ pub use exchange::{Body, Request, Response, StepRecord};
 pub use expectation::{Assertion, Expectation};
 pub use facts::{FactId, FactRule, Facts};
 pub use invariant::{Invariant, InvariantId, Severity, Subject};
-pub use regression::{Regression, RegressionOutcome, RegressionStatus};
+pub use regression::Regression;
 pub use reproduction::{OracleName, Origin, Reproduction, SeenRow, SeenStep};
 pub use request::{BodyTemplate, Parameter, RequestTemplate};
 pub use sql_query::{SqlOrigin, SqlParameter, SqlQuery};
 pub use value::{Cell, Row};
-pub use violation::{
-    Confirmation, Evidence, Finding, OracleId, PathStep, Shrink, ShrinkResult, Violation,
-};
+pub use violation::{Evidence, Finding, OracleId, PathStep};
 
 use crate::expr::Lookup;
 

@@ -1,4 +1,4 @@
-//! A violation that an earlier run found, and whether it still happens.
+//! A violation that an earlier run found.
 
 use super::Model;
 use super::action::ActionId;
@@ -67,28 +67,4 @@ fn resolve(
         },
     };
     Ok((finding, path))
-}
-
-/// What running a regression again showed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegressionOutcome {
-    /// As in [`Regression`].
-    pub file: String,
-    /// As in [`Regression`].
-    pub oracle: OracleName,
-    /// As in [`Regression`].
-    pub action: Option<String>,
-    /// Whether it still happens.
-    pub status: RegressionStatus,
-}
-
-/// Whether a regression still happens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RegressionStatus {
-    /// It does, and is a violation of this run.
-    StillFailing,
-    /// It does not.
-    Fixed,
-    /// It could not be run; the text says why.
-    NotTried(String),
 }

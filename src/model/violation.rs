@@ -74,28 +74,6 @@ impl Evidence {
     pub const SHOWN_ROWS: usize = 20;
 }
 
-/// A bug: equal findings grouped, with the shortest path known.
-#[derive(Clone, Debug)]
-pub struct Violation {
-    /// Number in the order found, from 1.
-    pub number: u32,
-    /// The finding on the shortest path.
-    pub finding: Finding,
-    /// The action whose step broke it; `None` where the initial state is broken already.
-    pub action: Option<ActionId>,
-    /// At which step of the run it was first seen.
-    pub first_step: u64,
-    /// In how many transitions the same action broke the same thing.
-    pub occurrences: u64,
-    /// The shortest path known, the breaking step last. Records are from the last attempt in which it happened again,
-    /// where there was one.
-    pub path: Vec<PathStep>,
-    /// How that path was made short.
-    pub shrink: Shrink,
-    /// Whether it happened again when the path was run from the initial state.
-    pub confirmation: Confirmation,
-}
-
 /// One step of a path.
 #[derive(Clone, Debug)]
 pub struct PathStep {
@@ -103,67 +81,4 @@ pub struct PathStep {
     pub action: ActionId,
     /// What was seen; `None` in worlds that record nothing.
     pub record: Option<Arc<StepRecord>>,
-}
-
-/// How the path of a violation was made short.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shrink {
-    /// Steps of the shortest path that the walk had found.
-    pub found_length: u32,
-    /// Requests that were sent to find a shorter one: steps of trials, and what going back to states took.
-    pub requests: u64,
-    /// The result.
-    pub result: ShrinkResult,
-}
-
-/// The result of shrinking a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ShrinkResult {
-    /// Not tried; the text says why.
-    NotTried(String),
-    /// Without any one of its steps the path no longer breaks the same thing.
-    Minimal,
-    /// The best that was found until something ended the search; the text says what.
-    Unfinished(String),
-    /// A shorter path was found, but it did not happen again from the initial state: the path is the one that the walk
-    /// had found. The text says what happened instead of the violation.
-    TakenBack(String),
-}
-
-/// Whether a violation happened again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Confirmation {
-    /// Not tried: the run was interrupted or broke before.
-    NotTried(String),
-    /// It did, each time.
-    Confirmed {
-        /// In how many attempts it happened again.
-        times: u32,
-        /// How many attempts there were; the same number.
-        of: u32,
-    },
-    /// It did not, or not each time.
-    Unconfirmed {
-        /// In how many attempts it happened again.
-        times: u32,
-        /// How many attempts there were.
-        of: u32,
-        /// What happened instead.
-        reason: String,
-    },
-}
-
-impl Confirmation {
-    /// In how many attempts it happened again.
-    pub fn times(&self) -> u32 {
-        match self {
-            Self::NotTried(_) => 0,
-            Self::Confirmed { times, .. } | Self::Unconfirmed { times, .. } => *times,
-        }
-    }
-
-    /// Whether it happened again in every attempt.
-    pub fn is_confirmed(&self) -> bool {
-        matches!(self, Self::Confirmed { .. })
-    }
 }

@@ -1,4 +1,4 @@
-//! A run made by hand, for the tests of every format. It goes through the recorder like any other.
+//! A run made by hand, for the tests of every format. Its secrets are hidden like those of any other.
 
 use std::cell::RefCell;
 use std::io;
@@ -8,21 +8,24 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::log::{Detail, Recorder, Subject};
 use super::{Destination, Report, RunReport};
 use crate::diagnostic::Place;
-use crate::event::{ActionTally, Event, Failure, Invariant, SpecName, Stop, Warning};
-use crate::explorer::budget::Limits;
-use crate::explorer::event::{
-    ActionSummary, Event as Observed, Progress, RunInfo, StopReason, Summary, TimeSpent,
+use crate::event::{
+    self, ActionTally, Confirmation, Exchange, Failure, Figures, Finished, Invariant, OracleKind,
+    PathStep, Shrink, ShrinkResult, SpecName, Started, Stop, Time, Violation, Warning,
 };
+use crate::explorer::budget::Limits;
+use crate::explorer::{self, Options};
+use crate::interrupt::Interrupt;
 use crate::model::{
-    Action, ActionId, Body, Cell, Confirmation, Evidence, Finding, InvariantId, Model, OracleId,
-    PathStep, Request, Response, RowChange, RowDelta, Severity, Shrink, ShrinkResult, StepRecord,
-    Table, TableId, TableKind, Violation, row_key,
+    Action, Body, Cell, Evidence, Model, Request, Response, RowChange, RowDelta, Severity,
+    StepRecord, Table, TableId, TableKind, row_key,
 };
 use crate::secret::Secrets;
 use crate::world::{WorldError, WorldErrorKind};
+
+const CREATE: &str = "create_order";
+const REFUND: &str = "refund_order(n=100)";
 
 fn orders() -> Arc<Table> {
     Arc::new(Table {
@@ -50,7 +53,7 @@ fn order(status: &str, refunded: i64) -> crate::model::Row {
 }
 
 fn step(
-    action: u32,
+    action: &str,
     target: &str,
     body: &serde_json::Value,
     status: u16,
@@ -58,8 +61,8 @@ fn step(
     rows: (Option<crate::model::Row>, Option<crate::model::Row>),
 ) -> PathStep {
     PathStep {
-        action: ActionId(action),
-        record: Some(Arc::new(StepRecord {
+        action: action.to_owned(),
+        exchange: Some(Exchange::of(&StepRecord {
             request: Request {
                 method: "POST".to_owned(),
                 target: target.to_owned(),
@@ -84,28 +87,27 @@ fn step(
     }
 }
 
-fn violation() -> Violation {
-    Violation {
+/// A violation as reports see it.
+pub(super) fn refunded_twice() -> Violation {
+    let violation = Violation {
         number: 1,
-        finding: Finding {
-            oracle: OracleId::Invariant(InvariantId(0)),
-            name: "no_over_refund".into(),
-            severity: Severity::Critical,
-            kind: "rows".to_owned(),
-            message: "an order was refunded for more than it cost".to_owned(),
-            evidence: Evidence::Rows {
-                columns: ["id", "total", "refunded"].map(str::to_owned).into(),
-                rows: vec![vec![json!(1), json!(100), json!(200)]],
-                total: 1,
-                expected: "no row".to_owned(),
-            },
-        },
-        action: Some(ActionId(1)),
+        oracle: OracleKind::Invariant,
+        name: "no_over_refund".to_owned(),
+        severity: Severity::Critical,
+        message: "an order was refunded for more than it cost".to_owned(),
+        action: Some(REFUND.to_owned()),
         first_step: 37,
         occurrences: 4,
+        kind: "rows".to_owned(),
+        evidence: Evidence::Rows {
+            columns: ["id", "total", "refunded"].map(str::to_owned).into(),
+            rows: vec![vec![json!(1), json!(100), json!(200)]],
+            total: 1,
+            expected: "no row".to_owned(),
+        },
         path: vec![
             step(
-                0,
+                CREATE,
                 "/orders",
                 &json!({ "amount": 100 }),
                 201,
@@ -113,7 +115,7 @@ fn violation() -> Violation {
                 (None, Some(order("open", 0))),
             ),
             step(
-                1,
+                REFUND,
                 "/orders/1/refund",
                 &json!({ "amount": 100 }),
                 200,
@@ -121,7 +123,7 @@ fn violation() -> Violation {
                 (Some(order("open", 0)), Some(order("refunded", 100))),
             ),
             step(
-                1,
+                REFUND,
                 "/orders/1/refund",
                 &json!({ "amount": 100 }),
                 200,
@@ -133,16 +135,12 @@ fn violation() -> Violation {
             found_length: 9,
             requests: 14,
             result: ShrinkResult::Minimal,
+            reason: None,
         },
-        confirmation: Confirmation::Confirmed { times: 3, of: 3 },
-    }
-}
-
-/// A violation as reports see it.
-pub(super) fn refunded_twice() -> crate::event::Violation {
-    let mut summary = summary();
-    summary.violations.push(violation());
-    recorded(&summary).summary.violations.remove(0)
+        confirmation: Confirmation::tried(3, 3, None),
+        replay: None,
+    };
+    Secrets::default().hidden(&violation).unwrap()
 }
 
 /// What a report knows of one action.
@@ -153,15 +151,6 @@ pub(super) fn seen(runs: u64, statuses: &[(u16, u64)], new_states: u64) -> Actio
         new_states,
         always_refused: runs > 0 && statuses.iter().all(|(status, _)| *status >= 400),
         ..ActionTally::default()
-    }
-}
-
-fn tally(runs: u64, statuses: &[(u16, u64)], new_states: u64) -> ActionSummary {
-    ActionSummary {
-        runs,
-        statuses: statuses.to_vec(),
-        new_states,
-        ..ActionSummary::default()
     }
 }
 
@@ -315,63 +304,15 @@ pub(super) fn found() -> RunReport {
 
 /// A run that found nothing.
 pub(super) fn run() -> RunReport {
-    recorded(&summary())
-}
-
-/// A run whose service could not be started.
-pub(super) fn not_started() -> RunReport {
-    let error = WorldError::new(WorldErrorKind::Service, "`./shop` does not exist")
-        .with_help("build it first");
-    recorded(&Summary::not_started(&model(), &Limits::default(), &error))
-}
-
-fn model() -> Model {
-    Model {
-        name: "shop".to_owned(),
-        actions: ["create_order", "refund_order(n=100)"]
-            .map(Action::named)
-            .into(),
-        ..Model::default()
-    }
-}
-
-fn recorded(summary: &Summary) -> RunReport {
-    let model = model();
-    let subject = Subject {
-        spec: "specs/shop.yaml".to_owned(),
-        repeat: "venomqa explore specs/shop.yaml --strategy dfs --seed 1 --max-steps 500"
-            .to_owned(),
-        started_at: "1970-01-01T00:00:00Z".to_owned(),
-        actions: vec![Some(Place { line: 9, column: 5 }), None],
-        invariants: Vec::new(),
-        secrets: Secrets::default(),
-    };
-    let mut recorder = Recorder::new(&model, subject, Detail::Whole);
-    let limits = Limits::default();
-    let info = RunInfo {
-        model: &model,
-        strategy: "dfs",
-        seed: 1,
-        limits: &limits,
-    };
-    let Some(Event::Started(started)) = recorder.entry(&Observed::Started(info)) else {
-        panic!("a run begins with an entry");
-    };
-    let mut builder = super::RunBuilder::new(*started, Detail::Whole);
-    builder.add(recorder.entry(&Observed::Finished(summary)).unwrap());
-    builder.into_report()
-}
-
-fn summary() -> Summary {
-    Summary {
-        progress: Progress {
+    report(Finished {
+        figures: Figures {
             step: 40,
             max_steps: 500,
             states: 12,
             coverage: 1.0,
             violations: 0,
         },
-        stop: StopReason::Complete {
+        stop: Stop::Complete {
             depth_limited: false,
         },
         transitions: 40,
@@ -379,20 +320,74 @@ fn summary() -> Summary {
         deepest: 4,
         unchanged_steps: 3,
         actions: vec![
-            tally(20, &[(201, 20)], 6),
-            tally(20, &[(200, 12), (409, 8)], 5),
+            seen(20, &[(201, 20)], 6),
+            seen(20, &[(200, 12), (409, 8)], 5),
         ],
         violations: Vec::new(),
-        regressions: Vec::new(),
+        corpus: Vec::new(),
         warnings: Vec::new(),
-        time: TimeSpent {
+        time: Time {
             total: Duration::from_millis(800),
             http: Duration::from_millis(600),
             journal: Duration::from_millis(40),
             restore: Duration::from_millis(80),
             oracles: Duration::from_millis(40),
+            engine: Duration::from_millis(40),
             shrink: Duration::ZERO,
             confirm: Duration::from_millis(8),
         },
+    })
+}
+
+/// A run whose service could not be started.
+pub(super) fn not_started() -> RunReport {
+    let error = WorldError::new(WorldErrorKind::Service, "`./shop` does not exist")
+        .with_help("build it first");
+    report(explorer::not_started(&model(), &options(), &error))
+}
+
+fn model() -> Model {
+    Model {
+        name: "shop".to_owned(),
+        actions: [CREATE, REFUND].map(Action::named).into(),
+        ..Model::default()
+    }
+}
+
+fn options() -> Options {
+    Options {
+        strategy: "dfs".to_owned(),
+        limits: Limits::default(),
+        seed: 1,
+        interrupt: Interrupt::default(),
+        regressions: Vec::new(),
+    }
+}
+
+fn report(summary: Finished) -> RunReport {
+    let (model, options) = (model(), options());
+    let places = [Some(Place { line: 9, column: 5 }), None];
+    let started = Started {
+        version: event::VERSION,
+        venomqa: env!("CARGO_PKG_VERSION").to_owned(),
+        started_at: "1970-01-01T00:00:00Z".to_owned(),
+        spec: SpecName {
+            name: model.name.clone(),
+            path: "specs/shop.yaml".to_owned(),
+        },
+        strategy: options.strategy,
+        seed: options.seed,
+        limits: (&options.limits).into(),
+        repeat: "venomqa explore specs/shop.yaml --strategy dfs --seed 1 --max-steps 500"
+            .to_owned(),
+        actions: (model.actions.iter().zip(places))
+            .map(|(action, place)| event::Action::of(action, place))
+            .collect(),
+        invariants: Vec::new(),
+        merged: Vec::new(),
+    };
+    RunReport {
+        summary,
+        ..RunReport::begun(started)
     }
 }

@@ -1,7 +1,7 @@
 //! What people and programs get to read: progress while a run goes on, reports once it is over.
 //!
-//! The explorer's events become the entries of the run log ([`log`]), and reports read those and nothing else: what they
-//! say of a run that has just ended they say of one that was written down, too. What a run *means* (clean, incomplete,
+//! Reports read [`event`](crate::event)s and nothing else: what they say of a run that has just ended they say of one that
+//! was written down in a run [`log`], too. [`Watch`] takes secrets out before any report sees an event. What a run *means* (clean, incomplete,
 //! violations, failed) is decided once, in [`RunReport::outcome`], so that the headline, the JSON and the exit code cannot
 //! disagree. A new format is one new file here and one entry in `cli::formats`.
 
@@ -22,11 +22,12 @@ mod run_builder;
 mod sarif;
 mod text;
 mod violation_text;
+mod watch;
 
 use std::io;
 
-use crate::explorer::event::Event as Observed;
-use crate::world::WorldError;
+use crate::event::{Detail, Event, Started};
+use crate::secret::Secrets;
 
 pub use console::Console;
 pub use github::Github;
@@ -39,9 +40,8 @@ pub use progress::Progress;
 pub use run::{Cause, Outcome, RunReport};
 pub use sarif::Sarif;
 pub use text::date;
+pub use watch::Watch;
 
-use crate::event::{Event, Violation};
-use log::{Detail, Recorder};
 use run_builder::RunBuilder;
 
 /// A reader of runs.
@@ -114,12 +114,9 @@ impl Reports {
             .unwrap_or_default()
     }
 
-    /// Begins to report a run that goes on.
-    pub fn watch<'r, 'm>(&'r mut self, recorder: Recorder<'m>) -> Watch<'r, 'm> {
-        Watch {
-            log: self.log_replay(),
-            recorder,
-        }
+    /// Begins to report a run that goes on. What `secrets` knows is hidden, also what it learns on the way: it is the world's.
+    pub fn watch(&mut self, started: Started, secrets: Secrets) -> Watch<'_> {
+        Watch::begin(self, started, secrets)
     }
 
     /// Begins to report the entries of a run log.
@@ -158,37 +155,6 @@ impl Reports {
         for report in &mut self.0 {
             report.entry(entry);
         }
-    }
-}
-
-/// A run that goes on, and the reports about it.
-pub struct Watch<'r, 'm> {
-    log: LogReplay<'r>,
-    recorder: Recorder<'m>,
-}
-
-impl Watch<'_, '_> {
-    /// Something happened.
-    pub fn event(&mut self, event: &Observed<'_>) {
-        if let Some(entry) = self.recorder.entry(event) {
-            self.log.entry(entry);
-        }
-    }
-
-    /// The violations of the run so far, as reports show them.
-    pub fn violations(&self) -> &[Violation] {
-        let builder = self.log.builder.as_ref();
-        builder.map_or(&[], |builder| builder.violations())
-    }
-
-    /// Everything has been put back, or could not be: the run is over. `None` when it never began.
-    pub fn close(
-        mut self,
-        cleanup: Option<&WorldError>,
-        replay: Vec<Option<String>>,
-    ) -> Option<RunReport> {
-        let entry = self.recorder.closed(cleanup, replay);
-        self.log.entry(entry)
     }
 }
 

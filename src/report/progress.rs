@@ -5,9 +5,8 @@ use std::io::Write;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Report;
-use super::log::Detail;
 use super::text::percent;
-use crate::event::{Event, Figures};
+use crate::event::{Detail, Event, Figures};
 
 /// Tells how far a run is.
 pub enum Progress {

@@ -3,8 +3,7 @@
 use std::cmp::Reverse;
 
 use super::RunReport;
-use super::log::Detail;
-use crate::event::{Event, Started, Step, Stop, Violation};
+use crate::event::{Detail, Event, Finished, Started, Step, Stop};
 
 /// A run whose entries still come in.
 #[derive(Debug)]
@@ -69,9 +68,9 @@ impl RunBuilder {
         }
     }
 
-    /// The violations so far.
-    pub(super) fn violations(&self) -> &[Violation] {
-        &self.run.summary.violations
+    /// How the run ended, or what is known of that so far.
+    pub(super) fn finished(&self) -> &Finished {
+        &self.run.summary
     }
 
     /// There are no more entries.

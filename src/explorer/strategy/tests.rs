@@ -1,8 +1,8 @@
 //! Every strategy against small models whose states can be counted by hand.
 
+use crate::event::{ConfirmationResult, Event, Finished, Stop};
 use crate::explorer::Options;
 use crate::explorer::budget::Limits;
-use crate::explorer::event::{Event, StopReason, Summary};
 use crate::explorer::strategy::NAMES;
 use crate::explorer::testing::{self, Forbid, actions};
 use crate::interrupt::Interrupt;
@@ -37,20 +37,20 @@ fn run<W: World, J: Judge<W>>(
     world: &mut W,
     judge: &mut J,
     options: &Options,
-) -> (Summary, Vec<(u32, u32)>) {
+) -> (Finished, Vec<(u32, u32)>) {
     let mut steps = Vec::new();
-    let mut observer = |event: Event<'_>| {
+    let mut observer = |event: Event| {
         if let Event::Step(step) = event {
-            steps.push((step.from.0, step.action.0));
+            steps.push((step.from, step.action));
         }
     };
     let summary = testing::run(model, world, judge, options, &mut observer);
     (summary, steps)
 }
 
-fn complete(summary: &Summary) -> bool {
+fn complete(summary: &Finished) -> bool {
     summary.stop
-        == StopReason::Complete {
+        == Stop::Complete {
             depth_limited: false,
         }
 }
@@ -75,9 +75,9 @@ fn every_strategy_exhausts_a_finite_graph_without_repeating_a_step() {
             &options(strategy, 10_000),
         );
         assert!(complete(&summary), "{strategy}: {:?}", summary.stop);
-        assert_eq!(summary.progress.states, 100, "{strategy}");
+        assert_eq!(summary.figures.states, 100, "{strategy}");
         assert_eq!(summary.transitions, 200, "{strategy}");
-        assert_eq!(summary.progress.step, 200, "{strategy}");
+        assert_eq!(summary.figures.step, 200, "{strategy}");
         assert_eq!(summary.untried, 0, "{strategy}");
         // The counters stand still at their end: ten states each way.
         assert_eq!(summary.unchanged_steps, 20, "{strategy}");
@@ -120,7 +120,7 @@ fn no_strategy_starves_actions_behind_one_that_always_makes_a_new_state() {
             ..options(strategy, 500)
         };
         let (summary, _) = run(&actions(30), &mut world, &mut Unjudged, &options);
-        assert_eq!(summary.stop, StopReason::MaxSteps, "{strategy}");
+        assert_eq!(summary.stop, Stop::MaxSteps, "{strategy}");
         assert!(
             summary.actions.iter().all(|action| action.runs > 0),
             "{strategy} starved {:?}",
@@ -130,7 +130,7 @@ fn no_strategy_starves_actions_behind_one_that_always_makes_a_new_state() {
                 .map(|action| action.runs)
                 .collect::<Vec<_>>()
         );
-        assert!((summary.progress.coverage - 1.0).abs() < f64::EPSILON);
+        assert!((summary.figures.coverage - 1.0).abs() < f64::EPSILON);
     }
 }
 
@@ -149,7 +149,8 @@ fn every_strategy_confirms_a_shortest_path_after_an_exhaustive_walk() {
         for violation in &summary.violations {
             // Shorter paths found later count as well, so after an exhaustive walk every path is a shortest one.
             assert_eq!(violation.path.len(), 5, "{strategy}");
-            assert!(violation.confirmation.is_confirmed(), "{strategy}");
+            let confirmation = violation.confirmation.result;
+            assert_eq!(confirmation, ConfirmationResult::Confirmed, "{strategy}");
         }
     }
 }
@@ -160,7 +161,12 @@ fn bfs_reports_the_shortest_path_at_once() {
     let mut options = options("bfs", 10_000);
     options.limits.fail_fast = Some(Severity::Low);
     let (summary, _) = run(&actions(2), &mut two_counters(), &mut judge, &options);
-    assert_eq!(summary.stop, StopReason::FailFast(Severity::High));
+    assert_eq!(
+        summary.stop,
+        Stop::FailFast {
+            severity: Severity::High
+        }
+    );
     assert_eq!(summary.violations[0].path.len(), 4);
     assert_eq!(summary.violations.len(), 1);
 }
@@ -201,15 +207,15 @@ fn the_shortest_path_into_a_broken_state_is_reported_for_each_action() {
         let mut lengths: Vec<_> = summary
             .violations
             .iter()
-            .map(|violation| (violation.action.map(|id| id.0), violation.path.len()))
+            .map(|violation| (violation.action.as_deref(), violation.path.len()))
             .collect();
         lengths.sort_unstable();
-        assert_eq!(lengths, [(Some(0), 4), (Some(1), 2)], "{strategy}");
+        assert_eq!(lengths, [(Some("a0"), 4), (Some("a1"), 2)], "{strategy}");
         assert!(
             summary
                 .violations
                 .iter()
-                .all(|violation| violation.confirmation.is_confirmed()),
+                .all(|violation| violation.confirmation.result == ConfirmationResult::Confirmed),
             "{strategy}"
         );
     }
@@ -242,7 +248,7 @@ fn preconditions_and_limits_count_per_path_not_per_run() {
             &options(strategy, 1_000),
         );
         // (open, creates so far): (0,0) (1,1) (2,2) (0,1) (1,2) (0,2).
-        assert_eq!(summary.progress.states, 6, "{strategy}");
+        assert_eq!(summary.figures.states, 6, "{strategy}");
         // create in (0,0) (1,1) (0,1), close in all but (0,0).
         assert_eq!(summary.transitions, 8, "{strategy}");
         assert!(complete(&summary), "{strategy}");
@@ -304,10 +310,10 @@ fn a_shorter_path_found_later_reopens_a_state_under_max_depth() {
         options.limits.max_depth = 6;
         let (summary, _) = run(&actions(2), &mut chain(), &mut Unjudged, &options);
         // 9 is 5 steps away through the shortcut, however a strategy came to 5 first.
-        assert_eq!(summary.progress.states, 10, "{strategy}");
+        assert_eq!(summary.figures.states, 10, "{strategy}");
         assert_eq!(
             summary.stop,
-            StopReason::Complete {
+            Stop::Complete {
                 depth_limited: false
             },
             "{strategy}"
@@ -315,10 +321,10 @@ fn a_shorter_path_found_later_reopens_a_state_under_max_depth() {
         options.limits.max_depth = 3;
         let (summary, _) = run(&actions(2), &mut chain(), &mut Unjudged, &options);
         // 0 1 2 3 and 5 6 7.
-        assert_eq!(summary.progress.states, 7, "{strategy}");
+        assert_eq!(summary.figures.states, 7, "{strategy}");
         assert_eq!(
             summary.stop,
-            StopReason::Complete {
+            Stop::Complete {
                 depth_limited: true
             },
             "{strategy}"
@@ -331,8 +337,8 @@ fn coverage_target_stops_the_run_once_reached() {
     let mut options = options("coverage", 1_000);
     options.limits.coverage_target = Some(0.5);
     let (summary, _) = run(&actions(2), &mut two_counters(), &mut Unjudged, &options);
-    assert_eq!(summary.stop, StopReason::CoverageTarget);
-    assert_eq!(summary.progress.step, 1);
+    assert_eq!(summary.stop, Stop::CoverageTarget);
+    assert_eq!(summary.figures.step, 1);
 }
 
 #[test]
@@ -340,7 +346,7 @@ fn an_interrupt_ends_the_run_with_what_is_known() {
     let options = options("dfs", 1_000);
     options.interrupt.request();
     let (summary, steps) = run(&actions(2), &mut two_counters(), &mut Unjudged, &options);
-    assert_eq!(summary.stop, StopReason::Interrupted);
+    assert_eq!(summary.stop, Stop::Interrupted);
     assert!(steps.is_empty());
 }
 
@@ -354,7 +360,7 @@ fn a_world_without_a_way_back_is_walked_forward_only() {
             &mut Unjudged,
             &options(strategy, 100),
         );
-        assert_eq!(summary.stop, StopReason::MaxSteps, "{strategy}");
+        assert_eq!(summary.stop, Stop::MaxSteps, "{strategy}");
         assert_eq!(steps.len(), 100);
         assert!(
             world
@@ -390,7 +396,7 @@ fn a_service_that_is_not_deterministic_is_told_apart() {
     let codes: Vec<_> = summary
         .warnings
         .iter()
-        .map(|warning| warning.code.name())
+        .map(|warning| warning.code.as_str())
         .collect();
     assert!(codes.contains(&"non-deterministic"), "{codes:?}");
 }
@@ -450,7 +456,7 @@ fn every_strategy_opens_the_lock_because_states_are_merged() {
             &mut judge,
             &options(strategy, 1_000),
         );
-        assert_eq!(summary.progress.states, 8, "{strategy}");
+        assert_eq!(summary.figures.states, 8, "{strategy}");
         assert_eq!(summary.violations.len(), 1, "{strategy}");
         assert_eq!(summary.violations[0].path.len(), 7, "{strategy}");
     }

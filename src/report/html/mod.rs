@@ -12,8 +12,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256};
 
-use super::log::Detail;
 use super::{Destination, Report, ReportError, RunReport};
+use crate::event::Detail;
 use data::Encoded;
 
 const PAGE: &str = include_str!("page.html");

@@ -1,7 +1,6 @@
 //! The report that is the run log itself: one JSON object a line, written while the run goes on.
 
-use super::record::Detail;
-use crate::event::Event;
+use crate::event::{Detail, Event};
 use crate::report::{Destination, Report, ReportError};
 
 /// Writes entries as they come, so that a run that is killed leaves what it had seen.

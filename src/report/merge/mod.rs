@@ -11,10 +11,10 @@ mod union;
 
 use std::io::BufRead;
 
-use super::log::{self, Detail, LogError};
+use super::log::{self, LogError};
 use super::run_builder::RunBuilder;
 use super::{Reports, RunReport};
-use crate::event::Event;
+use crate::event::{Detail, Event};
 use group::Group;
 
 /// Collects runs, and makes one of all that are over the same spec.

@@ -1,26 +1,22 @@
 //! What a run reports of each action: how often it ran, why it never ran, and advice.
 
+use crate::event::ActionTally;
 use crate::model::{ActionId, Model};
 
 use super::enabled;
-use super::event::ActionSummary;
 use super::graph::Graph;
 
 /// While states are left to try, an action that changed nothing in fewer runs than this may just have run too early.
 const ENOUGH_RUNS: u64 = 3;
 
-/// Summaries of all actions, by [`ActionId`]. `is_complete` says whether nothing was left to try.
-pub(super) fn action_summaries(
-    model: &Model,
-    graph: &Graph,
-    is_complete: bool,
-) -> Vec<ActionSummary> {
+/// What is known of all actions, by [`ActionId`]. `is_complete` says whether nothing was left to try.
+pub(super) fn action_tallies(model: &Model, graph: &Graph, is_complete: bool) -> Vec<ActionTally> {
     let enough_runs = if is_complete { 1 } else { ENOUGH_RUNS };
-    let summary = |id| summary(model, graph, id, enough_runs);
-    model.action_ids().map(summary).collect()
+    let tally = |id| tally(model, graph, id, enough_runs);
+    model.action_ids().map(tally).collect()
 }
 
-fn summary(model: &Model, graph: &Graph, id: ActionId, enough_runs: u64) -> ActionSummary {
+fn tally(model: &Model, graph: &Graph, id: ActionId, enough_runs: u64) -> ActionTally {
     let tally = graph.tally(id).clone();
     let action = model.action(id);
     let mut statuses = tally.statuses;
@@ -39,8 +35,13 @@ fn summary(model: &Model, graph: &Graph, id: ActionId, enough_runs: u64) -> Acti
             if tally.runs == 1 { "run" } else { "runs" }
         )
     });
-    ActionSummary {
+    let is_expected =
+        |status: u16| !action.expect.status.is_empty() && action.expect.allows(status);
+    let is_refusal = |status: u16| status >= 400 && !is_expected(status);
+    ActionTally {
         runs: tally.runs,
+        always_refused: !statuses.is_empty()
+            && statuses.iter().all(|(status, _)| is_refusal(*status)),
         statuses,
         new_states: tally.new_states,
         unchanged: tally.unchanged,
