@@ -41,6 +41,7 @@ pub mod expr;
 pub mod interrupt;
 pub mod model;
 pub mod oracle;
+mod own_files;
 pub mod random;
 pub mod report;
 mod secret;

@@ -1,5 +1,7 @@
 //! Keeps what a run has found as reproductions beside the spec.
 
+use std::io::ErrorKind;
+
 use super::Session;
 use super::options::quoted;
 use crate::event::{Finished, RegressionOutcome};
@@ -79,7 +81,19 @@ pub(super) fn keep(
             "  warning: the reproduction cannot be written to `{}`: {error}",
             path.display()
         ));
-        session.note("  help: make the folder writable, or say `--no-corpus`");
+        session.note(&format!(
+            "  help: {}, or say `--no-corpus`",
+            cure(error.kind())
+        ));
     }
     commands
+}
+
+/// What makes a file of a reproduction writable.
+fn cure(error: ErrorKind) -> &'static str {
+    match error {
+        ErrorKind::Other => "remove it",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space",
+        _ => "make the folder writable",
+    }
 }

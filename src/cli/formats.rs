@@ -1,10 +1,9 @@
 //! The registry of report formats: `--report`, `venomqa report --to`, the help and the completions read it.
 
-use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::{Problem, Session};
+use super::{Problem, Session, report_file};
 use crate::report::log::Log;
 use crate::report::{Console, Destination, Github, Html, Json, Junit, Markdown, Report, Sarif};
 
@@ -120,7 +119,7 @@ pub(super) fn open(
         .map(|request| {
             let target = match &request.path {
                 None => stdout(session),
-                Some(path) => Target::File(create(path)?),
+                Some(path) => Target::File(report_file::create(path)?),
             };
             Ok((request.format.report)(target))
         })
@@ -161,7 +160,8 @@ fn check(flag: &str, requests: &[ReportRequest]) -> Result<(), Problem> {
         if let Some(path) = &request.path
             && requests[..position]
                 .iter()
-                .any(|earlier| earlier.path.as_ref() == Some(path))
+                .filter_map(|earlier| earlier.path.as_ref())
+                .any(|earlier| report_file::is_same(earlier, path))
         {
             return Err(Problem::usage(format!(
                 "two reports would be written to `{}`",
@@ -170,21 +170,4 @@ fn check(flag: &str, requests: &[ReportRequest]) -> Result<(), Problem> {
         }
     }
     Ok(())
-}
-
-/// Empties the file, so that an old report is never taken for that of this run.
-fn create(path: &Path) -> Result<Destination, Problem> {
-    let unwritable = |error: io::Error| {
-        Problem::usage(format!(
-            "the report cannot be written to `{}`: {error}",
-            path.display()
-        ))
-    };
-    if let Some(folder) = path.parent()
-        && !folder.as_os_str().is_empty()
-    {
-        std::fs::create_dir_all(folder).map_err(unwritable)?;
-    }
-    let file = File::create(path).map_err(unwritable)?;
-    Ok(Destination::file(path, file))
 }

@@ -14,6 +14,7 @@ mod options;
 mod pause;
 mod replay;
 mod report;
+mod report_file;
 mod restore;
 mod schema;
 mod session;

@@ -1,11 +1,11 @@
 //! `venomqa report`: runs that are over, rendered again from their logs.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::args::{Report, ReportCommand, ReportRuns};
 use super::{ExitCode, Problem, Session, formats};
+use crate::own_files;
 use crate::report::log::{self, LogError};
 use crate::report::{Merge, Reports};
 
@@ -111,13 +111,13 @@ fn source(path: &PathBuf) -> Result<Source, Problem> {
         Problem::usage(format!("cannot read `{}`: {error}", path.display()))
             .help("`venomqa explore --report log=PATH` writes a run log")
     };
-    let file = File::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.is_dir() {
+    if path.is_dir() {
         return Err(Problem::usage(format!(
             "`{}` is a folder; expected a run log",
             path.display()
         )));
     }
+    let file = own_files::open_named(path).map_err(unreadable)?;
     Ok(Source {
         name: path.display().to_string(),
         reader: Box::new(BufReader::new(file)),

@@ -1,13 +1,12 @@
 //! The corpus of a spec: the reproductions of earlier violations, in the folder `.venomqa/` beside the spec.
 
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::model::{Model, Reproduction};
+use crate::own_files;
 use crate::spec::reproduction;
 
-/// Name of the folder beside the spec.
-const FOLDER: &str = ".venomqa";
 /// Leads from that folder to the folder of the spec.
 pub(crate) const TO_SPEC: &str = "..";
 /// Larger files are no reproductions.
@@ -43,7 +42,10 @@ pub(crate) enum Destination {
 impl Corpus {
     /// Reads the reproductions of a spec. The second part lists the files that cannot be read, each with the reason.
     pub(crate) fn read(spec: &Path) -> (Self, Vec<String>) {
-        let folder = spec.parent().unwrap_or(Path::new("")).join(FOLDER);
+        let folder = spec
+            .parent()
+            .unwrap_or(Path::new(""))
+            .join(reproduction::FOLDER);
         let spec = spec
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
@@ -109,7 +111,7 @@ impl Corpus {
             };
             let Some(kept) = self.kept.iter().find(|kept| kept.file == file) else {
                 // A file that is not kept may still exist: it belongs to another spec, or cannot be read.
-                if !self.path(&file).exists() {
+                if std::fs::symlink_metadata(self.path(&file)).is_err() {
                     return Destination::Write(file);
                 }
                 number += 1;
@@ -131,6 +133,7 @@ impl Corpus {
 
     /// Writes a file, whole or not at all.
     pub(crate) fn write(&self, file: &str, text: &str) -> io::Result<()> {
+        own_files::refuse_link(&self.folder)?;
         std::fs::create_dir_all(&self.folder)?;
         let mut temporary = tempfile::Builder::new()
             .prefix(".venomqa-")
@@ -152,7 +155,7 @@ impl Corpus {
 
 /// The YAML files of the folder, by name; none where there is no folder.
 fn files(folder: &Path, problems: &mut Vec<String>) -> Vec<PathBuf> {
-    let entries = match std::fs::read_dir(folder) {
+    let entries = match own_files::refuse_link(folder).and_then(|()| std::fs::read_dir(folder)) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
         Err(error) => {
@@ -172,13 +175,14 @@ fn files(folder: &Path, problems: &mut Vec<String>) -> Vec<PathBuf> {
 }
 
 fn text(path: &Path) -> Result<String, String> {
-    let size = std::fs::metadata(path)
-        .map_err(|error| error.to_string())?
-        .len();
-    if size > MAX_BYTES {
+    let unreadable = |error: io::Error| error.to_string();
+    let mut file = own_files::open(path).map_err(unreadable)?;
+    if file.metadata().map_err(unreadable)?.len() > MAX_BYTES {
         return Err(format!("it is larger than {} MB", MAX_BYTES / 1_000_000));
     }
-    std::fs::read_to_string(path).map_err(|error| error.to_string())
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(unreadable)?;
+    Ok(text)
 }
 
 /// `no_over_refund-refund_order`: the oracle, and the action whose step broke it, without its parameters.

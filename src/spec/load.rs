@@ -15,6 +15,7 @@ use super::yaml::{Node, Tree};
 use super::{Environment, Loaded, Places, Written, fill, lower};
 use crate::diagnostic::{Code, Diagnostic, Path, Place, Sources};
 use crate::model::{ActionId, Model, Reproduction};
+use crate::own_files;
 
 /// Version of the format that this program reads.
 const VERSION: u64 = 1;
@@ -32,10 +33,15 @@ const MAX_BYTES: u64 = 50_000_000;
 
 /// The content; of a larger file the first [`MAX_BYTES`] and one more.
 fn read_file(path: &FilePath) -> io::Result<Vec<u8>> {
+    let folder = path
+        .parent()
+        .filter(|folder| folder.ends_with(reproduction::FOLDER));
+    let file = match folder {
+        Some(folder) => own_files::refuse_link(folder).and_then(|()| own_files::open(path)),
+        None => own_files::open_named(path),
+    }?;
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?
-        .take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

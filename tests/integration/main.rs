@@ -14,6 +14,7 @@ mod corpus;
 mod explore;
 mod flags;
 mod honesty;
+mod hostile_files;
 mod html;
 mod json_report;
 mod leave_no_trace;

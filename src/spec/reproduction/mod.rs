@@ -27,6 +27,9 @@ pub use write::{WriteOptions, write};
 
 use document::{About, Sections, Step, Times};
 
+/// Name of the folder, beside the spec, that reproductions are kept in.
+pub(crate) const FOLDER: &str = ".venomqa";
+
 /// Sections that a spec does not have.
 pub(super) const KEYS: [&str; 2] = ["reproduction", "path"];
 

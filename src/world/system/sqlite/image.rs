@@ -9,7 +9,6 @@
 //! An image holds the journal as well, so that going back to a state also goes back to the pre-images known there. The
 //! content before the run is a file of its own beside the database, written before the journal is installed.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,6 +24,7 @@ use super::sql::quoted;
 use crate::model::{
     Cell, Digest, NetDelta, Row, RowChange, RowKey, Table, TableId, TableKind, row_key,
 };
+use crate::own_files;
 
 /// What is known while whole copies are taken.
 #[derive(Debug)]
@@ -226,13 +226,11 @@ fn copy_all(from: &Connection, to: &mut Connection) -> rusqlite::Result<()> {
 
 /// Where the content before the run is kept.
 pub(super) fn kept_path(database: &Path) -> PathBuf {
-    beside(database, ".venomqa-before")
+    own_files::beside(database, ".venomqa-before")
 }
 
-fn beside(database: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(database);
-    name.push(suffix);
-    name.into()
+fn partial_path(database: &Path) -> PathBuf {
+    own_files::beside(database, ".venomqa-before.partial")
 }
 
 /// Why the content before the run cannot be kept or put back.
@@ -248,8 +246,9 @@ pub(super) enum KeepError {
 
 /// Keeps the content as it is now in a file beside the database. It is on the disk, and whole, when this returns.
 pub(super) fn keep(connection: &Connection, database: &Path) -> Result<(), KeepError> {
-    let partial = beside(database, ".venomqa-before.partial");
-    remove(&partial)?;
+    let partial = partial_path(database);
+    // SQLite would make it readable for everybody.
+    own_files::create(&partial)?;
     let mut copy = Connection::open(&partial)?;
     copy_all(connection, &mut copy)?;
     copy.close().map_err(|(_, error)| error)?;
@@ -260,17 +259,16 @@ pub(super) fn keep(connection: &Connection, database: &Path) -> Result<(), KeepE
 
 /// Puts the kept content back. The journal, which the kept content knows nothing of, is gone with that.
 pub(super) fn put_kept(connection: &mut Connection, database: &Path) -> Result<(), KeepError> {
-    let kept = Connection::open_with_flags(
-        kept_path(database),
-        rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE,
-    )?;
+    let path = kept_path(database);
+    own_files::open(&path)?;
+    let kept = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     copy_all(&kept, connection)?;
     Ok(())
 }
 
 /// Removes the files that [`keep`] wrote.
 pub(super) fn forget(database: &Path) -> io::Result<()> {
-    remove(&beside(database, ".venomqa-before.partial"))?;
+    remove(&partial_path(database))?;
     remove(&kept_path(database))
 }
 

@@ -1,35 +1,48 @@
-//! One run at a time on one database.
+//! One run at a time on one database, by whichever name it goes.
 //!
-//! A lock file beside the database is held with an advisory lock for as long as the run lives. The kernel releases it
-//! when the process ends, however it ends, so a killed run never has to be told apart from a living one by its process
-//! number. The database file itself is never opened here: closing it would drop SQLite's own locks on it.
+//! Lock files are held with advisory locks for as long as the run lives. The kernel releases them when the process ends,
+//! however it ends, so a killed run never has to be told apart from a living one by its process number. One lies beside the
+//! database, where every user and every machine that shares the folder meets it; symbolic links lead to the same one. Another
+//! is called after device and inode: hard links, bind mounts and spellings of a name meet there. The database file itself
+//! is never opened here: closing it would drop SQLite's own locks on it.
 
-use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::own_files;
 use crate::world::{WorldError, WorldErrorKind};
 
-/// Held while a run may change the database. Dropping it releases the lock and removes the file.
+/// Held while a run may change the database. Dropping it releases the lock and removes its files.
 #[derive(Debug)]
 pub(super) struct RunLock {
-    path: PathBuf,
-    _file: File,
+    _held: Vec<LockFile>,
 }
 
 impl RunLock {
     /// Takes the lock, or says which process holds it.
     pub(super) fn acquire(database: &Path) -> Result<Self, WorldError> {
-        let path = lock_path(database);
+        let beside = own_files::beside(database, ".venomqa-lock");
+        let by_file = by_file(database);
+        let held = std::iter::once(beside)
+            .chain(by_file)
+            .map(|path| LockFile::acquire(path, database))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { _held: held })
+    }
+}
+
+#[derive(Debug)]
+struct LockFile {
+    path: PathBuf,
+    _file: File,
+}
+
+impl LockFile {
+    fn acquire(path: PathBuf, database: &Path) -> Result<Self, WorldError> {
         loop {
-            let mut file = File::options()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&path)
-                .map_err(|error| cannot_lock(&path, &error))?;
+            let mut file =
+                own_files::open_or_create(&path).map_err(|error| cannot_lock(&path, &error))?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Err(held(database, &mut file)),
@@ -47,23 +60,37 @@ impl RunLock {
     }
 }
 
-impl Drop for RunLock {
+impl Drop for LockFile {
     fn drop(&mut self) {
         // Nothing to be done where it fails: an unlocked file holds nobody up.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-fn lock_path(database: &Path) -> PathBuf {
-    let mut name = OsString::from(database);
-    name.push(".venomqa-lock");
-    name.into()
+/// The lock file that is called after device and inode, in a folder of this user that does not depend on the environment.
+/// `None` where there can be no such folder, or where somebody else has taken its name: then the other lock must do.
+#[cfg(unix)]
+fn by_file(database: &Path) -> Option<PathBuf> {
+    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+    let file = fs::metadata(database).ok()?;
+    let user = rustix::process::geteuid().as_raw();
+    let folder = PathBuf::from(format!("/tmp/venomqa-{user}"));
+    // It may exist already.
+    let _ = fs::DirBuilder::new().mode(0o700).create(&folder);
+    let metadata = fs::symlink_metadata(&folder).ok()?;
+    let is_ours = metadata.is_dir() && metadata.uid() == user && metadata.mode() & 0o022 == 0;
+    is_ours.then(|| folder.join(format!("{}-{}.lock", file.dev(), file.ino())))
+}
+
+#[cfg(not(unix))]
+fn by_file(_database: &Path) -> Option<PathBuf> {
+    None
 }
 
 #[cfg(unix)]
 fn is_named(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
-    match (file.metadata(), fs::metadata(path)) {
+    match (file.metadata(), fs::symlink_metadata(path)) {
         (Ok(ours), Ok(named)) => ours.ino() == named.ino() && ours.dev() == named.dev(),
         _ => false,
     }
@@ -74,12 +101,28 @@ fn is_named(_file: &File, path: &Path) -> bool {
     path.exists()
 }
 
-fn cannot_lock(path: &Path, error: &std::io::Error) -> WorldError {
+fn cannot_lock(path: &Path, error: &io::Error) -> WorldError {
+    let shown = path.display();
+    let help = match error.kind() {
+        io::ErrorKind::PermissionDenied if path.exists() => format!(
+            "it belongs to another user, whose run goes on or was killed: let that user run `venomqa restore`, or remove the \
+             file once no run goes on: `rm {shown}`"
+        ),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "the folder of the database must be writable for this user: SQLite and venomqa keep files there during a run"
+                .to_owned()
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space, then run it again".to_owned()
+        }
+        io::ErrorKind::Other => format!("nothing of venomqa is like that: look what it is, then remove it: `rm {shown}`"),
+        _ => "venomqa keeps this file during a run, so that no second run gets at the database".to_owned(),
+    };
     WorldError::new(
         WorldErrorKind::System,
-        format!("cannot create the lock file `{}`: {error}", path.display()),
+        format!("cannot take the lock file `{shown}`: {error}"),
     )
-    .with_help("the folder of the database must be writable: SQLite and venomqa keep files there during a run")
+    .with_help(help)
 }
 
 fn held(database: &Path, file: &mut File) -> WorldError {
@@ -97,4 +140,58 @@ fn held(database: &Path, file: &mut File) -> WorldError {
         ),
     )
     .with_help("wait for it to end, or give each run a database of its own, for example below `${workdir}`")
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn one_file_has_one_lock_whatever_it_is_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("a.db"), "").unwrap();
+        fs::write(at("other.db"), "").unwrap();
+        fs::create_dir(at("sub")).unwrap();
+        symlink("a.db", at("link.db")).unwrap();
+        symlink("../sub", at("sub/loop")).unwrap();
+        fs::hard_link(at("a.db"), at("sub/hard.db")).unwrap();
+        let names = [
+            "a.db",
+            "link.db",
+            "sub/../a.db",
+            "sub/loop/../a.db",
+            "sub/hard.db",
+        ];
+        for first in names {
+            let lock = RunLock::acquire(&at(first)).unwrap();
+            for second in names {
+                let error = RunLock::acquire(&at(second)).unwrap_err();
+                let holder = format!("(process {})", std::process::id());
+                assert!(error.message.contains(&holder), "{}", error.message);
+            }
+            drop(RunLock::acquire(&at("other.db")).unwrap());
+            drop(lock);
+            let left = fs::read_dir(folder.path()).unwrap().count();
+            assert_eq!(left, 4, "no lock file is left");
+        }
+    }
+
+    #[test]
+    fn a_lock_file_that_leads_elsewhere_is_refused_and_what_it_leads_to_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("a.db"), "").unwrap();
+        fs::write(at("private"), "private").unwrap();
+        for link in [fs::hard_link::<PathBuf, PathBuf>, |to, at| symlink(to, at)] {
+            link(at("private"), at("a.db.venomqa-lock")).unwrap();
+            let error = RunLock::acquire(&at("a.db")).unwrap_err();
+            assert!(error.message.contains("link"), "{}", error.message);
+            assert_eq!(fs::read_to_string(at("private")).unwrap(), "private");
+            fs::remove_file(at("a.db.venomqa-lock")).unwrap();
+        }
+    }
 }
