@@ -62,7 +62,7 @@ pub(super) fn keep(
                     file: &file,
                     folder: evidence::TO_SPEC,
                     invariants: &evidence::invariants_of(model, &reproduction.oracle),
-                    is_secret: &|name| spec.world.secrets.has_name(name),
+                    secrets: &spec.world.secrets,
                 };
                 let text = reproduction::write(spec, &reproduction, writing);
                 if let Err(error) = corpus.write(&file, &text) {

@@ -31,9 +31,9 @@ impl JsonTemplate {
         }
     }
 
-    /// The tree as the spec writes it, with `null` for every hole.
-    pub fn without_holes(&self) -> Value {
-        literal(&self.0)
+    /// The tree with `null` for every hole that these values do not fill.
+    pub fn filled_where_known(&self, values: &Arc<dyn Lookup>) -> Value {
+        filled_where_known(&self.0, values)
     }
 
     /// Its templates, in the order of the document; strings without holes are left out.
@@ -49,14 +49,15 @@ impl JsonTemplate {
     }
 }
 
-fn literal(node: &Node) -> Value {
+fn filled_where_known(node: &Node, values: &Arc<dyn Lookup>) -> Value {
+    let filled = |node| filled_where_known(node, values);
     match node {
         Node::Constant(value) => value.clone(),
-        Node::Hole(_) => Value::Null,
-        Node::Array(items) => items.iter().map(literal).collect(),
+        Node::Hole(template) => template.evaluate(values).unwrap_or_default(),
+        Node::Array(items) => items.iter().map(filled).collect(),
         Node::Object(fields) => fields
             .iter()
-            .map(|(name, node)| (name.clone(), literal(node)))
+            .map(|(name, node)| (name.clone(), filled(node)))
             .collect(),
     }
 }

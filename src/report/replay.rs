@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::text::{clip, count, printable};
 use crate::model::{Reproduction, SeenRow, SeenStep};
+use crate::secret::REDACTED;
 
 const BOLD: Style = Style::new().effects(Effects::BOLD);
 const DIM: Style = Style::new().effects(Effects::DIMMED);
@@ -73,7 +74,10 @@ pub fn differences(seen: &SeenStep, recorded: &SeenStep) -> Vec<String> {
             seen.status, recorded.status
         ));
     }
-    let has = |rows: &[SeenRow], row: &SeenRow| rows.contains(row);
+    let has = |rows: &[SeenRow], row: &SeenRow| {
+        rows.iter()
+            .any(|other| other.row == row.row && may_be_same(&other.change, &row.change))
+    };
     for row in seen.rows.iter().filter(|row| !has(&recorded.rows, row)) {
         differences.push(
             match recorded.rows.iter().find(|other| other.row == row.row) {
@@ -87,6 +91,34 @@ pub fn differences(seen: &SeenStep, recorded: &SeenStep) -> Vec<String> {
         differences.push(format!("{} was changed: {}", row.row, row.change));
     }
     differences
+}
+
+/// Whether two texts may be the same: anything may stand where one of them hides a secret. A run knows other secrets than a
+/// replay.
+fn may_be_same(one: &str, other: &str) -> bool {
+    fits(one, other) || fits(other, one)
+}
+
+/// Whether a text is what another hides secrets of.
+fn fits(hidden: &str, text: &str) -> bool {
+    let mut parts = hidden.split(REDACTED);
+    let mut rest = match text.strip_prefix(parts.next().unwrap_or_default()) {
+        Some(rest) => rest,
+        None => return false,
+    };
+    let mut last = None;
+    for part in parts {
+        if let Some(before) = last.replace(part) {
+            match rest.find(before) {
+                Some(at) => rest = &rest[at + before.len()..],
+                None => return false,
+            }
+        }
+    }
+    match last {
+        Some(end) => rest.ends_with(end),
+        None => rest.is_empty(),
+    }
 }
 
 /// What the oracle had to object to.

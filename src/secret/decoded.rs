@@ -1,4 +1,4 @@
-//! Texts with their escapes read: as a URL or a form, and as the inside of a JSON text.
+//! Texts with their escapes read: as a URL or a form, as the inside of a JSON text, and as HTML or XML.
 
 use std::ops::Range;
 
@@ -63,6 +63,9 @@ fn add_readings(readings: &mut Vec<Decoded>, text: &str, outer: Option<&Decoded>
     }
     if text.contains('\\') {
         readings.push(backslash(text).within(outer));
+    }
+    if text.contains('&') && text.contains(';') {
+        readings.push(entities(text).within(outer));
     }
 }
 
@@ -151,6 +154,33 @@ fn unicode(text: &str) -> Option<(usize, String)> {
     Some((12, letter.to_string()))
 }
 
+/// `&amp;`, `&#39;` and `&#x27;` read as HTML and XML read them; of the names those that must be escaped.
+fn entities(text: &str) -> Decoded {
+    const NAMES: [(&str, &str); 5] = [
+        ("amp", "&"),
+        ("lt", "<"),
+        ("gt", ">"),
+        ("quot", "\""),
+        ("apos", "'"),
+    ];
+    decode(text, |rest| {
+        let name = rest.strip_prefix('&')?;
+        let name = &name[..name.find(';').filter(|length| *length <= 8)?];
+        let number = |digits: &str, radix| {
+            let number = u32::from_str_radix(digits, radix).ok()?;
+            char::from_u32(number).map(String::from)
+        };
+        let read = match name.strip_prefix('#') {
+            Some(digits) => match digits.strip_prefix(['x', 'X']) {
+                Some(digits) => number(digits, 16)?,
+                None => number(digits, 10)?,
+            },
+            None => NAMES.iter().find(|(known, _)| *known == name)?.1.to_owned(),
+        };
+        Some((name.len() + 2, read))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,6 +195,11 @@ mod tests {
             (r#"said "{\"p\":\"a\\\"b\"}""#, r#"a\"b"#, r#"a\\\"b"#),
             (r"\u00e9\ud83d\ude00.", "é😀", r"\u00e9\ud83d\ude00"),
             ("é%zz%41", "é%zzA", "é%zz%41"),
+            (
+                "<b>a&amp;b&#39;&#x63;&nope;</b>",
+                "a&b'c",
+                "a&amp;b&#39;&#x63;",
+            ),
         ] {
             let found = readings(text, true).into_iter().find_map(|reading| {
                 let start = reading.text.find(part)?;

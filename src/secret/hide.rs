@@ -69,15 +69,19 @@ impl Secrets {
         }
     }
 
+    /// Hides a value for its name, and what it consists of if it is a list or an object.
     fn hide_if_named(&self, name: &str, value: &mut Value) {
         if self.hides_by_name(name, value) {
             *value = REDACTED.into();
-        } else if let Value::Array(items) = value
-            && is_secret_field(name)
-        {
-            for item in items {
-                self.hide_if_named(name, item);
-            }
+            return;
+        }
+        let parts: &mut dyn Iterator<Item = &mut Value> = match value {
+            Value::Array(items) => &mut items.iter_mut(),
+            Value::Object(fields) => &mut fields.values_mut(),
+            _ => return,
+        };
+        if is_secret_field(name) {
+            parts.for_each(|part| self.hide_if_named(name, part));
         }
     }
 
@@ -191,6 +195,10 @@ impl Parts<'_> {
             || TAGS.contains(&(self.structure, name))
         {
             serde_json::to_value(value)?
+        } else if self.is_cut_off(name) {
+            let beginning = serde_json::to_value(value)?;
+            let text = beginning.as_str().unwrap_or_default();
+            self.hider.secrets.hide_beginning(text).into()
         } else {
             let mut value = value.serialize(Hider {
                 keeps_keys: KEYS_ARE_NAMES.contains(&name),
@@ -207,6 +215,11 @@ impl Parts<'_> {
         };
         self.fields.insert(name.to_owned(), value);
         Ok(())
+    }
+
+    /// Whether this is the text of a body of which not everything was kept.
+    fn is_cut_off(&self, name: &str) -> bool {
+        (self.structure, name) == ("Body", "text") && self.fields.get("cut") == Some(&true.into())
     }
 
     fn finished(self, value: Value) -> Value {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Secrets;
+use super::encoded::encoded_words;
 use super::names::{
     is_password, is_secret_field, is_secret_header, is_secret_name, is_secret_number,
 };
@@ -76,7 +77,10 @@ impl Secrets {
                 self.values().add(&number.to_string(), Scope::Place);
             }
             Value::Array(items) => items.iter().for_each(|item| self.learn_likely(name, item)),
-            Value::Object(_) => self.learn_fields(value),
+            Value::Object(fields) => fields.iter().for_each(|(field, part)| {
+                let name = if is_secret_field(field) { field } else { name };
+                self.learn_likely(name, part);
+            }),
             Value::Number(_) | Value::Null | Value::Bool(_) => {}
         }
     }
@@ -90,7 +94,26 @@ impl Secrets {
                 }
             }
             Value::Array(items) => items.iter().for_each(|item| self.learn_fields(item)),
-            _ => {}
+            Value::String(text) => self.learn_text(text),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// Learns what stands behind secret names in a text: JSON that is kept as text, a page, a URL. What stands openly in the
+    /// same text as well is hidden in its place only.
+    fn learn_text(&self, text: &str) {
+        let found = self.labelled(text);
+        let mut open = text.to_owned();
+        for (_, place) in found.iter().rev() {
+            open.replace_range(place.clone(), "");
+        }
+        for (name, place) in found {
+            let value = &text[place];
+            if open.contains(value) {
+                self.values().add(value, Scope::Place);
+            } else {
+                self.learn_field(name, &value.into());
+            }
         }
     }
 
@@ -125,6 +148,8 @@ impl Secrets {
             self.learn_parameters(&body.bytes);
         } else if let Some(value) = body.json() {
             self.learn_fields(value);
+        } else {
+            self.learn_text(&body.text());
         }
     }
 
@@ -154,19 +179,34 @@ impl Secrets {
             .split_once(' ')
             .map_or(value, |(_, token)| token.trim());
         match name.as_str() {
-            "authorization" | "proxy-authorization" => self.learn_long(token, false),
+            "authorization" | "proxy-authorization" => {
+                self.learn_long(token, false);
+                self.learn_basic(token);
+            }
             "x-api-key" => self.learn_long(value, false),
             "cookie" => value
                 .split(';')
                 .for_each(|cookie| self.learn_cookie(cookie)),
             // Behind the first `;` stand attributes.
             "set-cookie" => self.learn_cookie(value.split(';').next().unwrap_or_default()),
-            "location" | "content-location" | "referer" => self.learn_target(value),
+            "location" | "content-location" | "referer" | "link" => {
+                self.learn_target(value);
+                self.learn_text(value);
+            }
             _ if is_secret_header(&name) => {
                 self.learn_likely(&name, &Value::from(value));
                 self.learn_long(token, true);
             }
             _ => {}
+        }
+    }
+
+    /// Learns the password in what basic authentication sends.
+    fn learn_basic(&self, token: &str) {
+        for (_, credentials) in encoded_words(token) {
+            if let Some((_, password)) = credentials.split_once(':') {
+                self.learn_likely("password", &password.into());
+            }
         }
     }
 

@@ -4,7 +4,9 @@
 //! everything that leaves (`hide.rs`, over serialised values, so that no field can be forgotten).
 
 mod decoded;
+mod encoded;
 mod hide;
+mod labelled;
 mod learn;
 mod names;
 mod password;
@@ -14,19 +16,26 @@ mod values;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
 pub(crate) use hide::{Format, as_data, as_format};
 pub(crate) use names::{is_secret_field, is_secret_header, is_secret_name};
-pub(crate) use password::{replace_password, settings_of_database, without_password};
+pub(crate) use password::{settings_of_database, without_password};
 
+use decoded::readings;
+use encoded::encoded_words;
+use labelled::labelled;
 use password::passwords;
 use values::{Scope, Values};
 
 /// What stands in place of a secret.
 pub(crate) const REDACTED: &str = "[redacted]";
+
+/// What stands at the end of a text that was cut off.
+const CUT_OFF: char = '…';
 
 /// What is known to be secret during one run: names that the spec gives under `secrets:`, and every value that was seen
 /// under such a name, under one that looks like it, or in a header that lets somebody act as the user. A value is hidden
@@ -109,21 +118,79 @@ impl Secrets {
 
     /// The text without any secret; borrowed where there was none in it.
     pub fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if self.values().scope(text) == Some(Scope::Everywhere) {
-            return REDACTED.into();
-        }
-        let places = self.values().find(text);
-        if places.is_empty() {
-            return text.into();
-        }
+        self.replace(text, |_| REDACTED.to_owned())
+    }
+
+    /// The beginning of a text that was cut off, which may end within a secret.
+    fn hide_beginning(&self, text: &str) -> String {
+        let hidden = self.hide(&format!("{text}{CUT_OFF}")).into_owned();
+        hidden
+            .strip_suffix(CUT_OFF)
+            .map(str::to_owned)
+            .unwrap_or(hidden)
+    }
+
+    /// The text with something else for each secret in it, which is given as it is written there.
+    pub(crate) fn replace<'t>(
+        &self,
+        text: &'t str,
+        mut by: impl FnMut(&str) -> String,
+    ) -> Cow<'t, str> {
         let mut shown = String::new();
         let mut done = 0;
-        for place in places {
+        for place in self.places(text) {
             shown.push_str(&text[done..place.start]);
-            shown.push_str(REDACTED);
+            shown.push_str(&by(&text[place.clone()]));
             done = place.end;
+        }
+        if done == 0 {
+            return text.into();
         }
         shown.push_str(&text[done..]);
         shown.into()
     }
+
+    fn labelled<'t>(&self, text: &'t str) -> Vec<(&'t str, Range<usize>)> {
+        labelled(text, &|name| self.has_name(name) || is_secret_field(name))
+    }
+
+    /// Where secrets stand in a text, in order and without overlaps: as they are, and in every way in which texts are escaped
+    /// and encoded to travel in others.
+    fn places(&self, text: &str) -> Vec<Range<usize>> {
+        let values = self.values();
+        if values.scope(text) == Some(Scope::Everywhere) {
+            return vec![0..text.len()];
+        }
+        let in_reading = |text: &str| {
+            let mut found = values.find(text);
+            found.extend(self.labelled(text).into_iter().map(|(_, place)| place));
+            found
+        };
+        let mut found = in_reading(text);
+        for reading in readings(text, values.have_spaces()) {
+            let places = in_reading(&reading.text);
+            found.extend(places.iter().map(|place| reading.place(place)));
+        }
+        if !values.is_empty() {
+            let words = encoded_words(text).filter(|(_, says)| !in_reading(says).is_empty());
+            found.extend(words.map(|(place, _)| place));
+        }
+        found.retain(|place| !is_scheme(&text[place.end..]));
+        found.sort_unstable_by_key(|place| place.start);
+        let mut apart: Vec<Range<usize>> = Vec::new();
+        for place in found {
+            match apart.last_mut() {
+                Some(last) if place.start < last.end => last.end = last.end.max(place.end),
+                _ => apart.push(place),
+            }
+        }
+        apart
+    }
+}
+
+/// Whether a word that ends before this is the scheme of a URL. Nobody could read a URL in which it is missing.
+fn is_scheme(after: &str) -> bool {
+    after
+        .trim_start_matches(|letter: char| letter.is_ascii_alphanumeric() || letter == '+')
+        .starts_with("://")
 }

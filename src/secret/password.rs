@@ -1,6 +1,5 @@
 //! Where passwords stand in texts: in URLs, and in settings as libpq takes them.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use super::REDACTED;
@@ -162,32 +161,6 @@ fn split_name(text: &str) -> (&str, &str) {
 
 fn is_of_name(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || ['_', '-', '.'].contains(&letter)
-}
-
-/// A text with something else for this password where it stands as one: in a URL (`user:PASSWORD@host`), and behind a name
-/// that says so (`password=PASSWORD`); borrowed where it does not. The text may be escaped to be part of another one.
-pub(crate) fn replace_password<'t>(text: &'t str, password: &str, by: &str) -> Cow<'t, str> {
-    let Some(first) = password.chars().next() else {
-        return text.into();
-    };
-    let mut replaced = String::new();
-    let (mut done, mut from) = (0, 0);
-    while let Some(found) = text[from..].find(password) {
-        let start = from + found;
-        let end = start + password.len();
-        if is_place(&text[..start], &text[end..]) {
-            replaced.push_str(&text[done..start]);
-            replaced.push_str(by);
-            (done, from) = (end, end);
-        } else {
-            from = start + first.len_utf8();
-        }
-    }
-    if done == 0 {
-        return text.into();
-    }
-    replaced.push_str(&text[done..]);
-    replaced.into()
 }
 
 /// Whether what stands between these two is a password.

@@ -84,7 +84,7 @@ fn a_password_that_stands_openly_elsewhere_is_hidden_where_it_is_a_password() {
         }
         for innocent in [
             format!("{password} is the owner of {password}"),
-            format!("password={password}s"),
+            format!("no password={password}s"),
             format!("{password}:5432@{password}"),
             format!("postgres://{password}@127.0.0.1/{password}"),
         ] {
@@ -238,7 +238,7 @@ fn a_field_that_is_added_later_cannot_leak() {
             ("pin".to_owned(), json!(REDACTED)),
             (
                 "password".to_owned(),
-                json!([REDACTED, { "name": "api_key", "value": REDACTED }]),
+                json!([REDACTED, { "name": REDACTED, "value": REDACTED }]),
             ),
         ]),
         new_token: REDACTED.to_owned(),
@@ -364,4 +364,57 @@ fn words_of_the_spec_and_of_a_language_are_no_secrets() {
         spec.hide("<sunshine> <refresh>"),
         "<[redacted]> <[redacted]>"
     );
+}
+
+#[test]
+fn a_secret_is_hidden_however_it_is_encoded_and_the_whole_word_with_it() {
+    let secrets = Secrets::default();
+    secrets.learn_header("Authorization", "Basic cWE6c2VjcmV0ICYgc2FmZQ==");
+    for (text, shown) in [
+        ("said secret & safe", "said [redacted]"),
+        ("<b>secret &amp; safe</b>", "<b>[redacted]</b>"),
+        ("<b>secret &#38; safe</b>", "<b>[redacted]</b>"),
+        ("Basic cWE6c2VjcmV0ICYgc2FmZQ==", "Basic [redacted]"),
+        ("t=cXE6c2VjcmV0ICYgc2FmZQ", "t=[redacted]"),
+        ("x'73656372657420262073616665'", "x'[redacted]'"),
+        ("c2VjcmV0cyBhcmUgc2FmZQ", "c2VjcmV0cyBhcmUgc2FmZQ"),
+    ] {
+        assert_eq!(secrets.hide(text), shown);
+    }
+}
+
+#[test]
+fn a_value_behind_a_secret_name_is_hidden_in_a_text_and_from_then_on_everywhere() {
+    let secrets = Secrets::named(["pin".to_owned()]);
+    let lines = "{\"user\":\"bob\",\"password\":\"s3cret!\"}\n{\"pin\": \"4711-0\"}";
+    let shown = "{\"user\":\"bob\",\"password\":\"[redacted]\"}\n{\"pin\": \"[redacted]\"}";
+    assert_eq!(secrets.hide(lines), shown);
+    assert_eq!(secrets.hide("s3cret! 4711-0"), "s3cret! 4711-0");
+    secrets.learn_fields(&json!({ "stored": lines }));
+    assert_eq!(secrets.hide("s3cret! 4711-0"), "[redacted] [redacted]");
+}
+
+#[test]
+fn everything_below_a_secret_name_is_hidden() {
+    let secrets = Secrets::default();
+    let value =
+        json!({ "secret": { "deep": ["a", { "deeper": "b" }], "when": null }, "name": "c" });
+    let shown = json!({
+        "secret": { "deep": [REDACTED, { "deeper": REDACTED }], "when": null }, "name": "c",
+    });
+    assert_eq!(hidden(&secrets, &value), shown);
+}
+
+#[test]
+fn the_beginning_of_a_secret_is_hidden_where_a_body_was_cut_off_within_it() {
+    let secrets = Secrets::default();
+    secrets.learn(&json!("s3cret-s3cret"));
+    let body = crate::event::Body {
+        length: 100,
+        cut: true,
+        json: None,
+        text: Some("it is s3cret-s3cre".to_owned()),
+    };
+    let shown = secrets.hidden(&body).unwrap();
+    assert_eq!(shown.text.unwrap(), "it is [redacted]");
 }

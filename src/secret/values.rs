@@ -5,7 +5,6 @@ use std::ops::{Bound, Range};
 
 use rustc_hash::FxHashSet;
 
-use super::decoded::readings;
 use super::password::is_place;
 
 /// Where a secret is hidden.
@@ -57,28 +56,23 @@ impl Values {
         self.known.get(text).copied()
     }
 
-    /// Where secrets stand in a text, in order and without overlaps: as they are, and escaped as in a URL or in JSON.
+    /// Whether a `+` may stand for the space of a value.
+    pub(super) fn have_spaces(&self) -> bool {
+        self.has_spaces
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// Where values stand in a text as they are, in no order.
     pub(super) fn find(&self, text: &str) -> Vec<Range<usize>> {
         let mut found = Vec::new();
-        if self.known.is_empty() {
-            return found;
+        if !self.known.is_empty() {
+            self.find_as_written(text, |place| found.push(place));
+            found.extend(self.find_cut_off(text));
         }
-        self.find_as_written(text, |place| found.push(place));
-        found.extend(self.find_cut_off(text));
-        for reading in readings(text, self.has_spaces) {
-            self.find_as_written(&reading.text, |place| found.push(reading.place(&place)));
-            let cut_off = self.find_cut_off(&reading.text);
-            found.extend(cut_off.map(|place| reading.place(&place)));
-        }
-        found.sort_unstable_by_key(|place| place.start);
-        let mut apart: Vec<Range<usize>> = Vec::new();
-        for place in found {
-            match apart.last_mut() {
-                Some(last) if place.start < last.end => last.end = last.end.max(place.end),
-                _ => apart.push(place),
-            }
-        }
-        apart
+        found
     }
 
     fn find_as_written(&self, text: &str, mut found: impl FnMut(Range<usize>)) {

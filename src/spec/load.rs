@@ -16,6 +16,7 @@ use super::{Environment, Loaded, Places, Written, fill, lower};
 use crate::diagnostic::{Code, Diagnostic, Path, Place, Sources};
 use crate::model::{ActionId, Model, Reproduction};
 use crate::own_files;
+use crate::secret::without_password;
 
 /// Version of the format that this program reads.
 const VERSION: u64 = 1;
@@ -194,7 +195,8 @@ fn stages(
         if let Some(url) = environment.base_url
             && let Some(reason) = lower::wrong_url(url)
         {
-            let id = sources.add("--base-url", url);
+            let url = without_password(url);
+            let id = sources.add("--base-url", &url);
             problems.add(
                 Diagnostic::error(
                     Code::BadOverride,

@@ -7,6 +7,8 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -214,6 +216,7 @@ const UNNAMED: [&str; 11] = [
 const UNNAMED_SPEC: &str = r#"
 venomqa: 1
 name: leaky
+variables: { asked: "of-query/1a2b+ c", client: none }
 systems: { db: { sqlite: vault.db } }
 setup:
   - request: { method: POST, path: /login, form: { user: qa, password: "of-setup/1a2b+ c" } }
@@ -223,8 +226,8 @@ actions:
     request:
       method: POST
       path: /people
-      query: { access_token: "of-query/1a2b+ c" }
-      headers: { X-Client-Key: "of-header/1a2b+ c", Session-Token: "{{ session }}" }
+      query: { access_token: "{{ asked }}" }
+      headers: { X-Client-Key: "{{ client }}", Session-Token: "{{ session }}" }
       json: { api_key: "of-json/1a2b+ c" }
     extract: { auth_code: $.code }
     max_calls: 1
@@ -241,8 +244,9 @@ invariants:
     expect: empty
 "#;
 
-/// A value as it looks in forms, in URLs, and in a URL inside of a URL.
-fn forms_of(value: &str) -> [String; 4] {
+/// A value as it looks in forms, in URLs, in a URL inside of a URL, in pages, in base64 and in blobs.
+fn forms_of(value: &str) -> [String; 8] {
+    let pair = format!("qa:{value}");
     let encoded = |text: &str| -> String {
         url::form_urlencoded::byte_serialize(text.as_bytes())
             .collect::<String>()
@@ -253,6 +257,10 @@ fn forms_of(value: &str) -> [String; 4] {
         url::form_urlencoded::byte_serialize(value.as_bytes()).collect(),
         encoded(value),
         encoded(&encoded(value)),
+        value.replace('/', "&#x2F;").replace('+', "&#43;"),
+        BASE64.encode(value),
+        BASE64.encode(pair),
+        value.bytes().map(|byte| format!("{byte:02x}")).collect(),
     ]
 }
 
@@ -314,6 +322,7 @@ fn what_stands_under_a_name_that_says_so_is_in_no_artefact() {
     let explored = sandbox
         .venomqa(["explore", "--max-steps", "12", "--base-url", &service.url()])
         .args(["--strategy", "bfs"])
+        .args(["--set", &format!("client={}", UNNAMED[4])])
         .args(reports)
         .run()
         .code(1);
@@ -338,9 +347,9 @@ fn what_stands_under_a_name_that_says_so_is_in_no_artefact() {
         let text = std::fs::read_to_string(&file).unwrap();
         let values: Vec<(&str, &str)> = [
             ("VENOMQA_PASSWORD", UNNAMED[0]),
-            ("VENOMQA_ACCESS_TOKEN", UNNAMED[1]),
+            ("VENOMQA_ASKED", UNNAMED[1]),
             ("VENOMQA_API_KEY", UNNAMED[3]),
-            ("VENOMQA_X_CLIENT_KEY", UNNAMED[4]),
+            ("VENOMQA_CLIENT", UNNAMED[4]),
             ("VENOMQA_PASSWORD_2", UNNAMED[2]),
         ]
         .into();

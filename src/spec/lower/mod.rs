@@ -9,6 +9,7 @@ mod expectation;
 mod explore;
 mod invariant;
 mod request;
+mod secrets;
 mod world;
 
 use std::collections::HashMap;

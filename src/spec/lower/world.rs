@@ -4,13 +4,10 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::Lowering;
 use crate::diagnostic::{Code, Diagnostic, Path};
-use crate::expr::Template;
-use crate::model::{Action, BodyTemplate, Invariant, RequestTemplate, SqlQuery};
-use crate::secret::Secrets;
+use crate::model::{RequestTemplate, SqlQuery};
+use crate::secret::{Secrets, without_password};
 use crate::spec::document::{Document, Http, Reset as WrittenReset, RestoreWord, Service, System};
 use crate::spec::names::Scope;
 use crate::world::config::{
@@ -58,64 +55,6 @@ impl Lowering<'_> {
             setup,
             settle: document.settle.map_or(Duration::ZERO, |settle| settle.0),
         }
-    }
-
-    /// What the spec itself says that nobody may see.
-    pub(super) fn known_secrets(
-        &self,
-        document: &Document,
-        world: &WorldConfig,
-        actions: &[Action],
-        invariants: &[Invariant],
-    ) -> Secrets {
-        let secrets = Secrets::named(document.secrets.iter().cloned())
-            .with_own_words(self.own_words(actions, invariants));
-        let learn = |name: &str, value: &Value| {
-            secrets.learn_variable(name, value);
-            if let Value::String(text) = value {
-                secrets.learn_url(text);
-            }
-        };
-        for (name, value) in &self.known.constants {
-            learn(name, value);
-        }
-        for (name, RunText(text)) in world.service.iter().flat_map(|service| &service.env) {
-            learn(name, &Value::String(text.clone()));
-        }
-        for system in &world.systems {
-            if system.location.engine.location_kind() == LocationKind::Url {
-                secrets.learn_url(&system.location.text.0);
-            }
-        }
-        for (name, template) in &world.http.headers {
-            if let Some(text) = written_out(template) {
-                secrets.learn_header(name, text);
-            }
-        }
-        let of_actions = actions.iter().map(|action| &action.request);
-        let of_setup = world.setup.iter().map(|step| &step.request);
-        for request in of_setup.chain(of_actions) {
-            learn_template(&secrets, request);
-        }
-        secrets
-    }
-
-    /// What reports call things, and the words of paths.
-    fn own_words(&self, actions: &[Action], invariants: &[Invariant]) -> Vec<String> {
-        let of_actions = actions.iter().flat_map(|action| {
-            let path = action.request.path.source();
-            let path = path.split('?').next().unwrap_or_default();
-            path.split(|letter: char| !letter.is_alphanumeric() && !"-_".contains(letter))
-                .chain([&*action.name, &*action.base_name])
-        });
-        of_actions
-            .chain(invariants.iter().map(|invariant| &*invariant.name))
-            .chain(self.known.variables.iter().map(|name| &**name))
-            .chain(self.known.constants.keys().map(|name| &**name))
-            .chain(self.systems.iter().map(|name| &**name))
-            .filter(|word| !word.is_empty())
-            .map(str::to_owned)
-            .collect()
     }
 
     fn service(&mut self, service: &Service) -> ServiceConfig {
@@ -234,7 +173,10 @@ impl Lowering<'_> {
             self.at_value(
                 at,
                 "expected a URL such as `http://127.0.0.1:8080`",
-                Diagnostic::error(Code::BadValue, format!("`{url}` is no base URL: {reason}")),
+                Diagnostic::error(
+                    Code::BadValue,
+                    format!("`{}` is no base URL: {reason}", without_password(url)),
+                ),
             );
         }
     }
@@ -506,34 +448,4 @@ fn base_dir(path: &std::path::Path) -> PathBuf {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     }
-}
-
-/// Learns what a request writes out; what is filled in later is learned when it is sent.
-fn learn_template(secrets: &Secrets, request: &RequestTemplate) {
-    let learn = |fields: &[(String, Template)]| {
-        for (name, template) in fields {
-            if let Some(text) = written_out(template) {
-                secrets.learn_field(name, &text.into());
-            }
-        }
-    };
-    learn(&request.query);
-    if let Some(path) = written_out(&request.path) {
-        secrets.learn_target(path);
-    }
-    for (name, template) in &request.headers {
-        if let Some(text) = written_out(template) {
-            secrets.learn_header(name, text);
-        }
-    }
-    match &request.body {
-        BodyTemplate::Json(json) => secrets.learn_fields(&json.without_holes()),
-        BodyTemplate::Form(fields) => learn(fields),
-        BodyTemplate::None | BodyTemplate::Text(_) => {}
-    }
-}
-
-/// The text of a template without holes.
-fn written_out(template: &Template) -> Option<&str> {
-    Some(template.source()).filter(|text| !text.contains("{{"))
 }

@@ -1,71 +1,25 @@
 //! Takes secrets out of what is copied from a spec. Where a value stood, the file asks the environment for it.
 
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
-
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use crate::secret;
+use crate::secret::{self, Secrets};
 use crate::spec::yaml::{Entry, Node};
 
 /// What was taken out: names of environment variables, and the values that they must have.
-pub(super) type Hidden = IndexMap<String, Taken>;
+pub(super) type Hidden = IndexMap<String, String>;
 
-/// A value that was taken out.
-#[derive(Debug)]
-pub(super) struct Taken {
-    value: String,
-    /// Whether it is a word that stands openly elsewhere, so that it is a secret only where it stands as a password.
-    only_in_place: bool,
-}
-
-impl Taken {
-    /// A shorter value, taken out wherever it turns up, would leave holes in innocent words.
-    const LEAST: usize = 4;
-
-    /// A text with something else for the value, wherever it is a secret.
-    pub(super) fn replaced(&self, text: &str, by: &str) -> String {
-        if self.only_in_place || self.value.len() < Self::LEAST {
-            secret::replace_password(text, &self.value, by).into_owned()
-        } else {
-            text.replace(&self.value, by)
-        }
-    }
-}
-
-/// How the URL of a database begins. Whatever password a part of this is, nobody could read a URL in which it is missing.
-const SCHEME: &str = "postgresql://";
-
-/// Takes every secret out of these sections: values under secret names, passwords in URLs, and whatever was found
-/// that way wherever else it stands. `is_secret` knows the names that the spec itself calls secret.
-pub(super) fn hide(sections: &mut [Entry], is_secret: &dyn Fn(&str) -> bool) -> Hidden {
+/// Takes every secret out of these sections: what stands under secret names, and what the run knows to be secret wherever it
+/// stands.
+pub(super) fn hide(sections: &mut [Entry], secrets: &Secrets) -> Hidden {
     let mut hider = Hider {
-        is_secret,
+        secrets,
         hidden: IndexMap::new(),
-        open: BTreeSet::new(),
     };
-    for entry in &mut *sections {
+    for entry in sections {
         hider.entry(entry, Under::Section, None);
     }
-    let Hider { hidden, open, .. } = hider;
-    let hidden: Hidden = hidden
-        .into_iter()
-        .map(|(name, value)| {
-            let only_in_place = open.contains(&value) || SCHEME.contains(&value);
-            let taken = Taken {
-                value,
-                only_in_place,
-            };
-            (name, taken)
-        })
-        .collect();
-    if !hidden.is_empty() {
-        for entry in sections {
-            replace(&mut entry.node, &hidden);
-        }
-    }
-    hidden
+    hider.hidden
 }
 
 /// Where in a spec a key stands, and so what its name means.
@@ -79,10 +33,8 @@ enum Under {
 }
 
 struct Hider<'a> {
-    is_secret: &'a dyn Fn(&str) -> bool,
-    hidden: IndexMap<String, String>,
-    /// Passwords that stand elsewhere in their URLs too, as the name of the user or of the database.
-    open: BTreeSet<String>,
+    secrets: &'a Secrets,
+    hidden: Hidden,
 }
 
 impl Hider<'_> {
@@ -98,11 +50,11 @@ impl Hider<'_> {
         };
         let says_so = match under {
             Under::Section => false,
-            Under::Variables | Under::Env => secret::is_secret_name(&key) || (self.is_secret)(&key),
-            Under::Headers => secret::is_secret_header(&key) || (self.is_secret)(&key),
+            Under::Variables | Under::Env => secret::is_secret_name(&key),
+            Under::Headers => secret::is_secret_header(&key),
             // `key`, `author` and the like are ordinary names of fields.
-            Under::Body => secret::is_secret_field(&key) || (self.is_secret)(&key),
-        };
+            Under::Body => secret::is_secret_field(&key),
+        } || (under != Under::Section && self.secrets.has_name(&key));
         let name = match secret {
             Some(above) => Some(format!("{above}_{key}")),
             None => says_so.then_some(key.clone()),
@@ -124,21 +76,14 @@ impl Hider<'_> {
                 }
             }
             Node::Scalar(Value::String(text)) => {
-                let shown = match secret {
-                    Some(name) if !text.is_empty() && !is_open(text) => {
-                        // `Bearer` and the like are no secret, and good to know.
-                        let scheme = text.split_once(' ').filter(|_| under == Under::Headers);
-                        let (scheme, value) = scheme
-                            .map_or(("", text.as_str()), |(scheme, value)| {
-                                (scheme, value.trim_start())
-                            });
-                        let reference = self.take_out(name, value);
-                        format!("{scheme} {reference}").trim_start().to_owned()
+                *text = match secret.filter(|_| !text.is_empty() && !is_open(text)) {
+                    Some(name) => {
+                        let scheme = scheme(text, under);
+                        let reference = self.take_out(name, &text[scheme..]);
+                        format!("{}{reference}", &text[..scheme])
                     }
-                    Some(_) => text.clone(),
-                    None => self.without_password(text, key),
+                    None => self.without_known(text, key),
                 };
-                *text = shown;
             }
             Node::Scalar(Value::Number(number)) => {
                 if let Some(name) = secret {
@@ -152,6 +97,9 @@ impl Hider<'_> {
 
     /// The reference that stands for a value from now on.
     fn take_out(&mut self, name: &str, value: &str) -> String {
+        if let Some((name, _)) = self.hidden.iter().find(|(_, known)| *known == value) {
+            return format!("${{{name}}}");
+        }
         let name: String = name
             .chars()
             .map(|letter| {
@@ -162,115 +110,51 @@ impl Hider<'_> {
                 }
             })
             .collect();
-        let names = std::iter::once(format!("VENOMQA_{name}"))
+        let mut names = std::iter::once(format!("VENOMQA_{name}"))
             .chain((2..).map(|number| format!("VENOMQA_{name}_{number}")));
-        for name in names {
-            let known = self
-                .hidden
-                .entry(name.clone())
-                .or_insert_with(|| value.to_owned());
-            if known == value {
-                return format!("${{{name}}}");
-            }
-        }
-        unreachable!("there is always another number")
+        let free = names.find(|name| !self.hidden.contains_key(name));
+        let name = free.unwrap_or_else(|| unreachable!("there is always another number"));
+        self.hidden.insert(name.clone(), value.to_owned());
+        format!("${{{name}}}")
     }
 
-    /// A text without the password of the URL in it.
-    fn without_password(&mut self, text: &str, key: &str) -> String {
-        let mut taken = Vec::new();
-        let shown = self.without_passwords(text, key, &mut taken);
-        let open = taken.iter().fold(shown.clone(), |open, (reference, _)| {
-            open.replace(reference.as_str(), "")
-        });
-        let stands_openly = taken
-            .into_iter()
-            .map(|(_, value)| value)
-            .filter(|value| open.contains(value.as_str()));
-        self.open.extend(stands_openly);
-        shown
-    }
-
-    /// The same; `taken` gets what was taken out, behind the reference that stands for it.
-    fn without_passwords(
-        &mut self,
-        text: &str,
-        key: &str,
-        taken: &mut Vec<(String, String)>,
-    ) -> String {
-        let mut take_out = |name: &str, value: &str| {
-            let reference = self.take_out(&format!("{key}_{name}"), value);
-            taken.push((reference.clone(), value.to_owned()));
-            reference
-        };
+    /// A text without what is known to be secret.
+    fn without_known(&mut self, text: &str, key: &str) -> String {
+        let secrets = self.secrets;
         let settings = secret::settings_of_database(text);
-        if !settings.is_empty() {
-            let mut shown = text.to_owned();
-            for place in settings.into_iter().rev() {
-                let value = &text[place.clone()];
-                if !value.is_empty() && !is_open(value) {
-                    shown.replace_range(place, &take_out("password", value));
-                }
-            }
-            return shown;
+        let name = if text.contains("://") || !settings.is_empty() {
+            format!("{key}_password")
+        } else {
+            key.to_owned()
+        };
+        let mut by = |value: &str| match is_open(value) {
+            true => value.to_owned(),
+            false => self.take_out(&name, value),
+        };
+        let mut shown = text.to_owned();
+        for place in settings.into_iter().rev().filter(|place| !place.is_empty()) {
+            let reference = by(&text[place.clone()]);
+            shown.replace_range(place, &reference);
         }
-        let Some((before, rest)) = text.split_once("://") else {
-            return text.to_owned();
-        };
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let is_database = before.ends_with("postgres") || before.ends_with("postgresql");
-        // A password of a database may hold anything, an unescaped slash too.
-        let at = rest[..end].rfind('@').or_else(|| {
-            let place = rest.split('?').next().unwrap_or(rest);
-            is_database.then(|| place.rfind('@')).flatten()
-        });
-        let mut shown = String::from(before);
-        shown.push_str("://");
-        let tail = match at.and_then(|at| Some((rest[..at].split_once(':')?, &rest[at..]))) {
-            Some(((user, password), tail)) if !password.is_empty() && !is_open(password) => {
-                let reference = take_out("password", password);
-                let _ = write!(shown, "{user}:{reference}");
-                tail
-            }
-            _ => rest,
-        };
-        let Some((place, options)) = tail.split_once('?').filter(|_| is_database) else {
-            shown.push_str(tail);
-            return shown;
-        };
-        let options: Vec<String> = options
-            .split('&')
-            .map(|option| match option.split_once('=') {
-                Some((name, value))
-                    if secret::is_secret_field(name) && !value.is_empty() && !is_open(value) =>
-                {
-                    format!("{name}={}", take_out(name, value))
-                }
-                _ => option.to_owned(),
-            })
-            .collect();
-        format!("{shown}{place}?{}", options.join("&"))
+        secrets.replace(&shown, by).into_owned()
     }
+}
+
+/// How long the scheme in front of a credential is: `Bearer` and the like are no secret, and good to know.
+fn scheme(text: &str, under: Under) -> usize {
+    let scheme = text.split_inclusive(' ').next().unwrap_or_default();
+    let is_scheme = under == Under::Headers
+        && scheme.len() < text.len()
+        && scheme
+            .trim_end()
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || letter == '-');
+    if is_scheme { scheme.len() } else { 0 }
 }
 
 /// Whether a text is only filled in later, so that it holds no secret itself.
 fn is_open(text: &str) -> bool {
     ["{{", "{%", "${"].iter().any(|open| text.contains(open))
-}
-
-fn replace(node: &mut Node, hidden: &Hidden) {
-    match node {
-        Node::Scalar(Value::String(text)) => {
-            for (name, taken) in hidden {
-                *text = taken.replaced(text, &format!("${{{name}}}"));
-            }
-        }
-        Node::Scalar(_) | Node::Bare(_) => {}
-        Node::List(items) => items.iter_mut().for_each(|item| replace(item, hidden)),
-        Node::Map(entries) => entries
-            .iter_mut()
-            .for_each(|entry| replace(&mut entry.node, hidden)),
-    }
 }
 
 #[cfg(test)]
@@ -283,7 +167,10 @@ mod tests {
             Entry::new("variables", Node::map([(key, Node::text(text))])),
             Entry::new("setup", Node::text(other)),
         ];
-        let hidden = hide(&mut sections, &|_| false);
+        let secrets = Secrets::default();
+        secrets.learn_variable(key, &text.into());
+        secrets.learn_url(text);
+        let hidden = hide(&mut sections, &secrets);
         let text = |node: &Node| node.as_text().unwrap().to_owned();
         (
             hidden.keys().cloned().collect(),
@@ -332,6 +219,28 @@ mod tests {
         let (names, text, other) = hidden("postgres_password", "postgres", url);
         assert_eq!(names, ["VENOMQA_POSTGRES_PASSWORD"]);
         assert_eq!(text, "${VENOMQA_POSTGRES_PASSWORD}");
-        assert_eq!(other, url);
+        let user = "${VENOMQA_POSTGRES_PASSWORD}";
+        assert_eq!(
+            other,
+            format!("postgres://{user}:${{PGPASSWORD}}@127.0.0.1/db")
+        );
+    }
+
+    #[test]
+    fn every_cookie_of_a_header_is_taken_out_and_the_scheme_of_a_token_stays() {
+        for (header, text, written) in [
+            ("Cookie", "a=first; b=second", "${VENOMQA_COOKIE}"),
+            (
+                "Authorization",
+                "Bearer abc",
+                "Bearer ${VENOMQA_AUTHORIZATION}",
+            ),
+        ] {
+            let headers = Node::map([(header, Node::text(text))]);
+            let mut sections = [Entry::new("http", Node::map([("headers", headers)]))];
+            hide(&mut sections, &Secrets::default());
+            let headers = sections[0].node.field("headers").unwrap();
+            assert_eq!(headers.field(header).unwrap().as_text(), Some(written));
+        }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::cut::{Cut, cut};
 use super::hide::{Hidden, hide};
 use crate::model::{OracleName, Reproduction, SeenStep};
-use crate::secret::REDACTED;
+use crate::secret::Secrets;
 use crate::spec::Spec;
 use crate::spec::yaml::{self, Entry, Node};
 
@@ -18,8 +18,8 @@ pub struct WriteOptions<'a> {
     pub folder: &'a str,
     /// Names of the invariants that the oracle needs: itself, if it is one.
     pub invariants: &'a [String],
-    /// Whether the spec lists a name under `secrets`. A value of that name is replaced by a reference to the environment.
-    pub is_secret: &'a dyn Fn(&str) -> bool,
+    /// What is known to be secret. In what is copied from the spec it is replaced by references to the environment.
+    pub secrets: &'a Secrets,
 }
 
 /// Writes a reproduction as a text that needs nothing but itself and the service.
@@ -28,19 +28,19 @@ pub fn write(spec: &Spec, reproduction: &Reproduction, writing: WriteOptions<'_>
         file,
         folder,
         invariants,
-        is_secret,
+        secrets,
     } = writing;
     let Cut {
         mut sections,
         undefined,
     } = cut(spec, reproduction, invariants);
-    let hidden = hide(&mut sections, is_secret);
+    let hidden = hide(&mut sections, secrets);
     let mut document = vec![
         Entry::new("venomqa", Node::Scalar(1.into())),
         Entry::new("name", Node::text(&spec.model.name)),
         Entry::new(
             "reproduction",
-            about(reproduction, folder, &undefined, &hidden),
+            about(reproduction, folder, &undefined, secrets),
         ),
         Entry::new(
             "path",
@@ -48,7 +48,7 @@ pub fn write(spec: &Spec, reproduction: &Reproduction, writing: WriteOptions<'_>
                 reproduction
                     .path
                     .iter()
-                    .map(|step| seen(step, &hidden))
+                    .map(|step| seen(step, secrets))
                     .collect(),
             ),
         ),
@@ -93,20 +93,25 @@ fn header(reproduction: &Reproduction, file: &str, hidden: &Hidden) -> String {
         .collect()
 }
 
-fn about(reproduction: &Reproduction, folder: &str, undefined: &[String], hidden: &Hidden) -> Node {
+fn about(
+    reproduction: &Reproduction,
+    folder: &str,
+    undefined: &[String],
+    secrets: &Secrets,
+) -> Node {
     let (kind, name) = match &reproduction.oracle {
         OracleName::Invariant(name) => ("invariant", name),
         OracleName::Check(name) => ("check", name),
     };
     let (times, of) = reproduction.confirmed;
     let mut found = reproduction.found.clone();
-    redact(&mut found, hidden);
+    redact(&mut found, secrets);
     let mut entries = vec![
         (kind, Node::text(name)),
         ("severity", Node::text(reproduction.severity.name())),
-        ("message", text(&reproduction.message, hidden)),
-        ("evidence", text(&reproduction.kind, hidden)),
-        ("expected", text(&reproduction.expected, hidden)),
+        ("message", text(&reproduction.message, secrets)),
+        ("evidence", text(&reproduction.kind, secrets)),
+        ("expected", text(&reproduction.expected, secrets)),
         ("found", Node::from(&found)),
         ("confirmed", Node::text(format!("{times} of {of}"))),
         ("spec", Node::text(&reproduction.origin.spec)),
@@ -123,19 +128,19 @@ fn about(reproduction: &Reproduction, folder: &str, undefined: &[String], hidden
     Node::map(entries)
 }
 
-fn seen(step: &SeenStep, hidden: &Hidden) -> Node {
+fn seen(step: &SeenStep, secrets: &Secrets) -> Node {
     let mut entries = vec![
         ("action", Node::text(&step.action)),
-        ("request", text(&step.request, hidden)),
+        ("request", text(&step.request, secrets)),
     ];
     if let Some(body) = &step.body {
-        entries.push(("body", text(body, hidden)));
+        entries.push(("body", text(body, secrets)));
     }
     entries.push(("status", Node::Scalar(step.status.into())));
     if !step.extracted.is_empty() {
         let extracted = step.extracted.iter().map(|(name, value)| {
             let mut value = value.clone();
-            redact(&mut value, hidden);
+            redact(&mut value, secrets);
             (name.as_str(), Node::from(&value))
         });
         entries.push(("extracted", Node::map(extracted)));
@@ -144,7 +149,7 @@ fn seen(step: &SeenStep, hidden: &Hidden) -> Node {
         let rows = step
             .rows
             .iter()
-            .map(|row| Node::map([(row.row.as_str(), text(&row.change, hidden))]))
+            .map(|row| Node::map([(row.row.as_str(), text(&row.change, secrets))]))
             .collect();
         entries.push(("rows", Node::List(rows)));
     }
@@ -152,21 +157,20 @@ fn seen(step: &SeenStep, hidden: &Hidden) -> Node {
 }
 
 /// A text that was seen, escaped: nothing in it is filled in when the file is read.
-fn text(seen: &str, hidden: &Hidden) -> Node {
-    Node::text(without(seen, hidden).replace("${", "$${"))
+fn text(seen: &str, secrets: &Secrets) -> Node {
+    Node::text(escaped(seen, secrets))
 }
 
-fn without(text: &str, hidden: &Hidden) -> String {
-    hidden.values().fold(text.to_owned(), |text, taken| {
-        taken.replaced(&text, REDACTED)
-    })
+/// A text that was seen, without what the run learned to be secret afterwards.
+fn escaped(seen: &str, secrets: &Secrets) -> String {
+    secrets.hide(seen).replace("${", "$${")
 }
 
-fn redact(value: &mut Value, hidden: &Hidden) {
+fn redact(value: &mut Value, secrets: &Secrets) {
     match value {
-        Value::String(text) => *text = without(text, hidden).replace("${", "$${"),
-        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, hidden)),
-        Value::Object(fields) => fields.values_mut().for_each(|field| redact(field, hidden)),
+        Value::String(text) => *text = escaped(text, secrets),
+        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, secrets)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| redact(field, secrets)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
