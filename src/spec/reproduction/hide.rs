@@ -127,9 +127,12 @@ impl Hider<'_> {
         } else {
             key.to_owned()
         };
-        let mut by = |value: &str| match is_open(value) {
-            true => value.to_owned(),
-            false => self.take_out(&name, value),
+        let mut by = |value: &str| {
+            if is_open(value) {
+                value.to_owned()
+            } else {
+                self.take_out(&name, value)
+            }
         };
         let mut shown = text.to_owned();
         for place in settings.into_iter().rev().filter(|place| !place.is_empty()) {
