@@ -1,5 +1,6 @@
 //! Secrets are in no report, no log, and in nothing that is said.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -247,6 +248,10 @@ invariants:
 /// A value as it looks in forms, in URLs, in a URL inside of a URL, in pages, in base64 and in blobs.
 fn forms_of(value: &str) -> [String; 8] {
     let pair = format!("qa:{value}");
+    let hexadecimal = value.bytes().fold(String::new(), |mut digits, byte| {
+        write!(digits, "{byte:02x}").unwrap();
+        digits
+    });
     let encoded = |text: &str| -> String {
         url::form_urlencoded::byte_serialize(text.as_bytes())
             .collect::<String>()
@@ -260,7 +265,7 @@ fn forms_of(value: &str) -> [String; 8] {
         value.replace('/', "&#x2F;").replace('+', "&#43;"),
         BASE64.encode(value),
         BASE64.encode(pair),
-        value.bytes().map(|byte| format!("{byte:02x}")).collect(),
+        hexadecimal,
     ]
 }
 
