@@ -32,8 +32,14 @@ pub(super) async fn take_again<W: World>(
     let (context, digest) = (&arrival.context, arrival.identity);
     let led_to = graph.lookup(model, from, before.action, context, digest);
     let same = led_to == Some(before.to) && arrival.status == before.status;
-    let record = (explored.step_record(id), arrival.record.as_ref());
-    let warning = (!same).then(|| non_determinism(model, before.action, record));
+    let warning = (!same).then(|| {
+        let record = explored.step_record(id);
+        non_determinism(
+            model,
+            before.action,
+            (record.as_ref(), arrival.record.as_ref()),
+        )
+    });
     world.restore(explored.checkpoint(from)).await?;
     Ok(warning)
 }

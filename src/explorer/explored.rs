@@ -5,9 +5,10 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::model::{ActionId, Context, Digest, Model, OracleId, StepRecord};
-use crate::world::Arrival;
+use crate::world::{Arrival, Warning};
 
 use super::graph::{Graph, Identity, Recorded, StateId, TransitionId};
+use super::step_records::{RecordId, StepRecords};
 
 /// The graph, with the checkpoint of each state and the record of each transition.
 #[derive(Debug)]
@@ -17,8 +18,9 @@ pub(super) struct Explored<C> {
     initial: Digest,
     /// By [`StateId`].
     checkpoints: Vec<C>,
+    records: StepRecords,
     /// By [`TransitionId`]; empty in worlds that record nothing.
-    records: Vec<Option<Arc<StepRecord>>>,
+    record_ids: Vec<Option<RecordId>>,
     /// The state oracles that do not hold, for the few states with such an oracle.
     broken: FxHashMap<StateId, Vec<OracleId>>,
 }
@@ -41,7 +43,8 @@ impl<C: Clone> Explored<C> {
             ),
             initial: initial.identity,
             checkpoints: vec![initial.checkpoint.clone()],
-            records: Vec::new(),
+            records: StepRecords::default(),
+            record_ids: Vec::new(),
             broken: FxHashMap::default(),
         }
     }
@@ -53,7 +56,8 @@ impl<C: Clone> Explored<C> {
             graph: Graph::new(model, 0, false, &context, Digest::default()),
             initial: Digest::default(),
             checkpoints: Vec::new(),
-            records: Vec::new(),
+            records: StepRecords::default(),
+            record_ids: Vec::new(),
             broken: FxHashMap::default(),
         }
     }
@@ -72,8 +76,14 @@ impl<C: Clone> Explored<C> {
     }
 
     /// The record of a transition; `None` in worlds that record nothing.
-    pub(super) fn step_record(&self, transition: TransitionId) -> Option<&Arc<StepRecord>> {
-        self.records.get(transition.0 as usize)?.as_ref()
+    pub(super) fn step_record(&self, transition: TransitionId) -> Option<Arc<StepRecord>> {
+        let id = *self.record_ids.get(transition.0 as usize)?;
+        self.records.get(id?).map(Arc::new)
+    }
+
+    /// What the user should know of the records, since the last call.
+    pub(super) fn take_warnings(&self) -> Vec<Warning> {
+        self.records.take_warnings()
     }
 
     /// The state oracles that do not hold in a state, ascending.
@@ -113,8 +123,9 @@ impl<C: Clone> Explored<C> {
             self.checkpoints.push(arrival.checkpoint);
         }
         if let Some(record) = arrival.record {
-            self.records.resize(self.graph.transition_count(), None);
-            self.records[recorded.transition.0 as usize] = Some(record.compact());
+            let id = self.records.keep(&record.compact());
+            self.record_ids.resize(self.graph.transition_count(), None);
+            self.record_ids[recorded.transition.0 as usize] = id;
         }
         recorded
     }

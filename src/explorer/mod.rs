@@ -17,6 +17,8 @@ mod observer;
 mod path_replay;
 mod regressions;
 mod shrink_and_confirm;
+mod spool;
+mod step_records;
 pub mod strategy;
 #[cfg(test)]
 mod testing;

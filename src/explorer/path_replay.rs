@@ -204,20 +204,25 @@ impl<'r, W: World, J: Judge<W>> PathReplay<'r, W, J> {
         id
     }
 
-    /// Where a step leads and its record, if the step has been taken.
-    fn known_step(
-        &mut self,
-        from: PlaceId,
-        action: ActionId,
-    ) -> Option<(PlaceId, Option<Arc<StepRecord>>)> {
+    /// Where a step leads, if it has been taken.
+    fn known_step(&mut self, from: PlaceId, action: ActionId) -> Option<PlaceId> {
         let place = self.place(from);
         if let Some(step) = place.steps.get(&action) {
-            return Some((step.to, step.record.clone()));
+            return Some(step.to);
         }
-        let explored = self.explored;
-        let transition = explored.graph().tried(place.state?, action)?;
-        let to = self.place_of(explored.graph().transition(transition).to);
-        Some((to, explored.step_record(transition).cloned()))
+        let graph = self.explored.graph();
+        let transition = graph.tried(place.state?, action)?;
+        Some(self.place_of(graph.transition(transition).to))
+    }
+
+    /// The record of a step, if it has been taken and there is one.
+    fn record_of(&self, from: PlaceId, action: ActionId) -> Option<Arc<StepRecord>> {
+        let place = self.place(from);
+        if let Some(step) = place.steps.get(&action) {
+            return step.record.clone();
+        }
+        let transition = self.explored.graph().tried(place.state?, action)?;
+        self.explored.step_record(transition)
     }
 
     /// The steps of a path that has been run, with their records.
@@ -225,9 +230,8 @@ impl<'r, W: World, J: Judge<W>> PathReplay<'r, W, J> {
         let mut at = Some(self.initial());
         path.iter()
             .map(|action| {
-                let step = at.and_then(|place| self.known_step(place, *action));
-                let (to, record) = step.map_or((None, None), |(to, record)| (Some(to), record));
-                at = to;
+                let record = at.and_then(|place| self.record_of(place, *action));
+                at = at.and_then(|place| self.known_step(place, *action));
                 PathStep {
                     action: *action,
                     record,
@@ -248,7 +252,7 @@ impl<'r, W: World, J: Judge<W>> PathReplay<'r, W, J> {
         let mut taken = 0;
         while let Some(action) = before.get(taken)
             && self.enables(at, *action)
-            && let Some((to, _)) = self.known_step(at, *action)
+            && let Some(to) = self.known_step(at, *action)
         {
             at = to;
             taken += 1;
@@ -390,7 +394,7 @@ impl<W: World, J: Judge<W>> Trials<'_, '_, W, J> {
             if position == last {
                 break;
             }
-            at = if let Some((to, _)) = self.replay.known_step(at, action) {
+            at = if let Some(to) = self.replay.known_step(at, action) {
                 to
             } else {
                 self.may_go_on()?;
@@ -446,7 +450,7 @@ impl<W: World, J: Judge<W>> Trial for Trials<'_, '_, W, J> {
                 shortcut.extend(&path[taken..]);
                 shortcuts.push(shortcut);
             }
-            let Some((to, _)) = self.replay.known_step(at, *action) else {
+            let Some(to) = self.replay.known_step(at, *action) else {
                 break;
             };
             at = to;

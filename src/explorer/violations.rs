@@ -181,7 +181,7 @@ impl Violations {
 
     /// All violations, each with the shortest path known and its records.
     pub(super) fn all<C: Clone>(&self, explored: &Explored<C>) -> Vec<Violation> {
-        let record = |id| explored.step_record(id).cloned();
+        let record = |id| explored.step_record(id);
         (0..self.len())
             .map(|position| self.build(position, explored.graph(), record))
             .collect()

@@ -286,7 +286,8 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             && let Some(before) = graph.tried(from, action)
             && to != Some(graph.transition(before).to)
         {
-            let records = (self.explored.step_record(before), arrival.record.as_ref());
+            let before = self.explored.step_record(before);
+            let records = (before.as_ref(), arrival.record.as_ref());
             let warning = determinism::non_determinism(self.model, action, records);
             self.emitter.warn(warning);
         }
@@ -341,6 +342,9 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     fn pass_on_warnings(&mut self) {
         let graph = self.explored.graph();
         self.emitter.pass_on_warnings(self.world, graph);
+        for warning in self.explored.take_warnings() {
+            self.emitter.warn(warning);
+        }
     }
 
     fn limit_reached(&self, clock: &Clock) -> Option<Stop> {

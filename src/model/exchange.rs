@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::delta::RowDelta;
@@ -49,7 +50,7 @@ impl StepRecord {
 }
 
 /// A request as it was sent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Request {
     /// `GET`, `POST`, ...
     pub method: String,
@@ -62,7 +63,7 @@ pub struct Request {
 }
 
 /// An answer, complete and well-formed as HTTP. Anything else is no answer, and ends the run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Response {
     /// Status code.
     pub status: u16,
@@ -82,12 +83,13 @@ impl Response {
 }
 
 /// The body of an answer. JSON is parsed once, at its first use.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Body {
     /// The bytes that are kept.
     pub bytes: Arc<[u8]>,
     /// How many bytes there were; more than are kept when the body was cut.
     pub length: u64,
+    #[serde(skip)]
     json: OnceLock<Option<Arc<Value>>>,
 }
 

@@ -7,10 +7,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// One value of one row, in the storage class the database used.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Cell {
     /// SQL `NULL`.
     Null,
@@ -109,12 +109,6 @@ impl fmt::Debug for Cell {
             Self::Text(bytes) => write!(formatter, "{:?}", String::from_utf8_lossy(bytes)),
             other => write!(formatter, "{other}"),
         }
-    }
-}
-
-impl Serialize for Cell {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_json().serialize(serializer)
     }
 }
 

@@ -38,6 +38,8 @@ pub enum WarningCode {
     ReplayDiffers,
     /// The service keeps state outside the declared systems.
     StateOutsideSystems,
+    /// The records of steps cannot be kept in a file.
+    StepRecords,
     /// Every state is a copy of the whole database.
     WholeCopies,
 }
@@ -55,6 +57,7 @@ impl WarningCode {
             Self::Recovered => "recovered",
             Self::ReplayDiffers => "replay-differs",
             Self::StateOutsideSystems => "state-outside-systems",
+            Self::StepRecords => "step-records",
             Self::WholeCopies => "whole-copies",
         }
     }
@@ -164,6 +167,7 @@ mod tests {
             WarningCode::Recovered,
             WarningCode::ReplayDiffers,
             WarningCode::StateOutsideSystems,
+            WarningCode::StepRecords,
             WarningCode::WholeCopies,
         ] {
             let heading = format!("\n### {}\n", code.name());
