@@ -83,7 +83,9 @@ pub struct HttpConfig {
     pub base_url: RunText,
     /// Longest wait for a complete answer.
     pub timeout: Duration,
-    /// Headers of every request.
+    /// Other origins (scheme, host and port) to which a value of an answer may lead a request. Credentials never go there.
+    pub origins: Vec<RunText>,
+    /// Headers of every request to the service.
     pub headers: Vec<(String, Template)>,
     /// Largest body that is read, in bytes; what comes after is counted and dropped.
     pub max_body: u64,

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use reqwest::header::SET_COOKIE;
 
 use super::cookies::Cookies;
-use super::render::{Rendered, Target};
+use super::render::{Rendered, Target, Unsendable};
 use super::{WorldError, WorldErrorKind};
 use crate::expr::Lookup;
 use crate::interrupt::{Interrupt, Urgency};
@@ -67,12 +67,14 @@ pub(super) enum FailureKind {
 }
 
 impl Client {
-    /// A client for the service at `base_url`.
+    /// A client for the service at `base_url`; answers may lead to these `origins` as well.
     pub(super) fn new(
         base_url: &str,
+        origins: &[String],
         config: &super::config::HttpConfig,
     ) -> Result<Self, WorldError> {
         let target = Target::new(base_url, &config.headers)
+            .and_then(|target| target.with_origins(origins))
             .map_err(|message| WorldError::new(WorldErrorKind::Request, message))?;
         Ok(Self {
             target,
@@ -106,7 +108,7 @@ impl Client {
         template: &RequestTemplate,
         values: &Arc<dyn Lookup>,
         cookies: &Cookies,
-    ) -> Result<Rendered, String> {
+    ) -> Result<Rendered, Unsendable> {
         self.target.render(template, values, cookies)
     }
 
@@ -177,11 +179,14 @@ impl Client {
             failure(error, before_answer, reused, timeout)
         })?;
         self.last_answer = Some(Instant::now());
-        let set_cookie = headers
-            .iter()
-            .filter(|(name, _)| *name == SET_COOKIE.as_str())
-            .map(|(_, value)| value.as_str());
-        cookies.store(set_cookie, url);
+        // A cookie knows no port, so one of another server on this host would be sent to the service.
+        if url.origin() == self.target.url().origin() {
+            let set_cookie = headers
+                .iter()
+                .filter(|(name, _)| *name == SET_COOKIE.as_str())
+                .map(|(_, value)| value.as_str());
+            cookies.store(set_cookie, url);
+        }
         Ok(Response {
             status,
             headers,

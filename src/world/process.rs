@@ -135,7 +135,12 @@ impl Process {
     }
 
     fn client(&self, config: &WorldConfig) -> Result<Client, WorldError> {
-        Client::new(&self.names.text(&config.http.base_url), &config.http)
+        let origins = config.http.origins.iter().map(|text| self.names.text(text));
+        Client::new(
+            &self.names.text(&config.http.base_url),
+            &origins.collect::<Vec<_>>(),
+            &config.http,
+        )
     }
 
     /// Whether the service ended because somebody else took the port.
@@ -318,7 +323,9 @@ impl Probe {
     ) -> Result<u16, String> {
         let request = RequestTemplate::get(path);
         let mut cookies = Cookies::default();
-        let rendered = client.render(&request, &self.values, &cookies)?;
+        let rendered = client
+            .render(&request, &self.values, &cookies)
+            .map_err(|unsendable| unsendable.why)?;
         tokio::select! {
             answer = client.send_within(&rendered, &mut cookies, &self.interrupt, limit) => answer
                 .map(|answer| answer.status)

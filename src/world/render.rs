@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue};
-use url::{Url, form_urlencoded};
+use url::{Origin, Url, form_urlencoded};
 
 use super::cookies::Cookies;
 use crate::expr::{EvalError, Lookup, Template};
 use crate::model::{BodyTemplate, Request, RequestTemplate};
+use crate::secret::is_secret_header;
 
 /// A request that is ready to be sent, and its record.
 #[derive(Debug)]
@@ -25,6 +26,21 @@ pub(super) struct Rendered {
     pub(super) record: Request,
 }
 
+/// Why a request cannot be sent.
+#[derive(Debug)]
+pub(super) struct Unsendable {
+    /// What is wrong, in words that continue the name of the request.
+    pub(super) why: String,
+    /// What to do about it.
+    pub(super) help: Option<String>,
+}
+
+impl From<String> for Unsendable {
+    fn from(why: String) -> Self {
+        Self { why, help: None }
+    }
+}
+
 /// Where requests go, and what each of them carries.
 #[derive(Debug)]
 pub(super) struct Target {
@@ -33,6 +49,8 @@ pub(super) struct Target {
     /// Length of its part before the path.
     origin: usize,
     url: Url,
+    /// Other origins to which a value may lead a request.
+    origins: Vec<Origin>,
     headers: Vec<(HeaderName, String, Template)>,
 }
 
@@ -66,8 +84,20 @@ impl Target {
             origin: url[..url::Position::BeforePath].len(),
             base: url.as_str().trim_end_matches('/').to_owned(),
             url,
+            origins: Vec::new(),
             headers,
         })
+    }
+
+    /// The same, where values may also lead requests to these origins.
+    pub(super) fn with_origins(mut self, origins: &[String]) -> Result<Self, String> {
+        for origin in origins {
+            let url = Url::parse(origin).map_err(|error| {
+                format!("`http.origins` has `{origin}`, which is no URL: {error}")
+            })?;
+            self.origins.push(url.origin());
+        }
+        Ok(self)
     }
 
     /// `base_url`, checked.
@@ -81,11 +111,12 @@ impl Target {
         template: &RequestTemplate,
         values: &Arc<dyn Lookup>,
         cookies: &Cookies,
-    ) -> Result<Rendered, String> {
+    ) -> Result<Rendered, Unsendable> {
         let method = Method::from_bytes(template.method.as_bytes())
             .map_err(|_| format!("`{}` is no HTTP method", template.method))?;
         let url = self.request_url(template, values)?;
-        let (mut headers, mut shown) = self.headers(template, values)?;
+        let audience = self.audience(&url, template)?;
+        let (mut headers, mut shown) = self.headers(template, values, audience)?;
         let (body, content_type) = body(&template.body, values)?;
         if let Some(content_type) = content_type
             && !headers.contains_key(CONTENT_TYPE)
@@ -93,7 +124,8 @@ impl Target {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
             shown.push(("content-type".to_owned(), content_type.to_owned()));
         }
-        if !headers.contains_key(COOKIE)
+        if audience == Audience::Service
+            && !headers.contains_key(COOKIE)
             && let Some(cookie) = cookies.header(&url)
         {
             headers.insert(COOKIE, header_value("cookie", &cookie)?);
@@ -152,6 +184,29 @@ impl Target {
         Ok(url)
     }
 
+    /// Whom a request reaches. What an answer says cannot send requests, and what they carry, to just anybody.
+    fn audience(&self, url: &Url, template: &RequestTemplate) -> Result<Audience, Unsendable> {
+        let origin = url.origin();
+        if origin == self.url.origin() {
+            Ok(Audience::Service)
+        } else if writes_origin(template.path.source()) {
+            Ok(Audience::OfSpec)
+        } else if self.origins.contains(&origin) {
+            Ok(Audience::OfValue)
+        } else {
+            let (origin, own) = (origin.ascii_serialization(), self.url.origin());
+            Err(Unsendable {
+                why: format!(
+                    "the path renders to `{url}`, but a value may not lead a request away from the service at `{}`",
+                    own.ascii_serialization()
+                ),
+                help: Some(format!(
+                    "if the service means to lead there, allow it: `http: {{ origins: [\"{origin}\"] }}`; `http.headers`, cookies and other credentials stay behind"
+                )),
+            })
+        }
+    }
+
     /// Path and query; the whole URL where the request leaves the service.
     fn shown_target(&self, url: &Url) -> String {
         if url.origin() == self.url.origin() {
@@ -161,11 +216,13 @@ impl Target {
         }
     }
 
-    /// The headers of the spec: those of the request in place of those of `http.headers` with the same name.
+    /// The headers of the spec: those of the request in place of those of `http.headers` with the same name. Credentials go to
+    /// nobody but the service.
     fn headers(
         &self,
         template: &RequestTemplate,
         values: &Arc<dyn Lookup>,
+        audience: Audience,
     ) -> Result<(HeaderMap, Vec<(String, String)>), String> {
         let mut headers = HeaderMap::with_capacity(self.headers.len() + template.headers.len() + 2);
         let mut shown = Vec::with_capacity(headers.capacity());
@@ -180,19 +237,40 @@ impl Target {
                 .requires()
                 .iter()
                 .any(|needed| values.lookup(needed).is_none());
-            if !replaced && !open {
+            if audience == Audience::Service && !replaced && !open {
                 let text = fill(written, value, values)?;
                 headers.append(name.clone(), header_value(written, &text)?);
                 shown.push((written.clone(), text));
             }
         }
         for (written, value) in &template.headers {
+            if audience == Audience::OfValue && is_secret_header(written) {
+                continue;
+            }
             let text = fill(written, value, values)?;
             headers.append(header_name(written)?, header_value(written, &text)?);
             shown.push((written.clone(), text));
         }
         Ok((headers, shown))
     }
+}
+
+/// Whom a request reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Audience {
+    /// The origin of `base_url`.
+    Service,
+    /// Another origin, which the spec itself writes out: it gets what the request itself carries.
+    OfSpec,
+    /// Another origin, to which a value leads.
+    OfValue,
+}
+
+/// Whether a path begins with an origin in which nothing is filled in.
+fn writes_origin(path: &str) -> bool {
+    let written = path.split("{{").next().unwrap_or_default();
+    let behind_scheme = written.split_once("://").map(|(_, rest)| rest);
+    behind_scheme.is_some_and(|rest| written.len() == path.len() || rest.contains(['/', '?']))
 }
 
 /// The body and the content type that goes with it.

@@ -137,4 +137,5 @@ fn texts(config: &WorldConfig) -> impl Iterator<Item = &RunText> {
         .chain(systems)
         .chain(reset)
         .chain([&config.http.base_url])
+        .chain(&config.http.origins)
 }

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::cookies::Cookies;
 use super::http::{Client, Failure, FailureKind};
-use super::render::Rendered;
+use super::render::{Rendered, Unsendable};
 use super::{WorldError, WorldErrorKind};
 use crate::expr::Lookup;
 use crate::interrupt::Interrupt;
@@ -58,10 +58,11 @@ impl Sender {
         let values: Arc<dyn Lookup> = Arc::new(bindings);
         self.client
             .render(template, &values, cookies)
-            .map_err(|why| {
-                WorldError::new(WorldErrorKind::Request, format!("{name}: {why}")).with_help(
-                    "a value may be missing on some paths: extract it earlier, give it a default in the template, or add a precondition",
-                )
+            .map_err(|Unsendable { why, help }| {
+                let help = help.unwrap_or_else(|| {
+                    "a value may be missing on some paths: extract it earlier, give it a default in the template, or add a precondition".to_owned()
+                });
+                WorldError::new(WorldErrorKind::Request, format!("{name}: {why}")).with_help(help)
             })
     }
 

@@ -107,6 +107,7 @@ pub(super) fn answer(status: u16, headers: &str, body: &[u8]) -> Vec<u8> {
 
 pub(super) fn http_config(base_url: &str) -> HttpConfig {
     HttpConfig {
+        origins: Vec::new(),
         base_url: RunText(base_url.to_owned()),
         timeout: Duration::from_secs(5),
         headers: Vec::new(),

@@ -139,7 +139,10 @@ pub(super) struct Http {
     pub base_url: Option<String>,
     /// Longest wait for a complete answer. Default: `10s`.
     pub timeout: Option<DurationText>,
-    /// Headers of every request. One whose template reads a value that is not defined yet is left out.
+    /// Other origins, such as `http://127.0.0.1:9000`, to which a URL of an answer may lead. Credentials never go there.
+    #[serde(default)]
+    pub origins: Vec<String>,
+    /// Headers of every request to the service. One whose template reads a value that is not defined yet is left out.
     #[serde(default)]
     pub headers: IndexMap<String, ScalarText>,
     /// Largest body that is read. Default: `16MB`.

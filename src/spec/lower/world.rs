@@ -152,9 +152,26 @@ impl Lowering<'_> {
         HttpConfig {
             base_url: RunText(base_url),
             timeout,
+            origins: self.origins(&at.key("origins"), &http.origins),
             headers: self.headers(&at.key("headers"), &http.headers, Scope::Path(&[])),
             max_body: http.max_body.map_or(DEFAULT_MAX_BODY, |size| size.0),
         }
+    }
+
+    fn origins(&mut self, at: &Path, origins: &[String]) -> Vec<RunText> {
+        for (index, origin) in origins.iter().enumerate() {
+            if let Some(reason) = wrong_url(origin) {
+                self.at_value(
+                    &at.index(index),
+                    "expected scheme, host and port, such as `http://127.0.0.1:9000`",
+                    Diagnostic::error(
+                        Code::BadValue,
+                        format!("`{}` is no origin: {reason}", without_password(origin)),
+                    ),
+                );
+            }
+        }
+        origins.iter().cloned().map(RunText).collect()
     }
 
     fn base_url(&mut self, at: &Path, url: &str, has_service: bool) {

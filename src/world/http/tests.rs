@@ -13,7 +13,7 @@ fn values() -> Arc<dyn Lookup> {
 }
 
 async fn get(server: &RawServer) -> Result<Response, Failure> {
-    let mut client = Client::new(&server.url(), &http_config("")).unwrap();
+    let mut client = Client::new(&server.url(), &[], &http_config("")).unwrap();
     send(&mut client, &request("GET", "/x")).await
 }
 
@@ -65,7 +65,7 @@ async fn a_connection_closed_without_a_byte_may_be_an_idle_one_only_if_it_was_us
         calls += 1;
         (calls == 2).then(|| answer(200, "", b"ok"))
     });
-    let mut client = Client::new(&server.url(), &http_config("")).unwrap();
+    let mut client = Client::new(&server.url(), &[], &http_config("")).unwrap();
     let get = request("GET", "/");
     let failure = send(&mut client, &get).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Broken);
@@ -77,7 +77,7 @@ async fn a_connection_closed_without_a_byte_may_be_an_idle_one_only_if_it_was_us
 #[tokio::test]
 async fn a_refused_connection_says_so_and_leaves_nothing_under_way() {
     // A privileged port that nobody uses.
-    let mut client = Client::new("http://127.0.0.1:1", &http_config("")).unwrap();
+    let mut client = Client::new("http://127.0.0.1:1", &[], &http_config("")).unwrap();
     let failure = send(&mut client, &request("GET", "/")).await.unwrap_err();
     assert!(
         failure.what.starts_with("cannot connect: "),
@@ -103,7 +103,7 @@ async fn a_service_that_hangs_is_given_up_after_the_timeout() {
     });
     let mut config = http_config("");
     config.timeout = Duration::from_secs(1);
-    let mut client = Client::new(&server.url(), &config).unwrap();
+    let mut client = Client::new(&server.url(), &[], &config).unwrap();
     let failure = send(&mut client, &request("GET", "/half"))
         .await
         .unwrap_err();
@@ -124,7 +124,7 @@ async fn a_user_in_a_hurry_does_not_wait_for_the_answer() {
         std::thread::sleep(Duration::from_secs(20));
         None
     });
-    let mut client = Client::new(&server.url(), &http_config("")).unwrap();
+    let mut client = Client::new(&server.url(), &[], &http_config("")).unwrap();
     let rendered = client
         .render(&request("GET", "/"), &values(), &Cookies::default())
         .unwrap();
@@ -149,7 +149,7 @@ async fn a_body_of_ten_megabytes_is_read_whole_and_a_larger_one_than_allowed_is_
 
     let mut config = http_config("");
     config.max_body = 1000;
-    let mut client = Client::new(&server.url(), &config).unwrap();
+    let mut client = Client::new(&server.url(), &[], &config).unwrap();
     let cut = send(&mut client, &request("GET", "/")).await.unwrap();
     assert_eq!(cut.body.bytes.len(), 1000);
     assert_eq!(cut.body.length, expected as u64);
@@ -160,7 +160,7 @@ async fn a_body_of_ten_megabytes_is_read_whole_and_a_larger_one_than_allowed_is_
 async fn requests_go_over_one_connection_and_a_redirect_is_an_observation() {
     let server =
         RawServer::start(|_, _| Some(answer(302, "location: /elsewhere\r\nx-a: 1\r\n", b"")));
-    let mut client = Client::new(&server.url(), &http_config("")).unwrap();
+    let mut client = Client::new(&server.url(), &[], &http_config("")).unwrap();
     for _ in 0..20 {
         let response = send(&mut client, &request("POST", "/")).await.unwrap();
         assert_eq!(response.status, 302);
@@ -212,7 +212,7 @@ async fn what_the_spec_says_is_sent_and_recorded() {
         ),
         ("X-Common".to_owned(), Template::literal("common")),
     ];
-    let mut client = Client::new(&format!("{}/api/", server.url()), &config).unwrap();
+    let mut client = Client::new(&format!("{}/api/", server.url()), &[], &config).unwrap();
     let mut post = request("POST", "/orders").with_json(&json!({"amount": 5}));
     post.headers = vec![("x-common".to_owned(), Template::literal("own"))];
     post.query = vec![("q".to_owned(), Template::literal("a b&c"))];
@@ -288,7 +288,7 @@ async fn forms_and_texts_are_sent_as_what_they_are() {
             .unwrap();
         Some(answer(204, "", b""))
     });
-    let mut client = Client::new(&server.url(), &http_config("")).unwrap();
+    let mut client = Client::new(&server.url(), &[], &http_config("")).unwrap();
     let mut form = request("PUT", "/form");
     form.body = BodyTemplate::Form(vec![("a b".to_owned(), Template::literal("1&2 ü"))]);
     send(&mut client, &form).await.unwrap();

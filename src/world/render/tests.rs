@@ -10,6 +10,7 @@ fn sent(path: &str, value: &str) -> Result<String, String> {
     target
         .render(&request("GET", path), &values, &Cookies::default())
         .map(|rendered| rendered.record.target)
+        .map_err(|unsendable| unsendable.why)
 }
 
 #[test]
@@ -59,8 +60,8 @@ fn a_path_may_bring_its_own_query_and_need_no_slash() {
             "/orders/5?x=1",
         ),
         (
-            "{{ v }}",
-            "http://other.example/orders",
+            "http://other.example/{{ v }}",
+            "orders",
             "http://other.example/orders",
         ),
     ];
@@ -80,7 +81,8 @@ fn a_request_that_cannot_be_filled_names_the_template() {
             &values,
             &Cookies::default(),
         )
-        .unwrap_err();
+        .unwrap_err()
+        .why;
     assert!(
         error.starts_with("cannot fill `path: /orders/{{ v }}`: "),
         "{error}"
@@ -97,7 +99,8 @@ fn a_header_value_with_a_line_break_is_refused() {
     get.headers = vec![("X-A".to_owned(), Template::parse("{{ v }}").unwrap())];
     let error = target
         .render(&get, &values, &Cookies::default())
-        .unwrap_err();
+        .unwrap_err()
+        .why;
     assert!(
         error.contains("`X-A`") && error.contains("line break"),
         "{error}"
@@ -123,4 +126,54 @@ fn a_base_url_that_cannot_work_is_refused_in_words() {
     )
     .unwrap_err();
     assert!(error.contains("follows from the body"), "{error}");
+}
+
+#[test]
+fn an_answer_leads_only_where_the_spec_allows_and_credentials_stay_behind() {
+    let credentials = [("Authorization", "of http"), ("X-Version", "2")]
+        .map(|(name, value)| (name.to_owned(), Template::literal(value)));
+    let target = Target::new("http://127.0.0.1:8080", &credentials)
+        .and_then(|target| target.with_origins(&["http://127.0.0.1:9000".to_owned()]))
+        .unwrap();
+    let service = Url::parse("http://127.0.0.1:8080/").unwrap();
+    let mut cookies = Cookies::default();
+    cookies.store(["sid=1; Path=/"].into_iter(), &service);
+    let model = model(Vec::new(), &["v"]);
+    let names = |path: &str, value: &str| -> Result<Vec<String>, String> {
+        let context = Context::empty(1).with(VariableId(0), Some(value.into()));
+        let values: Arc<dyn Lookup> = Arc::new(model.bindings(&context));
+        let mut get = request("GET", path);
+        get.headers = ["X-Api-Key", "Accept"]
+            .map(|name| (name.to_owned(), Template::literal("own")))
+            .into();
+        let rendered = target.render(&get, &values, &cookies);
+        let sent = rendered.map_err(|unsendable| unsendable.help.unwrap_or_default())?;
+        let headers = sent.record.headers.into_iter();
+        Ok(headers.map(|(name, _)| name).collect())
+    };
+    let to_service = [
+        "Authorization",
+        "X-Version",
+        "X-Api-Key",
+        "Accept",
+        "cookie",
+    ];
+    for (path, value, sent) in [
+        ("{{ v }}", "/orders", &to_service[..]),
+        ("{{ v }}", "http://127.0.0.1:8080/orders", &to_service),
+        ("{{ v }}", "http://127.0.0.1:9000/orders", &["Accept"]),
+        ("http://other:9/{{ v }}", "", &["X-Api-Key", "Accept"]),
+    ] {
+        assert_eq!(names(path, value).unwrap(), sent, "{path} {value}");
+    }
+    for (path, value) in [
+        ("{{ v }}", "http://127.0.0.1:9001/orders"),
+        ("{{ v }}", "https://127.0.0.1:8080/orders"),
+        ("{{ v }}", "http://127.0.0.1:8080@other/"),
+        ("http://127.0.0.1:8080{{ v }}/orders", "@other"),
+        ("http://{{ v }}/orders", "other"),
+    ] {
+        let help = names(path, value).unwrap_err();
+        assert!(help.contains("http: { origins: [\"http"), "{path}: {help}");
+    }
 }
