@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::num::NonZeroU64;
 
 /// Pieces of data in a temporary file. The file has no name: nobody else can open it, and it is gone with the process, however
 /// that ends. What was added last is still in memory, so that few pieces make no file at all.
@@ -15,9 +16,9 @@ pub(super) struct Spool {
     has_failed: bool,
 }
 
-/// Where a piece begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place(u64);
+/// Where a piece begins, from 1: so an optional place takes no more room.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place(NonZeroU64);
 
 impl Spool {
     /// Bytes that stay in memory.
@@ -25,7 +26,8 @@ impl Spool {
 
     /// Adds a piece. An error is returned once, and says why nothing can be written; from then on everything stays in memory.
     pub(super) fn add(&mut self, piece: &[u8]) -> (Place, io::Result<()>) {
-        let place = Place(self.written + self.tail.len() as u64);
+        let place = NonZeroU64::MIN.saturating_add(self.written + self.tail.len() as u64);
+        let place = Place(place);
         let length = piece.len() as u64;
         self.tail.extend_from_slice(&length.to_le_bytes());
         self.tail.extend_from_slice(piece);
@@ -54,6 +56,7 @@ impl Spool {
 
     /// The piece that begins there.
     pub(super) fn read(&self, Place(place): Place) -> io::Result<Vec<u8>> {
+        let place = place.get() - 1;
         match (&self.file, place.checked_sub(self.written)) {
             (Some(file), None) => {
                 let mut file = file;

@@ -1,10 +1,8 @@
-//! Row deltas: what one step changed, and the net delta between a state and the initial state.
+//! Row deltas: what one step changed.
 
 use std::fmt;
 use std::sync::Arc;
 
-use imbl::OrdMap;
-use imbl::ordmap::DiffItem;
 use serde::Serialize;
 
 use super::value::{Cell, Row};
@@ -118,7 +116,8 @@ impl Digest {
         Self(u128::from_le_bytes(bytes))
     }
 
-    fn moved_by(self, change: &RowChange) -> Self {
+    /// The digest after a change.
+    pub(super) fn moved_by(self, change: &RowChange) -> Self {
         if !change.table.is_identity() {
             return self;
         }
@@ -187,192 +186,7 @@ impl RowDelta {
     }
 }
 
-/// How the content of one system differs from its content in the initial state. A persistent map: a child state
-/// shares with its parent all but what one step changed.
-#[derive(Clone, Debug, Default)]
-pub struct NetDelta {
-    rows: OrdMap<(TableId, RowKey), RowChange>,
-    digest: Digest,
-}
-
-impl NetDelta {
-    /// The net delta after a step that changed these rows.
-    #[must_use]
-    pub fn after(&self, delta: &RowDelta) -> Self {
-        let mut next = self.clone();
-        for change in delta.changes() {
-            next.digest = next.digest.moved_by(change);
-            let key = (change.table.id, change.key.clone());
-            let initial = match next.rows.get(&key) {
-                Some(known) => known.before.clone(),
-                None => change.before.clone(),
-            };
-            if initial == change.after {
-                next.rows.remove(&key);
-            } else {
-                let mut net = change.clone();
-                net.before = initial;
-                next.rows.insert(key, net);
-            }
-        }
-        next
-    }
-
-    /// The rows to write to get from the content of `self` to the content of `target`: exactly those that differ.
-    /// `before` is the row as `self` has it, `after` as `target` has it.
-    pub fn way_to(&self, target: &Self) -> RowDelta {
-        RowDelta::new(
-            self.rows
-                .diff(&target.rows)
-                .map(|item| match item {
-                    // Only the target differs from the initial state here.
-                    DiffItem::Add(_, there) => there.clone(),
-                    DiffItem::Update {
-                        old: (_, here),
-                        new: (_, there),
-                    } => RowChange {
-                        before: here.after.clone(),
-                        ..there.clone()
-                    },
-                    // Only we differ from the initial state: back to it.
-                    DiffItem::Remove(_, here) => RowChange {
-                        table: here.table.clone(),
-                        key: here.key.clone(),
-                        before: here.after.clone(),
-                        after: here.before.clone(),
-                    },
-                })
-                .collect(),
-        )
-    }
-
-    /// What the identity of a state takes from this system: changes when an observed row changes.
-    pub fn digest(&self) -> Digest {
-        self.digest
-    }
-
-    /// The row as this state has it: `None` when it is as in the initial state, `Some(None)` when it is deleted.
-    pub fn current(&self, table: TableId, key: &RowKey) -> Option<&Option<Row>> {
-        self.rows
-            .get(&(table, key.clone()))
-            .map(|change| &change.after)
-    }
-
-    /// Every row that differs from the initial state: `before` as it was there, `after` as it is here.
-    pub fn changes(&self) -> impl Iterator<Item = &RowChange> {
-        self.rows.values()
-    }
-
-    /// How many rows differ from the initial state.
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Whether the content is that of the initial state.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    /// Whether both describe the same content, row for row, ignored columns included.
-    pub fn same_content(&self, other: &Self) -> bool {
-        self.rows.ptr_eq(&other.rows) || self.rows.diff(&other.rows).next().is_none()
-    }
-}
-
 /// A cell list as a key.
 pub fn row_key(cells: impl IntoIterator<Item = Cell>) -> RowKey {
     cells.into_iter().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::random::Random;
-
-    fn table() -> Arc<Table> {
-        Arc::new(Table {
-            id: TableId(1),
-            system: "db".into(),
-            name: "t".to_owned(),
-            columns: vec!["id".to_owned(), "n".to_owned()],
-            kind: TableKind::Rows,
-            observed: true,
-            ignored_columns: vec![false, false],
-        })
-    }
-
-    /// The contents of a table, as a map that is compared row by row.
-    type Content = BTreeMap<i64, i64>;
-
-    fn change(table: &Arc<Table>, id: i64, before: Option<i64>, after: Option<i64>) -> RowChange {
-        let row = |n: i64| Row::from([Cell::Integer(id), Cell::Integer(n)]);
-        RowChange {
-            table: table.clone(),
-            key: row_key([Cell::Integer(id)]),
-            before: before.map(row),
-            after: after.map(row),
-        }
-    }
-
-    /// What to write to get from one content to another.
-    fn naive(table: &Arc<Table>, from: &Content, to: &Content) -> RowDelta {
-        let ids = from.keys().chain(to.keys());
-        let changes = ids.map(|id| change(table, *id, from.get(id).copied(), to.get(id).copied()));
-        let mut delta = RowDelta::new(changes.collect());
-        delta.0.dedup();
-        delta
-    }
-
-    fn number(random: &mut Random, bound: usize) -> i64 {
-        i64::try_from(random.below(bound)).expect("a small number")
-    }
-
-    #[test]
-    fn each_row_among_thousands_is_found_when_it_alone_differs() {
-        let table = table();
-        let inserts = (0..5_000).map(|id| change(&table, id, None, Some(0)));
-        let many = NetDelta::default().after(&RowDelta::new(inserts.collect()));
-        for id in 0..5_000 {
-            let step = RowDelta::new(vec![change(&table, id, Some(0), Some(1))]);
-            let other = many.after(&step);
-            assert_eq!(many.way_to(&other), step);
-            assert_eq!(other.way_to(&many), step.inverse());
-            assert!(!many.same_content(&other), "row {id}");
-        }
-    }
-
-    #[test]
-    fn the_way_between_any_two_states_is_the_rows_in_which_they_differ() {
-        let table = table();
-        let mut random = Random::new(1);
-        for range in [5, 60, 150, 320, 550, 1_500] {
-            let mut states = vec![(NetDelta::default(), Content::new())];
-            for _ in 0..1_500 {
-                let (net, content) = &states[random.below(states.len())];
-                let mut next = content.clone();
-                for _ in 0..=random.below(40) {
-                    let id = number(&mut random, range);
-                    if random.below(2) == 0 {
-                        next.insert(id, number(&mut random, 6));
-                    } else {
-                        next.remove(&id);
-                    }
-                }
-                let net = net.after(&naive(&table, content, &next));
-                let (other, content) = &states[random.below(states.len())];
-                let way = naive(&table, content, &next);
-                assert_eq!(other.way_to(&net), way);
-                assert_eq!(other.same_content(&net), way.is_empty());
-                assert_eq!(other.after(&way).digest(), net.digest());
-                if states.len() < 60 {
-                    states.push((net, next));
-                } else {
-                    let place = random.below(states.len());
-                    states[place] = (net, next);
-                }
-            }
-        }
-    }
 }

@@ -10,6 +10,7 @@ mod exchange;
 mod expectation;
 mod facts;
 mod invariant;
+mod net_delta;
 mod regression;
 mod reproduction;
 mod request;
@@ -27,13 +28,12 @@ pub use action::{
     brief,
 };
 pub use context::{Context, VariableId};
-pub use delta::{
-    Digest, NetDelta, RowChange, RowDelta, RowKey, Table, TableId, TableKind, row_key,
-};
+pub use delta::{Digest, RowChange, RowDelta, RowKey, Table, TableId, TableKind, row_key};
 pub use exchange::{Body, Request, Response, StepRecord};
 pub use expectation::{Assertion, Expectation};
 pub use facts::{FactId, FactRule, Facts};
 pub use invariant::{Invariant, InvariantId, Severity, Subject};
+pub use net_delta::NetDelta;
 pub use regression::Regression;
 pub use reproduction::{OracleName, Origin, Reproduction, SeenRow, SeenStep};
 pub use request::{BodyTemplate, Parameter, RequestTemplate};
