@@ -25,6 +25,9 @@ pub struct Finished {
     pub unchanged_steps: u64,
     /// What is known of each action, in the order of [`Started::actions`](super::Started::actions).
     pub actions: Vec<ActionTally>,
+    /// What is known of each invariant, in the order of [`Started::invariants`](super::Started::invariants).
+    #[serde(default)]
+    pub invariants: Vec<InvariantTally>,
     /// The worst first, each with its shortest path.
     pub violations: Vec<Violation>,
     /// What became of the reproductions that were tried before the walk.
@@ -118,6 +121,15 @@ pub struct ActionTally {
     pub never_ran: Option<String>,
     /// Advice about the action.
     pub advice: Option<String>,
+}
+
+/// What a run knows of one invariant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvariantTally {
+    /// Answers and states on which it could be judged.
+    pub judged: u64,
+    /// Answers and states on which it should have been judged, and could not be.
+    pub unjudged: u64,
 }
 
 /// A reproduction that was tried before the walk.

@@ -13,6 +13,7 @@ mod enabled;
 mod explored;
 pub mod graph;
 mod guard_state;
+mod invariant_tallies;
 mod observer;
 mod path_replay;
 mod regressions;

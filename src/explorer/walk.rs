@@ -18,6 +18,7 @@ use super::determinism;
 use super::emitter::Emitter;
 use super::explored::Explored;
 use super::graph::{StateId, TransitionId};
+use super::invariant_tallies::InvariantTallies;
 use super::observer::Observer;
 use super::path_replay::PathReplay;
 use super::regressions;
@@ -57,6 +58,7 @@ pub async fn explore<W: World, J: Judge<W>>(
         emitter: Emitter::new(model, observer),
         explored: Explored::nothing(model),
         violations: Violations::default(),
+        invariants: InvariantTallies::new(model),
         regressions: Vec::new(),
         steps: 0,
         restores: 0,
@@ -84,6 +86,7 @@ pub fn not_started(model: &Model, options: &Options, error: &WorldError) -> Fini
         deepest: 0,
         unchanged_steps: 0,
         actions: vec![never_ran; model.actions.len()],
+        invariants: Vec::new(),
         violations: Vec::new(),
         corpus: Vec::new(),
         warnings: Vec::new(),
@@ -100,6 +103,7 @@ struct Walk<'r, W: World, J> {
     emitter: Emitter<'r>,
     explored: Explored<W::Checkpoint>,
     violations: Violations,
+    invariants: InvariantTallies,
     /// Whether the violations that earlier runs found still happen.
     regressions: Vec<event::Regression>,
     steps: u64,
@@ -139,6 +143,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         let initial = Judged::initial(&arrival);
         let judgement = self.judge.judge(self.world, initial).await?;
         self.explored = explored;
+        self.count(None, &judgement);
         self.explored.set_broken(StateId::INITIAL, judgement.broken);
         for finding in judgement.findings {
             self.found(None, finding);
@@ -241,6 +246,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         let judgement = self.judge.judge(self.world, judged).await;
         let judgement = judgement.map_err(|error| self.failed_at(step, &error))?;
         clock.add_judgement(began.elapsed(), self.world.time().since(world_before));
+        self.count(Some(action), &judgement);
 
         self.compare_with_earlier(step, known, &arrival);
         let (status, record) = (arrival.status, arrival.record.clone());
@@ -272,6 +278,13 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         self.pass_on_warnings();
         strategy.learn(self.explored.graph(), &recorded);
         Ok(recorded.new_state.then_some(to))
+    }
+
+    /// Counts which invariants were judged, and warns of those that could not be.
+    fn count(&mut self, action: Option<ActionId>, judgement: &Judgement) {
+        for warning in self.invariants.add(self.model, action, judgement) {
+            self.emitter.warn(warning);
+        }
     }
 
     /// Without restores a step may be taken again: warns where it leads elsewhere than before.
@@ -395,6 +408,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             deepest: graph.deepest(),
             unchanged_steps: self.model.action_ids().map(unchanged).sum(),
             actions: action_tallies(self.model, graph, is_complete),
+            invariants: self.invariants.tallies().to_vec(),
             violations: violations
                 .iter()
                 .map(|found| found.event(self.model))

@@ -1,11 +1,12 @@
 //! One step as it was seen from outside: the request, the answer, the rows that changed.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::body::Body;
 use super::delta::RowDelta;
 
 /// Everything that reports and oracles read of one step.
@@ -79,62 +80,5 @@ impl Response {
     /// Whether the status is 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
-    }
-}
-
-/// The body of an answer. JSON is parsed once, at its first use.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Body {
-    /// The bytes that are kept.
-    pub bytes: Arc<[u8]>,
-    /// How many bytes there were; more than are kept when the body was cut.
-    pub length: u64,
-    #[serde(skip)]
-    json: OnceLock<Option<Arc<Value>>>,
-}
-
-impl Body {
-    /// A whole body.
-    pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
-        let bytes = bytes.into();
-        Self {
-            length: bytes.len() as u64,
-            bytes,
-            json: OnceLock::new(),
-        }
-    }
-
-    /// The first part of a body of this length.
-    pub fn cut_at(bytes: impl Into<Arc<[u8]>>, length: u64) -> Self {
-        Self {
-            length,
-            ..Self::new(bytes)
-        }
-    }
-
-    fn cut(&self, kept: usize) -> Self {
-        Self::cut_at(&self.bytes[..kept.min(self.bytes.len())], self.length)
-    }
-
-    /// Whether bytes are missing.
-    pub fn is_cut(&self) -> bool {
-        self.length > self.bytes.len() as u64
-    }
-
-    /// The body as JSON; `None` when it is empty, cut, or not JSON.
-    pub fn json(&self) -> Option<&Arc<Value>> {
-        self.json
-            .get_or_init(|| {
-                if self.bytes.is_empty() || self.is_cut() {
-                    return None;
-                }
-                serde_json::from_slice(&self.bytes).ok().map(Arc::new)
-            })
-            .as_ref()
-    }
-
-    /// The body as text, malformed UTF-8 replaced.
-    pub fn text(&self) -> std::borrow::Cow<'_, str> {
-        String::from_utf8_lossy(&self.bytes)
     }
 }

@@ -4,12 +4,14 @@
 //! template, condition, JSONPath and regular expression in them is compiled.
 
 mod action;
+mod body;
 mod context;
 mod delta;
 mod exchange;
 mod expectation;
 mod facts;
 mod invariant;
+mod json;
 mod net_delta;
 mod regression;
 mod reproduction;
@@ -27,9 +29,10 @@ pub use action::{
     Action, ActionId, ExpectedResponse, ExtractSource, Extraction, Precondition, StatusPattern,
     brief,
 };
+pub use body::{Body, NoJson};
 pub use context::{Context, VariableId};
 pub use delta::{Digest, RowChange, RowDelta, RowKey, Table, TableId, TableKind, row_key};
-pub use exchange::{Body, Request, Response, StepRecord};
+pub use exchange::{Request, Response, StepRecord};
 pub use expectation::{Assertion, Expectation};
 pub use facts::{FactId, FactRule, Facts};
 pub use invariant::{Invariant, InvariantId, Severity, Subject};

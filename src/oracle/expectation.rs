@@ -80,6 +80,18 @@ impl<'v> Found<'v> {
         }
     }
 
+    /// Whether none of the assertions says anything about what was found: there is no value in an answer that may have one, or
+    /// the query to compare with needs a value that is not defined.
+    pub(super) fn is_vacuous(&self, expectation: &Expectation, references: &[Reference]) -> bool {
+        let mut assertions = expectation.assertions.iter().enumerate();
+        !expectation.assertions.is_empty()
+            && assertions.all(|(index, assertion)| match assertion {
+                Assertion::Empty | Assertion::NotEmpty | Assertion::Count(_) => false,
+                Assertion::EqualsSql(_) if !matches!(references.get(index), Some(Some(_))) => true,
+                _ => self.values.is_empty() && self.source == Source::AnyAnswer,
+            })
+    }
+
     /// The first assertion that does not hold. `references` has one entry for each assertion, in order.
     pub(super) fn judge(
         &self,

@@ -2,37 +2,56 @@
 //! their own (a probe).
 
 use crate::expr::JsonPath;
-use crate::model::{Context, Evidence, Invariant, RequestTemplate, StepRecord};
+use crate::model::{Context, Evidence, Invariant, NoJson, RequestTemplate, StepRecord};
 use crate::world::{Observe, WorldError, WorldErrorKind};
 
 use super::expectation::{Failure, Found, Source};
 use super::response::excerpt;
 use super::sql;
-use super::{Objection, message};
+use super::{Objection, Verdict, message};
 
-/// Judges the answer of a step. The invariant holds for an answer without a JSON body.
+/// Judges the answer of a step. The invariant does not speak of answers without a body, or with one that is not meant to be
+/// JSON.
 pub(super) async fn judge_answer<W: Observe>(
     world: &mut W,
     invariant: &Invariant,
     path: &JsonPath,
     record: &StepRecord,
     context: &Context,
-) -> Result<Option<Objection>, WorldError> {
-    let Some(json) = record.response.body.json() else {
-        return Ok(None);
+) -> Result<Verdict, WorldError> {
+    let json = match record.response.body.read_json() {
+        Ok(json) => json,
+        Err(NoJson::Empty | NoJson::Other) => return Ok(Verdict::Vacuous),
+        Err(why @ NoJson::Unreadable(_)) => return Ok(Verdict::Unjudged(why.in_words())),
     };
     let found = Found::nodes(path.query(json), Source::AnyAnswer);
+    judge_nodes(world, invariant, path, record, context, &found).await
+}
+
+/// Judges what the JSONPath found.
+async fn judge_nodes<W: Observe>(
+    world: &mut W,
+    invariant: &Invariant,
+    path: &JsonPath,
+    record: &StepRecord,
+    context: &Context,
+    found: &Found<'_>,
+) -> Result<Verdict, WorldError> {
     let owner = sql::owner(invariant);
     let references = sql::references(world, &invariant.expectation, context, &owner).await?;
     let failure = found.judge(&invariant.expectation, &references);
-    Ok(failure.map(|failure| objection(invariant, path, record, failure)))
+    Ok(match failure {
+        Some(failure) => Verdict::Broken(objection(invariant, path, record, failure)),
+        None if found.is_vacuous(&invariant.expectation, &references) => Verdict::Vacuous,
+        None => Verdict::Holds,
+    })
 }
 
 /// What came of a probe.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Probed {
-    /// Why the invariant does not hold.
-    pub(super) objection: Option<Objection>,
+    /// What the answer says of the invariant.
+    pub(super) verdict: Verdict,
     /// Which request changed rows of which tables, as a clause; `None` when it changed none.
     pub(super) wrote: Option<String>,
 }
@@ -57,12 +76,15 @@ pub(super) async fn probe<W: Observe>(
         }
     })?;
     let Some(record) = answer else {
-        return Ok(Probed::default());
+        return Ok(Probed {
+            verdict: Verdict::Vacuous,
+            wrote: None,
+        });
     };
     let wrote = wrote(&record);
     let refused = |what: String| {
         let expected = "a JSON body with a status of 2xx".to_owned();
-        Objection {
+        Verdict::Broken(Objection {
             kind: format!("{}, no answer to look at", record.response.status),
             ..objection(
                 invariant,
@@ -73,32 +95,27 @@ pub(super) async fn probe<W: Observe>(
                     actual: what,
                 },
             )
-        }
+        })
     };
     let status = record.response.status;
-    let objection = if !(200..300).contains(&status) {
+    if !(200..300).contains(&status) {
         // An error's body has nothing to do with the assertion, which would hold of it by accident.
-        Some(refused(format!(
-            "the answer was {}",
-            excerpt(&record.response)
-        )))
-    } else if let Some(json) = record.response.body.json() {
-        let source = if path.is_singular() {
-            Source::Node
-        } else {
-            Source::Nodes
-        };
-        let references = sql::references(world, &invariant.expectation, context, &owner).await?;
-        Found::nodes(path.query(json), source)
-            .judge(&invariant.expectation, &references)
-            .map(|failure| objection(invariant, path, &record, failure))
-    } else {
-        Some(refused(format!(
-            "the answer is not JSON: {}",
-            excerpt(&record.response)
-        )))
+        let verdict = refused(format!("the answer was {}", excerpt(&record.response)));
+        return Ok(Probed { verdict, wrote });
+    }
+    let verdict = match record.response.body.read_json() {
+        Ok(json) => {
+            let source = if path.is_singular() {
+                Source::Node
+            } else {
+                Source::Nodes
+            };
+            let found = Found::nodes(path.query(json), source);
+            judge_nodes(world, invariant, path, &record, context, &found).await?
+        }
+        Err(why) => refused(format!("{}: {}", why.in_words(), excerpt(&record.response))),
     };
-    Ok(Probed { objection, wrote })
+    Ok(Probed { verdict, wrote })
 }
 
 fn objection(

@@ -1,6 +1,6 @@
 //! The interface between the explorer and the oracles.
 
-use crate::model::{ActionId, Context, Finding, OracleId};
+use crate::model::{ActionId, Context, Finding, InvariantId, OracleId};
 use crate::world::{Arrival, World, WorldError};
 
 /// Judges steps and states. The engine knows no oracle by name.
@@ -59,6 +59,11 @@ pub struct Judgement {
     pub broken: Vec<OracleId>,
     /// The invariants that were evaluated, ascending. For the others the result of the state before holds.
     pub evaluated: Vec<OracleId>,
+    /// Of the evaluated invariants those that found nothing here that they speak of: no value at their JSONPath, no value for a
+    /// parameter of their query.
+    pub vacuous: Vec<InvariantId>,
+    /// The invariants that could not be evaluated, and why, as a clause.
+    pub unjudged: Vec<(InvariantId, String)>,
 }
 
 /// Reports nothing; for models that are explored for their states only.

@@ -49,6 +49,42 @@ struct Objection {
     evidence: Evidence,
 }
 
+/// What came of evaluating an invariant.
+#[derive(Clone, Debug)]
+enum Verdict {
+    /// It holds.
+    Holds,
+    /// There is nothing here that it speaks of.
+    Vacuous,
+    /// It does not hold.
+    Broken(Objection),
+    /// It cannot be said; why, as a clause.
+    Unjudged(String),
+}
+
+impl From<Option<Objection>> for Verdict {
+    fn from(objection: Option<Objection>) -> Self {
+        objection.map_or(Self::Holds, Self::Broken)
+    }
+}
+
+impl Verdict {
+    /// Notes the verdict on an invariant; the objection, if there is one.
+    fn noted(self, id: InvariantId, judgement: &mut Judgement) -> Option<Objection> {
+        if let Self::Unjudged(why) = self {
+            judgement.unjudged.push((id, why));
+            return None;
+        }
+        judgement.evaluated.push(OracleId::Invariant(id));
+        match self {
+            Self::Broken(objection) => return Some(objection),
+            Self::Vacuous => judgement.vacuous.push(id),
+            Self::Holds | Self::Unjudged(_) => {}
+        }
+        None
+    }
+}
+
 impl Oracles {
     /// The oracles of a model, with the built-in checks as the spec sets them: a severity, or `None` for off. Names
     /// of no check are ignored; loading a spec refuses them.
@@ -98,15 +134,16 @@ impl Oracles {
         context: &Context,
         judgement: &mut Judgement,
     ) -> Result<(), WorldError> {
-        let findings = &mut judgement.findings;
         for (id, invariant) in numbered(&self.model) {
             if let Subject::Response { jsonpath } = &invariant.subject {
-                judgement.evaluated.push(OracleId::Invariant(id));
-                let objection =
+                let verdict =
                     jsonpath::judge_answer(world, invariant, jsonpath, record, context).await?;
-                findings.extend(objection.map(|objection| self.finding(id, objection)));
+                let objection = verdict.noted(id, judgement);
+                let finding = objection.map(|objection| self.finding(id, objection));
+                judgement.findings.extend(finding);
             }
         }
+        let findings = &mut judgement.findings;
         for active in &self.checks {
             let is_reported = |name: &&str| {
                 findings.iter().any(|finding| {
@@ -165,7 +202,7 @@ impl Oracles {
             if !is_wanted {
                 continue;
             }
-            let objection = match &invariant.subject {
+            let verdict = match &invariant.subject {
                 Subject::Response { .. } => continue,
                 Subject::Sql(query) => {
                     let reads = &mut self.invariants[id.0 as usize].1;
@@ -175,7 +212,6 @@ impl Oracles {
                             .extend(was_broken(oracle).then_some(oracle));
                         continue;
                     }
-                    judgement.evaluated.push(oracle);
                     sql::judge(world, invariant, query, contexts.1).await?
                 }
                 Subject::Probe { request, jsonpath } => {
@@ -186,14 +222,13 @@ impl Oracles {
                             .extend(was_broken(oracle).then_some(oracle));
                         continue;
                     }
-                    judgement.evaluated.push(oracle);
                     let probed =
                         jsonpath::probe(world, invariant, request, jsonpath, contexts.1).await?;
                     wrote.extend(probed.wrote);
-                    probed.objection
+                    probed.verdict
                 }
             };
-            if let Some(objection) = objection {
+            if let Some(objection) = verdict.noted(id, judgement) {
                 judgement.broken.push(oracle);
                 if !was_broken(oracle) {
                     judgement.findings.push(self.finding(id, objection));
@@ -256,9 +291,8 @@ impl Oracles {
                 continue;
             }
             let oracle = OracleId::Invariant(id);
-            judgement.evaluated.push(oracle);
-            let objection = sql::judge(world, invariant, query, contexts.1).await?;
-            if let Some(objection) = objection
+            let verdict = sql::judge(world, invariant, query, contexts.1).await?;
+            if let Some(objection) = verdict.noted(id, judgement)
                 && step.broken_before.binary_search(&oracle).is_err()
             {
                 judgement.findings.push(self.finding(id, objection));

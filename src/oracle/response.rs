@@ -18,15 +18,18 @@ pub(super) async fn judge_body<W: Observe>(
     if expect.body.is_empty() || !expect.allows(record.response.status) {
         return Ok(None);
     }
-    let Some(json) = record.response.body.json() else {
-        return Ok(Some(Objection {
-            kind: "not JSON".to_owned(),
-            message: format!("the answer to `{action}` is not JSON"),
-            evidence: Evidence::Values {
-                expected: "a JSON body".to_owned(),
-                actual: excerpt(&record.response),
-            },
-        }));
+    let json = match record.response.body.read_json() {
+        Ok(json) => json,
+        Err(why) => {
+            return Ok(Some(Objection {
+                kind: "not JSON".to_owned(),
+                message: format!("the answer to `{action}` is not JSON"),
+                evidence: Evidence::Values {
+                    expected: "a JSON body".to_owned(),
+                    actual: format!("{}: {}", why.in_words(), excerpt(&record.response)),
+                },
+            }));
+        }
     };
     let mut failures = 0_usize;
     let mut first = None;

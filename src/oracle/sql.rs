@@ -10,7 +10,7 @@ use crate::world::system::QueryRows;
 use crate::world::{Observe, WorldError};
 
 use super::expectation::{self, Found, Reference};
-use super::{Objection, message};
+use super::{Objection, Verdict, message};
 
 /// What is known of the queries of an invariant, so that they are only run where their result can have changed.
 #[derive(Clone, Debug, Default)]
@@ -109,18 +109,24 @@ pub(super) async fn judge<W: Observe>(
     invariant: &Invariant,
     query: &SqlQuery,
     context: &Context,
-) -> Result<Option<Objection>, WorldError> {
+) -> Result<Verdict, WorldError> {
     let owner = owner(invariant);
     let Some(rows) = run(world, query, context, &owner).await? else {
-        return Ok(None);
+        return Ok(Verdict::Vacuous);
     };
     let references = references(world, &invariant.expectation, context, &owner).await?;
-    let failure = Found::rows(&rows).judge(&invariant.expectation, &references);
-    Ok(failure.map(|failure| Objection {
+    let found = Found::rows(&rows);
+    let is_vacuous = found.is_vacuous(&invariant.expectation, &references);
+    let failure = found.judge(&invariant.expectation, &references);
+    if failure.is_none() && is_vacuous {
+        return Ok(Verdict::Vacuous);
+    }
+    let objection = failure.map(|failure| Objection {
         kind: "rows".to_owned(),
         message: message(invariant, &failure),
         evidence: evidence(rows, failure.expected),
-    }))
+    });
+    Ok(objection.into())
 }
 
 /// The values that assertions compare with, for each assertion in order.

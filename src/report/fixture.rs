@@ -323,6 +323,7 @@ pub(super) fn run() -> RunReport {
             seen(20, &[(201, 20)], 6),
             seen(20, &[(200, 12), (409, 8)], 5),
         ],
+        invariants: Vec::new(),
         violations: Vec::new(),
         corpus: Vec::new(),
         warnings: Vec::new(),

@@ -67,10 +67,26 @@ pub(super) fn run_json(run: &RunReport) -> Value {
         "violations": summary.violations,
         "corpus": summary.corpus,
         "actions": run.actions().map(|(declared, seen)| action(declared, seen)).collect::<Vec<_>>(),
-        "invariants": started.invariants,
+        "invariants": invariants(run),
         "warnings": summary.warnings,
         "time": summary.time,
     })
+}
+
+/// What was declared, and how often it was judged, where that is known.
+fn invariants(run: &RunReport) -> Vec<Value> {
+    let mut seen = run.summary.invariants.iter();
+    let declared = run.started.invariants.iter();
+    declared
+        .map(|invariant| {
+            let mut invariant = json!(invariant);
+            if let Some(seen) = seen.next() {
+                invariant["judged"] = seen.judged.into();
+                invariant["unjudged"] = seen.unjudged.into();
+            }
+            invariant
+        })
+        .collect()
 }
 
 fn figures(run: &RunReport) -> Value {

@@ -117,7 +117,9 @@ fn cases(run: &RunReport) -> Vec<Case<'_>> {
         cases.push(Case {
             class: "invariants",
             name: &invariant.name,
-            verdict: failed(run, broken).unwrap_or_else(|| proves_nothing(run)),
+            verdict: failed(run, broken)
+                .or_else(|| run.unjudged(&invariant.name).map(Verdict::Skipped))
+                .unwrap_or_else(|| proves_nothing(run)),
         });
     }
     for (action, seen) in run.actions() {

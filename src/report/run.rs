@@ -40,6 +40,7 @@ impl RunReport {
             deepest: 0,
             unchanged_steps: 0,
             actions: vec![ActionTally::default(); started.actions.len()],
+            invariants: Vec::new(),
             violations: Vec::new(),
             corpus: Vec::new(),
             warnings: Vec::new(),
@@ -242,7 +243,39 @@ impl RunReport {
         if ran > 0 && refused == ran {
             gaps.push("every request was refused".to_owned());
         }
+        let seen = || self.started.invariants.iter().zip(&self.summary.invariants);
+        let never: Vec<String> = seen()
+            .filter(|(_, seen)| seen.judged == 0 && seen.unjudged == 0)
+            .map(|(invariant, _)| format!("`{}`", invariant.name))
+            .collect();
+        match never.len() {
+            0 => {}
+            1 => gaps.push(format!("{} was never judged", never[0])),
+            several => gaps.push(format!(
+                "{several} of {} were never judged: {}",
+                count(self.started.invariants.len() as u64, "invariant"),
+                never.join(", ")
+            )),
+        }
+        for (invariant, seen) in seen().filter(|(_, seen)| seen.unjudged > 0) {
+            gaps.push(format!(
+                "`{}` could not be judged {}",
+                invariant.name,
+                count(seen.unjudged, "time")
+            ));
+        }
         gaps
+    }
+
+    /// Why an invariant without violations has not passed; `None` where it has.
+    pub fn unjudged(&self, name: &str) -> Option<String> {
+        let known = self.started.invariants.iter().zip(&self.summary.invariants);
+        let (_, seen) = known.into_iter().find(|(known, _)| known.name == name)?;
+        match (seen.judged, seen.unjudged) {
+            (0, 0) => Some("it was never judged: nothing was seen that it speaks of".to_owned()),
+            (_, 0) => None,
+            (_, times) => Some(format!("it could not be judged {}", count(times, "time"))),
+        }
     }
 
     /// One line that says how it went.

@@ -61,19 +61,10 @@ impl Extracted {
 fn find(source: &ExtractSource, response: &Response) -> Result<Value, String> {
     match source {
         ExtractSource::JsonPath(path) => {
-            let Some(body) = response.body.json() else {
-                return Err(if response.body.bytes.is_empty() {
-                    format!("`{}` finds nothing, the body is empty", path.source())
-                } else if response.body.is_cut() {
-                    format!(
-                        "`{}` was not tried, the body of {} bytes is larger than `http.max_body`",
-                        path.source(),
-                        response.body.length
-                    )
-                } else {
-                    format!("`{}` finds nothing, the body is not JSON", path.source())
-                });
-            };
+            let body = response
+                .body
+                .read_json()
+                .map_err(|why| format!("`{}` finds nothing, {}", path.source(), why.in_words()))?;
             path.query(body)
                 .first()
                 .map(|value| (*value).clone())

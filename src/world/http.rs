@@ -13,7 +13,7 @@ use std::error::Error;
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
-use reqwest::header::SET_COOKIE;
+use reqwest::header::{CONTENT_TYPE, SET_COOKIE};
 
 use super::cookies::Cookies;
 use super::render::{Rendered, Target, Unsendable};
@@ -162,6 +162,10 @@ impl Client {
             let body = read_body(answer, max_body)
                 .await
                 .map_err(|error| (error, false))?;
+            let content_type = headers
+                .iter()
+                .find(|(name, _)| *name == CONTENT_TYPE.as_str());
+            let body = body.of_type(content_type.map(|(_, value)| value.as_str()));
             Ok((status, headers, body))
         };
         let outcome = tokio::select! {

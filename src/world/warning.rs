@@ -28,6 +28,8 @@ pub enum WarningCode {
     ConditionFailed,
     /// The same action led from the same state to another one.
     NonDeterministic,
+    /// An invariant could not be judged.
+    NotJudged,
     /// Something in a database is not put back.
     NotRestored,
     /// A transaction of the service was still open after the answer.
@@ -52,6 +54,7 @@ impl WarningCode {
             Self::BackgroundWrite => "background-write",
             Self::ConditionFailed => "condition-failed",
             Self::NonDeterministic => "non-deterministic",
+            Self::NotJudged => "not-judged",
             Self::NotRestored => "not-restored",
             Self::OpenTransaction => "open-transaction",
             Self::Recovered => "recovered",
@@ -162,6 +165,7 @@ mod tests {
             WarningCode::BackgroundWrite,
             WarningCode::ConditionFailed,
             WarningCode::NonDeterministic,
+            WarningCode::NotJudged,
             WarningCode::NotRestored,
             WarningCode::OpenTransaction,
             WarningCode::Recovered,

@@ -166,3 +166,108 @@ fn a_500_is_a_violation_although_no_invariant_says_so() {
         .code(1)
         .says(&["critical", "server-error", "switch_on"]);
 }
+
+const UNJUDGED: &str = r#"
+venomqa: 1
+name: cart
+restore: none
+explore: { strategy: random, max_steps: 20 }
+actions:
+  - { name: look, max_calls: 1, request: { path: /cart } }
+  - { name: page, max_calls: 1, request: { path: /page } }
+invariants:
+  - { name: no_negative_total, jsonpath: "$..total", expect: { at_least: 0 } }
+  - { name: no_negative_weight, jsonpath: "$..weight", expect: { at_least: 0 } }
+"#;
+
+/// A cart whose answer is this, of this type, and a page that was never meant to be JSON.
+fn cart(content_type: &'static str, body: &'static [u8]) -> Server {
+    Server::start(
+        Router::new()
+            .route("/", get(async || "ready"))
+            .route("/page", get(async || axum::response::Html("<p>")))
+            .route(
+                "/cart",
+                get(async move || ([("content-type", content_type)], body)),
+            ),
+    )
+}
+
+fn judged(content_type: &'static str, body: &'static [u8], code: i32) -> Value {
+    let sandbox = Sandbox::with_spec(UNJUDGED);
+    let server = cart(content_type, body);
+    sandbox
+        .venomqa(["explore", "--base-url", &server.url(), "--report", "json"])
+        .run()
+        .code(code)
+        .only_run()
+}
+
+#[test]
+fn an_invariant_that_could_not_be_judged_spoils_the_clean_pass_and_says_where_and_why() {
+    for (content_type, body, why) in [
+        (
+            "application/json",
+            &b"{\"total\":1,\"weight\":1}{\"total\":-1}"[..],
+            "trailing characters at line 1 column 23",
+        ),
+        (
+            "text/plain",
+            b"{\"total\": -1",
+            "EOF while parsing an object",
+        ),
+        (
+            "application/hal+json",
+            b"<html>",
+            "expected value at line 1 column 1",
+        ),
+    ] {
+        let run = judged(content_type, body, 0);
+        assert_eq!(run["outcome"], "incomplete", "{why}");
+        assert_eq!(
+            run["gaps"],
+            serde_json::json!([
+                "`no_negative_total` could not be judged 1 time",
+                "`no_negative_weight` could not be judged 1 time"
+            ])
+        );
+        let warnings = run["warnings"].to_string();
+        assert!(warnings.contains("`no_negative_total` could not be judged after `look`"));
+        assert!(warnings.contains(why), "{warnings}");
+    }
+}
+
+#[test]
+fn an_answer_is_judged_whatever_its_encoding_and_beside_what_json_libraries_refuse() {
+    for (content_type, body) in [
+        ("application/json", &b"{\"total\":-5,\"weight\":1e999}"[..]),
+        ("application/json", b"\xef\xbb\xbf{\"total\":-5,\"weight\":1}"),
+        ("application/json", b"{\"total\":-5,\"weight\":1,\"by\":\"\\ud800\"}"),
+        ("application/json; charset=latin1", b"{\"total\":-5,\"weight\":1,\"by\":\"\xe9\"}"),
+        ("application/json", b"\xff\xfe{\0\"\0t\0o\0t\0a\0l\0\"\0:\0-\x005\0,\0\"\0w\0e\0i\0g\0h\0t\0\"\0:\x001\0}\0"),
+        ("application/x-ndjson", b"{\"total\":1,\"weight\":1}\n{\"total\":-5}\n"),
+    ] {
+        let run = judged(content_type, body, 1);
+        assert_eq!(run["violations"].as_array().unwrap().len(), 1, "{body:?}");
+        assert_eq!(run["gaps"], serde_json::json!([]), "{body:?}");
+    }
+    let clean = judged("application/json", b"{\"total\":5,\"weight\":1}", 0);
+    assert_eq!(clean["outcome"], "clean");
+}
+
+#[test]
+fn an_invariant_that_never_found_what_it_speaks_of_spoils_the_clean_pass() {
+    let run = judged("application/json", b"{\"total\":5}", 0);
+    assert_eq!(run["outcome"], "incomplete");
+    assert_eq!(
+        run["gaps"],
+        serde_json::json!(["`no_negative_weight` was never judged"])
+    );
+    let tallies: Vec<&Value> = run["invariants"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|invariant| &invariant["judged"])
+        .collect();
+    assert_eq!(tallies, [1, 0]);
+}

@@ -312,7 +312,7 @@ fn a_probe_that_is_refused_or_no_json_is_a_violation() {
         (answer(500, ""), "the answer was 500 without a body"),
         (
             answer(200, "<html>\n <b>"),
-            "the answer is not JSON: 200: <html> <b>",
+            "the body is not JSON: 200: <html> <b>",
         ),
     ] {
         let mut world = Fake::default().with_probe("/orders", record);

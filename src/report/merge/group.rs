@@ -8,9 +8,9 @@ use super::super::violation_text;
 use super::stop;
 use super::union::Union;
 use crate::event::{
-    Action, ActionTally, ConfirmationResult, Figures, Finished, Invariant, Limits, OracleKind,
-    Part, Regression, RegressionOutcome, SpecName, Started, Stop, Time, VERSION, Violation,
-    Warning,
+    Action, ActionTally, ConfirmationResult, Figures, Finished, Invariant, InvariantTally, Limits,
+    OracleKind, Part, Regression, RegressionOutcome, SpecName, Started, Stop, Time, VERSION,
+    Violation, Warning,
 };
 
 /// Code of the warning that states could not be united.
@@ -78,6 +78,7 @@ struct Sum {
     parts: Vec<Part>,
     union: Union,
     tallies: Vec<ActionTally>,
+    judged: Vec<InvariantTally>,
     unchanged_steps: u64,
     violations: BTreeMap<(OracleKind, String, String, String), Violation>,
     warnings: Vec<Warning>,
@@ -95,6 +96,7 @@ impl Sum {
             parts: Vec::new(),
             union: Union::new(),
             tallies: vec![ActionTally::default(); started.actions.len()],
+            judged: Vec::new(),
             unchanged_steps: 0,
             violations: BTreeMap::new(),
             warnings: Vec::new(),
@@ -134,6 +136,13 @@ impl Sum {
         }
         for (sum, seen) in self.tallies.iter_mut().zip(run.summary.actions) {
             add_tally(sum, seen);
+        }
+        let seen = run.summary.invariants;
+        let known = self.judged.len().max(seen.len());
+        self.judged.resize(known, InvariantTally::default());
+        for (sum, seen) in self.judged.iter_mut().zip(seen) {
+            sum.judged += seen.judged;
+            sum.unjudged += seen.unjudged;
         }
         self.unchanged_steps += run.summary.unchanged_steps;
         for warning in run.summary.warnings {
@@ -272,6 +281,7 @@ impl Sum {
                 deepest: graph.deepest,
                 unchanged_steps: self.unchanged_steps,
                 actions: self.tallies,
+                invariants: self.judged,
                 violations,
                 warnings: self.warnings,
                 corpus: self.corpus,

@@ -1,0 +1,212 @@
+//! JSON as services send it: everything that RFC 8259 allows is read.
+//!
+//! `serde_json` refuses three things that the grammar allows: numbers beyond a double, escapes of lone surrogates, and
+//! more than 128 levels. A text that it refuses is mended and read once more.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Deeper than this nobody's lists and objects are; each level costs whoever walks the tree a part of the stack.
+const DEEPEST: usize = 512;
+
+/// Reads one JSON text. The error says what is wrong, and where.
+pub(super) fn parse(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).or_else(|refused| {
+        let depth = depth(text);
+        if depth > DEEPEST {
+            return Err(format!(
+                "{depth} levels of lists and objects; {DEEPEST} are read"
+            ));
+        }
+        let mended = mended(text);
+        let mut reader = serde_json::Deserializer::from_str(&mended);
+        reader.disable_recursion_limit();
+        Value::deserialize(&mut reader)
+            .and_then(|value| reader.end().map(|()| value))
+            // The first error has the place in the text as it came.
+            .map_err(|_| refused.to_string())
+    })
+}
+
+/// Reads a text with one JSON text on each line, as a list.
+pub(super) fn parse_lines(text: &str) -> Result<Value, String> {
+    let lines = text.lines().enumerate();
+    lines
+        .map(|(index, line)| {
+            (
+                index,
+                line.trim_matches(|letter: char| letter == '\u{1e}' || letter.is_whitespace()),
+            )
+        })
+        .filter(|(_, line)| !line.is_empty())
+        .map(|(index, line)| parse(line).map_err(|why| format!("line {}: {why}", index + 1)))
+        .collect()
+}
+
+/// How deep lists and objects lie in each other.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for token in tokens(text) {
+        match token {
+            Token::Other(b'[' | b'{') => depth += 1,
+            Token::Other(b']' | b'}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+/// The text with the nearest number that there is in place of one that is beyond a double, and with U+FFFD in place of a lone
+/// surrogate, as a text decoder puts it.
+fn mended(text: &str) -> String {
+    let mut mended = String::with_capacity(text.len());
+    for token in tokens(text) {
+        match token {
+            Token::Text(text) => push_text(&mut mended, text),
+            Token::Number(number) => {
+                let value: f64 = number.parse().unwrap_or_default();
+                if value.is_infinite() {
+                    mended.push_str(&format!("{:e}", f64::MAX.copysign(value)));
+                } else {
+                    mended.push_str(number);
+                }
+            }
+            Token::Other(byte) => mended.push(char::from(byte)),
+            Token::Foreign(letter) => mended.push(letter),
+        }
+    }
+    mended
+}
+
+fn push_text(mended: &mut String, text: &str) {
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        mended.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let length = match (surrogate(rest), rest.get(6..).and_then(surrogate)) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => 12,
+            (Some(_), _) => {
+                mended.push_str("\\ufffd");
+                rest = &rest[6..];
+                continue;
+            }
+            (None, _) => rest.chars().take(2).map(char::len_utf8).sum(),
+        };
+        mended.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    mended.push_str(rest);
+}
+
+/// The half of a letter whose escape a text begins with.
+fn surrogate(text: &str) -> Option<u16> {
+    let digits = text.strip_prefix("\\u")?.get(..4)?;
+    let unit = u16::from_str_radix(digits, 16).ok()?;
+    (0xD800..=0xDFFF).contains(&unit).then_some(unit)
+}
+
+/// A part of a JSON text.
+enum Token<'t> {
+    /// A string with its quotes.
+    Text(&'t str),
+    Number(&'t str),
+    /// Any other letter of ASCII.
+    Other(u8),
+    /// A letter that may stand in strings only.
+    Foreign(char),
+}
+
+fn tokens(text: &str) -> impl Iterator<Item = Token<'_>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let length = match first {
+            '"' => length_of_text(rest),
+            '-' | '0'..='9' => rest
+                .find(|letter: char| !(letter.is_ascii_digit() || "+-.eE".contains(letter)))
+                .unwrap_or(rest.len()),
+            other => other.len_utf8(),
+        };
+        let (token, behind) = rest.split_at(length);
+        rest = behind;
+        Some(match first {
+            '"' => Token::Text(token),
+            '-' | '0'..='9' => Token::Number(token),
+            _ => u8::try_from(first).map_or(Token::Foreign(first), |byte| {
+                if byte.is_ascii() {
+                    Token::Other(byte)
+                } else {
+                    Token::Foreign(first)
+                }
+            }),
+        })
+    })
+}
+
+fn length_of_text(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, letter) in text.char_indices().skip(1) {
+        match letter {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn everything_that_the_grammar_allows_is_read() {
+        for (text, value) in [
+            (
+                r#"{"a": 1e999, "b": -1E+400, "c": 2}"#,
+                json!({ "a": f64::MAX, "b": f64::MIN, "c": 2 }),
+            ),
+            (
+                r#"["\ud800", "\uD83D\ude00", "\\ud800", "\udc00\ud83d\ude00"]"#,
+                json!(["\u{fffd}", "😀", "\\ud800", "\u{fffd}😀"]),
+            ),
+            (
+                r#"{"é": "1e999", "x": 1e999}"#,
+                json!({ "é": "1e999", "x": f64::MAX }),
+            ),
+        ] {
+            assert_eq!(parse(text).unwrap(), value, "{text}");
+        }
+        let deep = |levels: usize| format!("{}7{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(parse(&deep(DEEPEST)).is_ok());
+        assert!(
+            parse(&deep(100_000))
+                .unwrap_err()
+                .starts_with("100000 levels")
+        );
+    }
+
+    #[test]
+    fn what_is_no_json_stays_refused_with_its_place() {
+        for text in [
+            "",
+            "{",
+            "[1,]",
+            "NaN",
+            "[1e999,]",
+            r#""\ud80""#,
+            "01",
+            "\"a\nb\"",
+            "é",
+            "1 2",
+            "--1",
+        ] {
+            let refused = serde_json::from_str::<Value>(text).unwrap_err().to_string();
+            assert_eq!(parse(text).unwrap_err(), refused, "{text}");
+        }
+    }
+}
