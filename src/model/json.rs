@@ -3,6 +3,8 @@
 //! `serde_json` refuses three things that the grammar allows: numbers beyond a double, escapes of lone surrogates, and
 //! more than 128 levels. A text that it refuses is mended and read once more.
 
+use std::fmt::Write as _;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -67,7 +69,8 @@ fn mended(text: &str) -> String {
             Token::Number(number) => {
                 let value: f64 = number.parse().unwrap_or_default();
                 if value.is_infinite() {
-                    mended.push_str(&format!("{:e}", f64::MAX.copysign(value)));
+                    // Writing to a string cannot fail.
+                    let _ = write!(mended, "{:e}", f64::MAX.copysign(value));
                 } else {
                     mended.push_str(number);
                 }
