@@ -45,7 +45,9 @@ mod own_files;
 pub mod random;
 pub mod report;
 mod secret;
+mod shell;
 pub mod spec;
+mod visible;
 pub mod world;
 
 // One server for all tests of this crate: two copies of this module would start theirs in the same folder.

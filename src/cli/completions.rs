@@ -9,6 +9,6 @@ use super::{ExitCode, Problem, Session};
 pub(super) fn run(session: &Session<'_>, shell: Shell) -> Result<ExitCode, Problem> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut CommandLine::command(), "venomqa", &mut script);
-    session.result(&String::from_utf8_lossy(&script))?;
+    session.program(&String::from_utf8_lossy(&script))?;
     Ok(ExitCode::Success)
 }

@@ -3,11 +3,12 @@
 use std::io::ErrorKind;
 
 use super::Session;
-use super::options::quoted;
 use crate::event::{Finished, RegressionOutcome};
 use crate::evidence::{self, Corpus, Destination};
 use crate::model::{Model, Origin, Regression};
 use crate::oracle::Oracles;
+use crate::secret;
+use crate::shell::{quoted, quoted_path};
 use crate::spec::Spec;
 use crate::spec::reproduction::{self, WriteOptions};
 
@@ -73,8 +74,19 @@ pub(super) fn keep(
                 file
             }
         };
-        let path = corpus.path(&file).display().to_string();
-        commands.push(Some(format!("venomqa replay {}", quoted(&path))));
+        let path = corpus.path(&file);
+        let here = std::env::current_dir().unwrap_or_default();
+        // Shorter, and right in another checkout as well.
+        let path = path.strip_prefix(here).unwrap_or(&path);
+        let mut command = format!("venomqa replay {}", quoted_path(path));
+        for name in &spec.written.replaced {
+            // The spec has another value, and the file has none.
+            if secret::is_secret_name(name) || spec.world.secrets.has_name(name) {
+                let setting = quoted(format!("{name}={}", secret::REDACTED));
+                command = format!("{command} --set {setting}");
+            }
+        }
+        commands.push(Some(command));
     }
     if let Some((path, error)) = refused {
         session.note(&format!(

@@ -17,7 +17,7 @@ pub(super) fn run(session: &Session<'_>, demo: &Demo) -> Result<ExitCode, Proble
     match &demo.command {
         None => explore(session, demo),
         Some(DemoCommand::Spec) => {
-            session.result(SPEC)?;
+            session.program(SPEC)?;
             Ok(ExitCode::Success)
         }
         Some(DemoCommand::Serve { port, db, bugs }) => serve(demo::Options {

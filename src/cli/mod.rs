@@ -26,7 +26,7 @@ mod values;
 
 use clap::Parser as _;
 
-use args::{Command, CommandLine};
+use args::{ColorWhen, Command, CommandLine};
 pub use exit_code::ExitCode;
 use session::{Problem, Session};
 pub use surroundings::Surroundings;
@@ -36,13 +36,14 @@ pub fn run(surroundings: &Surroundings) -> ExitCode {
     let line = match CommandLine::try_parse_from(&surroundings.arguments) {
         Ok(line) => line,
         Err(error) => {
-            // Help that cannot be written changes no exit code.
-            let _ = error.print();
-            return if error.use_stderr() {
-                ExitCode::Usage
-            } else {
-                ExitCode::Success
-            };
+            let session = Session::new(surroundings, ColorWhen::Auto);
+            let text = error.render().ansi().to_string();
+            if error.use_stderr() {
+                session.note(text.trim_end());
+                return ExitCode::Usage;
+            }
+            let shown = session.page(&text).map(|()| ExitCode::Success);
+            return shown.unwrap_or_else(|problem| session.report(&problem));
         }
     };
     let session = Session::new(surroundings, line.color);

@@ -9,6 +9,7 @@ use crate::explorer::budget::Limits;
 use crate::explorer::strategy;
 use crate::report::{Progress, Report, Reports};
 use crate::secret;
+use crate::shell::quoted;
 use crate::spec::{ExploreSection, Spec};
 use crate::world::config::RestoreMode;
 
@@ -84,7 +85,7 @@ impl Plan {
         let defaults = Limits::default();
         let limits = &self.limits;
         let mut words = vec!["venomqa".to_owned()];
-        words.extend(command.iter().map(|word| quoted(word)));
+        words.extend(command.iter().map(quoted));
         let mut flag = |name: &str, value: String| words.extend([name.to_owned(), quoted(&value)]);
         flag("--strategy", self.strategy.clone());
         flag("--seed", self.seed.to_string());
@@ -119,17 +120,6 @@ impl Plan {
             words.push(format!("--fail-fast={severity}"));
         }
         words.join(" ")
-    }
-}
-
-/// The word as a shell reads it.
-pub(super) fn quoted(word: &str) -> String {
-    let plain =
-        |character: char| character.is_ascii_alphanumeric() || "-_./:=,%+@".contains(character);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

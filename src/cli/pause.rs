@@ -46,7 +46,7 @@ impl Pause {
     pub(super) async fn ask(&mut self, question: &str, interrupt: &Interrupt) -> Answer {
         let mut stderr = std::io::stderr();
         // Where the question cannot be shown, the answer counts all the same.
-        let _ = write!(stderr, "{question}");
+        let _ = write!(stderr, "{}", crate::visible::lines(question, false));
         let _ = stderr.flush();
         let line = tokio::select! {
             line = self.lines.recv() => line,

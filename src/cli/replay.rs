@@ -16,9 +16,9 @@ use crate::model::{Finding, OracleId, OracleName, PathStep};
 use crate::oracle::{Judge as _, Judged, Oracles, checks};
 use crate::report::replay as page;
 use crate::secret::Secrets;
-use crate::spec;
 use crate::spec::reproduction::CompiledReproduction;
 use crate::spec::reproduction::outline::outline;
+use crate::spec::{self, Environment};
 use crate::world::{Arrival, Checkpoint, LiveWorld, World as _, WorldError, WorldErrorKind};
 
 pub(super) fn run(session: &Session<'_>, replay: &Replay) -> Result<ExitCode, Problem> {
@@ -50,7 +50,7 @@ fn print(
     let text = outline(case)
         .and_then(|outline| evidence::script(language, &case.reproduction, &outline))
         .map_err(Problem::usage)?;
-    session.result(&text)?;
+    session.program(&text)?;
     Ok(ExitCode::Success)
 }
 
@@ -61,7 +61,16 @@ fn load(
     values: &SpecValues,
 ) -> Result<CompiledReproduction, ExitCode> {
     let loaded = specs::with_environment(session, values, |environment| {
-        spec::load_reproduction(path, environment)
+        let secrets = spec::secrets_of_reproduction(path, environment, evidence::invariants_of);
+        let variable = |name: &str| {
+            let set = (environment.variable)(name);
+            set.or_else(|| secrets.get(name).cloned())
+        };
+        let environment = Environment {
+            variable: &variable,
+            ..*environment
+        };
+        spec::load_reproduction(path, &environment)
     });
     if !loaded.diagnostics.is_empty() {
         session.note(&diagnostic::render(

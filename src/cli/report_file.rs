@@ -5,9 +5,9 @@ use std::io;
 use std::path::Path;
 
 use super::Problem;
-use super::options::quoted;
 use crate::own_files;
 use crate::report::Destination;
+use crate::shell::quoted_path;
 
 /// Makes the file new, so that an old report is never taken for that of this run.
 pub(super) fn create(path: &Path) -> Result<Destination, Problem> {
@@ -55,8 +55,8 @@ fn refuse_links(path: &Path) -> Result<(), Problem> {
             Ok(rest) if !rest.as_os_str().is_empty() => target.join(rest),
             _ => target,
         });
-    let link = link.display().to_string();
-    let remove = format!("remove the link: `rm {}`", quoted(&link));
+    let remove = format!("remove the link: `rm {}`", quoted_path(link));
+    let link = link.display();
     Err(Problem::usage(format!(
         "the report cannot be written to `{}`: `{link}` is a symbolic link, and no report goes through one",
         path.display()

@@ -4,6 +4,6 @@ use super::{ExitCode, Problem, Session};
 use crate::spec;
 
 pub(super) fn run(session: &Session<'_>) -> Result<ExitCode, Problem> {
-    session.result(&format!("{:#}\n", spec::schema()))?;
+    session.program(&format!("{:#}\n", spec::schema()))?;
     Ok(ExitCode::Success)
 }

@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Effects, Style};
 use super::ExitCode;
 use super::args::ColorWhen;
 use super::surroundings::Surroundings;
+use crate::visible;
 
 const ERROR: Style = AnsiColor::Red.on_default().effects(Effects::BOLD);
 const HELP: Style = AnsiColor::Cyan.on_default();
@@ -68,12 +69,18 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// Writes a result. A reader that has gone away (`| head`) is no error.
+    /// Writes a result for people.
+    pub(super) fn result(&self, text: &str) -> Result<(), Problem> {
+        self.program(&visible::lines(text, false))
+    }
+
+    /// Writes a text for a program, as it is: whoever made it has seen to what stands in it. A reader that has gone away
+    /// (`| head`) is no error.
     #[expect(
         clippy::unused_self,
         reason = "writing is the session's business, so that nobody else has to know standard output"
     )]
-    pub(super) fn result(&self, text: &str) -> Result<(), Problem> {
+    pub(super) fn program(&self, text: &str) -> Result<(), Problem> {
         let mut stdout = io::stdout().lock();
         match stdout
             .write_all(text.as_bytes())
@@ -89,7 +96,7 @@ impl<'s> Session<'s> {
     /// Writes a part of a result that is decorated where that is wanted.
     pub(super) fn page(&self, text: &str) -> Result<(), Problem> {
         if self.color_stdout {
-            self.result(text)
+            self.program(&visible::lines(text, true))
         } else {
             self.result(&anstream::adapter::strip_str(text).to_string())
         }
@@ -97,7 +104,7 @@ impl<'s> Session<'s> {
 
     /// Writes something that is no result: where it cannot be read, nothing is lost.
     pub(super) fn note(&self, text: &str) {
-        let _ = writeln!(self.stderr(), "{text}");
+        let _ = writeln!(self.stderr(), "{}", visible::lines(text, true));
     }
 
     /// Says what went wrong.

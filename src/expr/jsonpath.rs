@@ -101,6 +101,38 @@ impl JsonPath {
         })
     }
 
+    /// The query as a filter of jq that yields every node, and none where there is none; `None` as for [`Self::to_jq`].
+    pub fn to_jq_nodes(&self) -> Option<String> {
+        let mut filter = String::from(".");
+        for segment in &self.0.query.segments {
+            let selector = match segment {
+                Segment::Selector(selector) => selector,
+                Segment::Descendant(below) => match &**below {
+                    Segment::Selector(selector) => {
+                        filter.push_str(" | ..");
+                        selector
+                    }
+                    _ => return None,
+                },
+                Segment::Selectors(_) => return None,
+            };
+            // Writing to a string cannot fail.
+            let _ = match selector {
+                Selector::Name(name) => {
+                    let name = Value::from(name.as_str());
+                    write!(filter, " | objects | select(has({name})) | .[{name}]")
+                }
+                Selector::Index(index) => {
+                    let least = if *index < 0 { -index } else { index + 1 };
+                    write!(filter, " | arrays | select(length >= {least}) | .[{index}]")
+                }
+                Selector::Wildcard => write!(filter, " | .[]?"),
+                Selector::Slice(..) | Selector::Filter(_) => return None,
+            };
+        }
+        Some(filter)
+    }
+
     /// The nodes found, in order.
     pub fn query<'v>(&self, value: &'v Value) -> Vec<&'v Value> {
         // The only error says that a node is not part of the value. A parsed query cannot cause it.

@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::document::{Action, AfterRestore, Document, Invariant, Item, Setup};
@@ -14,7 +15,7 @@ use super::reproduction::{self, CompiledReproduction, LoadedReproduction};
 use super::yaml::{Node, Tree};
 use super::{Environment, Loaded, Places, Written, fill, lower};
 use crate::diagnostic::{Code, Diagnostic, Path, Place, Sources};
-use crate::model::{ActionId, Model, Reproduction};
+use crate::model::{ActionId, Model, OracleName, Reproduction};
 use crate::own_files;
 use crate::secret::without_password;
 
@@ -90,6 +91,29 @@ pub fn load_reproduction(path: &FilePath, environment: &Environment<'_>) -> Load
             sources: unread.sources,
         },
     }
+}
+
+/// The values that a reproduction leaves to the environment, as the spec has them that it was made from; none where that
+/// cannot be read. `invariants` names those that an oracle needs.
+pub fn secrets_of_reproduction(
+    path: &FilePath,
+    environment: &Environment<'_>,
+    invariants: impl Fn(&Model, &OracleName) -> Vec<String>,
+) -> IndexMap<String, String> {
+    let find = || {
+        // What can be read only once is left alone.
+        let text = (!own_files::is_stream(path)).then(|| text_of(path, Kind::Reproduction));
+        let (told, spec) = reproduction::read_with_spec(path, &text?.ok()?).ok()?;
+        let as_written = Environment {
+            overrides: &[],
+            base_url: None,
+            ..*environment
+        };
+        let spec = load(&spec, &as_written).spec?;
+        let invariants = invariants(&spec.model, &told.oracle);
+        Some(reproduction::secrets_of(&spec, &told, &invariants))
+    };
+    find().unwrap_or_default()
 }
 
 /// The text of a file, or why there is none.

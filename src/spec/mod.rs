@@ -36,7 +36,7 @@ use crate::model::{Model, Severity};
 use crate::world::config::WorldConfig;
 
 pub use document::duration;
-pub use load::{load, load_reproduction, parse, parse_reproduction};
+pub use load::{load, load_reproduction, parse, parse_reproduction, secrets_of_reproduction};
 pub use schema::schema;
 pub use written::Written;
 

@@ -9,7 +9,7 @@ pub struct Written {
     /// The sections in their order.
     pub(super) sections: Vec<Entry>,
     /// Names of the variables that `--set` replaced.
-    pub(super) replaced: Vec<String>,
+    pub(crate) replaced: Vec<String>,
     /// `--base-url`.
     pub(super) base_url: Option<String>,
 }

@@ -3,35 +3,44 @@
 
 use std::fmt::Write as _;
 
-use super::{about, comment, environment, in_form, in_path, one_line};
+use super::words::{Piece, constant, form, inner, json, path, pieces, printed, variable, word};
+use super::{about, comment, environment, one_line};
 use crate::expr::JsonPath;
-use crate::model::Reproduction;
-use crate::spec::reproduction::outline::{Capture, Outline, Part, Sent, SentBody, Source, Tree};
+use crate::model::{Assertion, Reproduction, StatusPattern};
+use crate::shell::{quoted, within};
+use crate::spec::reproduction::outline::{
+    Capture, Holds, Outline, Part, Sent, SentBody, Source, Values,
+};
 
 const REQUEST: &str = r#"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-# Sends a request, keeps the answer, and wants this status: NAME STATUS ARGUMENT...
+# Sends a request and keeps the answer; ends with 3 unless it has this status: NAME STATUS ARGUMENT...
 request() (
     name=$1 expected=$2
     shift 2
-    status=$(curl --silent --show-error --globoff --output "$folder/body" --dump-header "$folder/head" \
-        --cookie "$folder/cookies" --cookie-jar "$folder/cookies" --write-out '%{http_code}' "$@")
+    : >"$folder/body"
+    status=$(curl --disable --noproxy '*' --silent --show-error --globoff --output "$folder/body" --dump-header "$folder/head" \
+        --cookie "$folder/cookies" --cookie-jar "$folder/cookies" --write-out '%{http_code}' "$@") || exit 3
     printf '%s: %s\n' "$name" "$status"
+    printf %s "$status" >"$folder/status"
     case $status in
     $expected) ;;
     *)
         echo "$expected was expected; the answer is" >&2
-        cat "$folder/body" >&2
-        exit 1
+        answer >&2
+        exit 3
         ;;
     esac
 )
+
+# The last answer, without what a terminal would obey
+answer() { LC_ALL=C tr -d '\000-\010\013-\037\177' <"$folder/body" | LC_ALL=C sed 's/^/  | /'; }
 "#;
 
 /// Functions of the script, and the calls that need them.
-const FUNCTIONS: [(&[&str], &str); 4] = [
+const FUNCTIONS: [(&[&str], &str); 5] = [
     (
         &["$(value "],
         r#"
@@ -40,7 +49,7 @@ value() { jq -c "$1" "$folder/body"; }
 "#,
     ),
     (
-        &["$(header "],
+        &["$(header ", "if header "],
         r#"
 # A header of the last answer, as JSON: NAME
 header() {
@@ -50,13 +59,24 @@ header() {
 "#,
     ),
     (
-        &["text \"$", "$(inside ", "$(query ", "$(path "],
+        &["text \"$", "$(inside ", "$(query ", "$(path ", "$(link "],
         r#"
-# A JSON value as text; within a JSON string, in a query, and in a path
+# A JSON value as text; within a JSON string, in a query, in a path, and in a URL with a query
 text() { printf '%s' "$1" | jq -j 'if type == "string" then . else tojson end'; }
 inside() { text "$1" | jq -sRr 'tojson[1:-1]'; }
 query() { text "$1" | jq -sRr @uri; }
-path() { query "$1" | sed 's|%2F|/|g'; }
+path() {
+    text "$1" | jq -sRr --arg more "${2-}" 'gsub("%(?![0-9A-Fa-f]{2})"; "%25") | explode |
+        map([.] | implode | if . == $more or test("^[!$-;=@-Z_a-z~\\[\\]]$") then . else @uri end) | join("")'
+}
+link() { path "$1" '?'; }
+"#,
+    ),
+    (
+        &["$(field "],
+        r#"
+# A header, also an empty one, which curl wants to be asked for: NAME VALUE
+field() { case $2 in *[![:space:]]*) printf '%s: %s' "$1" "$2" ;; *) printf '%s;' "$1" ;; esac; }
 "#,
     ),
     (
@@ -69,6 +89,9 @@ scalar() { jq -nc --arg text "$1" '$text | try (fromjson | if type == "number" o
     ),
 ];
 
+/// A longer word cannot be given to a program.
+const LONGEST_WORD: usize = 60_000;
+
 pub(super) fn script(reproduction: &Reproduction, outline: &Outline) -> Result<String, String> {
     let mut body = String::new();
     for (name, default) in environment(outline) {
@@ -79,12 +102,23 @@ pub(super) fn script(reproduction: &Reproduction, outline: &Outline) -> Result<S
         let text = word(&pieces(&input.parts, str::to_owned, "text"));
         let _ = writeln!(body, "{}=$({function} {text})", variable(&input.name));
     }
-    for sent in &outline.requests {
+    let test = test(&outline.verdict.holds);
+    for (position, sent) in outline.requests.iter().enumerate() {
         body.push('\n');
-        body.push_str(&request(sent)?);
+        let is_last = position + 1 == outline.requests.len();
+        let is_judged = match outline.verdict.holds {
+            Holds::Status(_) => true,
+            _ => test.is_none(),
+        };
+        body.push_str(&request(sent, is_last && is_judged)?);
     }
+    body.push_str(&verdict(reproduction, outline, test.as_deref())?);
+    let end = match test {
+        Some(_) => "with 1 while the bug is there, with 0 once it is not.",
+        None => "with 1 where all of them were: only the database can tell more.",
+    };
     let mut script = String::from("#!/bin/sh\n");
-    script.push_str(&header(reproduction, outline));
+    script.push_str(&header(reproduction, outline, end));
     script.push_str("set -eu\n");
     script.push_str(&base_url(outline));
     script.push_str(REQUEST);
@@ -98,13 +132,13 @@ pub(super) fn script(reproduction: &Reproduction, outline: &Outline) -> Result<S
     Ok(script)
 }
 
-fn header(reproduction: &Reproduction, outline: &Outline) -> String {
-    let mut lines = about(reproduction);
+fn header(reproduction: &Reproduction, outline: &Outline, end: &str) -> String {
+    let mut lines = about(reproduction, outline);
     lines.extend([
         String::new(),
-        "Needs curl and jq, and the service in its initial state. Ends with 0 when every request was answered as when the"
+        "Needs curl and jq, and the service in its initial state. Ends with 3 where a request was not answered as when the"
             .to_owned(),
-        "violation was found, with 1 at the first one that was not.".to_owned(),
+        format!("violation was found, {end}"),
     ]);
     let mut settings = Vec::new();
     if outline.base_url.is_none() {
@@ -149,15 +183,16 @@ fn reference(name: &str, default: Option<&str>) -> String {
 }
 
 fn defaulted(text: &str) -> String {
-    escaped(text, "\"\\$`}")
+    within(text, "\"\\$`}")
 }
 
-fn request(sent: &Sent) -> Result<String, String> {
+fn request(sent: &Sent, any_status: bool) -> Result<String, String> {
     let mut text = String::new();
     for note in &sent.notes {
         text.push_str(&comment(&[one_line(note)]));
     }
     let status = match sent.status {
+        _ if any_status => "'*'".to_owned(),
         Some(status) => status.to_string(),
         None => "'2??'".to_owned(),
     };
@@ -168,11 +203,7 @@ fn request(sent: &Sent) -> Result<String, String> {
         method => arguments.push(format!("--request {}", quoted(method))),
     }
     for (name, parts) in &sent.headers {
-        let mut header = pieces(parts, str::to_owned, "text");
-        // curl sends an empty header only for `Name;`, and none for `Name:`.
-        let separator = if header.is_empty() { ";" } else { ": " };
-        header.insert(0, Piece::Text(format!("{name}{separator}")));
-        arguments.push(format!("--header {}", word(&header)));
+        arguments.push(format!("--header {}", header_word(name, parts)));
     }
     let body = match &sent.body {
         SentBody::None => None,
@@ -182,31 +213,48 @@ fn request(sent: &Sent) -> Result<String, String> {
     };
     let (mut before, mut behind) = (String::new(), String::new());
     if let Some(body) = &body {
-        let is_constant = body.iter().all(|piece| matches!(piece, Piece::Text(_)));
-        arguments.push(match sent.body {
+        let fits = |text: &String| !text.contains('\0') && text.len() < LONGEST_WORD;
+        let is_word = constant(body).is_some_and(|text| fits(&text));
+        arguments.push(match &sent.body {
+            _ if is_word => format!("--data-raw {}", word(body)),
             // `--data @-` leaves out the line break at the end.
-            SentBody::Json(_) if !is_constant => {
+            SentBody::Json(_) => {
                 behind = format!(" <<JSON\n{}\nJSON", inner(body, "\\$`"));
                 "--data @-".to_owned()
             }
             // A value in a word would lose the line breaks at its end.
-            SentBody::Text(_) if !is_constant => {
+            SentBody::Text(_) => {
                 before = format!("{} |\n    ", printed(body));
                 "--data-binary @-".to_owned()
             }
-            _ => format!("--data-raw {}", word(body)),
+            SentBody::Form(_) | SentBody::None => format!("--data-raw {}", word(body)),
         });
     }
     let _ = writeln!(
         text,
         "{before}request {} {status} {}{behind}",
-        quoted(&sent.title),
+        quoted(one_line(&sent.title)),
         arguments.join(" \\\n    ")
     );
     for capture in &sent.captures {
         text.push_str(&captured(capture)?);
     }
     Ok(text)
+}
+
+/// curl sends an empty header only for `Name;`, and none for `Name:`.
+fn header_word(name: &str, parts: &[Part]) -> String {
+    let value = pieces(parts, str::to_owned, "text");
+    let is_seen = |piece: &Piece| matches!(piece, Piece::Text(text) if !text.trim().is_empty());
+    if value.iter().any(is_seen) {
+        let mut header = vec![Piece::Text(format!("{name}: "))];
+        header.extend(value);
+        word(&header)
+    } else if constant(&value).is_some() {
+        quoted(format!("{name};"))
+    } else {
+        format!("\"$(field {} {})\"", quoted(name), word(&value))
+    }
 }
 
 fn captured(capture: &Capture) -> Result<String, String> {
@@ -226,12 +274,11 @@ fn captured(capture: &Capture) -> Result<String, String> {
 }
 
 fn url(sent: &Sent) -> String {
-    let (mut url, function) = if sent.is_absolute {
-        (Vec::new(), "text")
-    } else {
-        (vec![Piece::Variable("base_url".to_owned())], "path")
-    };
-    url.extend(pieces(&sent.path, in_path, function));
+    let mut url = Vec::new();
+    if !sent.is_absolute {
+        url.push(Piece::Variable("base_url".to_owned()));
+    }
+    url.extend(path(&sent.path, sent.is_absolute));
     if !sent.query.is_empty() {
         let has_query = matches!(sent.path.last(), Some(Part::Text(text)) if text.contains('?'));
         url.push(Piece::Text(if has_query { "&" } else { "?" }.to_owned()));
@@ -240,171 +287,108 @@ fn url(sent: &Sent) -> String {
     word(&url)
 }
 
-/// A piece of a word of the shell.
-enum Piece {
-    /// As it is.
-    Text(String),
-    /// What a variable holds.
-    Variable(String),
-    /// What a command prints.
-    Command(String),
-}
-
-impl Piece {
-    /// Whether the shell would take the beginning of this text for the rest of a name before it.
-    fn continues_name(&self) -> bool {
-        let is_part = |first: char| first.is_ascii_alphanumeric() || first == '_';
-        matches!(self, Self::Text(text) if text.starts_with(is_part))
-    }
-}
-
-/// A text, its constants encoded in this way, its values by this function of the script.
-fn pieces(parts: &[Part], encode: impl Fn(&str) -> String, function: &str) -> Vec<Piece> {
-    parts
-        .iter()
-        .map(|part| match part {
-            Part::Text(text) => Piece::Text(encode(text)),
-            Part::Name(name) => Piece::Command(format!("{function} \"${}\"", variable(name))),
-            Part::Environment(name, _) if function == "text" => Piece::Variable(name.clone()),
-            Part::Environment(name, _) => {
-                Piece::Command(format!("{function} \"$(string \"${name}\")\""))
-            }
-        })
-        .collect()
-}
-
-/// `a=1&b=2`
-fn form(fields: &[(String, Vec<Part>)]) -> Vec<Piece> {
-    let mut all = Vec::new();
-    for (position, (name, value)) in fields.iter().enumerate() {
-        let and = if position == 0 { "" } else { "&" };
-        all.push(Piece::Text(format!("{and}{}=", in_form(name))));
-        all.extend(pieces(value, in_form, "query"));
-    }
-    all
-}
-
-fn json(tree: &Tree) -> Vec<Piece> {
-    let text = |text: &str| vec![Piece::Text(text.to_owned())];
-    let string = |text: &str| serde_json::Value::from(text).to_string();
-    let within = |open: &str, items: Vec<Vec<Piece>>, close: &str| {
-        let mut all = text(open);
-        for (position, item) in items.into_iter().enumerate() {
-            all.extend(text(if position == 0 { "" } else { "," }));
-            all.extend(item);
+/// A command that succeeds once the bug is not there; `None` where no answer shows that.
+fn test(holds: &Holds) -> Option<String> {
+    Some(match holds {
+        Holds::Status(patterns) => {
+            let patterns: Vec<String> = patterns
+                .iter()
+                .map(|pattern| match pattern {
+                    StatusPattern::Code(code) => code.to_string(),
+                    StatusPattern::Class(class) => format!("{class}??"),
+                })
+                .collect();
+            let patterns = patterns.join(" | ");
+            format!("case $(cat \"$folder/status\") in {patterns}) true ;; *) false ;; esac")
         }
-        all.extend(text(close));
-        all
-    };
-    match tree {
-        Tree::Value(value) => text(&value.to_string()),
-        Tree::Name(name, _) => vec![Piece::Variable(variable(name))],
-        Tree::Text(parts) => {
-            let unquoted = |text: &str| {
-                let quoted = string(text);
-                quoted[1..quoted.len() - 1].to_owned()
-            };
-            within("\"", vec![pieces(parts, unquoted, "inside")], "\"")
+        Holds::Values(values) => {
+            let filters: Option<Vec<String>> = values.iter().map(filter).collect();
+            let filter = filters?.join(" and ");
+            format!(
+                "jq -e {} \"$folder/body\" >\"$folder/verdict\"",
+                quoted(filter)
+            )
         }
-        Tree::List(items) => within("[", items.iter().map(json).collect(), "]"),
-        Tree::Object(fields) => {
-            let fields = fields.iter().map(|(name, field)| {
-                let mut all = text(&format!("{}:", string(name)));
-                all.extend(json(field));
-                all
-            });
-            within("{", fields.collect(), "}")
-        }
-    }
+        Holds::Header(name) => format!("header {} | grep -q .", quoted(name)),
+        Holds::Otherwise(_) => return None,
+    })
 }
 
-/// Pieces as one word of the shell.
-fn word(pieces: &[Piece]) -> String {
-    let constant: Option<String> = pieces
-        .iter()
-        .map(|piece| match piece {
-            Piece::Text(text) => Some(text.as_str()),
-            _ => None,
-        })
-        .collect();
-    constant.map_or_else(
-        || format!("\"{}\"", inner(pieces, "\"\\$`")),
-        |constant| quoted(&constant),
-    )
-}
-
-/// Pieces between quotes, or in the lines below a command, where these characters mean something else.
-fn inner(pieces: &[Piece], special: &str) -> String {
+/// The request of an invariant, and the commands that find out whether the bug is there.
+fn verdict(
+    reproduction: &Reproduction,
+    outline: &Outline,
+    test: Option<&str>,
+) -> Result<String, String> {
+    let name = one_line(reproduction.oracle.name());
+    let message = one_line(&reproduction.message);
     let mut text = String::new();
-    for (position, piece) in pieces.iter().enumerate() {
-        let next = pieces.get(position + 1);
-        let _ = match piece {
-            Piece::Text(constant) => write!(text, "{}", escaped(constant, special)),
-            Piece::Variable(name) if next.is_some_and(Piece::continues_name) => {
-                write!(text, "${{{name}}}")
-            }
-            Piece::Variable(name) => write!(text, "${name}"),
-            Piece::Command(command) => write!(text, "$({command})"),
-        };
+    if let (None, Some(seen)) = (test, outline.requests.last().and_then(|sent| sent.status)) {
+        let other = quoted(format!(
+            "{name}: it does not happen any more, {seen} was the answer when it was found"
+        ));
+        let _ = write!(
+            text,
+            "\nif [ \"$(cat \"$folder/status\")\" != {seen} ]; then\n    echo {other}\n    exit 0\nfi\n"
+        );
     }
-    text
+    if let Some(probe) = &outline.verdict.probe {
+        text.push('\n');
+        text.push_str(&request(probe, true)?);
+    }
+    let found = format!("{name}: {message}");
+    if let Some(test) = test {
+        let holds = quoted(format!("{name}: it holds"));
+        let found = quoted(found);
+        let _ = write!(
+            text,
+            "\nif {test}; then\n    echo {holds}\nelse\n    echo {found} >&2\n    answer >&2\n    exit 1\nfi\n"
+        );
+    } else {
+        let found = quoted(format!(
+            "{found} (every answer is as it was when this was found; only the database can tell more)"
+        ));
+        let _ = write!(text, "\necho {found} >&2\nanswer >&2\nexit 1\n");
+    }
+    Ok(text)
 }
 
-/// Commands that print pieces one after the other.
-fn printed(pieces: &[Piece]) -> String {
-    let commands: Vec<String> = pieces
+/// A filter of jq that yields whether values are as they must be; `None` where jq cannot say that.
+fn filter(values: &Values) -> Option<String> {
+    let nodes = values.path.to_jq_nodes()?;
+    let one = values.path.is_singular();
+    let assertions: Option<Vec<String>> = values
+        .assertions
         .iter()
-        .map(|piece| match piece {
-            Piece::Text(text) => format!("printf %s {}", quoted(text)),
-            Piece::Variable(name) => format!("printf %s \"${name}\""),
-            Piece::Command(command) => command.clone(),
+        .map(|assertion| {
+            let holds = match assertion {
+                Assertion::Equals(value) => format!("(. == [{value}] or . == {value})"),
+                Assertion::NotEquals(value) => format!("(. == [{value}] or . == {value} | not)"),
+                Assertion::AtLeast(value) => format!("all(type == ({value} | type) and . >= {value})"),
+                Assertion::AtMost(value) => format!("all(type == ({value} | type) and . <= {value})"),
+                Assertion::Empty => "length == 0".to_owned(),
+                Assertion::NotEmpty => "length > 0".to_owned(),
+                Assertion::Count(count) => format!("length == {count}"),
+                Assertion::Contains(value) => format!(
+                    "(any(. == {value}) or (length == 1 and (.[0] | (arrays | any(. == {value})), (strings | contains({value} | strings)) // false)))"
+                ),
+                Assertion::Matches(pattern) => {
+                    let pattern = serde_json::Value::from(pattern.as_str());
+                    format!("all(strings | test({pattern}))")
+                }
+                Assertion::EqualsSql(_) => return None,
+            };
+            let counts = matches!(assertion, Assertion::Empty | Assertion::NotEmpty | Assertion::Count(_));
+            Some(match (counts, values.is_due) {
+                (false, false) => format!("(length == 0 or {holds})"),
+                (false, true) if one && !matches!(assertion, Assertion::NotEquals(_)) => {
+                    format!("length > 0 and {holds}")
+                }
+                _ => holds,
+            })
         })
         .collect();
-    match &commands[..] {
-        [command] => command.clone(),
-        commands => format!("{{ {}; }}", commands.join("; ")),
-    }
-}
-
-fn escaped(text: &str, special: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if special.contains(letter) {
-            escaped.push('\\');
-        }
-        escaped.push(letter);
-    }
-    escaped
-}
-
-/// A word of the shell in which nothing is filled in.
-fn quoted(text: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:=,%+@".contains(letter);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
-/// A name as the script has it: names of the shell and of the environment begin with a capital, two are the script's own.
-fn variable(name: &str) -> String {
-    let sane: String = name
-        .chars()
-        .map(|letter| {
-            if letter.is_ascii_alphanumeric() {
-                letter
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    let is_own = ["base_url", "folder"].contains(&sane.as_str());
-    if is_own || !sane.starts_with(|first: char| first.is_ascii_lowercase()) {
-        format!("its_{sane}")
-    } else {
-        sane
-    }
+    Some(format!("([{nodes}] | {})", assertions?.join(" and ")))
 }
 
 #[cfg(test)]
@@ -412,16 +396,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_in_a_text_is_taken_for_a_command() {
-        assert_eq!(quoted("it's $(rm -rf /)"), r"'it'\''s $(rm -rf /)'");
-        let text = [
-            Part::Text("a\"`$x\\".to_owned()),
-            Part::Name("id".to_owned()),
-        ];
-        assert_eq!(
-            word(&pieces(&text, str::to_owned, "text")),
-            r#""a\"\`\$x\\$(text "$id")""#
-        );
+    fn a_default_of_the_environment_ends_where_it_ends() {
         assert_eq!(reference("A", Some("}\"$b")), r#"${A:-\}\"\$b}"#);
     }
 }

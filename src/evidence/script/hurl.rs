@@ -4,25 +4,140 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{about, comment, environment, in_path, one_line};
-use crate::model::Reproduction;
-use crate::spec::reproduction::outline::{Capture, Outline, Part, Sent, SentBody, Source, Tree};
+use super::{about, comment, environment, in_form, in_path, one_line};
+use crate::model::{Assertion, Reproduction, StatusPattern};
+use crate::shell;
+use crate::spec::reproduction::outline::{
+    Capture, Holds, Outline, Part, Sent, SentBody, Source, Tree, Values,
+};
+use crate::visible::{self, Guard};
 
 pub(super) fn script(reproduction: &Reproduction, outline: &Outline) -> String {
-    let mut script = header(reproduction, outline);
-    for sent in &outline.requests {
+    let verdict = Asserts::of(outline);
+    let mut script = header(reproduction, outline, &verdict);
+    let last = outline.requests.len();
+    for (position, sent) in outline.requests.iter().enumerate() {
         script.push('\n');
-        script.push_str(&entry(sent, outline));
+        let asserts = (position + 1 == last && !verdict.of_probe).then_some(&verdict);
+        script.push_str(&entry(sent, outline, asserts));
+    }
+    if let Some(probe) = &outline.verdict.probe {
+        script.push('\n');
+        if verdict.of_probe {
+            script.push_str(&entry(probe, outline, Some(&verdict)));
+        } else {
+            let entry = entry(probe, outline, None);
+            let lines: Vec<String> = entry.lines().map(str::to_owned).collect();
+            script.push_str(&comment(&lines));
+        }
     }
     script
 }
 
-fn header(reproduction: &Reproduction, outline: &Outline) -> String {
-    let mut lines = about(reproduction);
+/// What hurl can assert of an answer.
+struct Asserts {
+    lines: Vec<String>,
+    /// Whether the answer is that of the invariant's request.
+    of_probe: bool,
+    /// Whether the status that was seen must be there as well.
+    wants_status: bool,
+    /// Whether they say that the bug is not there; otherwise only the database can tell.
+    is_judged: bool,
+}
+
+impl Asserts {
+    fn of(outline: &Outline) -> Self {
+        let verdict = &outline.verdict;
+        let seen = outline.requests.last().and_then(|sent| sent.status);
+        match asserts(&verdict.holds) {
+            Some(lines) => {
+                let of_probe = verdict.probe.is_some();
+                Self {
+                    lines,
+                    of_probe,
+                    wants_status: !of_probe && !matches!(verdict.holds, Holds::Status(_)),
+                    is_judged: true,
+                }
+            }
+            None => Self {
+                lines: seen
+                    .iter()
+                    .map(|seen| format!("status != {seen}"))
+                    .collect(),
+                of_probe: false,
+                wants_status: false,
+                is_judged: false,
+            },
+        }
+    }
+}
+
+/// What holds once the bug is not there; `None` where hurl cannot say that.
+fn asserts(holds: &Holds) -> Option<Vec<String>> {
+    Some(match holds {
+        Holds::Status(patterns) => {
+            let codes: Vec<String> = patterns
+                .iter()
+                .map(|pattern| match pattern {
+                    StatusPattern::Code(code) => code.to_string(),
+                    StatusPattern::Class(class) => format!("{class}.."),
+                })
+                .collect();
+            match &codes[..] {
+                [code] if !code.ends_with('.') => vec![format!("status == {code}")],
+                codes if codes == ["1..", "2..", "3..", "4.."] => vec!["status < 500".to_owned()],
+                codes => vec![format!(
+                    "status toString matches \"^({})$\"",
+                    codes.join("|")
+                )],
+            }
+        }
+        Holds::Values(values) => {
+            let lines: Option<Vec<Vec<String>>> = values.iter().map(value_asserts).collect();
+            lines?.concat()
+        }
+        Holds::Header(name) => vec![format!("header {} exists", quoted(name))],
+        Holds::Otherwise(_) => return None,
+    })
+}
+
+fn value_asserts(values: &Values) -> Option<Vec<String>> {
+    let query = format!("jsonpath {}", quoted(values.path.source()));
+    let one = values.path.is_singular();
+    let literal = |value: &Value| match value {
+        Value::String(text) => Some(quoted(text)),
+        Value::Array(_) | Value::Object(_) => None,
+        scalar => Some(scalar.to_string()),
+    };
+    let assert = |assertion: &Assertion| {
+        let predicate = match assertion {
+            Assertion::Empty | Assertion::Count(0) => "not exists".to_owned(),
+            Assertion::NotEmpty => "exists".to_owned(),
+            Assertion::Count(1) if one => "exists".to_owned(),
+            Assertion::Count(count) if !one => format!("count == {count}"),
+            Assertion::Equals(value) if one => format!("== {}", literal(value)?),
+            Assertion::NotEquals(value) if one => format!("!= {}", literal(value)?),
+            Assertion::AtLeast(value) if one => format!(">= {}", literal(value)?),
+            Assertion::AtMost(value) if one => format!("<= {}", literal(value)?),
+            Assertion::Contains(value) => format!("contains {}", literal(value)?),
+            Assertion::Matches(pattern) if one => format!("matches {}", quoted(pattern.as_str())),
+            _ => return None,
+        };
+        Some(format!("{query} {predicate}"))
+    };
+    values.assertions.iter().map(assert).collect()
+}
+
+fn header(reproduction: &Reproduction, outline: &Outline, verdict: &Asserts) -> String {
+    let mut lines = about(reproduction, outline);
     lines.extend([
         String::new(),
-        "Needs the service in its initial state. Succeeds when every request was answered as when the violation was found."
-            .to_owned(),
+        if verdict.is_judged {
+            "Needs the service in its initial state. Fails at the last assertion while the bug is there."
+        } else {
+            "Needs the service in its initial state. Fails at the last assertion where every request is answered as when the violation was found: only the database can tell more."
+        }
+        .to_owned(),
         String::new(),
     ]);
     let base_url = match &outline.base_url {
@@ -36,20 +151,36 @@ fn header(reproduction: &Reproduction, outline: &Outline) -> String {
             .collect(),
         None => "http://127.0.0.1:8080".to_owned(),
     };
-    let mut command = format!("  hurl --test --variable base_url={base_url}");
+    let mut command = format!(
+        "  hurl --test --variable {}",
+        shell::quoted(format!("base_url={base_url}"))
+    );
     for (name, default) in environment(outline) {
-        let _ = write!(command, " --variable {name}={}", default.unwrap_or("..."));
+        let setting = format!("{name}={}", default.unwrap_or("..."));
+        let _ = write!(command, " --variable {}", shell::quoted(setting));
     }
     lines.push(format!("{command} THIS_FILE"));
     comment(&lines)
 }
 
-fn entry(sent: &Sent, outline: &Outline) -> String {
+/// One request. `asserts` are for its answer, in the place of the status that was seen.
+fn entry(sent: &Sent, outline: &Outline, asserts: Option<&Asserts>) -> String {
     let mut lines = vec![one_line(&sent.title)];
     lines.extend(sent.notes.iter().map(|note| one_line(note)));
     let mut entry = comment(&lines);
     let base = if sent.is_absolute { "" } else { "{{base_url}}" };
-    let path = text(&sent.path, outline, &|text| value(&in_path(text)));
+    let constant = |text: &str| {
+        let path = in_path(text);
+        // libcurl takes brackets for those of an address.
+        if sent.is_absolute {
+            path
+        } else {
+            path.replace('[', "%5B").replace(']', "%5D")
+        }
+    };
+    let path = text(&sent.path, outline, &constant, &|name| {
+        in_url(name, outline)
+    });
     let _ = writeln!(entry, "{} {base}{path}", sent.method);
     for (name, parts) in &sent.headers {
         // Sections that say so themselves send these.
@@ -57,7 +188,8 @@ fn entry(sent: &Sent, outline: &Outline) -> String {
             && matches!(sent.body, SentBody::Form(_))
             && *parts == [Part::Text("application/x-www-form-urlencoded".to_owned())];
         if !is_implied {
-            let _ = writeln!(entry, "{}: {}", value(name), text(parts, outline, &value));
+            let value = filled(parts, outline, &escaped);
+            let _ = writeln!(entry, "{}: {}", key(name), outer_blanks(&value));
         }
     }
     if !sent.query.is_empty() {
@@ -75,17 +207,17 @@ fn entry(sent: &Sent, outline: &Outline) -> String {
             entry.push('\n');
         }
         SentBody::Text(parts) => {
-            let body = text(parts, outline, &|text| {
-                value(text).replace("\\#", "#").replace('`', "\\`")
+            let body = filled(parts, outline, &|text| {
+                escaped(text).replace("\\#", "#").replace('`', "\\`")
             });
             let _ = writeln!(entry, "`{body}`");
         }
     }
     match sent.status {
-        Some(status) => {
+        Some(status) if asserts.is_none_or(|asserts| asserts.wants_status) => {
             let _ = writeln!(entry, "HTTP {status}");
         }
-        None => entry.push_str("HTTP *\n"),
+        _ => entry.push_str("HTTP *\n"),
     }
     if !sent.captures.is_empty() {
         entry.push_str("[Captures]\n");
@@ -93,8 +225,15 @@ fn entry(sent: &Sent, outline: &Outline) -> String {
             entry.push_str(&captured(capture));
         }
     }
-    if sent.status.is_none() {
-        entry.push_str("[Asserts]\nstatus >= 200\nstatus < 300\n");
+    let lines = match asserts {
+        Some(asserts) => asserts.lines.clone(),
+        None if sent.status.is_none() => {
+            vec!["status >= 200".to_owned(), "status < 300".to_owned()]
+        }
+        None => Vec::new(),
+    };
+    if !lines.is_empty() {
+        let _ = writeln!(entry, "[Asserts]\n{}", lines.join("\n"));
     }
     entry
 }
@@ -102,23 +241,45 @@ fn entry(sent: &Sent, outline: &Outline) -> String {
 fn pairs(fields: &[(String, Vec<Part>)], outline: &Outline) -> String {
     let mut lines = String::new();
     for (name, parts) in fields {
-        // Writing to a string cannot fail.
-        let _ = writeln!(lines, "{}: {}", value(name), text(parts, outline, &value));
+        let value = filled(parts, outline, &escaped);
+        // Hurl encodes values, but no names. Writing to a string cannot fail.
+        let _ = writeln!(lines, "{}: {}", key(&in_form(name)), outer_blanks(&value));
     }
     lines
 }
 
 fn captured(capture: &Capture) -> String {
     let name = variable(&capture.name);
-    match &capture.source {
+    let source = match &capture.source {
         Source::JsonPath(path) => {
-            let query = Value::from(path.as_str());
             // A path that may find several values yields a list; the first one counts.
             let first = if is_singular(path) { "" } else { " nth 0" };
-            format!("{name}: jsonpath {query}{first}\n")
+            format!("jsonpath {}{first}", quoted(path))
         }
-        Source::Header(header) => format!("{name}: header {}\n", Value::from(header.as_str())),
+        Source::Header(header) => format!("header {}", quoted(header)),
+    };
+    let mut lines = format!("{name}: {source}\n");
+    if !capture.is_plain {
+        // As it stands in a URL: slashes and what is encoded already stay.
+        let _ = writeln!(
+            lines,
+            "{name}_in_url: {source} toString urlEncode replaceRegex \"%25([0-9A-Fa-f]{{2}})\" \"%$1\" replace \"%2F\" \"/\"{}",
+            if capture.is_link {
+                r#" replace "%3F" "?" replace "%3D" "=" replace "%26" "&" replace "%3A" ":""#
+            } else {
+                ""
+            }
+        );
     }
+    lines
+}
+
+/// The variable that holds a value as it stands in a URL.
+fn in_url(name: &str, outline: &Outline) -> String {
+    let mut captures = outline.requests.iter().flat_map(|sent| &sent.captures);
+    let is_encoded = captures.any(|capture| capture.name == name && !capture.is_plain);
+    let ending = if is_encoded { "_in_url" } else { "" };
+    format!("{}{ending}", variable(name))
 }
 
 fn is_singular(path: &str) -> bool {
@@ -126,34 +287,83 @@ fn is_singular(path: &str) -> bool {
 }
 
 /// A text with its names in braces; `constant` writes what lies between them.
-fn text(parts: &[Part], outline: &Outline, constant: &dyn Fn(&str) -> String) -> String {
+fn filled(parts: &[Part], outline: &Outline, constant: &dyn Fn(&str) -> String) -> String {
+    text(parts, outline, constant, &variable)
+}
+
+/// The same; `named` says which variable holds a value.
+fn text(
+    parts: &[Part],
+    outline: &Outline,
+    constant: &dyn Fn(&str) -> String,
+    named: &dyn Fn(&str) -> String,
+) -> String {
     parts
         .iter()
         .map(|part| match part {
             Part::Text(text) => constant(text),
             Part::Name(name) => match outline.inputs.iter().find(|input| input.name == *name) {
-                Some(input) => text(&input.parts, outline, constant),
-                None => format!("{{{{{}}}}}", variable(name)),
+                Some(input) => text(&input.parts, outline, constant, named),
+                None => format!("{{{{{}}}}}", named(name)),
             },
             Part::Environment(name, _) => format!("{{{{{}}}}}", variable(name)),
         })
         .collect()
 }
 
-/// A text where `#` begins a comment and `\` escapes.
-fn value(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
+/// A text where `#` begins a comment, `{{` a name, and `\` escapes.
+fn escaped(text: &str) -> String {
+    let mut guard = Guard::within_line();
+    let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
+        let is_stopped = guard.stops(letter);
         match letter {
-            '\\' => escaped.push_str("\\\\"),
-            '#' => escaped.push_str("\\#"),
-            '\n' => escaped.push_str("\\n"),
-            '\r' => escaped.push_str("\\r"),
-            '\t' => escaped.push_str("\\t"),
-            other => escaped.push(other),
+            '\\' => shown.push_str("\\\\"),
+            '#' => shown.push_str("\\#"),
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            '{' => shown.push_str(&unicode('{')),
+            other if is_stopped => shown.push_str(&unicode(other)),
+            other => shown.push(other),
         }
     }
-    escaped
+    shown
+}
+
+fn unicode(letter: char) -> String {
+    format!("\\u{{{:x}}}", u32::from(letter))
+}
+
+/// A value whose blanks at both ends count.
+fn outer_blanks(value: &str) -> String {
+    let blank = |text: &str| text.chars().map(unicode).collect::<String>();
+    let inner = value.trim_matches(char::is_whitespace);
+    if inner.is_empty() {
+        return blank(value);
+    }
+    let start = value.len() - value.trim_start_matches(char::is_whitespace).len();
+    let end = start + inner.len();
+    format!("{}{inner}{}", blank(&value[..start]), blank(&value[end..]))
+}
+
+/// The name of a header, a parameter or a field.
+fn key(name: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-.[]@$".contains(letter);
+    name.chars()
+        .map(|letter| match letter {
+            plain if is_plain(plain) => plain.to_string(),
+            other => unicode(other),
+        })
+        .collect()
+}
+
+/// A text in double quotes.
+fn quoted(text: &str) -> String {
+    format!(
+        "\"{}\"",
+        escaped(text).replace("\\#", "#").replace('"', "\\\"")
+    )
 }
 
 /// A name as Hurl has it.
@@ -177,12 +387,11 @@ fn json(tree: &Tree, outline: &Outline, depth: usize) -> String {
         Tree::Value(constant) => pretty(constant, depth),
         Tree::Name(name, was_text) => {
             let input = outline.inputs.iter().find(|input| input.name == *name);
-            let shown = text(&[Part::Name(name.clone())], outline, &|text| {
-                text.to_owned()
-            });
+            let shown = filled(&[Part::Name(name.clone())], outline, &in_json);
             let is_text = match input {
                 Some(input) => !input.typed,
-                None => was_text.unwrap_or(false),
+                // Most values of unknown type are tokens and names.
+                None => was_text.unwrap_or(true),
             };
             if is_text {
                 format!("\"{shown}\"")
@@ -191,11 +400,7 @@ fn json(tree: &Tree, outline: &Outline, depth: usize) -> String {
             }
         }
         Tree::Text(parts) => {
-            let content = text(parts, outline, &|text| {
-                let text = Value::from(text).to_string();
-                text[1..text.len() - 1].to_owned()
-            });
-            format!("\"{content}\"")
+            format!("\"{}\"", filled(parts, outline, &in_json))
         }
         Tree::List(items) if items.is_empty() => "[]".to_owned(),
         Tree::List(items) => {
@@ -210,8 +415,8 @@ fn json(tree: &Tree, outline: &Outline, depth: usize) -> String {
             let fields: Vec<String> = fields
                 .iter()
                 .map(|(name, field)| {
-                    let name = Value::from(name.as_str());
-                    format!("{inner}{name}: {}", json(field, outline, depth + 1))
+                    let name = in_json(name);
+                    format!("{inner}\"{name}\": {}", json(field, outline, depth + 1))
                 })
                 .collect();
             format!("{{\n{}\n{outer}}}", fields.join(",\n"))
@@ -221,5 +426,16 @@ fn json(tree: &Tree, outline: &Outline, depth: usize) -> String {
 
 fn pretty(value: &Value, depth: usize) -> String {
     let text = format!("{value:#}");
-    text.replace('\n', &format!("\n{}", "  ".repeat(depth)))
+    guarded(&text.replace('\n', &format!("\n{}", "  ".repeat(depth))))
+}
+
+/// A text between the quotes of a JSON string.
+fn in_json(text: &str) -> String {
+    let text = Value::from(text).to_string();
+    guarded(&text[1..text.len() - 1])
+}
+
+/// JSON in which `{{` begins no name, and nothing hides. Braces that stand outside of texts are followed by something else.
+fn guarded(json: &str) -> String {
+    visible::json(json).replace("{{", "\\u007b\\u007b")
 }

@@ -2,11 +2,13 @@
 
 mod curl;
 mod hurl;
+mod words;
 
 use std::fmt::Write as _;
 
 use crate::model::Reproduction;
 use crate::spec::reproduction::outline::{Outline, Part, SentBody, Tree};
+use crate::visible;
 
 /// The languages there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +19,8 @@ pub(crate) enum Language {
     Hurl,
 }
 
-/// The requests as a program that ends well when every one of them was answered as when the violation was found. An
-/// error is a sentence that says what the language cannot do.
+/// The requests, and what shows that the bug is there, as a program that fails while it is. An error is a sentence that says
+/// what the language cannot do.
 pub(crate) fn script(
     language: Language,
     reproduction: &Reproduction,
@@ -59,7 +61,7 @@ fn parts(outline: &Outline) -> Vec<&Part> {
         .iter()
         .flat_map(|input| &input.parts)
         .collect();
-    for sent in &outline.requests {
+    for sent in outline.requests.iter().chain(&outline.verdict.probe) {
         all.extend(&sent.path);
         let pairs = sent.query.iter().chain(&sent.headers);
         all.extend(pairs.flat_map(|(_, parts)| parts));
@@ -91,9 +93,9 @@ fn in_form(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-/// Comment lines that say what this is.
-fn about(reproduction: &Reproduction) -> Vec<String> {
-    vec![
+/// Comment lines that say what this is, and what shows that the bug is there.
+fn about(reproduction: &Reproduction, outline: &Outline) -> Vec<String> {
+    let mut lines = vec![
         format!(
             "{}: {}",
             reproduction.severity.name().to_uppercase(),
@@ -103,16 +105,21 @@ fn about(reproduction: &Reproduction) -> Vec<String> {
             "Found by venomqa; `{}` does not hold after the last request.",
             one_line(reproduction.oracle.name())
         ),
-    ]
+    ];
+    let oracle = outline.verdict.about.iter();
+    lines.extend(oracle.map(|line| visible::line(line)));
+    lines
 }
 
+/// A text of others as a part of one line.
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    visible::line(&text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 fn comment(lines: &[String]) -> String {
-    lines
+    let lines: String = lines
         .iter()
         .map(|line| format!("# {line}").trim_end().to_owned() + "\n")
-        .collect()
+        .collect();
+    visible::lines(&lines, false)
 }

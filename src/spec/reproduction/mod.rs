@@ -23,7 +23,7 @@ use crate::model::{
     ActionId, Model, OracleName, Origin, Reproduction, SeenRow, SeenStep, Severity,
 };
 
-pub use write::{WriteOptions, write};
+pub use write::{WriteOptions, secrets_of, write};
 
 use document::{About, Sections, Step, Times};
 
@@ -246,6 +246,23 @@ fn seen(step: Step) -> SeenStep {
 /// Reads the violation and the path of a reproduction, without the environment and the sections of the spec. That is enough
 /// to run its path with another model. An error is a sentence.
 pub fn read_summary(text: &str) -> Result<Reproduction, String> {
+    let (oracle, read) = read_alone(text)?;
+    Ok(read.into_reproduction(oracle))
+}
+
+/// The same, and the spec that the reproduction was made from. `file` holds the text.
+pub(super) fn read_with_spec(
+    file: &std::path::Path,
+    text: &str,
+) -> Result<(Reproduction, PathBuf), String> {
+    let (oracle, read) = read_alone(text)?;
+    let folder = read.base_dir(file);
+    let reproduction = read.into_reproduction(oracle);
+    let spec = folder.join(&reproduction.origin.spec);
+    Ok((reproduction, spec))
+}
+
+fn read_alone(text: &str) -> Result<(OracleName, Read), String> {
     let tree = yaml::read(text)?;
     let part = |key: &str| {
         tree.get(key)
@@ -261,5 +278,5 @@ pub fn read_summary(text: &str) -> Result<Reproduction, String> {
         (None, Some(name)) => OracleName::Check(name.clone()),
         _ => return Err("it must name either an `invariant` or a `check`".to_owned()),
     };
-    Ok(Read { about, path }.into_reproduction(oracle))
+    Ok((oracle, Read { about, path }))
 }

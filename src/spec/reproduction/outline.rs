@@ -1,6 +1,8 @@
 //! The requests of a reproduction as a program in another language sends them: what is constant is filled in, what comes
 //! from an answer or from the environment stays a name.
 
+mod verdict;
+
 use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
@@ -8,11 +10,13 @@ use serde_json::Value;
 
 use super::CompiledReproduction;
 use crate::expr::Template;
-use crate::model::{Bindings, Context, Names, Parameter};
+use crate::model::{Bindings, Context, Names, OracleName, Parameter};
 use crate::spec::yaml::{Entry, Node};
 
+pub use verdict::{Holds, Values, Verdict};
+
 /// Everything that is sent, in order.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Outline {
     /// Where the service answers; `None` where venomqa chose the port.
     pub base_url: Option<Vec<Part>>,
@@ -20,6 +24,8 @@ pub struct Outline {
     pub inputs: Vec<Input>,
     /// The requests: those of `setup`, then those of the path.
     pub requests: Vec<Sent>,
+    /// What shows whether the bug is there.
+    pub verdict: Verdict,
 }
 
 /// A constant that comes from the environment.
@@ -104,6 +110,10 @@ pub struct Capture {
     pub name: String,
     /// From where.
     pub source: Source,
+    /// Whether the value, as far as it was seen, can stand in a URL as it is.
+    pub is_plain: bool,
+    /// Whether it seems to be a link, with a query perhaps.
+    pub is_link: bool,
 }
 
 /// Where a value is taken from.
@@ -136,6 +146,24 @@ pub fn outline(case: &CompiledReproduction) -> Result<Outline, String> {
         let title = action.name.clone();
         requests.push(writer.sent(title, node, &action.parameters, Some(position))?);
     }
+    let invariants = items(written.section("invariants"));
+    let node = match &case.reproduction.oracle {
+        OracleName::Invariant(name) => invariants
+            .iter()
+            .find(|node| text_of(node.field("name")) == Some(name)),
+        OracleName::Check(_) => case.path.last().and_then(|id| {
+            let name = &case.spec.model.action(*id).base_name;
+            actions
+                .iter()
+                .find(|node| text_of(node.field("name")) == Some(name))
+        }),
+    };
+    let mut verdict = verdict::verdict(case, node);
+    if let (OracleName::Invariant(name), Some(node)) = (&case.reproduction.oracle, node)
+        && node.field("request").is_some()
+    {
+        verdict.probe = Some(writer.sent(format!("invariant {name}"), node, &[], None)?);
+    }
     let base_url = written
         .base_url
         .clone()
@@ -149,6 +177,7 @@ pub fn outline(case: &CompiledReproduction) -> Result<Outline, String> {
         base_url,
         inputs: writer.inputs(),
         requests,
+        verdict,
     })
 }
 
@@ -214,11 +243,8 @@ impl<'c> Writer<'c> {
         let method = text_of(request.field("method"))
             .unwrap_or("GET")
             .to_ascii_uppercase();
-        let path = self.text(
-            text_of(request.field("path")).unwrap_or("/"),
-            parameters,
-            &title,
-        )?;
+        let template = text_of(request.field("path")).unwrap_or("/");
+        let mut path = self.text(template, parameters, &title)?;
         let is_absolute = match path.first() {
             Some(Part::Text(text)) => text.starts_with("http://") || text.starts_with("https://"),
             Some(Part::Name(name)) => self
@@ -228,6 +254,14 @@ impl<'c> Writer<'c> {
                 .is_some_and(|value| value.starts_with("http")),
             _ => false,
         };
+        if !is_absolute && !template.contains('?') {
+            // A question mark that came in a value begins no query.
+            for part in &mut path {
+                if let Part::Text(text) = part {
+                    *text = text.replace('?', "%3F");
+                }
+            }
+        }
         let query = self.pairs(request.field("query"), parameters, &title)?;
         let sent_json = seen
             .and_then(|seen| seen.body.as_deref())
@@ -301,9 +335,14 @@ impl<'c> Writer<'c> {
             };
             if was_there {
                 self.defined.insert(entry.key.clone());
+                let value = self.recorded.get(&entry.key).map(plain).unwrap_or_default();
+                let stays =
+                    |letter: char| letter.is_ascii_alphanumeric() || "-_.~/".contains(letter);
                 captures.push(Capture {
                     name: entry.key.clone(),
                     source,
+                    is_plain: value.chars().all(stays),
+                    is_link: value.starts_with('/') || value.starts_with("http"),
                 });
             }
         }

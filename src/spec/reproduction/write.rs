@@ -1,5 +1,6 @@
 //! The text of a reproduction.
 
+use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::cut::{Cut, cut};
@@ -20,6 +21,18 @@ pub struct WriteOptions<'a> {
     pub invariants: &'a [String],
     /// What is known to be secret. In what is copied from the spec it is replaced by references to the environment.
     pub secrets: &'a Secrets,
+}
+
+/// What [`write()`] leaves to the environment: the names of variables, and the values that the spec has for them.
+pub fn secrets_of(
+    spec: &Spec,
+    reproduction: &Reproduction,
+    invariants: &[String],
+) -> IndexMap<String, String> {
+    hide(
+        &mut cut(spec, reproduction, invariants).sections,
+        &spec.world.secrets,
+    )
 }
 
 /// Writes a reproduction as a text that needs nothing but itself and the service.
@@ -83,7 +96,7 @@ fn header(reproduction: &Reproduction, file: &str, hidden: &Hidden) -> String {
         let names: Vec<&str> = hidden.keys().map(String::as_str).collect();
         lines.push(String::new());
         lines.push(format!(
-            "Secrets are not written down. Set in the environment: {}",
+            "Secrets are not written down: a replay takes them from the environment, or from the spec as it is now: {}",
             names.join(", ")
         ));
     }

@@ -172,8 +172,7 @@ fn is_plain(text: &str, in_flow: bool) -> bool {
 }
 
 fn is_printable(character: char) -> bool {
-    // Some readers take these for the end of a line.
-    !character.is_control() && !matches!(character, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
+    !character.is_control() && !crate::visible::is_obeyed(character)
 }
 
 fn double_quoted(text: &str) -> String {
