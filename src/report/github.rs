@@ -1,7 +1,7 @@
 //! Workflow commands for GitHub Actions: every violation becomes an annotation on the line of the spec.
 
 use super::text::printable;
-use super::{Destination, Outcome, Report, ReportError, RunReport, violation_text};
+use super::{Destination, Form, Outcome, Report, ReportError, RunReport, violation_text};
 use crate::diagnostic::Place;
 use crate::event::{Failure, RegressionOutcome, Stop};
 
@@ -18,7 +18,7 @@ impl Github {
     /// A report that goes there.
     pub fn new(destination: Destination) -> Self {
         Self {
-            destination,
+            destination: destination.of(Form::Safe),
             failed: None,
         }
     }

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Cause, Destination, Report, ReportError, RunReport};
+use super::{Cause, Destination, Form, Report, ReportError, RunReport};
 use crate::event::{Action, ActionTally, Stop};
 
 /// Version of the format. It grows when a field changes its meaning or goes away; new fields may come without notice.
@@ -21,7 +21,7 @@ impl Json {
     /// A report that goes there once all runs are over.
     pub fn new(destination: Destination) -> Self {
         Self {
-            destination,
+            destination: destination.of(Form::Json),
             runs: Vec::new(),
             started_at: None,
         }

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use super::text::{count, printable};
-use super::{Cause, Destination, Outcome, Report, ReportError, RunReport, violation_text};
+use super::{Cause, Destination, Form, Outcome, Report, ReportError, RunReport, violation_text};
 use crate::event::{OracleKind, RegressionOutcome, Violation};
 
 /// Columns of a body; more than the log keeps of one.
@@ -33,7 +33,7 @@ impl Junit {
     /// A report that goes there once all runs are over.
     pub fn new(destination: Destination) -> Self {
         Self {
-            destination,
+            destination: destination.of(Form::Xml),
             suites: String::new(),
             totals: Totals::default(),
         }

@@ -26,6 +26,8 @@ mod watch;
 
 use std::io;
 
+use crate::visible;
+
 use crate::event::{Detail, Event, Started};
 use crate::secret::Secrets;
 
@@ -193,10 +195,24 @@ impl LogReplay<'_> {
     }
 }
 
-/// Where a report goes.
+/// Where a report goes. Whatever is written there goes through here, and the texts of others in it are made safe to show.
 pub struct Destination {
     name: String,
     writer: Box<dyn io::Write>,
+    form: Form,
+}
+
+/// What is written, which decides how a letter is written that must not stand there as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// Lines for people; escape codes that set colours are venomqa's own.
+    Lines,
+    /// JSON, one document or one in a line.
+    Json,
+    /// XML.
+    Xml,
+    /// Something whose parts have been made safe one by one: a page, or commands that a CI server is to obey.
+    Safe,
 }
 
 impl Destination {
@@ -205,6 +221,7 @@ impl Destination {
         Self {
             name: "standard output".to_owned(),
             writer,
+            form: Form::Lines,
         }
     }
 
@@ -213,7 +230,13 @@ impl Destination {
         Self {
             name: format!("`{}`", path.display()),
             writer: Box::new(file),
+            form: Form::Lines,
         }
+    }
+
+    /// The same place, for something of this form.
+    fn of(self, form: Form) -> Self {
+        Self { form, ..self }
     }
 
     /// The same place, where escape codes do not arrive.
@@ -221,6 +244,7 @@ impl Destination {
         Self {
             name: self.name,
             writer: Box::new(anstream::StripStream::new(self.writer)),
+            form: self.form,
         }
     }
 
@@ -229,24 +253,26 @@ impl Destination {
         Self {
             name: self.name,
             writer: Box::new(io::BufWriter::new(self.writer)),
+            form: self.form,
         }
     }
 
     /// Writes all of it. A reader that has gone away is no error.
     fn write(&mut self, format: &'static str, text: &str) -> Result<(), ReportError> {
-        self.append(format, text.as_bytes(), true)
+        self.append(format, text, true)
     }
 
-    /// Writes one more piece, and sees it on its way if `flush`.
-    fn append(
-        &mut self,
-        format: &'static str,
-        bytes: &[u8],
-        flush: bool,
-    ) -> Result<(), ReportError> {
+    /// Writes whole lines more, and sees them on their way if `flush`.
+    fn append(&mut self, format: &'static str, text: &str, flush: bool) -> Result<(), ReportError> {
+        let safe = match self.form {
+            Form::Lines => visible::lines(text, true),
+            Form::Json => visible::json(text),
+            Form::Xml => visible::xml(text),
+            Form::Safe => text.to_owned(),
+        };
         let written = self
             .writer
-            .write_all(bytes)
+            .write_all(safe.as_bytes())
             .and_then(|()| if flush { self.writer.flush() } else { Ok(()) });
         match written {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

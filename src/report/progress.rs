@@ -65,7 +65,9 @@ impl Report for Progress {
                     if let Some(bar) = bar {
                         bar.println(format!(
                             "  found {} {} at step {}",
-                            seen.severity, seen.name, seen.first_step
+                            seen.severity,
+                            crate::visible::line(&seen.name),
+                            seen.first_step
                         ));
                     }
                 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::text::printable;
-use super::{Destination, Outcome, Report, ReportError, RunReport, violation_text};
+use super::{Destination, Form, Outcome, Report, ReportError, RunReport, violation_text};
 use crate::diagnostic::Place;
 use crate::event::{self, Failure, OracleKind, Violation, Warning};
 use crate::model::Severity;
@@ -23,7 +23,7 @@ impl Sarif {
     /// A report that goes there once all runs are over.
     pub fn new(destination: Destination) -> Self {
         Self {
-            destination,
+            destination: destination.of(Form::Json),
             runs: Vec::new(),
         }
     }

@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+pub(super) use crate::visible::line as printable;
+
 /// `1 step`, `2 steps`, `1,000 steps`.
 pub(super) fn count(number: u64, noun: &str) -> String {
     let plural = match noun {
@@ -72,19 +74,6 @@ pub(super) fn duration(time: Duration) -> String {
     } else {
         format!("{} m {} s", time.as_secs() / 60, time.as_secs() % 60)
     }
-}
-
-/// The text on one line, without characters that a terminal would obey.
-pub(super) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
 }
 
 /// How many columns of a terminal the text takes.

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256};
 
-use super::{Destination, Report, ReportError, RunReport};
+use super::{Destination, Form, Report, ReportError, RunReport};
 use crate::event::Detail;
 use data::Encoded;
 
@@ -51,7 +51,7 @@ impl Html {
     /// A report that goes there once all runs are over.
     pub fn new(destination: Destination) -> Self {
         Self {
-            destination,
+            destination: destination.of(Form::Safe),
             runs: Vec::new(),
             headlines: Vec::new(),
             budget: BUDGET,
@@ -132,20 +132,13 @@ fn policy(script: &str) -> String {
     )
 }
 
-/// A block of data. Without `<` nothing in it can end the block or begin a comment; the two line separators end lines in
-/// older readers of JavaScript. All three only ever stand inside of texts, where an escape means the same.
+/// A block of data. Without `<` nothing in it can end the block or begin a comment. It only ever stands inside of texts, where an
+/// escape means the same.
 fn block(page: &mut String, id: &str, json: &str) {
     page.push_str("<script type=\"application/json\" id=\"");
     page.push_str(id);
     page.push_str("\">");
-    for character in json.chars() {
-        match character {
-            '<' => page.push_str("\\u003c"),
-            '\u{2028}' => page.push_str("\\u2028"),
-            '\u{2029}' => page.push_str("\\u2029"),
-            other => page.push(other),
-        }
-    }
+    page.push_str(&crate::visible::json(json).replace('<', "\\u003c"));
     page.push_str("</script>\n");
 }
 
@@ -159,9 +152,8 @@ fn escaped(text: &str) -> String {
             '>' => shown.push_str("&gt;"),
             '"' => shown.push_str("&quot;"),
             '\'' => shown.push_str("&#39;"),
-            '\u{2028}' | '\u{2029}' => shown.push(' '),
             other => shown.push(other),
         }
     }
-    shown
+    crate::visible::xml(&shown)
 }

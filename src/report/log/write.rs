@@ -1,7 +1,7 @@
 //! The report that is the run log itself: one JSON object a line, written while the run goes on.
 
 use crate::event::{Detail, Event};
-use crate::report::{Destination, Report, ReportError};
+use crate::report::{Destination, Form, Report, ReportError};
 
 /// Writes entries as they come, so that a run that is killed leaves what it had seen.
 pub struct Log {
@@ -13,7 +13,7 @@ impl Log {
     /// A log that goes there.
     pub fn new(destination: Destination) -> Self {
         Self {
-            destination: destination.buffered(),
+            destination: destination.of(Form::Json).buffered(),
             failed: None,
         }
     }
@@ -32,14 +32,14 @@ impl Report for Log {
         if self.failed.is_some() {
             return;
         }
-        let mut line = match serde_json::to_vec(entry) {
+        let mut line = match serde_json::to_string(entry) {
             Ok(line) => line,
             Err(error) => {
                 self.failed = Some(self.destination.error("log", error.into()));
                 return;
             }
         };
-        line.push(b'\n');
+        line.push('\n');
         // Every step at once would cost more than many a step itself; progress is when people look.
         let flush = !matches!(entry, Event::Step(_));
         self.failed = self.destination.append("log", &line, flush).err();
