@@ -1,5 +1,6 @@
 //! What the walk has explored: the graph, and what the engine keeps for each state and transition of it.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -18,7 +19,8 @@ pub(super) struct Explored<C> {
     initial: Digest,
     /// By [`StateId`].
     checkpoints: Vec<C>,
-    records: StepRecords,
+    /// Also those of steps that were taken outside the walk.
+    records: RefCell<StepRecords>,
     /// By [`TransitionId`]; empty in worlds that record nothing.
     record_ids: Vec<Option<RecordId>>,
     /// The state oracles that do not hold, for the few states with such an oracle.
@@ -43,7 +45,7 @@ impl<C: Clone> Explored<C> {
             ),
             initial: initial.identity,
             checkpoints: vec![initial.checkpoint.clone()],
-            records: StepRecords::default(),
+            records: RefCell::default(),
             record_ids: Vec::new(),
             broken: FxHashMap::default(),
         }
@@ -56,7 +58,7 @@ impl<C: Clone> Explored<C> {
             graph: Graph::new(model, 0, false, &context, Digest::default()),
             initial: Digest::default(),
             checkpoints: Vec::new(),
-            records: StepRecords::default(),
+            records: RefCell::default(),
             record_ids: Vec::new(),
             broken: FxHashMap::default(),
         }
@@ -78,12 +80,22 @@ impl<C: Clone> Explored<C> {
     /// The record of a transition; `None` in worlds that record nothing.
     pub(super) fn step_record(&self, transition: TransitionId) -> Option<Arc<StepRecord>> {
         let id = *self.record_ids.get(transition.0 as usize)?;
-        self.records.get(id?).map(Arc::new)
+        self.record_of(id?)
+    }
+
+    /// A record that was kept.
+    pub(super) fn record_of(&self, id: RecordId) -> Option<Arc<StepRecord>> {
+        self.records.borrow_mut().get(id).map(Arc::new)
+    }
+
+    /// Keeps the record of a step.
+    pub(super) fn keep(&self, record: Arc<StepRecord>) -> Option<RecordId> {
+        self.records.borrow_mut().keep(&record.compact())
     }
 
     /// What the user should know of the records, since the last call.
     pub(super) fn take_warnings(&self) -> Vec<Warning> {
-        self.records.take_warnings()
+        self.records.borrow_mut().take_warnings()
     }
 
     /// The state oracles that do not hold in a state, ascending.
@@ -123,7 +135,7 @@ impl<C: Clone> Explored<C> {
             self.checkpoints.push(arrival.checkpoint);
         }
         if let Some(record) = arrival.record {
-            let id = self.records.keep(&record.compact());
+            let id = self.keep(record);
             self.record_ids.resize(self.graph.transition_count(), None);
             self.record_ids[recorded.transition.0 as usize] = id;
         }

@@ -20,6 +20,7 @@ use super::enabled;
 use super::explored::Explored;
 use super::graph::StateId;
 use super::guard_state::{GuardStateId, GuardStates};
+use super::step_records::RecordId;
 
 /// Runs paths on a world whose graph has been explored, and remembers what it has seen.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ struct Place<C> {
 #[derive(Debug)]
 struct Step {
     to: PlaceId,
-    record: Option<Arc<StepRecord>>,
+    record: Option<RecordId>,
 }
 
 /// What running a path showed.
@@ -219,7 +220,7 @@ impl<'r, W: World, J: Judge<W>> PathReplay<'r, W, J> {
     fn record_of(&self, from: PlaceId, action: ActionId) -> Option<Arc<StepRecord>> {
         let place = self.place(from);
         if let Some(step) = place.steps.get(&action) {
-            return step.record.clone();
+            return self.explored.record_of(step.record?);
         }
         let transition = self.explored.graph().tried(place.state?, action)?;
         self.explored.step_record(transition)
@@ -296,7 +297,7 @@ impl<'r, W: World, J: Judge<W>> PathReplay<'r, W, J> {
                 to
             }
         };
-        let record = arrival.record.map(StepRecord::compact);
+        let record = arrival.record.and_then(|record| self.explored.keep(record));
         let step = Step { to, record };
         self.places[from.0].steps.insert(action, step);
         to

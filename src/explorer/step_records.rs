@@ -1,7 +1,6 @@
 //! The records of the steps of a walk, kept out of memory: a long walk takes hundreds of thousands of steps, and hardly any
 //! of their records is read again but those on the paths of violations.
 
-use std::cell::RefCell;
 use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ pub(super) struct StepRecords {
     spool: Spool,
     /// The tables whose rows the records hold; a row refers to its table by the position here.
     tables: Vec<Arc<Table>>,
-    warnings: RefCell<Vec<Warning>>,
+    warnings: Vec<Warning>,
 }
 
 /// Where a record is kept.
@@ -44,29 +43,29 @@ impl StepRecords {
     }
 
     /// A record that was kept; `None`, with a warning, where it cannot be read.
-    pub(super) fn get(&self, id: RecordId) -> Option<StepRecord> {
+    pub(super) fn get(&mut self, id: RecordId) -> Option<StepRecord> {
         let bytes = self.spool.read(id);
         let record = bytes.and_then(|bytes| self.decode(&bytes));
         record.map_err(|error| self.lost(&error)).ok()
     }
 
     /// The warnings since the last call.
-    pub(super) fn take_warnings(&self) -> Vec<Warning> {
-        self.warnings.take()
+    pub(super) fn take_warnings(&mut self) -> Vec<Warning> {
+        std::mem::take(&mut self.warnings)
     }
 
-    fn lost(&self, error: &dyn Display) {
+    fn lost(&mut self, error: &dyn Display) {
         self.warn(format!(
             "the record of a step is lost: {error}; a path may lack what was sent and answered in it"
         ));
     }
 
-    fn warn(&self, message: String) {
+    fn warn(&mut self, message: String) {
         let warning = Warning::new(WarningCode::StepRecords, message);
         let warning = warning.with_help(
             "let `TMPDIR` name a folder on a disk with room, for example `TMPDIR=/var/tmp`",
         );
-        self.warnings.borrow_mut().push(warning);
+        self.warnings.push(warning);
     }
 
     fn encode(&mut self, record: &StepRecord) -> io::Result<Vec<u8>> {

@@ -18,6 +18,27 @@ fn explore_without_arguments_finds_specs_and_bugs() {
         ]);
 }
 
+/// The records of 1,500 steps alone would take twice as much as is allowed here.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_does_not_grow_by_the_records_of_steps() {
+    let sandbox = Sandbox::with_shop();
+    let mut run = sandbox
+        .venomqa(["explore", "--strategy", "random", "--max-steps", "2000"])
+        .start();
+    let status = format!("/proc/{}/status", run.id());
+    let mut peak_after = |step: u32| {
+        run.wait_for_stderr(&format!("step {step}/"));
+        let status = std::fs::read_to_string(&status).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = peak.unwrap().trim().trim_end_matches(" kB");
+        kilobytes.parse::<u64>().unwrap()
+    };
+    let (early, late) = (peak_after(500), peak_after(2_000));
+    assert!(late - early < 2_200, "{early} kB, then {late} kB");
+    run.wait().code(1);
+}
+
 #[test]
 fn venomqa_yaml_comes_before_the_folder_of_specs() {
     let sandbox = Sandbox::with_shop();
