@@ -33,6 +33,7 @@ mod replay;
 mod reports;
 mod reproduction;
 mod script_values;
+mod script_verdicts;
 mod scripts;
 mod secrets;
 mod sessions;
