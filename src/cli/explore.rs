@@ -141,15 +141,15 @@ async fn run_one(
         }),
     };
     let world = LiveWorld::start(&spec.world, model.clone(), interrupt.clone()).await;
-    let (cleanup, replay) = match world {
+    let (put_back, replay) = match world {
         Err(error) => {
             let finished = explorer::not_started(model, &options, &error);
             watch.event(Event::Finished(Box::new(finished)));
-            (None, Vec::new())
+            (Ok(Vec::new()), Vec::new())
         }
         Ok(mut world) => {
             explorer::explore(model, &mut world, &mut oracles, &options, &mut watch).await;
-            let cleanup = world.finish().await.err();
+            let put_back = world.finish().await;
             let replay =
                 corpus
                     .zip(watch.finished())
@@ -157,12 +157,12 @@ async fn run_one(
                         let origin = (job.plan.strategy.as_str(), job.plan.seed);
                         corpus::keep(session, spec, &corpus, finished, origin)
                     });
-            (cleanup, replay)
+            (put_back, replay)
         }
     };
     // A run that did not even begin has tested nothing.
     watch
-        .close(cleanup.as_ref(), replay)
+        .close(put_back.as_deref(), replay)
         .map_or(ExitCode::Failed, |run| ExitCode::of_run(&run))
 }
 

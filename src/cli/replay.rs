@@ -121,8 +121,13 @@ async fn start(
         Err(Stopped::World(error)) => failed("the replay could not be run", error),
         Err(Stopped::Output(problem)) => session.report(&problem),
     };
-    if let Err(error) = put_back {
-        code = code.max(failed("the replay left traces", error));
+    match put_back {
+        Ok(told) => {
+            for warning in told {
+                session.note(&format!("  warning: {}", secrets.hide(&warning.message)));
+            }
+        }
+        Err(error) => code = code.max(failed("the replay left traces", error)),
     }
     Ok(code)
 }

@@ -11,16 +11,15 @@ pub(super) fn run(session: &Session<'_>, restore: &Restore) -> Result<ExitCode, 
     let mut code = ExitCode::Success;
     for file in &restore.sqlite {
         let shown = file.display().to_string();
-        if !file.is_file() {
-            return Err(Problem::usage(format!("there is no file `{shown}`")));
-        }
-        code = code.max(recover(
-            session,
-            &Sqlite,
-            &shown,
-            false,
-            &format!("`{shown}`"),
-        )?);
+        let is_there = file.is_file();
+        code = match recover(session, &Sqlite, &shown, false)? {
+            Some(done) => code.max(done),
+            None if is_there => {
+                nothing_to_do(session, &format!("`{shown}`"))?;
+                code
+            }
+            None => return Err(Problem::usage(format!("there is no file `{shown}`"))),
+        };
     }
     if !restore.sqlite.is_empty() {
         return Ok(code);
@@ -47,42 +46,48 @@ pub(super) fn run(session: &Session<'_>, restore: &Restore) -> Result<ExitCode, 
                 // A URL may hold a password.
                 LocationKind::Url => format!("the database of the system `{}`", system.name),
             };
-            if engine.location_kind() == LocationKind::File && !Path::new(&location).is_file() {
-                session.result(&format!("{shown} does not exist: nothing to put back\n"))?;
-                continue;
-            }
-            code = code.max(recover(
-                session,
-                engine,
-                &location,
-                system.allow_remote,
-                &shown,
-            )?);
+            // Where the file is gone, there may be a copy of its content.
+            let is_there =
+                engine.location_kind() == LocationKind::Url || Path::new(&location).is_file();
+            code = match recover(session, engine, &location, system.allow_remote)? {
+                Some(done) => code.max(done),
+                None if is_there => {
+                    nothing_to_do(session, &shown)?;
+                    code
+                }
+                None => {
+                    session.result(&format!("{shown} does not exist: nothing to put back\n"))?;
+                    code
+                }
+            };
         }
     }
     Ok(code)
 }
 
-/// Restores one database and reports what was done; messages call it `shown`.
+/// Restores one database and reports what was done; `None` where there was nothing to do.
 fn recover(
     session: &Session<'_>,
     engine: &dyn Engine,
     location: &str,
     allow_remote: bool,
-    shown: &str,
-) -> Result<ExitCode, Problem> {
+) -> Result<Option<ExitCode>, Problem> {
     match runtime()?.block_on(engine.recover(location, allow_remote)) {
         Ok(Some(done)) => session.result(&format!("{done}\n"))?,
-        Ok(None) => session.result(&format!(
-            "{shown} holds no journal of a run: nothing to put back\n"
-        ))?,
+        Ok(None) => return Ok(None),
         Err(error) => {
             session.complain(&error.message, error.help.as_deref());
             for detail in &error.details {
                 session.note(&format!("  {detail}"));
             }
-            return Ok(ExitCode::Failed);
+            return Ok(Some(ExitCode::Failed));
         }
     }
-    Ok(ExitCode::Success)
+    Ok(Some(ExitCode::Success))
+}
+
+fn nothing_to_do(session: &Session<'_>, shown: &str) -> Result<(), Problem> {
+    session.result(&format!(
+        "{shown} holds no journal of a run: nothing to put back\n"
+    ))
 }

@@ -212,6 +212,9 @@ pub struct Time {
 pub struct Closed {
     /// Why something could not be put back as it was before the run.
     pub cleanup: Option<Failure>,
+    /// What was seen while everything was put back, and what was left as it is.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
     /// For each violation of [`Finished`], the command that runs its path again, where there is a file with it.
     #[serde(default)]
     #[serde(serialize_with = "crate::secret::as_format")]

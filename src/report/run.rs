@@ -64,6 +64,8 @@ impl RunReport {
             Event::Finished(Box::new(self.summary)),
             Event::Closed(Closed {
                 cleanup: self.cleanup,
+                // They stand with the others.
+                warnings: Vec::new(),
                 // Each stands with its violation.
                 replay: Vec::new(),
             }),

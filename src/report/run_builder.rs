@@ -61,6 +61,11 @@ impl RunBuilder {
             Event::Finished(summary) => run.summary = *summary,
             Event::Closed(closed) => {
                 run.cleanup = closed.cleanup;
+                for warning in closed.warnings {
+                    if !run.summary.warnings.contains(&warning) {
+                        run.summary.warnings.push(warning);
+                    }
+                }
                 for (violation, replay) in run.summary.violations.iter_mut().zip(closed.replay) {
                     violation.replay = replay;
                 }

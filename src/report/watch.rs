@@ -4,7 +4,7 @@ use super::{LogReplay, Reports, RunReport};
 use crate::event::{ActionTally, Closed, Detail, Event, Failure, Finished, Started, Stop, Warning};
 use crate::explorer::Observer;
 use crate::secret::Secrets;
-use crate::world::WorldError;
+use crate::world::{self, WorldError};
 
 /// A run that goes on, and the reports about it.
 pub struct Watch<'r> {
@@ -42,15 +42,19 @@ impl<'r> Watch<'r> {
         Some(builder.finished())
     }
 
-    /// Everything has been put back, or could not be: the run is over. `replay` has for each violation of
+    /// Everything has been put back, with what there is to say of that, or could not be: the run is over. `replay` has for each violation of
     /// [`Watch::finished`] the command that runs it again.
     pub fn close(
         mut self,
-        cleanup: Option<&WorldError>,
+        put_back: Result<&[world::Warning], &WorldError>,
         replay: Vec<Option<String>>,
     ) -> Option<RunReport> {
         let closed = self.without_secrets(Event::Closed(Closed {
-            cleanup: cleanup.map(Failure::from),
+            cleanup: put_back.err().map(Failure::from),
+            warnings: put_back.map_or_else(
+                |_| Vec::new(),
+                |told| told.iter().cloned().map(Warning::from).collect(),
+            ),
             replay,
         }));
         self.log.entry(closed)

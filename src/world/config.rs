@@ -108,6 +108,20 @@ pub struct SystemConfig {
     pub observation_queries: Vec<(String, SqlQuery)>,
     /// `allow_remote: true`: the database may be on another machine.
     pub allow_remote: bool,
+    /// Whether a copy of the content before the run is kept beside the database, where it is a file.
+    pub safety_copy: SafetyCopy,
+}
+
+/// `safety_copy:`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SafetyCopy {
+    /// A copy of a database that is not too large for that.
+    #[default]
+    Auto,
+    /// A copy, however large.
+    Always,
+    /// No copy, unless there is no other way to restore the database.
+    Never,
 }
 
 /// `restore:`
@@ -181,6 +195,7 @@ impl SystemConfig {
             ignore_tables: Vec::new(),
             observation_queries: Vec::new(),
             allow_remote: false,
+            safety_copy: SafetyCopy::default(),
         }
     }
 

@@ -352,10 +352,13 @@ impl Databases {
     pub(super) async fn uninstall(&mut self) -> Vec<WorldError> {
         let mut errors = Vec::new();
         for system in self.systems.iter_mut().take(self.installed) {
-            if let Err(error) = system.uninstall().await {
-                errors.push(error.with_more_help(
+            match system.uninstall().await {
+                Ok(told) => self.warnings.extend(told),
+                // What is lost is not cured by that.
+                Err(error) if error.kind == WorldErrorKind::Restore => errors.push(error),
+                Err(error) => errors.push(error.with_more_help(
                     "once that is cured, `venomqa restore` puts the content before the run back",
-                ));
+                )),
             }
         }
         // Where one failed, all may be tried again: those that have succeeded do nothing the second time.

@@ -56,7 +56,7 @@ impl Deployment {
         if let Err(error) = deployment.open_systems(config, open).await {
             // What went wrong first is what the user needs to know; what cannot be cleaned up is added to it.
             return Err(match deployment.finish().await {
-                Ok(()) => error,
+                Ok(_) => error,
                 Err(more) => error.with_details([more.message]),
             });
         }
@@ -74,8 +74,8 @@ impl Deployment {
     }
 
     /// Puts every database back to its content before the run, removes the journals, stops the service and removes its
-    /// temporary folder. Goes on after an error; all of them are in the one that is returned.
-    pub(super) async fn finish(mut self) -> Result<(), WorldError> {
+    /// temporary folder. Returns what is left to say. Goes on after an error; all of them are in the one that is returned.
+    pub(super) async fn finish(mut self) -> Result<Vec<Warning>, WorldError> {
         // A request that was given up may still commit, and so may a job; nothing may be written once the databases are as
         // they were. Otherwise the service goes last, for a service may take its database down with it.
         if self.sender.has_unfinished()
@@ -91,13 +91,17 @@ impl Deployment {
         }
         self.process.stop().await;
         errors.extend(self.process.remove_workdir().err());
+        let warnings = self.databases.warnings().take();
         let Some(mut first) = errors.pop() else {
-            return Ok(());
+            return Ok(warnings);
         };
         for error in errors {
             first.details.push(error.message);
             first.details.extend(error.details);
         }
+        first
+            .details
+            .extend(warnings.into_iter().map(|warning| warning.message));
         Err(first)
     }
 

@@ -57,8 +57,8 @@ impl LiveWorld {
     }
 
     /// Puts every database back to its content before the run, removes the journals, stops the service and removes its
-    /// temporary folder. Goes on after an error; all of them are in the one that is returned.
-    pub async fn finish(self) -> Result<(), WorldError> {
+    /// temporary folder. Returns what is left to say. Goes on after an error; all of them are in the one that is returned.
+    pub async fn finish(self) -> Result<Vec<Warning>, WorldError> {
         self.deployment.finish().await
     }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::config::{HttpConfig, RestoreMode, RunText, SystemConfig, WorldConfig};
 use super::system::sqlite::Sqlite;
 use super::system::{Location, QueryRows, Reading, System, SystemState};
-use super::{WorldError, WorldErrorKind};
+use super::{Warning, WorldError, WorldErrorKind};
 use crate::expr::{JsonPath, JsonTemplate, Template};
 use crate::interrupt::Interrupt;
 use crate::model::{
@@ -367,7 +367,7 @@ impl System for FakeSystem {
         })
     }
 
-    async fn uninstall(&mut self) -> Result<(), WorldError> {
+    async fn uninstall(&mut self) -> Result<Vec<Warning>, WorldError> {
         let mut store = self.store.0.lock().unwrap();
         if store.refusals > 0 {
             store.refusals -= 1;
@@ -379,6 +379,6 @@ impl System for FakeSystem {
         if let Some(address) = store.service.clone() {
             store.service_was_up = std::net::TcpStream::connect(address).is_ok();
         }
-        Ok(())
+        Ok(Vec::new())
     }
 }

@@ -26,6 +26,8 @@ pub enum WarningCode {
     BackgroundWrite,
     /// A precondition could not be evaluated.
     ConditionFailed,
+    /// The schema of a database changed, or its file was replaced; it was put back as a whole.
+    DatabaseReplaced,
     /// The same action led from the same state to another one.
     NonDeterministic,
     /// An invariant could not be judged.
@@ -53,6 +55,7 @@ impl WarningCode {
             Self::AmbiguousFunction => "ambiguous-function",
             Self::BackgroundWrite => "background-write",
             Self::ConditionFailed => "condition-failed",
+            Self::DatabaseReplaced => "database-replaced",
             Self::NonDeterministic => "non-deterministic",
             Self::NotJudged => "not-judged",
             Self::NotRestored => "not-restored",
@@ -164,6 +167,7 @@ mod tests {
             WarningCode::AmbiguousFunction,
             WarningCode::BackgroundWrite,
             WarningCode::ConditionFailed,
+            WarningCode::DatabaseReplaced,
             WarningCode::NonDeterministic,
             WarningCode::NotJudged,
             WarningCode::NotRestored,

@@ -142,7 +142,7 @@ fn a_service_that_may_not_be_restarted_is_not() {
 fn a_service_that_throws_its_database_away_when_it_starts_must_not_be_restarted_and_is_told_so() {
     let sandbox = sandbox(Kind::BankOnANewFile, "");
     let finished = sandbox.venomqa(FLAGS).run().code(3).says(&[
-        "bank.db` has been replaced by another file since the run began",
+        "bank.db` was replaced by another file during the run",
         "say `restart: false` under `service`",
         "not confirmed: running it again failed",
     ]);

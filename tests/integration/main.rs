@@ -11,6 +11,7 @@
 mod commands;
 mod confirm;
 mod corpus;
+mod database_changes;
 mod explore;
 mod flags;
 mod honesty;

@@ -16,8 +16,8 @@ pub(super) use assertion::{Assertions, InvariantExpect, Written};
 pub(super) use request::{ActionExpect, Extract, Request};
 pub use scalars::duration;
 pub(super) use scalars::{
-    CheckLevel, DurationText, FailFast, Json, Level, RestoreWord, ScalarText, SizeText, Wrong,
-    scalar,
+    CheckLevel, DurationText, FailFast, Json, Level, RestoreWord, SafetyCopyWord, ScalarText,
+    SizeText, Wrong, scalar,
 };
 pub(super) use system::{System, location_keys};
 

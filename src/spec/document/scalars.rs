@@ -282,6 +282,20 @@ pub(in crate::spec) enum RestoreWord {
     None,
 }
 
+/// Whether a copy of the content before the run is kept beside a database file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "SafetyCopy")]
+pub(in crate::spec) enum SafetyCopyWord {
+    /// Of a file up to 64 MB.
+    #[default]
+    Auto,
+    /// However large it is.
+    Always,
+    /// Not at all, unless no journal can watch a table of it.
+    Never,
+}
+
 /// Whether to stop at the first violation, and how bad it must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::spec) struct FailFast(pub Option<Severity>);

@@ -11,6 +11,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer as _, MapAccess, Visitor};
 use serde_json::json;
 
+use super::SafetyCopyWord;
 use crate::world::system::ENGINES;
 
 /// A database under the service.
@@ -40,6 +41,9 @@ pub(in crate::spec) struct Settings {
     /// Whether the database may be on another machine. Default: `false`.
     #[serde(default)]
     pub allow_remote: bool,
+    /// Whether a copy of the content before the run is kept beside a SQLite file while the run lasts. Default: `auto`.
+    #[serde(default)]
+    pub safety_copy: SafetyCopyWord,
 }
 
 /// A key that holds any location; its scheme names the engine.
@@ -65,6 +69,7 @@ impl<'de> Deserialize<'de> for System {
                 "ignore_tables",
                 "observation_queries",
                 "allow_remote",
+                "safety_copy",
             ];
             location_keys()
                 .map(|(key, _)| key)

@@ -8,10 +8,13 @@ use super::Lowering;
 use crate::diagnostic::{Code, Diagnostic, Path};
 use crate::model::{RequestTemplate, SqlQuery};
 use crate::secret::{Secrets, without_password};
-use crate::spec::document::{Document, Http, Reset as WrittenReset, RestoreWord, Service, System};
+use crate::spec::document::{
+    Document, Http, Reset as WrittenReset, RestoreWord, SafetyCopyWord, Service, System,
+};
 use crate::spec::names::Scope;
 use crate::world::config::{
-    HttpConfig, Reset, RestoreMode, RunText, ServiceConfig, SetupStep, SystemConfig, WorldConfig,
+    HttpConfig, Reset, RestoreMode, RunText, SafetyCopy, ServiceConfig, SetupStep, SystemConfig,
+    WorldConfig,
 };
 use crate::world::system::{ENGINES, Location, LocationKind};
 
@@ -284,6 +287,11 @@ impl Lowering<'_> {
             ignore_tables: system.settings.ignore_tables.clone(),
             observation_queries,
             allow_remote: system.settings.allow_remote,
+            safety_copy: match system.settings.safety_copy {
+                SafetyCopyWord::Auto => SafetyCopy::Auto,
+                SafetyCopyWord::Always => SafetyCopy::Always,
+                SafetyCopyWord::Never => SafetyCopy::Never,
+            },
         }
     }
 

@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod contract;
 mod engine;
+mod left_alone;
 mod mark;
 pub mod postgres;
 pub mod sqlite;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::WorldError;
+use super::{Warning, WorldError};
 use crate::model::{NetDelta, RowDelta, SqlQuery, Table};
 
 pub use engine::{ENGINES, Engine, Location, LocationKind, open};
@@ -81,8 +82,9 @@ pub trait System {
         parameters: &[Value],
     ) -> Result<QueryRows, WorldError>;
 
-    /// Puts the content before the run back and removes the journal.
-    async fn uninstall(&mut self) -> Result<(), WorldError>;
+    /// Puts the content before the run back and removes the journal. Returns what there is to say of that: what was left as
+    /// it is on purpose, and what had happened to the database.
+    async fn uninstall(&mut self) -> Result<Vec<Warning>, WorldError>;
 }
 
 /// The content of a system in one state.
@@ -102,7 +104,7 @@ pub struct Reading {
     /// See [`SystemState::image`].
     pub image: Option<Arc<[u8]>>,
     /// What the user should know: a transaction still open after the answer, for example.
-    pub warnings: Vec<super::Warning>,
+    pub warnings: Vec<Warning>,
 }
 
 /// The result of a query.

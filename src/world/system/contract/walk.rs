@@ -16,7 +16,7 @@ pub(in crate::world::system) struct Walk<F: Fixture> {
     /// The content before the run.
     pub(in crate::world::system) before: String,
     /// The catalogue before the run.
-    catalogue: String,
+    pub(super) catalogue: String,
 }
 
 impl<F: Fixture> Walk<F> {

@@ -14,6 +14,7 @@ use super::connections::Connections;
 use super::sql::{fields, quoted, row_text};
 use crate::model::{Cell, Row, RowKey, Table, TableId, TableKind, row_key};
 use crate::world::config::SystemConfig;
+use crate::world::system::left_alone::{COUNTED, LeftAlone};
 use crate::world::{Warning, WarningCode};
 use listing::{Kind, Listed};
 use names::{Names, qualified};
@@ -165,6 +166,35 @@ impl Catalog {
             }
         }
         Ok(reader.finish())
+    }
+
+    /// Counts the rows of the tables that `ignore_tables` names, as far as the role may read them.
+    pub(super) async fn count_ignored(
+        connections: &Connections,
+        config: &SystemConfig,
+    ) -> Result<LeftAlone, Error> {
+        let mut left = LeftAlone::default();
+        if config.ignore_tables.is_empty() {
+            return Ok(left);
+        }
+        let client = &connections.writer;
+        let names = Names {
+            default_schema: connections.default_schema.as_deref(),
+            config: Some(config),
+        };
+        let listed = listing::list(client).await?.into_iter();
+        for table in listed
+            .filter(|table| table.kind == b'r' && table.rights.all() && names.is_ignored(table))
+        {
+            let query = format!(
+                "SELECT count(*) FROM (SELECT FROM {} LIMIT {}) AS counted",
+                qualified(&table.schema, &table.name),
+                COUNTED + 1
+            );
+            let rows: i64 = client.query_one(&query, &[]).await?.get(0);
+            left.add(names.shown(&table.schema, &table.name), rows.unsigned_abs());
+        }
+        Ok(left)
     }
 
     /// The place of the sequence with this number.

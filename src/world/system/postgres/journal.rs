@@ -5,6 +5,8 @@
 //!   without a key the places of both.
 //! - `venomqa.past`: what has been read, and what restores wrote. Together with the journal it is everything that
 //!   happened since the run began.
+//! - `venomqa.tables`: the watched tables by number, with their names: a table that is dropped has none any more.
+//! - `venomqa.relations` and `venomqa.triggers`: what there was beside rows; see [`objects`].
 //! - `venomqa.sequences`: the sequences as they were before the run.
 //! - `venomqa.alive`: one row, in an unlogged table. A crash of the server empties such tables, those of the application
 //!   as well. Where the row is gone, what the journal says of unlogged tables is no longer true.
@@ -15,7 +17,7 @@
 //!
 //! All tables but `venomqa.alive` are logged: they must survive what the rows of the application survive.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::{Display, Write as _};
 
 use futures_util::TryStreamExt as _;
@@ -25,11 +27,11 @@ use super::batches::Noted;
 use super::catalog::{Catalog, Watched};
 use super::connections::{Connections, TEXT_FORM};
 use super::row_multiset::RowMultiset;
-use super::sequences;
 use super::sql::literal;
+use super::{objects, sequences};
 
 /// Changes when the journal's tables do.
-pub(super) const FORMAT: i32 = 6;
+pub(super) const FORMAT: i32 = 7;
 
 /// Number that stands for a change of the schema among the tables of the journal.
 pub(super) const SCHEMA_CHANGE: u32 = 0;
@@ -63,6 +65,13 @@ pub(super) async fn create(connections: &Connections, catalog: &Catalog) -> Resu
     text.push_str(&sequences::function(catalog));
     for watched in &catalog.tables {
         text.push_str(&triggers(watched));
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "INSERT INTO venomqa.tables VALUES ({}, {});",
+            watched.oid,
+            literal(&watched.full_name)
+        );
     }
     for foreign in &catalog.foreign {
         text.push_str(&foreign_triggers(connections, &foreign.quoted));
@@ -71,7 +80,6 @@ pub(super) async fn create(connections: &Connections, catalog: &Catalog) -> Resu
         text.push_str(&schema_triggers());
     }
     for sequence in &catalog.sequences {
-        // Writing to a string cannot fail.
         let _ = write!(
             text,
             "INSERT INTO venomqa.sequences SELECT {oid}, {}, last_value, is_called, {} FROM {};",
@@ -136,14 +144,22 @@ END $$";
 pub(super) const NOTE: &str = "INSERT INTO venomqa.past SELECT t, CASE WHEN w THEN r END, CASE WHEN NOT w THEN r END \
      FROM unnest($1::oid[], $2::bool[], $3::text[]) AS u(t, w, r)";
 
-/// What is left of the past when equal rows have cancelled, but for the tables in `emptied`. An error in words where the tables are
-/// no longer those that wrote it.
+/// What the journal knows of the time since the run began.
+#[derive(Default)]
+pub(super) struct Past {
+    /// What is left of it when equal rows have cancelled.
+    pub(super) rows: RowMultiset,
+    /// Tables whose rows cannot be put back as they are now, by number: why not.
+    pub(super) unfit: BTreeMap<u32, String>,
+}
+
+/// Reads the past, but for the tables in `emptied`.
 pub(super) async fn past(
     client: &Client,
     catalog: &Catalog,
     emptied: &HashSet<u32>,
-) -> Result<Result<RowMultiset, String>, Error> {
-    let mut past = RowMultiset::default();
+) -> Result<Past, Error> {
+    let mut past = Past::default();
     let entries = client
         .query_raw::<_, &i32, _>("SELECT tbl, old, new FROM venomqa.past", [])
         .await?;
@@ -154,34 +170,65 @@ pub(super) async fn past(
             continue;
         }
         let Some(watched) = catalog.by_number(number) else {
-            return Ok(Err(format!("the table number {number} is no longer there")));
+            past.unfit.insert(number, "is no longer there".to_owned());
+            continue;
         };
         for (column, came) in [(1, false), (2, true)] {
             let Some(text) = entry.get::<_, Option<&str>>(column) else {
                 continue;
             };
             let Some(row) = watched.row(text) else {
-                return Ok(Err(format!(
-                    "the table `{}` no longer has the columns that it had",
-                    watched.full_name
-                )));
+                let why = "no longer has the columns that it had";
+                past.unfit.insert(number, why.to_owned());
+                continue;
             };
             if came {
-                past.add(watched.table.id, row);
+                past.rows.add(watched.table.id, row);
             } else {
-                past.remove(watched.table.id, row);
+                past.rows.remove(watched.table.id, row);
             }
         }
     }
-    Ok(Ok(past))
+    Ok(past)
+}
+
+/// The names of the tables that were watched when the run began, by number.
+pub(super) async fn names(client: &Client) -> Result<BTreeMap<u32, String>, Error> {
+    let rows = client
+        .query("SELECT oid, name FROM venomqa.tables", &[])
+        .await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Forgets what has been put back: everything but the rows of these tables.
+pub(super) fn forget_others(tables: &[u32]) -> String {
+    let numbers: Vec<String> = tables.iter().map(u32::to_string).collect();
+    format!(
+        "DELETE FROM venomqa.past WHERE tbl NOT IN ({})",
+        numbers.join(", ")
+    )
+}
+
+/// Removes the journal but for what these tables wait for; the rest has been put back, and nothing is watched any more.
+pub(super) fn keep_only(tables: &[u32]) -> String {
+    let numbers: Vec<String> = tables.iter().map(u32::to_string).collect();
+    format!(
+        "{}; DELETE FROM venomqa.sequences; DELETE FROM venomqa.tables WHERE oid NOT IN ({});
+         DO $$ DECLARE f regprocedure; BEGIN
+           FOR f IN SELECT oid FROM pg_proc WHERE pronamespace = 'venomqa'::regnamespace LOOP EXECUTE format('DROP FUNCTION %s CASCADE', f); END LOOP;
+         END $$",
+        forget_others(tables),
+        numbers.join(", ")
+    )
 }
 
 /// Replaces the past by what is left of it when equal rows have cancelled. Returns how many entries that is. A past that cannot be
 /// read stays as it is, for the recovery to say why.
 pub(super) async fn sum_up(client: &Client, catalog: &Catalog) -> Result<u64, Error> {
-    let Ok(past) = past(client, catalog, &HashSet::new()).await? else {
+    let Past { rows: past, unfit } = past(client, catalog, &HashSet::new()).await?;
+    if !unfit.is_empty() {
         return Ok(u64::MAX / 8);
-    };
+    }
     let mut left: Vec<(u32, bool, String)> = Vec::new();
     for (id, row, count) in past.rows() {
         if let Some(watched) = catalog.watched(id) {
@@ -216,9 +263,12 @@ fn tables() -> String {
          CREATE TABLE venomqa.past (tbl oid NOT NULL, old text, new text);
          ALTER TABLE venomqa.journal REPLICA IDENTITY FULL;
          ALTER TABLE venomqa.past REPLICA IDENTITY FULL;
+         CREATE TABLE venomqa.tables (oid oid, name text);
+         {}
          CREATE TABLE venomqa.sequences (oid oid, name text, last_value bigint, is_called boolean, shape text);
          CREATE UNLOGGED TABLE venomqa.alive AS SELECT 1;",
         literal(env!("CARGO_PKG_VERSION")),
+        objects::keep(),
     )
 }
 

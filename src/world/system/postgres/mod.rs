@@ -20,6 +20,7 @@ mod ctid_hints;
 mod failure;
 mod journal;
 mod lock_diagnosis;
+mod objects;
 mod pg_session;
 mod poll;
 mod query;
@@ -47,13 +48,15 @@ use super::{Engine, LocationKind, QueryRows, Reading, System, SystemState};
 use crate::expr::Dialect;
 use crate::model::{SqlQuery, Table};
 use crate::world::config::SystemConfig;
-use crate::world::{WorldError, WorldErrorKind};
+use crate::world::system::left_alone::LeftAlone;
+use crate::world::{Warning, WarningCode, WorldError, WorldErrorKind};
 
 use address::Address;
 use catalog::{Blockers, Catalog};
 use connections::Connections;
 use failure::failed;
 use pg_session::PgSession;
+use recover::Recovered;
 
 /// How often the end of a run connects again when its connection is lost meanwhile.
 const RECONNECTIONS: u32 = 2;
@@ -111,6 +114,10 @@ pub struct PostgresSystem {
     address: Address,
     session: Option<PgSession>,
     is_installed: bool,
+    /// Whether the journal was there.
+    has_journal: bool,
+    /// Rows of ignored tables before the run.
+    left_alone: LeftAlone,
 }
 
 impl fmt::Debug for PostgresSystem {
@@ -137,7 +144,48 @@ impl PostgresSystem {
             address,
             session: None,
             is_installed: false,
+            has_journal: false,
+            left_alone: LeftAlone::default(),
         })
+    }
+
+    /// What is to be said at the end of a run that put so much back.
+    async fn told(
+        &self,
+        connections: &Connections,
+        recovered: &Recovered,
+    ) -> Result<Vec<Warning>, WorldError> {
+        let counted = Catalog::count_ignored(connections, &self.config)
+            .await
+            .map_err(|error| failed(&self.address, "count the rows of ignored tables", &error))?;
+        let mut told = self.left_alone.differences(&counted, &self.config.name);
+        if !recovered.lost.is_empty() {
+            let message = format!(
+                "`{}` was put back to its content before the run, but for this: {}",
+                self.address,
+                recovered.lost.join("; ")
+            );
+            let help = "bring it back from a backup; a journal holds only rows that were touched";
+            told.push(
+                Warning::new(WarningCode::NotRestored, message)
+                    .with_help(help)
+                    .untrusted(),
+            );
+        }
+        Ok(told)
+    }
+
+    fn journal_is_gone(&self) -> WorldError {
+        WorldError::new(
+            WorldErrorKind::Restore,
+            format!(
+                "`{}` no longer holds the journal: the database was dropped and made again, or restored from a dump, during the run",
+                self.address
+            ),
+        )
+        .with_help(
+            "the content before the run is lost, unless you have a backup; keep what drops or restores the database out of the spec",
+        )
     }
 
     /// What has to be watched, and what keeps a run from starting.
@@ -193,7 +241,7 @@ pub async fn recover(url: &str, allow_remote: bool) -> Result<Option<String>, Wo
     if !connections.is_replica {
         return Err(refuse(&connections, &address, Blockers::default()));
     }
-    let recovered = recover::recover(&connections, &address).await?;
+    let recovered = recover::recover(&connections, &address, None).await?;
     Ok(recovered.map(|recovered| recovered.describe(&address)))
 }
 
@@ -211,7 +259,7 @@ impl System for PostgresSystem {
             let (_, missing) = self.wanted(&connections).await?;
             return Err(refuse(&connections, &self.address, missing));
         }
-        let recovered = recover::recover(&connections, &self.address)
+        let recovered = recover::recover(&connections, &self.address, None)
             .await?
             .map(|recovered| recovered.describe(&self.address));
         let (catalog, missing) = self.wanted(&connections).await?;
@@ -230,6 +278,10 @@ impl System for PostgresSystem {
                 explained
             });
         }
+        self.has_journal = true;
+        self.left_alone = Catalog::count_ignored(&connections, &self.config)
+            .await
+            .map_err(|error| failed(&self.address, "count the rows of ignored tables", &error))?;
         self.session = Some(PgSession::new(self.address.clone(), connections, catalog).await?);
         Ok(recovered)
     }
@@ -280,9 +332,9 @@ impl System for PostgresSystem {
         self.session()?.query(query, parameters).await
     }
 
-    async fn uninstall(&mut self) -> Result<(), WorldError> {
+    async fn uninstall(&mut self) -> Result<Vec<Warning>, WorldError> {
         if !self.is_installed {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let address = &self.address;
         let mut alive = self
@@ -291,22 +343,24 @@ impl System for PostgresSystem {
             .filter(PgSession::is_connected)
             .map(|session| session.connections);
         let mut attempt = 0;
-        loop {
+        let told = loop {
             let connections = match alive.take() {
                 Some(connections) => connections,
                 None => open_again(address).await?,
             };
-            match recover::recover(&connections, address).await {
-                Ok(_) => break,
+            match recover::recover(&connections, address, Some(&self.config)).await {
+                Ok(Some(recovered)) => break self.told(&connections, &recovered).await?,
+                Ok(None) if self.has_journal => return Err(self.journal_is_gone()),
+                Ok(None) => break Vec::new(),
                 Err(error) if attempt >= RECONNECTIONS || connections.answer().await => {
                     return Err(error);
                 }
                 // The connection is lost; the journal is still in the database.
                 Err(_) => attempt += 1,
             }
-        }
+        };
         self.is_installed = false;
-        Ok(())
+        Ok(told)
     }
 }
 

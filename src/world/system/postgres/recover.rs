@@ -1,19 +1,19 @@
 //! Puts the content before the run back, at its end or after it was killed. Both are the same, for the journal has all that
 //! is needed.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error};
 
 use super::address::Address;
 use super::apply::{Changes, Writer};
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Watched};
 use super::connections::Connections;
 use super::failure::failed;
-use super::journal;
-use super::lock_diagnosis;
 use super::sequences::SequenceValue;
+use super::{journal, lock_diagnosis, objects};
+use crate::world::config::SystemConfig;
 use crate::world::{WorldError, WorldErrorKind};
 
 /// How often the removal is tried while another session is in the way; each attempt waits for locks.
@@ -28,6 +28,17 @@ pub(super) struct Recovered {
     sequences: usize,
     /// Tables that a crash of the server has emptied.
     emptied: Vec<String>,
+    /// What could not be put back, and does not wait in the journal, in words.
+    pub(super) lost: Vec<String>,
+}
+
+/// What one attempt put back.
+#[derive(Default)]
+struct PutBack {
+    rows: usize,
+    sequences: usize,
+    /// Tables whose rows could not be put back, by number: why not.
+    unfit: BTreeMap<u32, String>,
 }
 
 impl Recovered {
@@ -41,15 +52,20 @@ impl Recovered {
             text.push_str("; a crash of the server has emptied these unlogged tables, as it always does, so they were left alone: ");
             text.push_str(&self.emptied.join(", "));
         }
+        if !self.lost.is_empty() {
+            text.push_str("; not put back: ");
+            text.push_str(&self.lost.join("; "));
+        }
         text
     }
 }
 
 /// Puts the content before the run back and removes the journal; `None` where there is none. The caller holds the lock
-/// of the run.
+/// of the run. The configuration is that of a run that comes to its end; there is none where it was killed.
 pub(super) async fn recover(
     connections: &Connections,
     address: &Address,
+    of_run: Option<&SystemConfig>,
 ) -> Result<Option<Recovered>, WorldError> {
     let client = &connections.writer;
     let cannot = |error: &Error| failed(address, "put the content before the run back", error);
@@ -79,6 +95,10 @@ pub(super) async fn recover(
         )
         .with_help("run `venomqa restore` with the version that wrote it"));
     }
+    // First of all: what is new is in no list of what was there.
+    let mut lost = objects::put_back(connections, of_run)
+        .await
+        .map_err(|error| cannot(&error))?;
     let (catalog, _) = Catalog::read(connections, None)
         .await
         .map_err(|error| cannot(&error))?;
@@ -87,49 +107,51 @@ pub(super) async fn recover(
         .map_err(|error| cannot(&error))?;
     // First the content, which locks rows only; then the triggers, whose removal locks whole tables.
     let mut is_back = true;
-    let (rows, sequences) = match put_back(connections, address, &catalog, &emptied, None).await {
+    let first = match put_back(connections, address, &catalog, &emptied, false).await {
         // A job may have written meanwhile, perhaps the very key that has to be put back. The next attempt locks the tables.
         Err(error) if error.kind == WorldErrorKind::Restore => {
             is_back = false;
-            (0, 0)
+            PutBack::default()
         }
         done => done?,
     };
-    let watched = client
-        .query(
-            "SELECT tgrelid FROM pg_trigger WHERE tgname = 'venomqa_row'",
-            &[],
-        )
+    let lock = lock_of(client, &catalog)
         .await
         .map_err(|error| cannot(&error))?;
-    let tables: Vec<&str> = watched
-        .iter()
-        .filter_map(|row| Some(catalog.by_number(row.get(0))?.quoted.as_str()))
-        .collect();
-    let lock = if tables.is_empty() {
-        String::new()
-    } else {
-        format!(
-            "LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE",
-            tables.join(", ONLY ")
-        )
-    };
+    let names = journal::names(client)
+        .await
+        .map_err(|error| cannot(&error))?;
     let mut attempt = 0;
     loop {
         attempt += 1;
         match remove(connections, address, &catalog, &emptied, &lock).await {
-            Ok((more, moved)) => {
-                return Ok(Some(Recovered {
+            Ok(last) => {
+                // Nobody watched what these lost.
+                let is_gone = |number: &u32| {
+                    catalog.by_number(*number).is_none() && !last.unfit.contains_key(number)
+                };
+                let gone = names.iter().filter(|(number, _)| is_gone(number));
+                lost.extend(
+                    gone.map(|(_, name)| {
+                        format!("the rows of the table `{name}`, which was dropped")
+                    }),
+                );
+                let recovered = Recovered {
                     started,
-                    rows: rows + more,
-                    sequences: sequences + moved,
+                    rows: first.rows + last.rows,
+                    sequences: first.sequences + last.sequences,
                     emptied: catalog
                         .tables
                         .iter()
                         .filter(|watched| emptied.contains(&watched.oid))
                         .map(|watched| format!("`{}`", watched.table.name))
                         .collect(),
-                }));
+                    lost,
+                };
+                return match waiting(address, &recovered, &names, &last.unfit) {
+                    None => Ok(Some(recovered)),
+                    Some(error) => Err(error),
+                };
             }
             Err(error) if attempt >= ATTEMPTS && is_back => {
                 let help = "the content before the run was put back, but the journal (schema `venomqa`) is still there, and what was \
@@ -142,6 +164,28 @@ pub(super) async fn recover(
     }
 }
 
+/// The statement that locks every table that has a trigger of the journal; empty where none has.
+async fn lock_of(client: &Client, catalog: &Catalog) -> Result<String, Error> {
+    let watched = client
+        .query(
+            "SELECT tgrelid FROM pg_trigger WHERE tgname = 'venomqa_row'",
+            &[],
+        )
+        .await?;
+    let tables: Vec<&str> = watched
+        .iter()
+        .filter_map(|row| Some(catalog.by_number(row.get(0))?.quoted.as_str()))
+        .collect();
+    Ok(if tables.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE",
+            tables.join(", ONLY ")
+        )
+    })
+}
+
 /// Removes the journal. Every table is locked first, and what was written since the content was put back is undone as well.
 async fn remove(
     connections: &Connections,
@@ -149,22 +193,12 @@ async fn remove(
     catalog: &Catalog,
     emptied: &HashSet<u32>,
     lock: &str,
-) -> Result<(usize, usize), WorldError> {
+) -> Result<PutBack, WorldError> {
     let doing = "remove the journal";
     let client = &connections.writer;
     let locked = client.batch_execute(&format!("BEGIN; {lock}")).await;
     let done = match locked {
-        Ok(()) => {
-            put_back(
-                connections,
-                address,
-                catalog,
-                emptied,
-                // No power cut may bring the journal back once its removal is reported.
-                Some("SET LOCAL synchronous_commit = local; DROP SCHEMA venomqa CASCADE"),
-            )
-            .await
-        }
+        Ok(()) => put_back(connections, address, catalog, emptied, true).await,
         Err(error) => Err(lock_diagnosis::explain(connections, address, doing, &error).await),
     };
     if done.is_err() {
@@ -174,14 +208,46 @@ async fn remove(
     done
 }
 
-/// Undoes everything in the journal, in one transaction that ends with `last`.
+/// The error of tables whose rows wait in the journal.
+fn waiting(
+    address: &Address,
+    recovered: &Recovered,
+    names: &BTreeMap<u32, String>,
+    unfit: &BTreeMap<u32, String>,
+) -> Option<WorldError> {
+    if unfit.is_empty() {
+        return None;
+    }
+    let details = unfit.iter().map(|(number, why)| {
+        let name = names.get(number).map_or("?", String::as_str);
+        format!(
+            "the table `{name}` {why}; the rows that the run had touched are kept in `venomqa.past`"
+        )
+    });
+    Some(
+        WorldError::new(
+            WorldErrorKind::System,
+            format!(
+                "`{address}` was put back to its content before the run ({} rows, {} sequences), but for what is named here",
+                recovered.rows, recovered.sequences
+            ),
+        )
+        .with_details(details.chain(recovered.lost.iter().cloned()))
+        .with_help(
+            "the schema has changed since the run began: change it back and run `venomqa restore`; or bring the tables back from a \
+             backup, and give the rows in the journal up with `DROP SCHEMA venomqa CASCADE`",
+        ),
+    )
+}
+
+/// Undoes everything in the journal, in one transaction. `is_last` says whether it ends with the removal of the journal.
 async fn put_back(
     connections: &Connections,
     address: &Address,
     catalog: &Catalog,
     emptied: &HashSet<u32>,
-    last: Option<&str>,
-) -> Result<(usize, usize), WorldError> {
+    is_last: bool,
+) -> Result<PutBack, WorldError> {
     let doing = "put the content before the run back";
     let client = &connections.writer;
     let mut changes = Changes::default();
@@ -198,16 +264,10 @@ async fn put_back(
     }
     let past = journal::past(client, catalog, emptied)
         .await
-        .map_err(|error| failed(address, doing, &error))?
-        .map_err(|what| {
-            WorldError::new(WorldErrorKind::System, format!("cannot {doing} in `{address}`: {what}"))
-                .with_help(
-                    "the schema has changed since the run began; change it back and run `venomqa restore`, \
-                     or give the earlier content up with `DROP SCHEMA venomqa CASCADE`",
-                )
-        })?;
-    for (id, row, count) in past.rows() {
-        if let Some(watched) = catalog.watched(id) {
+        .map_err(|error| failed(address, doing, &error))?;
+    let fits = |watched: &&Watched| !past.unfit.contains_key(&watched.oid);
+    for (id, row, count) in past.rows.rows() {
+        if let Some(watched) = catalog.watched(id).filter(fits) {
             for _ in 0..count.unsigned_abs() {
                 if count > 0 {
                     changes.remove(id, watched.text(row));
@@ -222,14 +282,27 @@ async fn put_back(
         .map_err(|error| failed(address, doing, &error))?;
     let rows = changes.rows();
     // Where a transaction runs already, BEGIN is only a warning.
-    let last = last.unwrap_or("TRUNCATE venomqa.past");
+    let unfit: Vec<u32> = past.unfit.keys().copied().collect();
+    let last = match (is_last, unfit.is_empty()) {
+        // No power cut may bring the journal back once its removal is reported.
+        (true, true) => {
+            "SET LOCAL synchronous_commit = local; DROP SCHEMA venomqa CASCADE".to_owned()
+        }
+        (true, false) => journal::keep_only(&unfit),
+        (false, true) => "TRUNCATE venomqa.past".to_owned(),
+        (false, false) => journal::forget_others(&unfit),
+    };
     let mut writer = Writer::default();
     let written = match writer.prepare(client, catalog, &changes).await {
-        Ok(()) => writer.write(client, catalog, &changes, Some(last)).await,
+        Ok(()) => writer.write(client, catalog, &changes, Some(&last)).await,
         Err(error) => Err(error.into()),
     };
     let Err(refusal) = written else {
-        return Ok((rows, moved));
+        return Ok(PutBack {
+            rows,
+            sequences: moved,
+            unfit: past.unfit,
+        });
     };
     let is_overtaken = refusal.is_overtaken();
     let mut error = refusal.explain(connections, address, doing).await;

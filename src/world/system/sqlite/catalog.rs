@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::journal;
 use super::shadows::Shadows;
 use super::sql::{index_text, quoted};
+use super::{ignored, journal};
 use crate::model::{Row, RowKey, Table, TableId, TableKind, row_key};
-use crate::world::config::{SystemConfig, TableNames};
+use crate::world::config::SystemConfig;
 
 /// The tables of a database, as the journal and the restore see them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Catalog {
     /// Tables whose rows are journalled and put back, by [`TableId`].
     pub(super) tables: Vec<Watched>,
-    /// `sqlite_sequence`, where a table has an `AUTOINCREMENT` key. Takes no trigger.
-    pub(super) sequence: Option<Sequence>,
+    /// Numbers that belong to no row.
+    pub(super) counters: Counters,
     /// Names of views: what a query reads through them is told apart from that.
     pub(super) views: HashSet<String>,
     /// Tables that no journal can watch, and why. A database that has one is copied as a whole.
@@ -32,6 +32,8 @@ pub(super) struct Watched {
     pub(super) table: Arc<Table>,
     /// What identifies a row.
     pub(super) key: Key,
+    /// Whether `VACUUM` numbers the rows anew by which they are known: nothing else in the table depends on the numbers.
+    pub(super) is_renumbered: bool,
     /// Every index in which rows must be unique, beside the key.
     pub(super) uniques: Vec<Unique>,
     /// All columns, generated ones too: what an index expression may name.
@@ -85,12 +87,15 @@ pub(super) struct Statements {
     pub(super) insert: String,
 }
 
-/// The counters behind `AUTOINCREMENT`.
+/// Numbers that belong to no row: the counters behind `AUTOINCREMENT`, and those in the header of the file. They take no
+/// trigger.
 #[derive(Debug)]
-pub(super) struct Sequence {
-    /// What the rest of the program knows of it: one row for each table, keyed by its rowid.
+pub(super) struct Counters {
+    /// What the rest of the program knows of them: a name and a number each.
     pub(super) table: Arc<Table>,
-    /// Counters of tables in `ignore_tables`: left alone.
+    /// Whether there is `sqlite_sequence`, because a table has an `AUTOINCREMENT` key.
+    pub(super) of_tables: bool,
+    /// Tables in `ignore_tables`, whose counters are left alone.
     pub(super) ignored: HashSet<String>,
 }
 
@@ -135,15 +140,10 @@ impl Catalog {
         let system: Arc<str> = config.name.as_str().into();
         let listed = list(connection)?;
         let shadows = Shadows::of(&listed);
-        let mut catalog = Self::default();
+        let (mut tables, mut unwatchable_tables) = (Vec::new(), Vec::new());
         let mut ignored = HashSet::new();
         for (name, table) in &listed {
-            let owner = shadows.owners.get(name).unwrap_or(name);
-            let names = [name, owner]
-                .iter()
-                .fold(TableNames::default(), |names, name| {
-                    names.or(name.as_str(), format!("main.{name}"))
-                });
+            let names = ignored::names(name, &shadows);
             if config.ignores(&names) {
                 ignored.insert(name.clone());
                 continue;
@@ -156,14 +156,12 @@ impl Catalog {
                 observed,
             };
             if let Some((reason, content)) = shadows.unwatchable.get(name) {
-                catalog
-                    .unwatchable
-                    .push(unwatchable(reason.clone(), content.clone()));
+                unwatchable_tables.push(unwatchable(reason.clone(), content.clone()));
             }
             if table.kind == "virtual" || shadows.untouchable.contains(name) {
                 continue;
             }
-            let id = TableId(catalog.tables.len() as u32);
+            let id = TableId(tables.len() as u32);
             let describe = |columns: &[String]| {
                 Arc::new(Table {
                     id,
@@ -179,41 +177,43 @@ impl Catalog {
                 })
             };
             match watch(connection, table, describe)? {
-                Ok(watched) => catalog.tables.push(watched),
-                Err(reason) => catalog
-                    .unwatchable
-                    .push(unwatchable(reason, vec![name.clone()])),
+                Ok(watched) => tables.push(watched),
+                Err(reason) => unwatchable_tables.push(unwatchable(reason, vec![name.clone()])),
             }
         }
-        catalog.views = connection
+        let views = connection
             .prepare("SELECT name FROM sqlite_schema WHERE type = 'view'")?
             .query_map([], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?;
-        let has_sequence = connection.query_row(
-            "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_sequence'",
+        let of_tables = connection.query_row(
+            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence')",
             [],
-            |row| row.get::<_, i64>(0),
-        )? > 0;
-        if has_sequence {
-            catalog.sequence = Some(Sequence {
-                table: Arc::new(Table {
-                    id: TableId(catalog.tables.len() as u32),
-                    system,
-                    name: "sqlite_sequence".to_owned(),
-                    columns: vec!["name".to_owned(), "seq".to_owned()],
-                    kind: TableKind::Sequence,
-                    observed: false,
-                    ignored_columns: vec![false, false],
-                }),
-                ignored,
-            });
-        }
-        Ok(catalog)
+            |row| row.get(0),
+        )?;
+        let counters = Counters {
+            table: Arc::new(Table {
+                id: TableId(tables.len() as u32),
+                system,
+                name: "sqlite_sequence".to_owned(),
+                columns: vec!["name".to_owned(), "seq".to_owned()],
+                kind: TableKind::Sequence,
+                observed: false,
+                ignored_columns: vec![false, false],
+            }),
+            of_tables,
+            ignored,
+        };
+        Ok(Self {
+            tables,
+            counters,
+            views,
+            unwatchable: unwatchable_tables,
+        })
     }
 }
 
 /// Every table of the file but SQLite's own and the journal's, by name.
-fn list(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Listed>> {
+pub(super) fn list(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Listed>> {
     connection
         .prepare(
             "SELECT list.name, list.type, list.wr, coalesce(schema.sql, '') \
@@ -261,10 +261,7 @@ fn watch(
             name,
             is_column: true,
         }
-    } else if let Some(name) = ["rowid", "_rowid_", "oid"].into_iter().find(|name| {
-        !all.iter()
-            .any(|column| column.name.eq_ignore_ascii_case(name))
-    }) {
+    } else if let Some(name) = row_number(&all) {
         Key::Rowid {
             name: name.to_owned(),
             is_column: false,
@@ -281,13 +278,48 @@ fn watch(
             return Ok(Err(error.to_string()));
         }
     }
+    let has_index: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM pragma_index_list(?1))",
+        [&listed.name],
+        |row| row.get(0),
+    )?;
     Ok(Ok(Watched {
         table: describe(&names),
+        is_renumbered: key.is_apart() && !has_index,
         key,
         uniques: indexes.into_iter().map(|(_, unique)| unique).collect(),
         all_columns: all.into_iter().map(|column| column.name).collect(),
         statements,
     }))
+}
+
+/// The columns of a table that can be written, the row number among them where it has a name and is not one of the others.
+pub(super) fn written_columns(
+    connection: &Connection,
+    table: &str,
+) -> rusqlite::Result<Vec<String>> {
+    let all = columns(connection, table)?;
+    let without_rowid: bool = connection.query_row(
+        "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1",
+        [table],
+        |row| row.get(0),
+    )?;
+    let number = row_number(&all).filter(|_| !without_rowid);
+    let written = all.iter().filter(|column| !column.generated);
+    Ok(number
+        .map(str::to_owned)
+        .into_iter()
+        .chain(written.map(|column| column.name.clone()))
+        .collect())
+}
+
+/// A name of the row number that no column hides.
+fn row_number(columns: &[Column]) -> Option<&'static str> {
+    ["rowid", "_rowid_", "oid"].into_iter().find(|name| {
+        !columns
+            .iter()
+            .any(|column| column.name.eq_ignore_ascii_case(name))
+    })
 }
 
 fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Column>> {

@@ -1,5 +1,6 @@
 //! SQLite's errors in words that say what to do.
 
+use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,14 @@ pub(super) fn is_locked(error: &rusqlite::Error) -> bool {
     )
 }
 
+/// Whether the disk, or a limit of it, is not the reason.
+pub(super) fn has_room(error: &rusqlite::Error) -> bool {
+    !matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly)
+    )
+}
+
 /// An error of SQLite while venomqa wanted to do something (`doing`: "read the journal") with a file.
 pub(super) fn failed(path: &Path, doing: &str, error: &rusqlite::Error) -> WorldError {
     let file = path.display();
@@ -57,7 +66,8 @@ pub(super) fn failed(path: &Path, doing: &str, error: &rusqlite::Error) -> World
              or for a second program on the same file",
         ),
         Some(ErrorCode::ReadOnly) => system(format!(
-            "cannot {doing}: the database `{file}` or its folder is read-only"
+            "cannot {doing}: the database `{file}` cannot be written: {}",
+            rights(path)
         ))
         .with_help(
             "venomqa keeps its journal in the same file, so the file and its folder must be writable; check owner and \
@@ -66,8 +76,16 @@ pub(super) fn failed(path: &Path, doing: &str, error: &rusqlite::Error) -> World
         Some(ErrorCode::NotADatabase) => system(format!("`{file}` is not a SQLite database"))
             .with_help("check the path after `sqlite:`; an encrypted database cannot be watched"),
         Some(ErrorCode::CannotOpen) => {
-            system(format!("cannot {doing}: the database `{file}` cannot be opened ({error})"))
-                .with_help("check that the file exists and that its folder is writable")
+            let why = limit(path).unwrap_or_else(|| rights(path));
+            system(format!("cannot {doing}: the database `{file}`, or a file beside it, cannot be opened: {why}"))
+                .with_help("SQLite and venomqa keep files beside the database: the folder must be there and writable")
+        }
+        Some(ErrorCode::SystemIoFailure) => {
+            let why = limit(path).unwrap_or_else(|| {
+                "the system refused to read or write; a limit on the size of files (`ulimit -f`) or a quota may be the cause".to_owned()
+            });
+            system(format!("cannot {doing} in the database `{file}`: {error}: {why}"))
+                .with_help("where a journal is in the database, `venomqa restore` puts the content before the run back once that is cured")
         }
         Some(ErrorCode::DiskFull) => system(format!("cannot {doing}: no space left for `{file}`"))
             .with_help("free some space; the content before the run is in the journal, `venomqa restore` puts it back"),
@@ -76,5 +94,54 @@ pub(super) fn failed(path: &Path, doing: &str, error: &rusqlite::Error) -> World
                 .with_help("run `PRAGMA integrity_check` on it")
         }
         _ => system(format!("cannot {doing} in the database `{file}`: {error}")),
+    }
+}
+
+/// The limit of the system that was reached, as far as that can be seen now.
+fn limit(path: &Path) -> Option<String> {
+    if cfg!(unix)
+        && let Err(error) = File::open("/dev/null")
+    {
+        return Some(error.to_string());
+    }
+    #[cfg(unix)]
+    if rustix::fs::statvfs(folder(path)).is_ok_and(|found| found.f_bavail == 0) {
+        return Some("no space is left".to_owned());
+    }
+    None
+}
+
+/// What the user may not do with the file or its folder.
+#[cfg(unix)]
+fn rights(path: &Path) -> String {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use rustix::fs::{Access, access};
+    let user = rustix::process::geteuid().as_raw();
+    for (what, place) in [("the file", path), ("the folder", folder(path))] {
+        if access(place, Access::READ_OK | Access::WRITE_OK).is_ok() {
+            continue;
+        }
+        let owner = std::fs::metadata(place).map_or_else(
+            |error| error.to_string(),
+            |it| format!("user {}, mode {:o}", it.uid(), it.mode() & 0o7777),
+        );
+        return format!(
+            "{what} `{}` belongs to {owner}, and venomqa runs as user {user}",
+            place.display()
+        );
+    }
+    "the file system, or a part of it, is read-only".to_owned()
+}
+
+#[cfg(not(unix))]
+fn rights(_path: &Path) -> String {
+    "the file or its folder is read-only".to_owned()
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
     }
 }

@@ -7,24 +7,24 @@
 //! of their content.
 //!
 //! An image holds the journal as well, so that going back to a state also goes back to the pre-images known there. The
-//! content before the run is a file of its own beside the database, written before the journal is installed.
+//! content before the run is the [safety copy](super::safety_copy). Ignored tables are in an image, too; when it is put they
+//! are what they are in the database then.
 
-use std::fs::{self, File};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rusqlite::Connection;
-use rusqlite::backup::Backup;
 
 use super::apply::cells;
 use super::catalog::Catalog;
+use super::failure::LOCK_WAIT;
+use super::safety_copy::copy_all;
 use super::sql::quoted;
+use super::{ignored, spared};
 use crate::model::{
     Cell, Digest, NetDelta, Row, RowChange, RowKey, Table, TableId, TableKind, row_key,
 };
-use crate::own_files;
+use crate::world::config::SystemConfig;
 
 /// What is known while whole copies are taken.
 #[derive(Debug)]
@@ -103,15 +103,19 @@ impl Images {
         Ok(())
     }
 
-    /// Takes an image of the content as it is now, and tells the tables that changed.
+    /// Tells the tables that changed. Takes an image of the content as it is now, unless nothing has changed: `is_quiet` says
+    /// so of what is not told here.
     pub(super) fn look(
         &mut self,
         connection: &Connection,
+        is_quiet: bool,
         changes: &mut Vec<RowChange>,
     ) -> rusqlite::Result<()> {
+        let mut is_quiet = is_quiet;
         for opaque in &mut self.tables {
             let now = content(connection, &opaque.queries)?;
             if now != opaque.now {
+                is_quiet = false;
                 changes.push(RowChange {
                     table: opaque.table.clone(),
                     key: whole(),
@@ -120,7 +124,9 @@ impl Images {
                 });
             }
         }
-        self.now = take(connection)?;
+        if !is_quiet {
+            self.now = take(connection)?;
+        }
         Ok(())
     }
 
@@ -197,84 +203,17 @@ fn take(connection: &Connection) -> rusqlite::Result<Arc<[u8]>> {
     Ok(image)
 }
 
-/// Makes the content of the database that of an image.
-pub(super) fn put(connection: &mut Connection, image: &[u8]) -> rusqlite::Result<()> {
+/// Makes the content of a database that of an image, but for the ignored tables.
+pub(super) fn put(
+    connection: &mut Connection,
+    image: &[u8],
+    database: &Path,
+    config: &SystemConfig,
+) -> rusqlite::Result<()> {
+    let ignored = ignored::tables(connection, config)?;
     let mut copy = Connection::open_in_memory()?;
-    copy.deserialize_read_exact("main", image, image.len(), true)?;
+    copy.deserialize_read_exact("main", image, image.len(), false)?;
+    copy.busy_timeout(LOCK_WAIT)?;
+    spared::carry_over(&copy, database, config, &ignored)?;
     copy_all(&copy, connection)
-}
-
-/// Copies a database into another in one transaction. A lock is waited for as long as the connection's busy timeout says.
-fn copy_all(from: &Connection, to: &mut Connection) -> rusqlite::Result<()> {
-    let backup = Backup::new(from, to)?;
-    let began = std::time::Instant::now();
-    loop {
-        match backup.step(-1)? {
-            rusqlite::backup::StepResult::Done => return Ok(()),
-            rusqlite::backup::StepResult::Busy | rusqlite::backup::StepResult::Locked
-                if began.elapsed() > super::failure::LOCK_WAIT =>
-            {
-                return Err(rusqlite::Error::SqliteFailure(
-                    rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
-                    None,
-                ));
-            }
-            _ => std::thread::sleep(Duration::from_millis(1)),
-        }
-    }
-}
-
-/// Where the content before the run is kept.
-pub(super) fn kept_path(database: &Path) -> PathBuf {
-    own_files::beside(database, ".venomqa-before")
-}
-
-fn partial_path(database: &Path) -> PathBuf {
-    own_files::beside(database, ".venomqa-before.partial")
-}
-
-/// Why the content before the run cannot be kept or put back.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum KeepError {
-    /// SQLite says no.
-    #[error(transparent)]
-    Sql(#[from] rusqlite::Error),
-    /// The file system says no.
-    #[error(transparent)]
-    File(#[from] io::Error),
-}
-
-/// Keeps the content as it is now in a file beside the database. It is on the disk, and whole, when this returns.
-pub(super) fn keep(connection: &Connection, database: &Path) -> Result<(), KeepError> {
-    let partial = partial_path(database);
-    // SQLite would make it readable for everybody.
-    own_files::create(&partial)?;
-    let mut copy = Connection::open(&partial)?;
-    copy_all(connection, &mut copy)?;
-    copy.close().map_err(|(_, error)| error)?;
-    File::open(&partial)?.sync_all()?;
-    fs::rename(&partial, kept_path(database))?;
-    Ok(())
-}
-
-/// Puts the kept content back. The journal, which the kept content knows nothing of, is gone with that.
-pub(super) fn put_kept(connection: &mut Connection, database: &Path) -> Result<(), KeepError> {
-    let path = kept_path(database);
-    own_files::open(&path)?;
-    let kept = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    copy_all(&kept, connection)?;
-    Ok(())
-}
-
-/// Removes the files that [`keep`] wrote.
-pub(super) fn forget(database: &Path) -> io::Result<()> {
-    remove(&partial_path(database))?;
-    remove(&kept_path(database))
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }

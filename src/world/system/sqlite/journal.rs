@@ -1,7 +1,9 @@
 //! The journal: tables and triggers in the database itself, so that an entry commits with the change that it tells of.
 //!
 //! - `venomqa_run`: the format of the journal. Its presence says that a run is under way, or was killed.
-//! - `venomqa_tables`: names and columns of the watched tables, for a recovery that knows nothing else.
+//! - `venomqa_tables`: names and columns of the watched tables, for a recovery that knows nothing else. The same is true of
+//!   `venomqa_schema`, the schema before the run, `venomqa_header` and `venomqa_sequence`, the [counters](super::counters),
+//!   and `venomqa_sqlite_stat1`, the [statistics](super::statistics).
 //! - `venomqa_journal`: the keys that were touched, in order, each with the row as it was just before the touch
 //!   (`existed` is 0 where there was none). The row as it is now is looked up when the journal is read. Telling a key
 //!   too often is harmless, so replacing inserts, recursive triggers and cascades need no care beyond telling every
@@ -9,7 +11,7 @@
 //! - `venomqa_before_N`: those first entries of table N, [folded](fold) in when the journal is emptied; they come
 //!   before all that is in the journal then. Columns here and there have no type, so every value keeps its storage
 //!   class.
-//! - `venomqa_sequence`: `sqlite_sequence` as it was before the run.
+//! - `venomqa_rows` tells whether row numbers are what they were; see [`rows_are_where_they_were`].
 //!
 //! What the triggers rely on: those created last fire first, so that an application's own trigger which changes the new
 //! row finds it journalled already; and a conflict clause of the application's statement (`INSERT OR REPLACE`) also holds
@@ -24,14 +26,20 @@ use rusqlite::Connection;
 
 use super::apply::{cells, execute};
 use super::catalog::{Catalog, Key, Term, Unique, Watched, comma};
+use super::schema::Schema;
 use super::sql::{literal, quoted};
+use super::{counters, statistics};
 use crate::model::{RowKey, TableId};
+use crate::world::config::SystemConfig;
 
 /// What the name of everything begins with that venomqa creates.
 const PREFIX: &str = "venomqa_";
 
+/// The table whose presence says that there is a journal.
+pub(super) const RUN: &str = "venomqa_run";
+
 /// Changes when the journal's tables do.
-pub(super) const FORMAT: i64 = 2;
+pub(super) const FORMAT: i64 = 3;
 
 /// Whether a table, index or trigger of this name is the journal's.
 pub(super) fn is_ours(name: &str) -> bool {
@@ -44,30 +52,35 @@ pub(super) fn before_table(id: TableId) -> String {
     format!("{PREFIX}before_{}", id.0)
 }
 
-/// Creates the journal. To be called within a transaction.
-pub(super) fn create(connection: &Connection, catalog: &Catalog) -> rusqlite::Result<()> {
+/// Creates the journal, and returns the schema with it. To be called within a transaction.
+pub(super) fn create(
+    connection: &Connection,
+    catalog: &Catalog,
+    config: &SystemConfig,
+) -> rusqlite::Result<Schema> {
+    counters::keep(connection, &catalog.counters)?;
+    statistics::keep(connection)?;
     connection.execute_batch(&format!(
-        "CREATE TABLE {PREFIX}run (format INTEGER, process INTEGER, version TEXT, started TEXT, whole INTEGER);
+        "CREATE TABLE {RUN} (format INTEGER, process INTEGER, version TEXT, started TEXT, whole INTEGER, ignored TEXT);
+         CREATE TABLE {PREFIX}rows (number INTEGER);
+         INSERT INTO {PREFIX}rows (rowid, number) VALUES ({SOME_ROW}, {SOME_ROW});
+         {};
          CREATE TABLE {PREFIX}tables (id INTEGER PRIMARY KEY, name TEXT, key TEXT, columns TEXT);
          CREATE TABLE {PREFIX}journal (seq INTEGER PRIMARY KEY, tbl, {}, existed, {});",
+        pin("rows", &format!("{PREFIX}rows")),
         key_columns(key_width(catalog)),
         row_columns(row_width(catalog))
     ))?;
     connection.execute(
-        &format!("INSERT INTO {PREFIX}run VALUES (?1, ?2, ?3, datetime('now'), ?4)"),
+        &format!("INSERT INTO {RUN} VALUES (?1, ?2, ?3, datetime('now'), ?4, ?5)"),
         (
             FORMAT,
             std::process::id(),
             env!("CARGO_PKG_VERSION"),
             !catalog.unwatchable.is_empty(),
+            names_as_json(&config.ignore_tables),
         ),
     )?;
-    if catalog.sequence.is_some() {
-        connection.execute_batch(&format!(
-            "CREATE TABLE {PREFIX}sequence (k0 INTEGER PRIMARY KEY, name, seq);
-             INSERT INTO {PREFIX}sequence SELECT rowid, name, seq FROM sqlite_sequence;"
-        ))?;
-    }
     for watched in &catalog.tables {
         let columns = &watched.table.columns;
         connection.execute(
@@ -83,18 +96,69 @@ pub(super) fn create(connection: &Connection, catalog: &Catalog) -> rusqlite::Re
     }
     for watched in &catalog.tables {
         connection.execute_batch(&triggers(watched))?;
+        if watched.is_renumbered {
+            let pin = pin(&watched.table.id.0.to_string(), &watched.table.name);
+            connection.execute_batch(&pin)?;
+        }
     }
-    Ok(())
+    let schema = Schema::read(connection, config)?;
+    schema.keep(connection)?;
+    Ok(schema)
+}
+
+/// A row number that is not the first.
+const SOME_ROW: i64 = 7;
+
+/// An index of no rows, which costs nothing. `VACUUM` numbers the rows of a table anew where it has neither an `INTEGER PRIMARY
+/// KEY` nor any index; so it leaves the numbers as they are, and rows are found by them.
+fn pin(name: &str, table: &str) -> String {
+    format!(
+        "CREATE INDEX {PREFIX}pin_{name} ON {} (1) WHERE 0",
+        quoted(table)
+    )
+}
+
+/// Whether rows still have the numbers by which the journal knows them. They do not where the content was written anew, as
+/// from a dump.
+pub(super) fn rows_are_where_they_were(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row(
+        &format!(
+            "SELECT count(*) = 1 FROM {PREFIX}rows WHERE rowid = {SOME_ROW} AND number = {SOME_ROW}"
+        ),
+        [],
+        |row| row.get(0),
+    )
+}
+
+/// The trigger that follows a table when it is renamed.
+pub(super) fn insert_trigger(id: TableId) -> String {
+    format!("{PREFIX}{}_insert", id.0)
+}
+
+/// Removes the triggers, and what else stands on the tables of the application. To be called within a transaction.
+pub(super) fn stop_watching(connection: &Connection) -> rusqlite::Result<()> {
+    drop_ours(connection, "type IN ('trigger', 'index')")?;
+    // That they are gone says nothing from here on.
+    connection.execute_batch(&format!(
+        "DELETE FROM {PREFIX}schema WHERE name LIKE 'venomqa\\_%' ESCAPE '\\'"
+    ))
 }
 
 /// Removes everything that [`create`] made, whatever of it is still there. To be called within a transaction.
 pub(super) fn drop_all(connection: &Connection) -> rusqlite::Result<()> {
+    drop_ours(connection, "true")
+}
+
+fn drop_ours(connection: &Connection, which: &str) -> rusqlite::Result<()> {
     let ours: Vec<(String, String)> = connection
-        .prepare("SELECT type, name FROM sqlite_schema WHERE type IN ('trigger', 'table') ORDER BY type DESC")?
+        .prepare(&format!(
+            "SELECT type, name FROM sqlite_schema WHERE sql IS NOT NULL AND {which} ORDER BY type DESC"
+        ))?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     for (kind, name) in ours.iter().filter(|(_, name)| is_ours(name)) {
-        connection.execute_batch(&format!("DROP {kind} {}", quoted(name)))?;
+        // An index goes with its table.
+        connection.execute_batch(&format!("DROP {kind} IF EXISTS {}", quoted(name)))?;
     }
     Ok(())
 }
@@ -188,6 +252,11 @@ pub(super) fn empty<'a>(
 
 fn names_as_json(names: &[String]) -> String {
     serde_json::Value::from(names).to_string()
+}
+
+/// Names as the journal keeps them; a text that is no such list yields none.
+pub(super) fn names_from_json(json: &str) -> Vec<String> {
+    serde_json::from_str(json).unwrap_or_default()
 }
 
 fn key_columns(width: usize) -> String {
@@ -375,12 +444,28 @@ fn touch_absent(watched: &Watched, keys: &[String]) -> String {
     )
 }
 
-/// When the run began whose journal is in the file, and whether the content before it is kept as a whole.
-pub(super) fn started(connection: &Connection) -> rusqlite::Result<(String, bool)> {
+/// What the journal says of its run.
+pub(super) struct Run {
+    /// When it began, in UTC.
+    pub(super) started: String,
+    /// Whether the content before it is only in the copy.
+    pub(super) whole: bool,
+    /// `ignore_tables`.
+    pub(super) ignored: Vec<String>,
+}
+
+/// Reads it.
+pub(super) fn run(connection: &Connection) -> rusqlite::Result<Run> {
     connection.query_row(
-        &format!("SELECT started, whole FROM {PREFIX}run"),
+        &format!("SELECT started, whole, ignored FROM {RUN}"),
         [],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        |row| {
+            Ok(Run {
+                started: row.get(0)?,
+                whole: row.get(1)?,
+                ignored: names_from_json(&row.get::<_, String>(2)?),
+            })
+        },
     )
 }
 
@@ -389,7 +474,7 @@ pub(super) fn format_found(connection: &Connection) -> rusqlite::Result<Option<i
     let present: i64 = connection.query_row(
         &format!(
             "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = {}",
-            literal(&format!("{PREFIX}run"))
+            literal(RUN)
         ),
         [],
         |row| row.get(0),
@@ -398,8 +483,6 @@ pub(super) fn format_found(connection: &Connection) -> rusqlite::Result<Option<i
         return Ok(None);
     }
     connection
-        .query_row(&format!("SELECT format FROM {PREFIX}run"), [], |row| {
-            row.get(0)
-        })
+        .query_row(&format!("SELECT format FROM {RUN}"), [], |row| row.get(0))
         .map(Some)
 }

@@ -3,9 +3,11 @@
 //! The service keeps its own connections, in any process and either journal mode; everything here goes through SQLite,
 //! never to the file, because a server that keeps its connection open serves its page cache.
 //!
-//! - `catalog` reads the schema, `journal` generates the triggers, `session` walks from state to state, `apply`
-//!   writes rows, `sequence` looks after `AUTOINCREMENT`, `query` after the queries of the spec, `verify` proves
-//!   restores, `recover` undoes a run, `image` copies whole databases where a table cannot be journalled.
+//! - `catalog` reads the schema, `journal` generates the triggers, `begin` installs them; `session` walks from state to state,
+//!   `apply` writes rows, `counters` looks after numbers that belong to no row, `query` after the queries of the spec, `verify`
+//!   proves restores, `image` copies whole databases where a table cannot be journalled.
+//! - `recover` undoes a run, with `kept_rows` from the journal, or else with `safety_copy`; `end` calls it when the run is over.
+//!   `file_watch` and `schema` notice that the database is no longer what the journal was made for.
 //! - Durability: with a rollback journal venomqa's connection syncs as SQLite does by default (`synchronous=FULL`); with
 //!   a write-ahead log `NORMAL` is enough, because a power cut then loses the end of the log, changes and journal alike,
 //!   never one without the other. The journal mode of a database is never changed.
@@ -15,44 +17,48 @@
 //!   `last_insert_rowid()` do not.
 
 mod apply;
+mod begin;
 mod catalog;
+mod connect;
+mod counters;
+mod end;
 mod failure;
+mod file_watch;
+mod ignored;
 mod image;
 mod journal;
+mod kept_rows;
 mod lock;
 mod query;
 mod recover;
+mod safety_copy;
 mod schema;
-mod sequence;
 mod session;
 mod shadows;
+mod spared;
 mod sql;
+mod statistics;
 #[cfg(test)]
 pub(super) mod tests;
 mod verify;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use serde_json::Value;
 
 use super::{Engine, LocationKind, QueryRows, Reading, System, SystemState};
 use crate::expr::Dialect;
 use crate::model::{RowDelta, SqlQuery, Table};
 use crate::world::config::SystemConfig;
-use crate::world::{Warning, WarningCode, WorldError, WorldErrorKind};
+use crate::world::{Warning, WorldError, WorldErrorKind};
 
-use apply::{Scope, number};
-use catalog::Catalog;
+use connect::connect;
 use failure::{LOCK_WAIT, failed, is_locked, patiently};
-use image::KeepError;
-use lock::RunLock;
-use schema::Schema;
+use file_watch::{FileWatch, Found, Trouble};
 use session::{Look, SqliteSession};
 
 /// Entries after which a read empties the journal, where nothing is ever restored.
@@ -93,10 +99,7 @@ impl Engine for Sqlite {
     }
 
     async fn recover(&self, location: &str, _: bool) -> Result<Option<String>, WorldError> {
-        let path = Path::new(location);
-        let mut connection = connect(path)?;
-        let _lock = RunLock::acquire(path)?;
-        Ok(recover::recover(&mut connection, path)?.map(|recovered| recovered.describe(path)))
+        end::recover(Path::new(location))
     }
 }
 
@@ -106,7 +109,7 @@ pub struct SqliteSystem {
     config: SystemConfig,
     connection: Connection,
     /// The file that the connection is open on.
-    file: FileId,
+    file: FileWatch,
     session: Option<SqliteSession>,
     /// How long a lock of another connection is waited for.
     patience: Duration,
@@ -117,7 +120,7 @@ impl SqliteSystem {
     pub fn open(config: &SystemConfig, path: &Path) -> Result<Self, WorldError> {
         Ok(Self {
             connection: connect(path)?,
-            file: file_id(path),
+            file: FileWatch::begin(path),
             path: path.to_owned(),
             config: config.clone(),
             session: None,
@@ -125,125 +128,38 @@ impl SqliteSystem {
         })
     }
 
-    fn start(&mut self) -> Result<Option<String>, WorldError> {
-        if self.session.is_some() {
-            return Ok(None);
-        }
-        let lock = RunLock::acquire(&self.path)?;
-        let recovered = recover::recover(&mut self.connection, &self.path)?
-            .map(|recovered| recovered.describe(&self.path));
-        self.refuse_our_names()?;
-        let session = self.create(lock).map_err(|error| match error {
-            KeepError::Sql(error) => failed(&self.path, "install the journal", &error),
-            error @ KeepError::File(_) => {
-                recover::keep_failed(&self.path, "keep the content", &error)
-            }
-        })?;
-        self.session = Some(session);
-        Ok(recovered)
-    }
-
-    /// Tables or triggers named as ours that no run has left.
-    fn refuse_our_names(&self) -> Result<(), WorldError> {
-        let names: Vec<String> = self
-            .connection
-            .prepare("SELECT name FROM sqlite_schema ORDER BY name")
-            .and_then(|mut statement| {
-                statement
-                    .query_map([], |row| row.get(0))?
-                    .collect::<rusqlite::Result<_>>()
-            })
-            .map_err(|error| failed(&self.path, "read the schema", &error))?;
-        match names.iter().find(|name| journal::is_ours(name)) {
-            None => Ok(()),
-            Some(name) => Err(WorldError::new(
+    /// An error where the file is no longer the one that is watched. One system call, unless a part of it is gone.
+    fn look_at_the_file(&mut self) -> Result<(), WorldError> {
+        let found = self.file.look().map_err(|error| {
+            WorldError::new(
                 WorldErrorKind::System,
-                format!(
-                    "`{}` holds `{name}`, a name that venomqa needs for its journal",
-                    self.path.display()
-                ),
+                format!("cannot look at `{}`: {error}", self.path.display()),
             )
-            .with_help("names that begin with `venomqa_` belong to venomqa: rename it")),
-        }
-    }
-
-    fn create(&self, lock: RunLock) -> Result<SqliteSession, KeepError> {
-        let (scope, catalog) = loop {
-            let catalog = Catalog::read(&self.connection, &self.config)?;
-            let version = number(&self.connection, "PRAGMA data_version")?;
-            if !catalog.unwatchable.is_empty() {
-                image::keep(&self.connection, &self.path)?;
+        })?;
+        match found {
+            Found::Same => Ok(()),
+            Found::Lost(trouble) => Err(lost(&self.path, trouble)),
+            Found::Shorter => {
+                let check: rusqlite::Result<String> =
+                    self.connection
+                        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+                match check {
+                    Ok(answer) if answer != "ok" => Err(WorldError::new(
+                        WorldErrorKind::System,
+                        format!(
+                            "`{}` was cut off or damaged during the run: {answer}",
+                            self.path.display()
+                        ),
+                    )),
+                    Err(error) if !is_locked(&error) => Err(failed(
+                        &self.path,
+                        "look at it after it got shorter",
+                        &error,
+                    )),
+                    _ => Ok(()),
+                }
             }
-            // SQLite copies no database that is being written, so somebody may have come in between.
-            let scope = Scope::writing(&self.connection)?;
-            if number(&self.connection, "PRAGMA data_version")? == version {
-                break (scope, catalog);
-            }
-        };
-        journal::create(&self.connection, &catalog)?;
-        let system: Arc<str> = self.config.name.as_str().into();
-        let schema = Schema::read(&self.connection)?;
-        let mut counters = sequence::Known::default();
-        if let Some(sequence) = &catalog.sequence {
-            counters.begin(sequence::read(&self.connection, sequence)?);
         }
-        let data_version = number(&self.connection, "PRAGMA data_version")?;
-        scope.commit()?;
-        let images = image::Images::begin(&self.connection, &catalog, &system)?;
-        let warnings = self.copies_whole(&catalog, images.as_ref());
-        // Enough for every statement of the loop, the queries of the spec included.
-        self.connection
-            .set_prepared_statement_cache_capacity(catalog.tables.len() * 5 + 256);
-        Ok(SqliteSession {
-            entries: journal::entries(&catalog),
-            touched: vec![false; catalog.tables.len()],
-            catalog,
-            schema,
-            last_entry: 0,
-            data_version,
-            silent_changes: 0,
-            initial: HashMap::new(),
-            counters,
-            snapshot: verify::Snapshot::default(),
-            written: Vec::new(),
-            warnings,
-            images,
-            inspector: None,
-            _lock: lock,
-        })
-    }
-
-    /// Says so where every state is a copy of the whole database.
-    fn copies_whole(&self, catalog: &Catalog, images: Option<&image::Images>) -> Vec<Warning> {
-        let Some(images) = images else {
-            return Vec::new();
-        };
-        let why = |table: &catalog::Unwatchable| format!("`{}` ({})", table.name, table.reason);
-        let tables: Vec<String> = catalog.unwatchable.iter().map(why).collect();
-        vec![Warning {
-            code: WarningCode::WholeCopies,
-            message: format!(
-                "no journal can watch the table {} of system `{}`: every state is a copy of the whole database, {} KiB",
-                tables.join(", "),
-                self.config.name,
-                images.now.len() / 1024
-            ),
-            help: Some(
-                "name the table under `ignore_tables` if it does not matter, or keep the database small".to_owned(),
-            ),
-            untrusted: false,
-        }]
-    }
-
-    fn stop(&mut self) -> Result<(), WorldError> {
-        if self.session.is_none() {
-            return Ok(());
-        }
-        self.connection.flush_prepared_statement_cache();
-        recover::recover(&mut self.connection, &self.path)?;
-        // The lock goes with the run, after the journal. Where it could not be removed, that can be tried again.
-        self.session = None;
-        Ok(())
     }
 
     /// Waits until nobody reads or writes, which what follows could not do without blocking the thread.
@@ -283,47 +199,6 @@ impl SqliteSystem {
     }
 }
 
-/// A connection that writes what it is told and nothing else: no triggers, foreign keys or checks.
-fn connect(path: &Path) -> Result<Connection, WorldError> {
-    let broken = |error: rusqlite::Error| failed(path, "open it", &error);
-    match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => {}
-        Ok(_) => {
-            return Err(WorldError::new(
-                WorldErrorKind::System,
-                format!("`{}` is no file", path.display()),
-            )
-            .with_help("`sqlite:` takes the path of a database file"));
-        }
-        Err(error) => {
-            return Err(WorldError::new(
-                WorldErrorKind::System,
-                format!("there is no database `{}`: {error}", path.display()),
-            )
-            .with_help(
-                "check the path after `sqlite:`; a service that creates its database must have done so by the time it \
-                 is ready",
-            ));
-        }
-    }
-    let connection = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )
-    .map_err(broken)?;
-    let prepare = || -> rusqlite::Result<()> {
-        connection.busy_timeout(LOCK_WAIT)?;
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
-        connection.pragma_update(None, "foreign_keys", false)?;
-        connection.pragma_update(None, "ignore_check_constraints", true)?;
-        let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
-        let synchronous = if mode == "wal" { "NORMAL" } else { "FULL" };
-        connection.pragma_update(None, "synchronous", synchronous)
-    };
-    prepare().map_err(broken)?;
-    Ok(connection)
-}
-
 #[async_trait(?Send)]
 impl System for SqliteSystem {
     fn name(&self) -> &str {
@@ -343,6 +218,7 @@ impl System for SqliteSystem {
     }
 
     async fn read(&mut self, known: &SystemState) -> Result<Reading, WorldError> {
+        self.look_at_the_file()?;
         let look = self
             .in_session("read the journal", |session, connection| {
                 session.look(connection, &known.delta)
@@ -353,6 +229,7 @@ impl System for SqliteSystem {
             Look::Unchanged => RowDelta::default(),
             Look::Changes(changes) => RowDelta::new(changes),
             Look::OtherSchema(differences) => return Err(schema_changed(path, differences)),
+            Look::NoJournal => return Err(lost(path, Trouble::Overwritten)),
             Look::PastTheJournal(differences) => {
                 return Err(past_the_journal(
                     format!(
@@ -379,9 +256,10 @@ impl System for SqliteSystem {
     }
 
     async fn restore(&mut self, from: &SystemState, to: &SystemState) -> Result<bool, WorldError> {
+        let path = self.path.clone();
         self.in_session("restore a state", |session, connection| {
             if session.images.is_some() {
-                session.put_image(connection, to)
+                session.put_image(connection, &path, to)
             } else {
                 session.restore(connection, &from.delta, &to.delta)
             }
@@ -410,16 +288,7 @@ impl System for SqliteSystem {
     }
 
     async fn still_there(&mut self) -> Result<(), WorldError> {
-        if file_id(&self.path) == self.file {
-            return Ok(());
-        }
-        Err(WorldError::new(
-            WorldErrorKind::System,
-            format!(
-                "`{}` has been replaced by another file since the run began",
-                self.path.display()
-            ),
-        ))
+        self.look_at_the_file()
     }
 
     async fn prepare(&mut self, query: &SqlQuery) -> Result<Option<Vec<Arc<Table>>>, WorldError> {
@@ -440,7 +309,7 @@ impl System for SqliteSystem {
             .map_err(|error| query::explain(&self.path, query, &error))
     }
 
-    async fn uninstall(&mut self) -> Result<(), WorldError> {
+    async fn uninstall(&mut self) -> Result<Vec<Warning>, WorldError> {
         if self.session.is_some() {
             self.wait_until_free("put the content before the run back")
                 .await?;
@@ -449,20 +318,16 @@ impl System for SqliteSystem {
     }
 }
 
-/// What tells a file from another one that takes its name; `None` where nothing does, or where there is no file.
-type FileId = Option<(u64, u64)>;
-
-#[cfg(unix)]
-fn file_id(path: &Path) -> FileId {
-    use std::os::unix::fs::MetadataExt as _;
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.dev(), metadata.ino()))
-}
-
-/// Elsewhere a file that somebody has open cannot be replaced.
-#[cfg(not(unix))]
-fn file_id(_path: &Path) -> FileId {
-    None
+/// The file is no longer the database that is watched.
+fn lost(path: &Path, trouble: Trouble) -> WorldError {
+    WorldError::new(
+        WorldErrorKind::System,
+        format!("`{}` {}", path.display(), trouble.describe()),
+    )
+    .with_help(
+        "a journal watches one file: keep actions that delete, replace or restore the database file, or that drop every \
+         table of it, out of the spec",
+    )
 }
 
 /// Rows are not what the journal makes them: nothing that was seen can be relied on.

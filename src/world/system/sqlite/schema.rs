@@ -1,51 +1,169 @@
-//! Notices that the schema changes during a run.
+//! The schema of a database, to notice what changes in it during a run.
 
 use rusqlite::Connection;
 
 use super::apply::number;
+use super::{ignored, journal};
+use crate::world::config::SystemConfig;
 
-/// The schema as the installation left it.
+/// Tables, indexes, views and triggers; but for SQLite's own, and for what belongs to ignored tables.
 pub(super) struct Schema {
     /// `PRAGMA schema_version`.
     pub(super) version: i64,
-    /// Type, name and text of each object, but for SQLite's own statistics.
-    objects: Vec<Object>,
+    pub(super) objects: Vec<Object>,
 }
 
-/// Type, name and text.
-type Object = (String, String, Option<String>);
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Object {
+    /// `table`, `index`, `view` or `trigger`.
+    pub(super) kind: String,
+    pub(super) name: String,
+    /// The table that it belongs to.
+    pub(super) table: String,
+    /// The statement that makes it.
+    pub(super) sql: Option<String>,
+}
+
+/// What has become of one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Difference {
+    /// As it was; where it is new, as it is.
+    pub(super) object: Object,
+    pub(super) what: Change,
+}
+
+/// See [`Difference`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// It is new.
+    Created,
+    /// It is gone.
+    Dropped,
+    /// Another statement makes it now.
+    Altered,
+    /// It is a table that was dropped and made again.
+    MadeAgain,
+}
 
 impl Schema {
     /// Reads it.
-    pub(super) fn read(connection: &Connection) -> rusqlite::Result<Self> {
+    pub(super) fn read(connection: &Connection, config: &SystemConfig) -> rusqlite::Result<Self> {
+        let ignored = ignored::tables(connection, config)?;
+        let mut objects = objects(
+            connection,
+            "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid",
+        )?;
+        objects.retain(|object| !ignored.contains(&object.table));
         Ok(Self {
             version: number(connection, "PRAGMA schema_version")?,
-            objects: connection
-                .prepare(
-                    "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' \
-                     ORDER BY type, name",
-                )?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-                .collect::<rusqlite::Result<_>>()?,
+            objects,
         })
     }
 
-    /// What differs, in words.
-    pub(super) fn differences(&self, now: &Self) -> Vec<String> {
-        let describe = |what: &str, (kind, name, _): &Object| format!("{kind} `{name}` was {what}");
-        let same = |a: &Object, b: &Object| a.0 == b.0 && a.1 == b.1;
-        let gone = self
-            .objects
+    /// Keeps it in the journal, as what it was before the run. To be called within a transaction.
+    pub(super) fn keep(&self, connection: &Connection) -> rusqlite::Result<()> {
+        connection.execute_batch(
+            "CREATE TABLE venomqa_schema (type TEXT, name TEXT, tbl TEXT, sql TEXT)",
+        )?;
+        let mut insert =
+            connection.prepare("INSERT INTO venomqa_schema VALUES (?1, ?2, ?3, ?4)")?;
+        for object in &self.objects {
+            insert.execute((&object.kind, &object.name, &object.table, &object.sql))?;
+        }
+        Ok(())
+    }
+
+    /// What it was before the run, from the journal.
+    pub(super) fn kept(connection: &Connection) -> rusqlite::Result<Self> {
+        Ok(Self {
+            version: 0,
+            objects: objects(
+                connection,
+                "SELECT type, name, tbl, sql FROM venomqa_schema ORDER BY rowid",
+            )?,
+        })
+    }
+
+    /// Whether the journal is in it.
+    pub(super) fn has_journal(&self) -> bool {
+        self.objects
             .iter()
-            .filter(|object| !now.objects.iter().any(|other| same(object, other)))
-            .map(|object| describe("dropped", object));
-        let new_or_altered = now.objects.iter().filter_map(|object| {
-            match self.objects.iter().find(|other| same(object, other)) {
-                None => Some(describe("created", object)),
-                Some(other) if other.2 != object.2 => Some(describe("altered", object)),
+            .any(|object| object.name == journal::RUN)
+    }
+
+    /// What differs, but for the journal.
+    pub(super) fn differences(&self, now: &Self) -> Vec<Difference> {
+        let theirs = |object: &&Object| !journal::is_ours(&object.name);
+        let found = |object: &Object, among: &[Object]| {
+            let same = |other: &&Object| other.kind == object.kind && other.name == object.name;
+            among.iter().find(same).cloned()
+        };
+        let difference = |object: &Object, what| Difference {
+            object: object.clone(),
+            what,
+        };
+        let gone = self.objects.iter().filter(theirs).filter_map(|object| {
+            match found(object, &now.objects) {
+                None => Some(difference(object, Change::Dropped)),
+                Some(other) if other.sql != object.sql => Some(difference(object, Change::Altered)),
                 Some(_) => None,
             }
         });
-        gone.chain(new_or_altered).collect()
+        let new = now
+            .objects
+            .iter()
+            .filter(theirs)
+            .filter(|object| found(object, &self.objects).is_none())
+            .map(|object| difference(object, Change::Created));
+        let mut differences: Vec<Difference> = gone.chain(new).collect();
+        // A table takes its triggers with it when it is dropped, and only then.
+        let unwatched = self.objects.iter().filter(|object| {
+            object.kind == "trigger"
+                && journal::is_ours(&object.name)
+                && found(object, &now.objects).is_none()
+        });
+        for trigger in unwatched {
+            let is_table = |object: &Object| object.kind == "table" && object.name == trigger.table;
+            let told = differences.iter_mut().find(|it| is_table(&it.object));
+            match told {
+                Some(told) if told.what == Change::Altered => told.what = Change::MadeAgain,
+                Some(_) => {}
+                None => {
+                    let table = now.objects.iter().find(|object| is_table(object));
+                    differences.extend(table.map(|table| difference(table, Change::MadeAgain)));
+                }
+            }
+        }
+        differences
     }
+}
+
+impl Difference {
+    /// In words.
+    pub(super) fn describe(&self) -> String {
+        let Object { kind, name, .. } = &self.object;
+        match self.what {
+            Change::Created => format!("{kind} `{name}` was created"),
+            Change::Dropped => format!("{kind} `{name}` was dropped"),
+            Change::Altered => format!("{kind} `{name}` was altered"),
+            Change::MadeAgain => {
+                format!("{kind} `{name}` was dropped and made again, or its triggers were")
+            }
+        }
+    }
+}
+
+fn objects(connection: &Connection, query: &str) -> rusqlite::Result<Vec<Object>> {
+    connection
+        .prepare(query)?
+        .query_map([], |row| {
+            Ok(Object {
+                kind: row.get(0)?,
+                name: row.get(1)?,
+                table: row.get(2)?,
+                sql: row.get(3)?,
+            })
+        })?
+        .collect()
 }

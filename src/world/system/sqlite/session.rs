@@ -10,10 +10,12 @@ use super::catalog::{Catalog, Watched};
 use super::failure::failed;
 use super::lock::RunLock;
 use super::query::Inspector;
-use super::schema::Schema;
-use super::{image, journal, sequence, verify};
+use super::schema::{Difference, Schema};
+use super::{counters, image, journal, verify};
 use crate::model::{NetDelta, Row, RowChange, RowKey, TableId};
+use crate::world::config::SystemConfig;
 use crate::world::system::SystemState;
+use crate::world::system::left_alone::LeftAlone;
 use crate::world::{Warning, WarningCode, WorldError};
 
 /// Entries after which the journal is emptied when a restore writes anyway. Every entry holds a row.
@@ -24,6 +26,7 @@ type Initial = HashMap<TableId, HashMap<RowKey, Option<Row>>>;
 
 /// What is known while the journal is installed.
 pub(super) struct SqliteSession {
+    pub(super) config: SystemConfig,
     pub(super) catalog: Catalog,
     pub(super) schema: Schema,
     /// Reads the new entries of the journal.
@@ -37,7 +40,7 @@ pub(super) struct SqliteSession {
     /// Rows of the initial state, of keys touched during setup or since: `None` where there was none. Rows of other keys
     /// are as they were before the run.
     pub(super) initial: Initial,
-    pub(super) counters: sequence::Known,
+    pub(super) counters: counters::Known,
     pub(super) snapshot: verify::Snapshot,
     /// Which tables the run has written to.
     pub(super) touched: Vec<bool>,
@@ -47,6 +50,8 @@ pub(super) struct SqliteSession {
     pub(super) warnings: Vec<Warning>,
     /// Where a table cannot be journalled.
     pub(super) images: Option<image::Images>,
+    /// Rows of ignored tables before the run.
+    pub(super) left_alone: LeftAlone,
     pub(super) inspector: Option<Inspector>,
     pub(super) _lock: RunLock,
 }
@@ -59,6 +64,8 @@ pub(super) enum Look {
     Changes(Vec<RowChange>),
     /// The schema is no longer the one that is journalled.
     OtherSchema(Vec<String>),
+    /// The journal is gone.
+    NoJournal,
     /// Rows changed, and the journal has no entry of it.
     PastTheJournal(Vec<String>),
 }
@@ -77,12 +84,22 @@ impl SqliteSession {
         let scope = Scope::reading(connection)?;
         let version = number(connection, "PRAGMA data_version")?;
         if number(connection, "PRAGMA schema_version")? != self.schema.version {
-            let now = Schema::read(connection)?;
+            let now = Schema::read(connection, &self.config)?;
+            if !now.has_journal() {
+                return Ok(Look::NoJournal);
+            }
             let differences = self.schema.differences(&now);
             if !differences.is_empty() {
+                let differences = differences.iter().map(Difference::describe).collect();
                 return Ok(Look::OtherSchema(differences));
             }
             // Statistics were gathered, or the file was vacuumed: both leave every row where it was.
+            if !journal::rows_are_where_they_were(connection)? {
+                return Ok(Look::PastTheJournal(vec![
+                    "the rows of tables without an `INTEGER PRIMARY KEY` were numbered anew"
+                        .to_owned(),
+                ]));
+            }
             self.schema = now;
         }
         let (last, keys) = self.learn_keys(connection)?;
@@ -104,12 +121,12 @@ impl SqliteSession {
                 after,
             });
         }
-        if let Some(sequence) = &self.catalog.sequence {
-            let counters = sequence::read(connection, sequence)?;
-            self.counters.moved_to(sequence, counters, &mut changes);
-        }
+        let counters = counters::read(connection, &self.catalog.counters)?;
+        let is_quiet = changes.is_empty() && counters == self.counters.now;
+        self.counters
+            .moved_to(&self.catalog.counters, counters, &mut changes);
         if let Some(images) = &mut self.images {
-            images.look(connection, &mut changes)?;
+            images.look(connection, is_quiet, &mut changes)?;
         }
         if changes.is_empty() {
             // Somebody wrote, and no trigger recorded it: to an ignored table, or a pragma, or past the journal. Every
@@ -187,9 +204,8 @@ impl SqliteSession {
             }
             self.initial.insert(watched.table.id, rows);
         }
-        if let Some(sequence) = &self.catalog.sequence {
-            self.counters.begin(sequence::read(connection, sequence)?);
-        }
+        self.counters
+            .begin(counters::read(connection, &self.catalog.counters)?);
         self.last_entry = self.new_keys(connection)?.0;
         self.data_version = number(connection, "PRAGMA data_version")?;
         self.snapshot = verify::Snapshot::take(connection, &self.catalog)?;
@@ -255,12 +271,8 @@ impl SqliteSession {
                 .iter()
                 .map(|write| (write.watched.table.id, write.key.clone())),
         );
-        let mut counters = None;
-        if let Some(sequence) = &self.catalog.sequence {
-            let wanted = self.counters.at(sequence, to);
-            sequence::write(connection, sequence, &wanted)?;
-            counters = Some(wanted);
-        }
+        let counters = self.counters.at(&self.catalog.counters, to);
+        counters::write(connection, &self.catalog.counters, &counters)?;
         let prune = last >= PRUNE_WITH_RESTORE;
         if prune {
             journal::empty(connection, self.touched_tables())?;
@@ -269,9 +281,7 @@ impl SqliteSession {
         // Only what is committed counts as seen.
         self.last_entry = if prune { 0 } else { last };
         self.data_version = version;
-        if let Some(counters) = counters {
-            self.counters.now = counters;
-        }
+        self.counters.now = counters;
         Ok(())
     }
 
@@ -279,17 +289,16 @@ impl SqliteSession {
     pub(super) fn put_image(
         &mut self,
         connection: &mut Connection,
+        path: &Path,
         to: &SystemState,
     ) -> rusqlite::Result<()> {
         let Some(images) = &mut self.images else {
             return Ok(());
         };
         let image = to.image.clone().unwrap_or_else(|| images.initial.clone());
-        image::put(connection, &image)?;
+        image::put(connection, &image, path, &self.config)?;
         images.moved_to(image, &to.delta);
-        if let Some(sequence) = &self.catalog.sequence {
-            self.counters.now = self.counters.at(sequence, &to.delta);
-        }
+        self.counters.now = self.counters.at(&self.catalog.counters, &to.delta);
         self.written.clear();
         let scope = Scope::reading(connection)?;
         self.last_entry = number(connection, journal::LAST)?;
@@ -353,11 +362,14 @@ impl SqliteSession {
             }
         }
         let mut differences = self.differences(connection, delta, &tables)?;
-        if let Some(sequence) = &self.catalog.sequence
-            && unread.is_empty()
-            && sequence::read(connection, sequence)? != self.counters.at(sequence, delta)
+        let counters = &self.catalog.counters;
+        if unread.is_empty()
+            && counters::read(connection, counters)? != self.counters.at(counters, delta)
         {
-            differences.push("the counters in `sqlite_sequence` differ".to_owned());
+            differences.push(
+                "the counters in `sqlite_sequence`, `user_version` or `application_id` differ"
+                    .to_owned(),
+            );
         }
         if let Some(images) = &self.images {
             differences.extend(images.compare(connection, delta)?);

@@ -150,6 +150,14 @@ impl<const WAL: bool> Fixture for OnFile<WAL> {
     }
 }
 
+impl<const WAL: bool> OnFile<WAL> {
+    /// The service closes its connections.
+    pub(super) fn hang_up(&mut self) {
+        self.service = Connection::open_in_memory().unwrap();
+        self.second = Connection::open_in_memory().unwrap();
+    }
+}
+
 /// A walk on a file, for tests that never wait.
 pub(super) struct Walk<const WAL: bool>(contract::Walk<OnFile<WAL>>);
 
@@ -215,10 +223,15 @@ impl<const WAL: bool> DerefMut for Walk<WAL> {
     }
 }
 
-/// Every row of every table with its rowid, quoted so that storage classes show, counters included; the journal and the
-/// statistics left out. Virtual tables are read through their modules as well as their shadow tables.
+/// Every row of every table with its rowid, quoted so that storage classes show, counters and the numbers in the header
+/// included; the journal and the statistics left out. Virtual tables are read through their modules as well as their shadow tables.
 pub(super) fn dump(connection: &Connection) -> String {
-    let mut text = String::new();
+    let header = |pragma: &str| -> i64 {
+        connection
+            .pragma_query_value(None, pragma, |row| row.get(0))
+            .unwrap()
+    };
+    let mut text = format!("{} {}\n", header("user_version"), header("application_id"));
     let tables: Vec<(String, bool)> = connection
         .prepare(
             "SELECT name, wr OR type = 'virtual' FROM pragma_table_list WHERE schema = 'main' AND type <> 'view' \

@@ -1,0 +1,194 @@
+//! The end of a run, or of one that was killed: the content before it is put back, into whatever has its place now.
+
+use std::fs;
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::connect::open;
+use super::failure::failed;
+use super::file_watch::{Found, Trouble};
+use super::lock::RunLock;
+use super::recover::{self, DOING, Recovered, cannot_put, copy_failed};
+use super::safety_copy::{CopyError, SafetyCopy, is_damaged, remove_with_attendants};
+use super::{SqliteSystem, ignored, lost};
+use crate::world::{Warning, WarningCode, WorldError, WorldErrorKind};
+
+/// Puts a database back to its content before a run that was killed. The text says what was done; `None` where no run has left
+/// anything.
+pub(super) fn recover(path: &Path) -> Result<Option<String>, WorldError> {
+    let copy = SafetyCopy::of(path);
+    if !path.exists() && !copy.is_armed() {
+        return Ok(None);
+    }
+    let _lock = RunLock::acquire(path)?;
+    let mut connection = if path.exists() {
+        super::connect(path).or_else(|error| {
+            // What is no database any more may still become one again.
+            if copy.is_armed() {
+                open(path, OpenFlags::empty()).map_err(|error| failed(path, "open it", &error))
+            } else {
+                Err(error)
+            }
+        })?
+    } else {
+        made_anew(path).map_err(|error| cannot_put(path, &copy, &error))?
+    };
+    let recovered = recover::recover(&mut connection, path, true)?;
+    Ok(recovered.map(|recovered| recovered.describe(path)))
+}
+
+impl SqliteSystem {
+    /// Puts the content before the run back and removes the journal. Says what had happened to the database beside rows that
+    /// changed, and what was left as it is.
+    pub(super) fn stop(&mut self) -> Result<Vec<Warning>, WorldError> {
+        if self.session.is_none() {
+            return Ok(Vec::new());
+        }
+        self.connection.flush_prepared_statement_cache();
+        if let Some(session) = &mut self.session {
+            session.inspector = None;
+        }
+        let mut told = Vec::new();
+        let trouble = match self.file.look() {
+            Ok(Found::Lost(trouble)) => Some(trouble),
+            // Whatever else is wrong with it, the recovery will say.
+            _ => self.is_damaged().then_some(Trouble::Damaged),
+        };
+        let recovered = match trouble {
+            Some(trouble) => self.put_whole(trouble)?,
+            None => recover::recover(&mut self.connection, &self.path, true)?,
+        };
+        let Some(recovered) = recovered else {
+            return Err(self.nothing_to_put(Trouble::Overwritten));
+        };
+        if !recovered.lost.is_empty() {
+            told.push(self.lost_for_good(&recovered.lost.join(", ")));
+        } else if recovered.journal_was_there() && !recovered.found.is_empty() {
+            told.push(self.was_changed(&recovered.found.join(", ")));
+        } else if !recovered.journal_was_there() {
+            let trouble = trouble.unwrap_or(Trouble::Overwritten);
+            told.push(self.was_changed(trouble.describe()));
+        }
+        let counted = ignored::count(&self.connection, &self.config)
+            .map_err(|error| failed(&self.path, "count the rows of ignored tables", &error))?;
+        if let Some(session) = &self.session {
+            told.extend(session.left_alone.differences(&counted, &self.config.name));
+        }
+        // The lock goes with the run, after the journal. Where it could not be removed, that can be tried again.
+        self.session = None;
+        Ok(told)
+    }
+
+    /// Puts the content before the run into the file that has the name of the database now, or into a new one.
+    fn put_whole(&mut self, trouble: Trouble) -> Result<Option<Recovered>, WorldError> {
+        let copy = SafetyCopy::of(&self.path);
+        let failed = |error: &CopyError| cannot_put(&self.path, &copy, error);
+        let has_lost_its_name = matches!(trouble, Trouble::Deleted | Trouble::Replaced);
+        if !(copy.is_armed() || has_lost_its_name && self.rescue(&copy)?) {
+            return Err(self.nothing_to_put(trouble));
+        }
+        // Its locks would keep the next connection out.
+        self.connection = Connection::open_in_memory().map_err(|error| failed(&error.into()))?;
+        let connection = match trouble {
+            Trouble::Deleted => made_anew(&self.path),
+            _ => open(&self.path, OpenFlags::empty()).map_err(CopyError::from),
+        };
+        self.connection = connection.map_err(|error| failed(&error))?;
+        let recovered = recover::put_copy(
+            &mut self.connection,
+            &self.path,
+            &copy,
+            (trouble == Trouble::Replaced).then_some(&self.config),
+        )?;
+        if let (Trouble::Deleted, Some(permissions)) = (trouble, &self.file.permissions) {
+            fs::set_permissions(&self.path, permissions.clone())
+                .map_err(|error| failed(&error.into()))?;
+        }
+        Ok(Some(recovered))
+    }
+
+    /// Where there is no copy of the content before the run: a file that has lost its name is there as long as it is open.
+    /// Makes the copy from it. Says whether there is one now.
+    fn rescue(&self, copy: &SafetyCopy) -> Result<bool, WorldError> {
+        if copy.write_from(&self.connection).is_err() {
+            return Ok(false);
+        }
+        copy.arm()
+            .map_err(|error| copy_failed(copy, DOING, &error.into()))?;
+        let mut rescued = open(copy.path(), OpenFlags::empty())
+            .map_err(|error| failed(copy.path(), "open it", &error))?;
+        let is_back = recover::recover(&mut rescued, copy.path(), false)?.is_some();
+        Ok(is_back && is_sound(&rescued))
+    }
+
+    /// Whether there is something in the file that is no database. With a rollback journal SQLite notices. With a write-ahead
+    /// log it does not look, for its own pages may all be in the log; so the file is checked where it was written to, and
+    /// where there is a copy that would help.
+    fn is_damaged(&self) -> bool {
+        let Ok(mode) = self
+            .connection
+            .pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0))
+        else {
+            return false;
+        };
+        if mode != "wal" || !SafetyCopy::of(&self.path).is_armed() || !self.file.was_written() {
+            return false;
+        }
+        // A connection of its own has nothing in its memory.
+        open(&self.path, OpenFlags::empty()).is_ok_and(|connection| !is_sound(&connection))
+    }
+
+    fn was_changed(&self, what: &str) -> Warning {
+        Warning::new(
+            WarningCode::DatabaseReplaced,
+            format!(
+                "`{}` (system `{}`): {what}; the content before the run was put back",
+                self.path.display(),
+                self.config.name
+            ),
+        )
+        .with_help("keep what changes the schema, or the file itself, out of the spec: a journal watches rows")
+        .untrusted()
+    }
+
+    fn lost_for_good(&self, what: &str) -> Warning {
+        Warning::new(
+            WarningCode::NotRestored,
+            format!(
+                "`{}` (system `{}`) was put back to its content before the run, but for this, which is lost: {what}",
+                self.path.display(),
+                self.config.name
+            ),
+        )
+        .with_help("bring it back from a backup; `safety_copy: always` keeps a copy of a large file, too, for as long as a run lasts")
+        .untrusted()
+    }
+
+    fn nothing_to_put(&self, trouble: Trouble) -> WorldError {
+        let error = lost(&self.path, trouble);
+        WorldError {
+            kind: WorldErrorKind::Restore,
+            ..error
+        }
+        .with_help(
+            "the content before the run is lost, unless you have a backup: there was no copy of it (`safety_copy: always` keeps \
+             one of a large file, too)",
+        )
+    }
+}
+
+/// Whether SQLite finds nothing wrong with a database that it can read at all.
+fn is_sound(connection: &Connection) -> bool {
+    let answer = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    match answer {
+        Ok(answer) => answer == "ok",
+        Err(error) => !is_damaged(&error),
+    }
+}
+
+/// An empty database under a name that no file has. What SQLite kept beside the one that had it belongs to that one.
+fn made_anew(path: &Path) -> Result<Connection, CopyError> {
+    remove_with_attendants(path)?;
+    Ok(open(path, OpenFlags::SQLITE_OPEN_CREATE)?)
+}

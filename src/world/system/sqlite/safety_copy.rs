@@ -1,0 +1,207 @@
+//! The safety copy: the content before the run, in a file of its own beside the database.
+//!
+//! It is what can be relied on when the journal cannot: the file was deleted, replaced or overwritten, tables were dropped or
+//! altered, rows were numbered anew. Where a table cannot be journalled it is the only way back to the content before the run.
+//!
+//! - `FILE.venomqa-before.partial` is a copy that says nothing yet: it is being written, or its run is coming to its end. It
+//!   counts only where the database holds a journal.
+//! - `FILE.venomqa-before` is the copy of a run that goes on, or was killed. Where the database holds no journal beside it,
+//!   the database was replaced under the run.
+//!
+//! So whatever moment a run is killed at, an old copy is never taken for that of a later content.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::connect::open;
+use super::failure::LOCK_WAIT;
+use super::{ignored, spared};
+use crate::own_files;
+use crate::world::config::SystemConfig;
+
+/// The largest database that is copied without being asked to, in bytes.
+pub(super) const LARGEST: u64 = 64 << 20;
+
+/// The copy beside one database, which need not be there.
+#[derive(Clone, Debug)]
+pub(super) struct SafetyCopy {
+    armed: PathBuf,
+    partial: PathBuf,
+}
+
+/// Why a copy cannot be written or put back.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CopyError {
+    /// SQLite says no.
+    #[error(transparent)]
+    Sql(#[from] rusqlite::Error),
+    /// The file system says no.
+    #[error(transparent)]
+    File(#[from] io::Error),
+}
+
+impl SafetyCopy {
+    /// The copy of the database with this path. Links are followed: the copy stands beside the file itself.
+    pub(super) fn of(database: &Path) -> Self {
+        Self {
+            armed: own_files::beside(database, ".venomqa-before"),
+            partial: own_files::beside(database, ".venomqa-before.partial"),
+        }
+    }
+
+    /// Where it is while the run goes on.
+    pub(super) fn path(&self) -> &Path {
+        &self.armed
+    }
+
+    /// Whether there is the copy of a run that goes on or was killed.
+    pub(super) fn is_armed(&self) -> bool {
+        is_file(&self.armed)
+    }
+
+    /// The copy that belongs to the journal in the database.
+    pub(super) fn of_the_journal(&self) -> Option<&Path> {
+        [&self.armed, &self.partial]
+            .into_iter()
+            .map(PathBuf::as_path)
+            .find(|path| is_file(path))
+    }
+
+    /// Whether there is a copy that belongs to the journal in the database.
+    pub(super) fn is_there(&self) -> bool {
+        self.of_the_journal().is_some()
+    }
+
+    /// Copies the database as it is now; the caller keeps everybody from writing meanwhile. When this returns the copy is on
+    /// the disk, and whole. It counts for nothing before it is [armed](Self::arm), or a journal is in the database.
+    pub(super) fn write(&self, database: &Path) -> Result<(), CopyError> {
+        // A connection of its own: SQLite copies through none that is about to write.
+        let from = open(database, OpenFlags::empty())?;
+        from.busy_timeout(LOCK_WAIT)?;
+        self.write_from(&from)
+    }
+
+    /// [`SafetyCopy::write`] of what a connection sees.
+    pub(super) fn write_from(&self, from: &Connection) -> Result<(), CopyError> {
+        remove_with_attendants(&self.partial)?;
+        // SQLite would make it readable for everybody.
+        drop(own_files::create(&self.partial)?);
+        let written = || -> Result<(), CopyError> {
+            let mut copy = open(&self.partial, OpenFlags::empty())?;
+            copy.execute_batch("PRAGMA journal_mode = off; PRAGMA synchronous = off")?;
+            copy_all(from, &mut copy)?;
+            copy.close().map_err(|(_, error)| error)?;
+            Ok(File::open(&self.partial)?.sync_all()?)
+        };
+        written().inspect_err(|_| {
+            // The disk may be full of it. What is left of it counts for nothing.
+            let _ = remove_with_attendants(&self.partial);
+        })
+    }
+
+    /// The journal is in the database: from here on the copy counts whatever becomes of the database.
+    pub(super) fn arm(&self) -> io::Result<()> {
+        fs::rename(&self.partial, &self.armed)
+    }
+
+    /// The journal is about to be removed: the copy counts only as long as it is there.
+    pub(super) fn disarm(&self) -> io::Result<()> {
+        match fs::rename(&self.armed, &self.partial) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the content of the database what it was before the run, but for tables that `ignore_tables` names, if there is a
+    /// configuration that says so. The journal, which the copy knows nothing of, is gone with that.
+    pub(super) fn put(
+        &self,
+        connection: &mut Connection,
+        database: &Path,
+        ignoring: Option<&SystemConfig>,
+    ) -> Result<(), CopyError> {
+        let Some(path) = self.of_the_journal() else {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the copy of the content before the run is not there",
+            )
+            .into());
+        };
+        let kept = open(path, OpenFlags::empty())?;
+        kept.busy_timeout(LOCK_WAIT)?;
+        if let Some(config) = ignoring {
+            let tables = ignored::tables(connection, config)?;
+            spared::carry_over(&kept, database, config, &tables)?;
+        }
+        match copy_all(&kept, connection) {
+            Err(error) if is_damaged(&error) => {
+                empty(connection)?;
+                copy_all(&kept, connection)?;
+            }
+            done => done?,
+        }
+        Ok(kept.close().map_err(|(_, error)| error)?)
+    }
+
+    /// Removes it.
+    pub(super) fn forget(&self) -> io::Result<()> {
+        remove_with_attendants(&self.partial)?;
+        remove_with_attendants(&self.armed)
+    }
+}
+
+/// Whether a file holds no database that SQLite can read.
+pub(super) fn is_damaged(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
+    )
+}
+
+/// Makes an empty database of a file that holds none that can be read, without taking it from those who have it open.
+fn empty(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_RESET_DATABASE, true)?;
+    let emptied = connection.execute_batch("VACUUM");
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_RESET_DATABASE, false)?;
+    emptied
+}
+
+/// Copies a database into another in one transaction. A lock is waited for.
+pub(super) fn copy_all(from: &Connection, to: &mut Connection) -> rusqlite::Result<()> {
+    let backup = Backup::new(from, to)?;
+    let began = Instant::now();
+    loop {
+        match backup.step(-1)? {
+            StepResult::Done => return Ok(()),
+            StepResult::Busy | StepResult::Locked if began.elapsed() > LOCK_WAIT => {
+                return Err(rusqlite::Error::SqliteFailure(
+                    rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
+                    None,
+                ));
+            }
+            _ => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+/// Whether there is a file of this name itself; a link is none.
+fn is_file(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
+}
+
+/// Removes a database file, and what SQLite keeps beside it.
+pub(super) fn remove_with_attendants(file: &Path) -> io::Result<()> {
+    for suffix in ["-journal", "-wal", "-shm", ""] {
+        match fs::remove_file(own_files::beside(file, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
