@@ -1,8 +1,6 @@
 //! A service that does more to its database file than write rows: whatever it is, the content before the run is back, and where
 //! more than rows had changed the run says so.
 
-use std::process::Command;
-
 use axum::Router;
 use axum::extract::Path;
 use axum::http::StatusCode;
@@ -158,46 +156,4 @@ fn an_ignored_table_beside_a_full_text_index_keeps_what_the_run_wrote_and_that_i
     assert!(scene.database.number("SELECT count(*) FROM log") > 1);
     scene.database.execute("DELETE FROM log");
     scene.assert_back();
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn a_full_disk_is_said_and_restore_finishes_once_there_is_room() {
-    let mount = |arguments: &[&str]| {
-        let done = Command::new("mount").args(arguments).output();
-        done.is_ok_and(|done| done.status.success())
-    };
-    let sandbox = Sandbox::with_spec(SPEC);
-    std::fs::create_dir(sandbox.path("data")).unwrap();
-    let folder = sandbox.path("data").display().to_string();
-    if !mount(&["-t", "tmpfs", "-o", "size=2m", "tmpfs", &folder]) {
-        eprintln!("skipped: only root may mount a small file system here");
-        return;
-    }
-    let mounted = Mounted(folder.clone());
-    let more = "CREATE TABLE ballast (x BLOB); INSERT INTO ballast VALUES (zeroblob(200000))";
-    let scene = Scene::in_folder(sandbox, more, |database| {
-        // It fails when the disk is full, as a service does.
-        let _ = database
-            .open()
-            .execute_batch("INSERT INTO ballast VALUES (zeroblob(500000))");
-    });
-    let run = scene.explore(3);
-    assert!(run.to_string().contains("no space left"), "{run}");
-    assert!(mount(&["-o", "remount,size=30m", &folder]));
-    scene.sandbox.venomqa(["restore"]).run().code(0);
-    scene.assert_back();
-    drop(mounted);
-}
-
-/// A file system that goes with the test.
-#[cfg(target_os = "linux")]
-struct Mounted(String);
-
-#[cfg(target_os = "linux")]
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        // Where it fails, the folder of the test stays behind.
-        let _ = Command::new("umount").args(["-l", &self.0]).output();
-    }
 }
