@@ -7,7 +7,7 @@ use minijinja::value::ValueKind;
 use minijinja::{Expression, machinery};
 
 use super::analysis::{self, Names};
-use super::{EvalError, Lookup, ParseError, engine};
+use super::{EvalError, Lookup, ParseError, depth, engine};
 
 /// An expression that yields true or false. Cheap to clone.
 #[derive(Clone)]
@@ -22,6 +22,7 @@ struct Compiled {
 impl Condition {
     /// Compiles a condition.
     pub fn parse(source: &str) -> Result<Self, ParseError> {
+        depth::check(source, true)?;
         let names = {
             let tree = machinery::parse_expr(source)
                 .map_err(|error| engine::parse_error(&error, source))?;

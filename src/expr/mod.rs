@@ -9,6 +9,7 @@
 
 mod analysis;
 mod condition;
+mod depth;
 mod engine;
 mod json;
 mod jsonpath;

@@ -8,7 +8,7 @@ use minijinja::{Environment, Expression};
 use serde_json::Value;
 
 use super::analysis::{self, Names};
-use super::{EvalError, Lookup, ParseError, engine};
+use super::{EvalError, Lookup, ParseError, depth, engine};
 
 /// A template, compiled once. Cheap to clone.
 #[derive(Clone)]
@@ -53,6 +53,7 @@ impl Template {
         if !["{{", "{%", "{#"].iter().any(|open| source.contains(open)) {
             return Ok(Self::literal(source));
         }
+        depth::check(source, false)?;
         let tree = machinery::parse(source, ONLY, engine::syntax())
             .map_err(|error| engine::parse_error(&error, source))?;
         let names = analysis::of_template(&tree)?;
