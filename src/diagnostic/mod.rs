@@ -174,6 +174,21 @@ impl<'t> Lines<'t> {
             before.take_while(|(at, _)| start + at < byte).count() + 1,
         )
     }
+
+    /// The same for bytes that mostly rise: each is looked for from the one before, however long the line is.
+    pub fn places(&self) -> impl FnMut(usize) -> (usize, usize) {
+        let mut last: Option<(usize, (usize, usize))> = None;
+        move |byte| {
+            let place = last
+                .filter(|(_, (line, _))| self.starts.get(*line).is_none_or(|next| byte < *next))
+                .and_then(|(before, (line, column))| {
+                    Some((line, column + self.text.get(before..byte)?.chars().count()))
+                })
+                .unwrap_or_else(|| self.place(byte));
+            last = Some((byte, place));
+            place
+        }
+    }
 }
 
 impl Sources {

@@ -72,8 +72,12 @@ impl Chain {
 
 fn too_long(range: Range<usize>) -> ParseError {
     ParseError {
-        message: format!("this expression chains more than {LONGEST} operators, filters and values"),
+        message: format!(
+            "this expression chains more than {LONGEST} operators, filters and values"
+        ),
         range,
-        help: Some("compute the value in `setup` or in the service, or write the result".to_owned()),
+        help: Some(
+            "compute the value in `setup` or in the service, or write the result".to_owned(),
+        ),
     }
 }

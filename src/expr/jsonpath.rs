@@ -1,4 +1,6 @@
-//! JSONPath queries (RFC 9535). The only file that knows the crate behind them.
+//! JSONPath queries (RFC 9535). The only module that knows the crate behind them.
+
+mod work;
 
 use std::fmt::{self, Write as _};
 use std::ops::Range;
@@ -12,6 +14,8 @@ use pest::error::InputLocation;
 use serde_json::Value;
 
 use super::ParseError;
+
+pub use work::TooMuchWork;
 
 /// A JSONPath query, parsed once. Cheap to clone.
 #[derive(Clone)]
@@ -31,6 +35,13 @@ impl JsonPath {
                 message: "not a JSONPath: a space within a name".to_owned(),
                 range: gap,
                 help: Some("quote a name that has spaces in it: `$['first name']`".to_owned()),
+            });
+        }
+        if let Some(range) = work::calls_too_deep(source) {
+            return Err(ParseError {
+                message: "not a JSONPath: too many functions within functions".to_owned(),
+                range,
+                help: None,
             });
         }
         let query = parse_json_path(source).map_err(|error| parse_error(&error, source))?;
@@ -133,12 +144,15 @@ impl JsonPath {
         Some(filter)
     }
 
-    /// The nodes found, in order.
-    pub fn query<'v>(&self, value: &'v Value) -> Vec<&'v Value> {
+    /// The nodes found, in order. An error, before anything is tried, where that may take more than a second or so.
+    pub fn query<'v>(&self, value: &'v Value) -> Result<Vec<&'v Value>, TooMuchWork> {
+        if !self.is_singular() {
+            work::check(&self.0.query.segments, value)?;
+        }
         // The only error says that a node is not part of the value. A parsed query cannot cause it.
-        js_path_process(&self.0.query, value)
+        Ok(js_path_process(&self.0.query, value)
             .map(|nodes| nodes.into_iter().map(|node| node.val).collect())
-            .unwrap_or_default()
+            .unwrap_or_default())
     }
 }
 

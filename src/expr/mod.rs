@@ -20,7 +20,7 @@ use std::ops::Range;
 
 pub use condition::Condition;
 pub use json::JsonTemplate;
-pub use jsonpath::JsonPath;
+pub use jsonpath::{JsonPath, TooMuchWork};
 pub use sql::{Dialect, SqlName, SqlTemplate, SqlText};
 pub use template::Template;
 

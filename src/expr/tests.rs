@@ -352,6 +352,7 @@ fn a_jsonpath_finds_nodes_in_order() {
         JsonPath::parse(source)
             .unwrap()
             .query(&store)
+            .unwrap()
             .into_iter()
             .cloned()
             .collect()
@@ -379,7 +380,10 @@ fn a_jsonpath_finds_nodes_in_order() {
         [json!(22.99)]
     );
     assert_eq!(find("$..book[?count(@.*) > 4].price").len(), 2);
-    assert_eq!(JsonPath::parse("$").unwrap().query(&store), [&store]);
+    assert_eq!(
+        JsonPath::parse("$").unwrap().query(&store).unwrap(),
+        [&store]
+    );
 }
 
 #[test]
@@ -437,15 +441,90 @@ fn the_crate_behind_jsonpath_departs_from_the_rfc_where_we_know_it_does() {
     let nested = json!({"a": 1, "d": 2, "x": {"a": 3, "d": 4}});
     let query = JsonPath::parse("$..['a','d']").unwrap();
     assert_eq!(
-        query.query(&nested),
+        query.query(&nested).unwrap(),
         [1, 3, 2, 4].map(Value::from).iter().collect::<Vec<_>>()
     );
     // A filter within a filter; RFC 9535 finds [[1,2]] alone.
     let lists = json!([[1, 2], [0]]);
     let query = JsonPath::parse("$[?@[?@>1]]").unwrap();
-    assert_eq!(query.query(&lists).len(), 0);
+    assert_eq!(query.query(&lists).unwrap().len(), 0);
     // Ill-typed calls are accepted; they find nothing instead of being refused.
     assert!(JsonPath::parse("$[?length(@.*) > 1]").is_ok());
+}
+
+#[test]
+fn what_chains_without_end_is_refused_at_its_place_and_overflows_no_stack() {
+    let many = |link: &str| link.repeat(20_000);
+    for chain in [
+        format!("1{}", many("+1")),
+        format!("1{}", many("|abs")),
+        format!("1{}", many(" is number")),
+        format!("1{}", many(" if 1 else 1")),
+        format!("{}a", many("not ")),
+        format!("{}1", many("-")),
+        format!("a{}", many(".b")),
+        format!("a{}", many("[0]")),
+        format!("a{}", many("()")),
+        many("f("),
+        many("[1, "),
+        format!("f(a, [{}])", format!("1{}", many(" ~ 1"))),
+    ] {
+        assert!(Condition::parse(&chain).is_err());
+        let template = format!("/orders/{{{{ {chain} }}}}");
+        let error = Template::parse(&template).unwrap_err();
+        assert!(error.range.start >= 8 && error.range.end <= template.len());
+    }
+    let elifs = format!("{{% if 1 %}}{}{{% endif %}}", many("{% elif 1 %}"));
+    assert!(Template::parse(&elifs).is_err());
+    // What is only long is fine.
+    for long in [
+        many("{{ 1 }}"),
+        format!("{{{{ [{}] }}}}", many("[1, 'a'], ")),
+        format!("{{{{ 1{} }}}}", "+1".repeat(400)),
+        format!("{{{{ {}1{} }}}}", "(".repeat(70), ")".repeat(70)),
+    ] {
+        assert!(Template::parse(&long).is_ok());
+    }
+}
+
+#[test]
+fn a_jsonpath_that_would_find_too_much_is_not_tried() {
+    let mut deep = json!(1);
+    for _ in 0..100 {
+        deep = json!([deep, 1]);
+    }
+    let wide = json!({ "items": (0..20_000).map(|id| json!({ "id": id, "tags": ["a", "b"] })).collect::<Vec<_>>() });
+    let tries = |path: &str, body: &Value| JsonPath::parse(path).unwrap().query(body).is_ok();
+    for path in [
+        "$..*..*..*..*",
+        "$..[?@..[?@..[?@..*]]]",
+        "$..*..*[0, 0, 0, 0][*, *, *, *][*, *, *, *][*, *, *, *][*, *, *, *]",
+    ] {
+        assert!(!tries(path, &deep), "{path}");
+    }
+    for path in [
+        "$.items[?count($..id) > 1]",
+        "$.items[?search(@.id, @.tags[0])]",
+        "$.items[?search(@.id, '\\w{200}')]",
+        "$.items[?@.id in $.items]",
+    ] {
+        let path = JsonPath::parse(path);
+        assert!(path.is_err() || path.unwrap().query(&wide).is_err());
+    }
+    for path in [
+        "$..id",
+        "$..tags[?@ == 'a']",
+        "$.items[?@.id > 1 && @.tags[0] == 'a'].id",
+        "$.items[?count(@.tags[*]) > 1]",
+        "$.items[0, 1, 2]..*",
+    ] {
+        assert!(tries(path, &wide), "{path}");
+    }
+    assert!(tries("$..*..*", &deep));
+    // Calls within calls are parsed in a time that grows threefold with each.
+    let calls = format!("$[?{}@.a", "length(".repeat(100));
+    let error = JsonPath::parse(&calls).unwrap_err();
+    assert!(error.message.contains("functions within functions"));
 }
 
 #[test]

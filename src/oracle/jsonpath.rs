@@ -1,7 +1,7 @@
 //! Invariants whose subject is what a JSONPath finds: in the answer of every step, or in the answer to a request of
 //! their own (a probe).
 
-use crate::expr::JsonPath;
+use crate::expr::{JsonPath, TooMuchWork};
 use crate::model::{Context, Evidence, Invariant, NoJson, RequestTemplate, StepRecord};
 use crate::world::{Observe, WorldError, WorldErrorKind};
 
@@ -24,7 +24,10 @@ pub(super) async fn judge_answer<W: Observe>(
         Err(NoJson::Empty | NoJson::Other) => return Ok(Verdict::Vacuous),
         Err(why @ NoJson::Unreadable(_)) => return Ok(Verdict::Unjudged(why.in_words())),
     };
-    let found = Found::nodes(path.query(json), Source::AnyAnswer);
+    let found = match path.query(json) {
+        Ok(nodes) => Found::nodes(nodes, Source::AnyAnswer),
+        Err(why) => return Ok(not_tried(path, why)),
+    };
     judge_nodes(world, invariant, path, record, context, &found).await
 }
 
@@ -45,6 +48,10 @@ async fn judge_nodes<W: Observe>(
         None if found.is_vacuous(&invariant.expectation, &references) => Verdict::Vacuous,
         None => Verdict::Holds,
     })
+}
+
+fn not_tried(path: &JsonPath, why: TooMuchWork) -> Verdict {
+    Verdict::Unjudged(format!("`{}` was not tried: {why}", path.source()))
 }
 
 /// What came of a probe.
@@ -110,8 +117,13 @@ pub(super) async fn probe<W: Observe>(
             } else {
                 Source::Nodes
             };
-            let found = Found::nodes(path.query(json), source);
-            judge_nodes(world, invariant, path, &record, context, &found).await?
+            match path.query(json) {
+                Ok(nodes) => {
+                    let found = Found::nodes(nodes, source);
+                    judge_nodes(world, invariant, path, &record, context, &found).await?
+                }
+                Err(why) => not_tried(path, why),
+            }
         }
         Err(why) => refused(format!("{}: {}", why.in_words(), excerpt(&record.response))),
     };

@@ -1,7 +1,7 @@
 //! The answer of a step against the `expect` of its action.
 
 use crate::model::{Context, Evidence, ExpectedResponse, Response, StepRecord, brief};
-use crate::world::{Observe, WorldError};
+use crate::world::{Observe, WorldError, WorldErrorKind};
 
 use super::Objection;
 use super::expectation::{Found, Source};
@@ -41,8 +41,12 @@ pub(super) async fn judge_body<W: Observe>(
         };
         let owner = format!("`expect` of `{action}`");
         let references = sql::references(world, expectation, context, &owner).await?;
-        let Some(failure) = Found::nodes(path.query(json), source).judge(expectation, &references)
-        else {
+        let nodes = path.query(json).map_err(|why| {
+            let message = format!("`{}` of {owner} was not tried: {why}", path.source());
+            WorldError::new(WorldErrorKind::Request, message)
+        })?;
+        let found = Found::nodes(nodes, source);
+        let Some(failure) = found.judge(expectation, &references) else {
             continue;
         };
         failures += 1;

@@ -15,6 +15,9 @@ use crate::expr::{
 };
 use crate::model::{Bindings, Context, Names, SqlParameter, SqlQuery, VariableId};
 
+/// Mistakes of one kind that are shown in one text.
+const MANY: usize = 20;
+
 /// Compiles expressions, and records which names they read.
 pub(super) struct Compiler<'a> {
     /// The problems found so far.
@@ -196,14 +199,18 @@ impl<'a> Compiler<'a> {
         // Where there is no such system, only that mistake is reported.
         let dialect = self.dialects.get(system).copied();
         let read = SqlText::read(text, dialect.unwrap_or(Dialect::Sqlite));
-        for template in &read.templates {
+        for template in read.templates.iter().take(MANY) {
             let name = &template.source;
             let diagnostic = if !template.is_quoted || self.known.is_value(name) {
                 Diagnostic::error(
                     Code::BadSql,
                     "SQL takes no templates: values are bound, never spliced",
                 )
-                .help(format!("write `:{name}`"))
+                .help(if is_name(name) {
+                    format!("write `:{name}`")
+                } else {
+                    "write `:name`, the name of a value".to_owned()
+                })
             } else if is_name(name) {
                 Diagnostic::warning(
                     Code::BadSql,
@@ -217,7 +224,7 @@ impl<'a> Compiler<'a> {
             self.problems
                 .inside(at, text, &template.range, "", diagnostic);
         }
-        for range in &read.unbound {
+        for range in read.unbound.iter().take(MANY) {
             self.problems.inside(
                 at,
                 text,

@@ -98,7 +98,8 @@ impl Problems {
         let lines = self.tree.lines();
         let start = lines.place(self.tree.nearest(at).start);
         let characters = self.tree.characters(at, text).unwrap_or_default();
-        let places = characters.into_iter().map(|byte| Some(lines.place(byte?)));
+        let mut place = lines.places();
+        let places = characters.into_iter().map(|byte| Some(place(byte?)));
         SqlOrigin::new(file.clone(), start, places)
     }
 

@@ -66,6 +66,7 @@ fn find(source: &ExtractSource, response: &Response) -> Result<Value, String> {
                 .read_json()
                 .map_err(|why| format!("`{}` finds nothing, {}", path.source(), why.in_words()))?;
             path.query(body)
+                .map_err(|why| format!("`{}` was not tried: {why}", path.source()))?
                 .first()
                 .map(|value| (*value).clone())
                 .ok_or_else(|| format!("`{}` finds nothing in the body", path.source()))

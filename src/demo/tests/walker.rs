@@ -229,7 +229,7 @@ impl Walker {
                 let body: Value = serde_json::from_str(&text).unwrap();
                 let query = JsonPath::parse(query.as_str().unwrap()).unwrap();
                 self.context
-                    .insert(name.clone(), query.query(&body)[0].clone());
+                    .insert(name.clone(), query.query(&body).unwrap()[0].clone());
             }
             for name in step["clear"].as_array().into_iter().flatten() {
                 self.context.remove(name.as_str().unwrap());

@@ -147,6 +147,46 @@ fn a_scalar_and_a_mapping_of_any_size_are_read_in_linear_time() {
 }
 
 #[test]
+fn an_sql_text_of_any_length_is_read_in_linear_time() {
+    let long = |link: &str| {
+        sound(&format!(
+            "systems: {{ db: {{ sqlite: a.db }} }}\nactions: [{{ name: a, request: {{ path: / }} }}]\n\
+             invariants: [{{ name: i, sql: \"select 1{}\" }}]",
+            link.repeat(20_000)
+        ))
+    };
+    for link in [" + 1", " union select 1", "/*", "(", " || ''"] {
+        assert!(read(&long(link)).diagnostics.is_empty(), "{link}");
+    }
+    // Twenty places are enough to see the mistake.
+    assert_eq!(read(&long(" + ?")).diagnostics.len(), 20);
+}
+
+#[test]
+fn expressions_that_nest_or_chain_without_end_are_pointed_at() {
+    let chain = "+1".repeat(20_000);
+    let calls = "length(".repeat(100);
+    for (text, code) in [
+        (
+            format!("{{ name: a, request: {{ path: \"/{{{{ 1{chain} }}}}\" }} }}"),
+            "bad-template",
+        ),
+        (
+            format!("{{ name: a, request: {{ path: / }}, preconditions: [\"1{chain} > 1\"] }}"),
+            "bad-condition",
+        ),
+        (
+            format!("{{ name: a, request: {{ path: / }}, extract: {{ x: \"$[?{calls}@.a]\" }} }}"),
+            "bad-jsonpath",
+        ),
+    ] {
+        let found = listed(&sound(&format!("actions: [{text}]")));
+        assert_eq!(found.len(), 1);
+        assert!(found[0].contains(code) && found[0].len() < 300, "{found:?}");
+    }
+}
+
+#[test]
 fn parameters_that_explode_are_refused() {
     let list = (0..100)
         .map(|n| n.to_string())
