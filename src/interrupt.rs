@@ -1,12 +1,25 @@
-//! The user's request to stop, seen by everything that waits.
+//! What ends a run before it is through: the user's request to stop, and the time that it may take. Seen by everything that
+//! waits.
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+/// How long a query that is under way may still take.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// Shared by the signal handler, the engine and the world. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Interrupt(Arc<watch::Sender<Urgency>>);
+pub struct Interrupt(Arc<watch::Sender<State>>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    urgency: Urgency,
+    requested_at: Option<Instant>,
+    time_over_at: Option<Instant>,
+}
 
 /// How urgent the user's request to stop is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,26 +33,51 @@ pub enum Urgency {
     Now,
 }
 
+/// Why a query that is under way has to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The user wants to stop.
+    Requested,
+    /// `time_limit` is over.
+    TimeOver,
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Requested => "the run was interrupted",
+            Self::TimeOver => "the time of the run (`time_limit`) was over",
+        })
+    }
+}
+
 impl Default for Interrupt {
     fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(Urgency::None)))
+        Self(Arc::new(watch::Sender::new(State::default())))
     }
 }
 
 impl Interrupt {
     /// Requests to stop; a second request is more urgent.
     pub fn request(&self) {
-        self.0.send_modify(|urgency| {
-            *urgency = match urgency {
+        self.0.send_modify(|state| {
+            state.requested_at.get_or_insert_with(Instant::now);
+            state.urgency = match state.urgency {
                 Urgency::None => Urgency::Soon,
                 Urgency::Soon | Urgency::Now => Urgency::Now,
             };
         });
     }
 
+    /// From now on, what is under way may take this long.
+    pub fn limit_time(&self, limit: Option<Duration>) {
+        let at = limit.and_then(|limit| Instant::now().checked_add(limit));
+        self.0.send_modify(|state| state.time_over_at = at);
+    }
+
     /// How urgent it is now.
     pub fn urgency(&self) -> Urgency {
-        *self.0.borrow()
+        self.0.borrow().urgency
     }
 
     /// Whether there is a request to stop.
@@ -47,10 +85,27 @@ impl Interrupt {
         self.urgency() > Urgency::None
     }
 
+    /// Why a query that is still under way has to end now, if so: a short one may finish.
+    pub fn ending(&self) -> Option<Ending> {
+        let State {
+            requested_at,
+            time_over_at,
+            ..
+        } = *self.0.borrow();
+        let is_over = |at: Option<Instant>| at.is_some_and(|at| at.elapsed() >= PATIENCE);
+        if is_over(requested_at) {
+            Some(Ending::Requested)
+        } else if is_over(time_over_at) {
+            Some(Ending::TimeOver)
+        } else {
+            None
+        }
+    }
+
     /// Completes once it is at least this urgent.
     pub async fn reached(&self, urgency: Urgency) {
         let mut receiver = self.0.subscribe();
         // The sender lives as long as `self`, so waiting cannot fail.
-        let _ = receiver.wait_for(|now| *now >= urgency).await;
+        let _ = receiver.wait_for(|state| state.urgency >= urgency).await;
     }
 }

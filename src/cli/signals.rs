@@ -6,11 +6,18 @@ use std::io::Write as _;
 use super::Problem;
 use crate::interrupt::{Interrupt, Urgency};
 
-/// Turns each signal that asks to stop into a request, for as long as the runtime lives.
+/// Turns each signal that asks to stop into a request. On a thread of its own, for a query of SQLite keeps the thread of the run.
 pub(super) fn listen(interrupt: Interrupt) -> Result<(), Problem> {
-    let mut signals = Signals::new()
-        .map_err(|error| Problem::failed(format!("cannot listen for signals: {error}")))?;
-    tokio::spawn(async move {
+    let cannot = |error| Problem::failed(format!("cannot listen for signals: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .map_err(cannot)?;
+    let mut signals = {
+        let _guard = runtime.enter();
+        Signals::new().map_err(cannot)?
+    };
+    let forward = async move {
         loop {
             signals.next().await;
             interrupt.request();
@@ -24,7 +31,11 @@ pub(super) fn listen(interrupt: Interrupt) -> Result<(), Problem> {
             // The request to stop counts even where the note cannot be written.
             let _ = writeln!(std::io::stderr(), "{note}");
         }
-    });
+    };
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || runtime.block_on(forward))
+        .map_err(cannot)?;
     Ok(())
 }
 

@@ -32,6 +32,7 @@ struct Candidate {
 pub(super) async fn shrink_and_confirm<W: World, J: Judge<W>>(
     mut replay: PathReplay<'_, W, J>,
     violations: &Violations,
+    time_limit: Option<Duration>,
     stop: &mut event::Stop,
     time: &mut Time,
 ) -> Vec<Violation> {
@@ -41,7 +42,9 @@ pub(super) async fn shrink_and_confirm<W: World, J: Judge<W>>(
         (Reverse(violation.finding.severity), violation.number)
     });
     let clock = Instant::now();
-    shrink_all(&mut replay, &mut all, stop, time.total.max(LEAST_TIME)).await;
+    // Whoever limits the time of the walk does not want to wait for much longer.
+    let least = time_limit.map_or(LEAST_TIME, |limit| limit.min(LEAST_TIME));
+    shrink_all(&mut replay, &mut all, stop, time.total.max(least)).await;
     time.shrink = clock.elapsed();
     let clock = Instant::now();
     confirm_all(&mut replay, &mut all, stop).await;

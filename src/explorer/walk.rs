@@ -113,7 +113,12 @@ struct Walk<'r, W: World, J> {
 impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     /// The phases of a run: the initial state, regressions, the walk, then proving what was found.
     async fn run(&mut self) -> Finished {
-        let (mut stop, mut time) = match self.begin().await {
+        let interrupt = &self.options.interrupt;
+        let time_limit = self.options.limits.time_limit;
+        interrupt.limit_time(time_limit);
+        let begun = self.begin().await;
+        interrupt.limit_time(None);
+        let (mut stop, mut time) = match begun {
             Ok(()) => self.walk().await,
             Err(error) => (Stop::of_error(&error, Vec::new()), Time::default()),
         };
@@ -126,6 +131,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
                 &self.options.interrupt,
             ),
             &self.violations,
+            self.options.limits.time_limit,
             &mut stop,
             &mut time,
         )
@@ -172,7 +178,13 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         let confirm = before.elapsed();
         let mut clock = Clock::start(self.world.time());
         let mut stop = match regressions {
-            Ok(()) => self.take_steps(&mut clock).await,
+            Ok(()) => {
+                let (interrupt, limits) = (&self.options.interrupt, &self.options.limits);
+                interrupt.limit_time(limits.time_limit);
+                let stop = self.take_steps(&mut clock).await;
+                self.options.interrupt.limit_time(None);
+                stop
+            }
             Err(error) => Stop::of_error(&error, Vec::new()),
         };
         if !matches!(stop, Stop::Failed { .. } | Stop::Interrupted)

@@ -467,7 +467,7 @@ fn what_chains_without_end_is_refused_at_its_place_and_overflows_no_stack() {
         format!("a{}", many("()")),
         many("f("),
         many("[1, "),
-        format!("f(a, [{}])", format!("1{}", many(" ~ 1"))),
+        format!("f(a, [1{}])", many(" ~ 1")),
     ] {
         assert!(Condition::parse(&chain).is_err());
         let template = format!("/orders/{{{{ {chain} }}}}");

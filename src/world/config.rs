@@ -106,6 +106,8 @@ pub struct SystemConfig {
     pub ignore_tables: Vec<String>,
     /// Queries whose results are part of the identity, by name.
     pub observation_queries: Vec<(String, SqlQuery)>,
+    /// How long one query of the spec may take.
+    pub query_timeout: Duration,
     /// `allow_remote: true`: the database may be on another machine.
     pub allow_remote: bool,
     /// Whether a copy of the content before the run is kept beside the database, where it is a file.
@@ -185,6 +187,9 @@ impl TableNames {
 }
 
 impl SystemConfig {
+    /// How long one query may take by default.
+    pub const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
+
     /// A system whose tables are all watched, and all part of the identity of states.
     pub fn new(name: &str, location: Location) -> Self {
         Self {
@@ -194,6 +199,7 @@ impl SystemConfig {
             ignore_columns: Vec::new(),
             ignore_tables: Vec::new(),
             observation_queries: Vec::new(),
+            query_timeout: Self::QUERY_TIMEOUT,
             allow_remote: false,
             safety_copy: SafetyCopy::default(),
         }

@@ -8,6 +8,7 @@ use super::observations::Observations;
 use super::system::{Location, QueryRows, System, SystemState};
 use super::warning::Warnings;
 use super::{Warning, WarningCode, WorldError, WorldErrorKind, WorldTime};
+use crate::interrupt::Interrupt;
 use crate::model::{Context, Digest, RowDelta, SqlQuery, Table};
 
 /// How often rows that keep changing are put back before the run gives up.
@@ -49,6 +50,7 @@ impl Databases {
         configs: &[SystemConfig],
         locate: impl Fn(&Location) -> String,
         open: Open<'_>,
+        interrupt: &Interrupt,
     ) -> Result<Self, WorldError> {
         let mut databases = Self {
             observations: Observations::new(configs),
@@ -56,7 +58,9 @@ impl Databases {
         };
         for config in configs {
             let location = locate(&config.location);
-            databases.systems.push(open(config, &location)?);
+            let mut system = open(config, &location)?;
+            system.end_with(interrupt);
+            databases.systems.push(system);
             databases.addresses.push((config.name.clone(), location));
         }
         Ok(databases)

@@ -69,7 +69,7 @@ impl Deployment {
         open: Open<'_>,
     ) -> Result<(), WorldError> {
         let locate = |location: &_| self.process.location(location);
-        self.databases = Databases::open(&config.systems, locate, open)?;
+        self.databases = Databases::open(&config.systems, locate, open, &self.interrupt)?;
         self.databases.install().await
     }
 
@@ -84,8 +84,8 @@ impl Deployment {
             self.process.stop().await;
         }
         let mut errors = self.databases.uninstall().await;
-        if !errors.is_empty() && self.process.is_running() {
-            // A lock that the service never gives up goes with it.
+        if !errors.is_empty() && (self.process.is_running() || self.interrupt.is_requested()) {
+            // A lock that the service never gives up goes with it. And when the user is waiting, the first attempt is a short one.
             self.process.stop().await;
             errors = self.databases.uninstall().await;
         }

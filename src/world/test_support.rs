@@ -276,6 +276,8 @@ fn row(id: i64, value: Option<i64>) -> Option<Arc<[Cell]>> {
 
 #[async_trait(?Send)]
 impl System for FakeSystem {
+    fn end_with(&mut self, _: &Interrupt) {}
+
     fn name(&self) -> &'static str {
         "db"
     }

@@ -341,3 +341,22 @@ actions:
         0
     );
 }
+
+#[test]
+fn a_query_without_an_end_is_given_up_with_the_time_of_the_run() {
+    let endless = "invariants:
+  - name: endless
+    sql: WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT count(*) FROM c, orders WHERE x < 0
+";
+    let spec = store::SPEC.replace("invariants:\n", endless);
+    assert_ne!(spec, store::SPEC);
+    let sandbox = Sandbox::with_spec(&spec);
+    let store = Store::start(&sandbox, JournalMode::Delete, false);
+    let before = store.dump();
+    sandbox
+        .venomqa(["explore", "--time-limit", "1s", "--base-url", &store.url()])
+        .run()
+        .code(3)
+        .says(&["the SQL of invariant `endless`", "`time_limit`"]);
+    assert_eq!(before, store.dump());
+}

@@ -47,7 +47,6 @@ pub(super) fn calls_too_deep(source: &str) -> Option<std::ops::Range<usize>> {
             _ if escaped => escaped = false,
             (Some(_), b'\\') => escaped = true,
             (Some(mark), _) if mark == byte => quote = None,
-            (Some(_), _) => {}
             (None, b'\'' | b'"') => quote = Some(byte),
             (None, b'(') => {
                 let is_call = before.is_ascii_alphanumeric() || before == b'_';

@@ -12,6 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer as _, MapAccess,
 use serde_json::json;
 
 use super::SafetyCopyWord;
+use super::scalars::DurationText;
 use crate::world::system::ENGINES;
 
 /// A database under the service.
@@ -38,6 +39,8 @@ pub(in crate::spec) struct Settings {
     /// Queries whose results tell states apart, by name.
     #[serde(default)]
     pub observation_queries: IndexMap<String, String>,
+    /// Longest time for one query of the spec. Default: `10s`.
+    pub query_timeout: Option<DurationText>,
     /// Whether the database may be on another machine. Default: `false`.
     #[serde(default)]
     pub allow_remote: bool,
@@ -68,6 +71,7 @@ impl<'de> Deserialize<'de> for System {
                 "ignore_columns",
                 "ignore_tables",
                 "observation_queries",
+                "query_timeout",
                 "allow_remote",
                 "safety_copy",
             ];

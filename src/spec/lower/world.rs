@@ -286,6 +286,8 @@ impl Lowering<'_> {
             ignore_columns: system.settings.ignore_columns.clone(),
             ignore_tables: system.settings.ignore_tables.clone(),
             observation_queries,
+            query_timeout: (system.settings.query_timeout)
+                .map_or(SystemConfig::QUERY_TIMEOUT, |timeout| timeout.0),
             allow_remote: system.settings.allow_remote,
             safety_copy: match system.settings.safety_copy {
                 SafetyCopyWord::Auto => SafetyCopy::Auto,

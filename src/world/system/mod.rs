@@ -10,6 +10,7 @@ mod engine;
 mod left_alone;
 mod mark;
 pub mod postgres;
+mod query_limit;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::{Warning, WorldError};
+use crate::interrupt::Interrupt;
 use crate::model::{NetDelta, RowDelta, SqlQuery, Table};
 
 pub use engine::{ENGINES, Engine, Location, LocationKind, open};
@@ -27,6 +29,9 @@ pub use engine::{ENGINES, Engine, Location, LocationKind, open};
 pub trait System {
     /// Its key in the spec.
     fn name(&self) -> &str;
+
+    /// From now on, queries and waits end soon after the user wants to stop or the time of the run is over.
+    fn end_with(&mut self, interrupt: &Interrupt);
 
     /// Installs the journal and remembers the content as it is now: the content before the run. If a killed run left
     /// its journal behind, puts the database back first and says so in the returned text.

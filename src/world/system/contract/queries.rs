@@ -1,10 +1,14 @@
 //! The queries of the spec.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::contract;
 use super::fixture::Fixture;
 use super::walk::{Walk, query};
+use crate::interrupt::Interrupt;
+use crate::world::WorldErrorKind;
 use crate::world::system::System as _;
 
 contract!(
@@ -13,6 +17,7 @@ contract!(
     the_tables_behind_a_query_are_known_or_it_is_said_that_they_are_not,
     a_query_that_does_more_than_read_is_refused,
     a_mistake_in_a_query_is_shown_where_it_is,
+    a_query_without_an_end_is_ended,
 );
 
 const SCHEMA: &str = "CREATE TABLE orders (id INTEGER PRIMARY KEY, total DOUBLE PRECISION, note TEXT);
@@ -53,6 +58,33 @@ async fn values_come_back_as_json<F: Fixture>() {
             [json!(3), json!(-3.5), json!(""), json!(3), null, json!("x")],
         ]
     );
+    walk.finish().await;
+}
+
+async fn a_query_without_an_end_is_ended<F: Fixture>() {
+    let mut walk = Walk::<F>::new(SCHEMA).await;
+    let endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT count(*) FROM c WHERE x < 0";
+    let (time_over, requested) = (Interrupt::default(), Interrupt::default());
+    time_over.limit_time(Some(Duration::ZERO));
+    requested.request();
+    for (interrupt, why) in [
+        (
+            &time_over,
+            "because the time of the run (`time_limit`) was over",
+        ),
+        (&requested, "because the run was interrupted"),
+    ] {
+        walk.system.end_with(interrupt);
+        let error = walk.system.query(&query::<F>(endless, &[]), &[]).await;
+        let error = error.unwrap_err();
+        assert!(error.message.ends_with(why), "{error:?}");
+        assert_eq!(error.kind, WorldErrorKind::System);
+    }
+    // The session is of use after that.
+    walk.system.end_with(&Interrupt::default());
+    let one = query::<F>("SELECT 1 AS n", &[]);
+    let found = walk.system.query(&one, &[]).await;
+    assert_eq!(found.unwrap().rows, [[json!(1)]]);
     walk.finish().await;
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, Config, NoTls, Socket};
+use tokio_postgres::{CancelToken, Client, Config, NoTls, Socket};
 
 use super::address::Address;
 use super::failure::{failed, no_connection};
@@ -63,10 +63,7 @@ const WRITER: &[(&str, &str)] = &[
     ("enable_mergejoin", "off"),
 ];
 
-const READER: &[(&str, &str)] = &[
-    ("default_transaction_read_only", "on"),
-    ("statement_timeout", "60s"),
-];
+const READER: &[(&str, &str)] = &[("default_transaction_read_only", "on")];
 
 /// The connections, and what the server said of itself and of the role when they were made.
 pub(super) struct Connections {
@@ -154,6 +151,17 @@ impl Connections {
 }
 
 impl Connections {
+    /// How long a statement of the reader may take at the most: the server's own limit, for a run that is killed.
+    pub(super) async fn limit_reader(
+        &self,
+        address: &Address,
+        limit: Duration,
+    ) -> Result<(), WorldError> {
+        let text = format!("SET statement_timeout = '{}ms'", limit.as_millis());
+        let set = self.reader.batch_execute(&text).await;
+        set.map_err(|error| failed(address, "set up a session", &error))
+    }
+
     /// Whether the writer's session is still there.
     pub(super) async fn answer(&self) -> bool {
         self.writer.batch_execute("").await.is_ok()
@@ -184,6 +192,18 @@ impl Connections {
         )
         .with_help("wait for it to end, or give each run a database of its own; one spec names a database once, under `systems`"))
     }
+}
+
+/// Has the server end the statement under way. Whether that succeeds shows in how the statement ends.
+pub(super) async fn cancel(address: &Address, token: CancelToken) {
+    let _ = if address.config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable {
+        token.cancel_query(NoTls).await
+    } else {
+        match tls::connector(address) {
+            Ok(tls) => token.cancel_query(tls).await,
+            Err(_) => return,
+        }
+    };
 }
 
 async fn set(

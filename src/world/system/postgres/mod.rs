@@ -37,6 +37,7 @@ mod verify;
 pub(super) mod tests;
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,8 +45,10 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio_postgres::error::SqlState;
 
+use super::query_limit::QueryLimit;
 use super::{Engine, LocationKind, QueryRows, Reading, System, SystemState};
 use crate::expr::Dialect;
+use crate::interrupt::Interrupt;
 use crate::model::{SqlQuery, Table};
 use crate::world::config::SystemConfig;
 use crate::world::system::left_alone::LeftAlone;
@@ -60,6 +63,9 @@ use recover::Recovered;
 
 /// How often the end of a run connects again when its connection is lost meanwhile.
 const RECONNECTIONS: u32 = 2;
+
+/// How long a statement that was cancelled is waited for.
+const CANCEL_WAIT: Duration = Duration::from_secs(1);
 
 /// How long the end of a run waits for a server that is being restarted, and how often it looks.
 const RESTART_PATIENCE: Duration = Duration::from_secs(5);
@@ -118,6 +124,7 @@ pub struct PostgresSystem {
     has_journal: bool,
     /// Rows of ignored tables before the run.
     left_alone: LeftAlone,
+    interrupt: Interrupt,
 }
 
 impl fmt::Debug for PostgresSystem {
@@ -146,6 +153,7 @@ impl PostgresSystem {
             is_installed: false,
             has_journal: false,
             left_alone: LeftAlone::default(),
+            interrupt: Interrupt::default(),
         })
     }
 
@@ -251,6 +259,10 @@ impl System for PostgresSystem {
         &self.config.name
     }
 
+    fn end_with(&mut self, interrupt: &Interrupt) {
+        self.interrupt = interrupt.clone();
+    }
+
     async fn install(&mut self) -> Result<Option<String>, WorldError> {
         let connections = Connections::open(&self.address).await?;
         connections.lock(&self.address).await?;
@@ -282,6 +294,8 @@ impl System for PostgresSystem {
         self.left_alone = Catalog::count_ignored(&connections, &self.config)
             .await
             .map_err(|error| failed(&self.address, "count the rows of ignored tables", &error))?;
+        let limit = self.config.query_timeout.saturating_add(CANCEL_WAIT);
+        connections.limit_reader(&self.address, limit).await?;
         self.session = Some(PgSession::new(self.address.clone(), connections, catalog).await?);
         Ok(recovered)
     }
@@ -329,7 +343,22 @@ impl System for PostgresSystem {
         query: &SqlQuery,
         parameters: &[Value],
     ) -> Result<QueryRows, WorldError> {
-        self.session()?.query(query, parameters).await
+        let limit = QueryLimit::begin(self.config.query_timeout, &self.interrupt);
+        let address = self.address.clone();
+        let session = self.session()?;
+        let token = session.cancel_token();
+        let mut rows = pin!(session.query(query, parameters));
+        tokio::select! {
+            biased;
+            rows = &mut rows => rows,
+            () = limit.over() => {
+                let error = limit.error();
+                let cancel = connections::cancel(&address, token);
+                // The session is of use again once the statement has ended; a server that does not answer is not waited for.
+                let _ = tokio::time::timeout(CANCEL_WAIT, async { tokio::join!(cancel, rows) }).await;
+                Err(error)
+            }
+        }
     }
 
     async fn uninstall(&mut self) -> Result<Vec<Warning>, WorldError> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tokio_postgres::Error;
+use tokio_postgres::{CancelToken, Error};
 
 use super::address::Address;
 use super::apply::Writer;
@@ -198,6 +198,11 @@ impl PgSession {
         self.queries
             .tables(&self.connections, &self.catalog, &self.address, query)
             .await
+    }
+
+    /// What ends the query under way.
+    pub(super) fn cancel_token(&self) -> CancelToken {
+        self.connections.reader.cancel_token()
     }
 
     /// Runs a query of the spec.

@@ -1,8 +1,10 @@
 //! The queries of the spec.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::TryStreamExt as _;
 use serde_json::Value;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
@@ -17,6 +19,7 @@ use super::sql::{literal, quoted};
 use crate::model::{SqlQuery, Table};
 use crate::world::system::QueryRows;
 use crate::world::system::mark::marked;
+use crate::world::system::query_limit::Collected;
 use crate::world::{WorldError, WorldErrorKind};
 
 /// The queries that were run so far, prepared.
@@ -125,20 +128,7 @@ impl Queries {
                 )
             })
         })?;
-        Ok(QueryRows {
-            columns: prepared.columns.clone(),
-            rows: rows
-                .iter()
-                .map(|row| {
-                    prepared
-                        .types
-                        .iter()
-                        .enumerate()
-                        .map(|(place, found)| json(row.get(place), found))
-                        .collect()
-                })
-                .collect(),
-        })
+        rows.finish()
     }
 
     async fn prepared(
@@ -209,11 +199,7 @@ impl Prepared {
         })
     }
 
-    async fn run(
-        &self,
-        client: &Client,
-        values: &[Value],
-    ) -> Result<Vec<tokio_postgres::Row>, Error> {
+    async fn run(&self, client: &Client, values: &[Value]) -> Result<Collected, Error> {
         let values: Vec<Parameter<'_>> = self
             .bound
             .order
@@ -224,7 +210,15 @@ impl Prepared {
             .iter()
             .map(|value| value as &(dyn ToSql + Sync))
             .collect();
-        client.query(&self.statement, &values).await
+        let mut rows = pin!(client.query_raw(&self.statement, values).await?);
+        let mut found = Collected::new(self.columns.clone());
+        while let Some(row) = rows.try_next().await? {
+            let types = self.types.iter().enumerate();
+            if !found.add(types.map(|(place, of)| json(row.get(place), of)).collect()) {
+                break;
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -320,7 +314,7 @@ fn wrong(
             wrong.with_help("a query of the spec only reads; call no function that writes")
         }
         SqlState::QUERY_CANCELED => {
-            wrong.with_help("the query ran for more than 60 s; add an index, or narrow the query")
+            wrong.with_help("somebody ended the query, or it ran for longer than `query_timeout`")
         }
         _ => wrong,
     }

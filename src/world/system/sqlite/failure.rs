@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 
+use crate::interrupt::Interrupt;
 use crate::world::{WorldError, WorldErrorKind};
 
 /// How long a lock of another connection is waited for.
@@ -15,18 +16,23 @@ pub(super) const LOCK_WAIT: Duration = Duration::from_secs(10);
 const BLOCKED: Duration = Duration::from_millis(5);
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Runs an operation until no other connection's lock is in its way, at most for so long. An operation that met a lock has
+/// Runs an operation until no other connection's lock is in its way, at most for so long, or until the run has to end. An operation that met a lock has
 /// changed nothing, so it can be run again. Signals and the service's output get their turn meanwhile.
 pub(super) async fn patiently<T>(
     connection: &mut Connection,
     patience: Duration,
+    interrupt: &Interrupt,
     mut operation: impl FnMut(&mut Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
     connection.busy_timeout(BLOCKED)?;
     let began = Instant::now();
     let result = loop {
         match operation(connection) {
-            Err(error) if is_locked(&error) && began.elapsed() < patience => {
+            Err(error)
+                if is_locked(&error)
+                    && began.elapsed() < patience
+                    && interrupt.ending().is_none() =>
+            {
                 tokio::time::sleep(PAUSE).await;
             }
             result => break result,

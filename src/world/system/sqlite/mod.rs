@@ -50,8 +50,10 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use serde_json::Value;
 
+use super::query_limit::QueryLimit;
 use super::{Engine, LocationKind, QueryRows, Reading, System, SystemState};
 use crate::expr::Dialect;
+use crate::interrupt::Interrupt;
 use crate::model::{RowDelta, SqlQuery, Table};
 use crate::world::config::SystemConfig;
 use crate::world::{Warning, WorldError, WorldErrorKind};
@@ -63,6 +65,9 @@ use session::{Look, SqliteSession};
 
 /// Entries after which a read empties the journal, where nothing is ever restored.
 const PRUNE_WITH_READ: i64 = 1_000;
+
+/// How long a lock is waited for at first when the user wants to stop.
+const HURRY: Duration = Duration::from_secs(1);
 
 /// SQLite as a kind of database.
 #[derive(Debug)]
@@ -113,6 +118,9 @@ pub struct SqliteSystem {
     session: Option<SqliteSession>,
     /// How long a lock of another connection is waited for.
     patience: Duration,
+    interrupt: Interrupt,
+    /// Whether locks were waited for in a hurry already when the run had to end.
+    hurried: bool,
 }
 
 impl SqliteSystem {
@@ -125,6 +133,8 @@ impl SqliteSystem {
             config: config.clone(),
             session: None,
             patience: LOCK_WAIT,
+            interrupt: Interrupt::default(),
+            hurried: false,
         })
     }
 
@@ -166,7 +176,16 @@ impl SqliteSystem {
     async fn wait_until_free(&mut self, doing: &str) -> Result<(), WorldError> {
         let free =
             |connection: &mut Connection| connection.execute_batch("BEGIN EXCLUSIVE; ROLLBACK");
-        match patiently(&mut self.connection, self.patience, free).await {
+        // The user is waiting, and the service may be about to be stopped, its locks with it.
+        let patience = if self.interrupt.is_requested() && !self.hurried {
+            self.hurried = true;
+            HURRY
+        } else {
+            self.patience
+        };
+        // What has to be put back is put back, however urgent the end is.
+        let never = Interrupt::default();
+        match patiently(&mut self.connection, patience, &never, free).await {
             Err(error) if is_locked(&error) => Err(failed(&self.path, doing, &error)),
             // Whatever else is wrong, the operation that follows will say.
             _ => Ok(()),
@@ -179,9 +198,9 @@ impl SqliteSystem {
         doing: &str,
         mut operation: impl FnMut(&mut SqliteSession, &mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, WorldError> {
-        let patience = self.patience;
+        let (patience, interrupt) = (self.patience, self.interrupt.clone());
         let (connection, path, session) = self.session()?;
-        patiently(connection, patience, |connection| {
+        patiently(connection, patience, &interrupt, |connection| {
             operation(session, connection)
         })
         .await
@@ -203,6 +222,10 @@ impl SqliteSystem {
 impl System for SqliteSystem {
     fn name(&self) -> &str {
         &self.config.name
+    }
+
+    fn end_with(&mut self, interrupt: &Interrupt) {
+        self.interrupt = interrupt.clone();
     }
 
     async fn install(&mut self) -> Result<Option<String>, WorldError> {
@@ -303,10 +326,14 @@ impl System for SqliteSystem {
         parameters: &[Value],
     ) -> Result<QueryRows, WorldError> {
         self.prepare(query).await?;
-        let read = |connection: &mut Connection| query::run(connection, query, parameters);
-        patiently(&mut self.connection, self.patience, read)
-            .await
-            .map_err(|error| query::explain(&self.path, query, &error))
+        let limit = QueryLimit::begin(self.config.query_timeout, &self.interrupt);
+        let read = |connection: &mut Connection| query::run(connection, query, parameters, &limit);
+        let (connection, interrupt) = (&mut self.connection, &self.interrupt);
+        match patiently(connection, self.patience, interrupt, read).await {
+            Ok(rows) => rows.finish(),
+            Err(error) if query::was_ended(&error) => Err(limit.error()),
+            Err(error) => Err(query::explain(&self.path, query, &error)),
+        }
     }
 
     async fn uninstall(&mut self) -> Result<Vec<Warning>, WorldError> {

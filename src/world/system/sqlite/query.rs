@@ -1,19 +1,20 @@
 //! Queries of the spec: checked once, which tells the tables they read, then run as they are.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ffi::c_int;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use serde_json::Value;
 
 use super::apply::{Bound, cell};
 use super::catalog::Catalog;
 use super::failure::{LOCK_WAIT, failed};
 use crate::model::{Cell, SqlQuery, Table, TableKind};
-use crate::world::system::QueryRows;
 use crate::world::system::mark::marked;
+use crate::world::system::query_limit::{Collected, QueryLimit};
 use crate::world::{WorldError, WorldErrorKind};
 
 /// Checks queries on a connection of its own, where an authorizer sees what a statement would do and refuses all but
@@ -189,12 +190,33 @@ fn is_volatile(function: &str) -> bool {
     .any(|volatile| function.eq_ignore_ascii_case(volatile))
 }
 
-/// Runs a checked query.
+/// Steps of SQLite's machine between two looks at the limit of a query: well under a millisecond.
+const STEPS: c_int = 10_000;
+
+/// Runs a checked query, which ends with an error that [`was_ended`] knows when its limit is reached.
 pub(super) fn run(
+    connection: &mut Connection,
+    query: &SqlQuery,
+    parameters: &[Value],
+    limit: &QueryLimit,
+) -> rusqlite::Result<Collected> {
+    let watched = limit.clone();
+    connection.progress_handler(STEPS, Some(move || watched.is_over()))?;
+    let found = run_watched(connection, query, parameters);
+    connection.progress_handler(STEPS, None::<fn() -> bool>)?;
+    found
+}
+
+/// Whether a query was ended because its limit was reached.
+pub(super) fn was_ended(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted)
+}
+
+fn run_watched(
     connection: &Connection,
     query: &SqlQuery,
     parameters: &[Value],
-) -> rusqlite::Result<QueryRows> {
+) -> rusqlite::Result<Collected> {
     let mut statement = connection.prepare_cached(&query.text)?;
     for ((name, _), value) in query.parameters.iter().zip(parameters) {
         if let Some(position) = statement.parameter_index(&format!(":{name}"))? {
@@ -202,20 +224,18 @@ pub(super) fn run(
         }
     }
     let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
-    let mut found = Vec::new();
+    let width = columns.len();
+    let mut found = Collected::new(columns);
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next()? {
-        found.push(
-            (0..columns.len())
-                .map(|position| row.get_ref(position).map(|value| cell(value).to_json()))
-                .collect::<rusqlite::Result<_>>()?,
-        );
+        let values = (0..width)
+            .map(|position| row.get_ref(position).map(|value| cell(value).to_json()))
+            .collect::<rusqlite::Result<_>>()?;
+        if !found.add(values) {
+            break;
+        }
     }
-    drop(rows);
-    Ok(QueryRows {
-        columns,
-        rows: found,
-    })
+    Ok(found)
 }
 
 /// A JSON value as SQLite takes it: booleans as 1 and 0, lists and objects as JSON text.
