@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
 
-use crate::model::{Request, Response, Row, RowChange, RowDelta, RowKey, StepRecord, Table};
+use crate::model::{Request, Response, Row, RowChange, RowDelta, RowKey, StepRecord, Table, json};
 use crate::world::{Warning, WarningCode};
 
 use super::spool::{Place, Spool};
@@ -123,7 +123,7 @@ impl StepRecords {
         Ok(StepRecord {
             request,
             response,
-            extracted: serde_json::from_str(&extracted)?,
+            extracted: json::read_own(extracted.as_bytes())?,
             extract_failures,
             rows: RowDelta::new(rows.collect()),
         })

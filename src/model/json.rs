@@ -6,15 +6,21 @@
 use std::fmt::Write as _;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// Deeper than this nobody's lists and objects are; each level costs whoever walks the tree a part of the stack.
 const DEEPEST: usize = 512;
 
+/// Levels that a text of venomqa has around a body.
+const AROUND_A_BODY: usize = 64;
+
+const TOO_DEEP: &str = "recursion limit exceeded";
+
 /// How `serde_json` says that it refuses what the grammar allows.
 const MENDED: [&str; 4] = [
     "number out of range",
-    "recursion limit exceeded",
+    TOO_DEEP,
     "lone leading surrogate in hex escape",
     "unexpected end of hex escape",
 ];
@@ -39,6 +45,22 @@ pub(super) fn parse(text: &str) -> Result<Value, String> {
             .and_then(|value| reader.end().map(|()| value))
             // The first error has the place in the text as it came.
             .map_err(|_| refused)
+    })
+}
+
+/// Reads what venomqa has written: it may hold a body, which may be as deep as bodies are.
+pub(crate) fn read_own<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(json).or_else(|refused| {
+        let is_deep = refused.to_string().starts_with(TOO_DEEP);
+        let text = std::str::from_utf8(json)
+            .ok()
+            .filter(|text| is_deep && depth(text) <= DEEPEST + AROUND_A_BODY);
+        let Some(text) = text else {
+            return Err(refused);
+        };
+        let mut reader = serde_json::Deserializer::from_str(text);
+        reader.disable_recursion_limit();
+        T::deserialize(&mut reader).and_then(|value| reader.end().map(|()| value))
     })
 }
 
@@ -203,6 +225,16 @@ mod tests {
                 .unwrap_err()
                 .starts_with("100000 levels")
         );
+    }
+
+    #[test]
+    fn what_was_written_around_the_deepest_body_is_read_again_and_nothing_deeper() {
+        let body =
+            |levels: usize| format!("{{\"body\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
+        let read: Value = read_own(body(DEEPEST).as_bytes()).unwrap();
+        assert_eq!(read.to_string(), body(DEEPEST));
+        let error = read_own::<Value>(body(100_000).as_bytes()).unwrap_err();
+        assert!(error.to_string().starts_with(TOO_DEEP));
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod exchange;
 mod expectation;
 mod facts;
 mod invariant;
-mod json;
+pub(crate) mod json;
 mod net_delta;
 mod regression;
 mod reproduction;

@@ -3,6 +3,7 @@
 use std::io::BufRead;
 
 use crate::event::{Event, VERSION};
+use crate::model::json;
 
 /// A log that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +60,7 @@ pub fn read(
                 ..wrong(number, message)
             });
         }
-        let entry: Event = match serde_json::from_slice(&line) {
+        let entry: Event = match json::read_own(&line) {
             Ok(entry) => entry,
             // Without its end, the last line of a run that was killed.
             Err(_) if begun && !line.ends_with(b"\n") => break,
