@@ -174,7 +174,8 @@ impl Body {
         };
         match self.content.format {
             Format::Json | Format::JsonLines => NoJson::Unreadable(why),
-            Format::Unknown if looks_like_json() => NoJson::Unreadable(why),
+            // Many a service sends JSON and says that it is HTML.
+            Format::Unknown | Format::Other if looks_like_json() => NoJson::Unreadable(why),
             Format::Unknown | Format::Other => NoJson::Other,
         }
     }
@@ -254,6 +255,11 @@ mod tests {
                 "<html>",
                 "application/json",
                 "expected value at line 1 column 1",
+            ),
+            (
+                "{\"a\": NaN}",
+                "text/html",
+                "expected value at line 1 column 7",
             ),
             (
                 "[1, 2",

@@ -166,16 +166,20 @@ impl Secrets {
             found.extend(self.labelled(text).into_iter().map(|(_, place)| place));
             found
         };
-        let mut found = in_reading(text);
+        let in_words = |text: &str| {
+            let mut found = in_reading(text);
+            if !values.is_empty() {
+                let words = encoded_words(text).filter(|(_, says)| !in_reading(says).is_empty());
+                found.extend(words.map(|(place, _)| place));
+            }
+            found
+        };
+        let mut found = in_words(text);
         for reading in readings(text, values.have_spaces()) {
-            let places = in_reading(&reading.text);
+            let places = in_words(&reading.text);
             found.extend(places.iter().map(|place| reading.place(place)));
         }
-        if !values.is_empty() {
-            let words = encoded_words(text).filter(|(_, says)| !in_reading(says).is_empty());
-            found.extend(words.map(|(place, _)| place));
-        }
-        found.retain(|place| !is_scheme(&text[place.end..]));
+        found.retain(|place| !is_scheme(&text[place.clone()], &text[place.end..]));
         found.sort_unstable_by_key(|place| place.start);
         let mut apart: Vec<Range<usize>> = Vec::new();
         for place in found {
@@ -188,9 +192,18 @@ impl Secrets {
     }
 }
 
-/// Whether a word that ends before this is the scheme of a URL. Nobody could read a URL in which it is missing.
-fn is_scheme(after: &str) -> bool {
-    after
-        .trim_start_matches(|letter: char| letter.is_ascii_alphanumeric() || letter == '+')
-        .starts_with("://")
+/// Whether a word is, or begins, the scheme of a URL that goes on like this. Nobody could read a URL in which it is missing.
+fn is_scheme(word: &str, after: &str) -> bool {
+    const SCHEMES: [&str; 8] = [
+        "http",
+        "https",
+        "postgres",
+        "postgresql",
+        "sqlite",
+        "file",
+        "ws",
+        "wss",
+    ];
+    let (rest, _) = after.split_once("://").unwrap_or(("/", ""));
+    SCHEMES.contains(&format!("{word}{rest}").as_str())
 }

@@ -378,6 +378,15 @@ fn a_secret_is_hidden_however_it_is_encoded_and_the_whole_word_with_it() {
         ("t=cXE6c2VjcmV0ICYgc2FmZQ", "t=[redacted]"),
         ("x'73656372657420262073616665'", "x'[redacted]'"),
         ("c2VjcmV0cyBhcmUgc2FmZQ", "c2VjcmV0cyBhcmUgc2FmZQ"),
+        (
+            "?t=cXE6c2VjcmV0ICYgc2FmZQ%3D%3D&n=1",
+            "?t=[redacted]%3D%3D&n=1",
+        ),
+        ("secret & safe://x", "[redacted]://x"),
+        (
+            "it is `xxx secret & s...`, not `y`",
+            "it is `xxx [redacted]...`, not `y`",
+        ),
     ] {
         assert_eq!(secrets.hide(text), shown);
     }

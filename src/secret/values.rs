@@ -70,7 +70,9 @@ impl Values {
         let mut found = Vec::new();
         if !self.known.is_empty() {
             self.find_as_written(text, |place| found.push(place));
-            found.extend(self.find_cut_off(text));
+            for (at, _) in text.match_indices("...").chain(text.match_indices('…')) {
+                found.extend(self.find_cut_off(&text[..at]));
+            }
         }
         found
     }
@@ -98,11 +100,8 @@ impl Values {
         }
     }
 
-    /// Where the beginning of a value stands at the end of a text that was cut off there (`...`, `…`).
-    fn find_cut_off(&self, text: &str) -> Option<Range<usize>> {
-        let kept = text
-            .strip_suffix("...")
-            .or_else(|| text.strip_suffix('…'))?;
+    /// Where the beginning of a value stands at the end of a text that was cut off there: before `...` or `…`.
+    fn find_cut_off(&self, kept: &str) -> Option<Range<usize>> {
         // Half an escape is no letter of the value.
         let end = match kept.rfind('%') {
             Some(percent) if kept.len() - percent < 3 => percent,

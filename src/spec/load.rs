@@ -1,5 +1,6 @@
 //! From a file to a [`Loaded`]: the stages in their order.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::{self, Read as _};
 use std::path::Path as FilePath;
@@ -179,7 +180,27 @@ pub fn parse_reproduction(
     text: &str,
     environment: &Environment<'_>,
 ) -> LoadedReproduction {
-    let (loaded, found) = stages(path, text, environment, Kind::Reproduction);
+    // What was taken out of the file as a secret is one here as well, wherever the path leads it.
+    let taken_out = RefCell::new(Vec::new());
+    let variable = |name: &str| {
+        let value = (environment.variable)(name)?;
+        if name.starts_with(reproduction::TAKEN_OUT) {
+            taken_out.borrow_mut().push(Value::from(value.as_str()));
+        }
+        Some(value)
+    };
+    let noting = Environment {
+        variable: &variable,
+        ..*environment
+    };
+    let (loaded, found) = stages(path, text, &noting, Kind::Reproduction);
+    if let Some(spec) = &loaded.spec {
+        let secrets = &spec.world.secrets;
+        taken_out
+            .borrow()
+            .iter()
+            .for_each(|value| secrets.learn(value));
+    }
     LoadedReproduction {
         case: loaded
             .spec

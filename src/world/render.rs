@@ -2,7 +2,7 @@
 //!
 //! A rendered path is used as it is, under one rule: no value silently changes which request is sent. Characters that
 //! cannot stand in a URL (spaces, quotes, `#`, anything outside ASCII, a `%` that begins no escape) are
-//! percent-encoded; so is a `?` that came from a value, that is, when the path as the spec writes it has none. A `/` in
+//! percent-encoded; so is a `?` that came from a value into a path that has none as the spec writes it, unless the value is the whole path. A `/` in
 //! a value stays a `/`, since whole paths are extracted from `Location` headers; `.` and `..` segments, which URLs
 //! resolve, are refused.
 
@@ -161,7 +161,7 @@ impl Target {
         encode_into(
             &mut text,
             &rendered,
-            absolute || template.path.source().contains('?'),
+            absolute || brings_query(template.path.source()),
         );
         if !template.query.is_empty() {
             text.push(if text.contains('?') { '&' } else { '?' });
@@ -264,6 +264,12 @@ enum Audience {
     OfSpec,
     /// Another origin, to which a value leads.
     OfValue,
+}
+
+/// Whether a `?` in a rendered path begins its query: the spec writes one, or the whole path is a value, such as a link of an answer.
+fn brings_query(path: &str) -> bool {
+    let is_value = path.starts_with("{{") && path.find("}}") == path.len().checked_sub(2);
+    is_value || path.contains('?')
 }
 
 /// Whether a path begins with an origin in which nothing is filled in.

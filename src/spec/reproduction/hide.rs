@@ -9,6 +9,9 @@ use crate::spec::yaml::{Entry, Node};
 /// What was taken out: names of environment variables, and the values that they must have.
 pub(super) type Hidden = IndexMap<String, String>;
 
+/// How the names of those environment variables begin.
+pub(in crate::spec) const TAKEN_OUT: &str = "VENOMQA_";
+
 /// Takes every secret out of these sections: what stands under secret names, and what the run knows to be secret wherever it
 /// stands.
 pub(super) fn hide(sections: &mut [Entry], secrets: &Secrets) -> Hidden {
@@ -110,8 +113,8 @@ impl Hider<'_> {
                 }
             })
             .collect();
-        let mut names = std::iter::once(format!("VENOMQA_{name}"))
-            .chain((2..).map(|number| format!("VENOMQA_{name}_{number}")));
+        let mut names = std::iter::once(format!("{TAKEN_OUT}{name}"))
+            .chain((2..).map(|number| format!("{TAKEN_OUT}{name}_{number}")));
         let free = names.find(|name| !self.hidden.contains_key(name));
         let name = free.unwrap_or_else(|| unreachable!("there is always another number"));
         self.hidden.insert(name.clone(), value.to_owned());

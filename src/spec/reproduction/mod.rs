@@ -23,6 +23,7 @@ use crate::model::{
     ActionId, Model, OracleName, Origin, Reproduction, SeenRow, SeenStep, Severity,
 };
 
+pub(super) use hide::TAKEN_OUT;
 pub use write::{WriteOptions, secrets_of, write};
 
 use document::{About, Sections, Step, Times};

@@ -67,6 +67,9 @@ const RECONNECTIONS: u32 = 2;
 /// How long a statement that was cancelled is waited for.
 const CANCEL_WAIT: Duration = Duration::from_secs(1);
 
+/// How long between two requests to cancel it.
+const CANCEL_PAUSE: Duration = Duration::from_millis(100);
+
 /// How long the end of a run waits for a server that is being restarted, and how often it looks.
 const RESTART_PATIENCE: Duration = Duration::from_secs(5);
 const RESTART_PAUSE: Duration = Duration::from_millis(100);
@@ -353,9 +356,18 @@ impl System for PostgresSystem {
             rows = &mut rows => rows,
             () = limit.over() => {
                 let error = limit.error();
-                let cancel = connections::cancel(&address, token);
+                // A request to cancel that comes before the statement has begun is lost, so it is sent until the statement ends.
+                let ended = async {
+                    loop {
+                        let cancel = connections::cancel(&address, token.clone());
+                        let ended = tokio::time::timeout(CANCEL_PAUSE, &mut rows);
+                        if tokio::join!(cancel, ended).1.is_ok() {
+                            break;
+                        }
+                    }
+                };
                 // The session is of use again once the statement has ended; a server that does not answer is not waited for.
-                let _ = tokio::time::timeout(CANCEL_WAIT, async { tokio::join!(cancel, rows) }).await;
+                let _ = tokio::time::timeout(CANCEL_WAIT, ended).await;
                 Err(error)
             }
         }

@@ -189,6 +189,8 @@ fn is_sound(connection: &Connection) -> bool {
 
 /// An empty database under a name that no file has. What SQLite kept beside the one that had it belongs to that one.
 fn made_anew(path: &Path) -> Result<Connection, CopyError> {
-    remove_with_attendants(path)?;
-    Ok(open(path, OpenFlags::SQLITE_OPEN_CREATE)?)
+    // The file itself, where the user reaches it through a link.
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    remove_with_attendants(&path)?;
+    Ok(open(&path, OpenFlags::SQLITE_OPEN_CREATE)?)
 }

@@ -2,8 +2,8 @@
 //!
 //! - `venomqa_run`: the format of the journal. Its presence says that a run is under way, or was killed.
 //! - `venomqa_tables`: names and columns of the watched tables, for a recovery that knows nothing else. The same is true of
-//!   `venomqa_schema`, the schema before the run, `venomqa_header` and `venomqa_sequence`, the [counters](super::counters),
-//!   and `venomqa_sqlite_stat1`, the [statistics](super::statistics).
+//!   `venomqa_schema`, the schema before the run, `venomqa_header` and `venomqa_sequence`, the [counters],
+//!   and `venomqa_sqlite_stat1`, the [statistics].
 //! - `venomqa_journal`: the keys that were touched, in order, each with the row as it was just before the touch
 //!   (`existed` is 0 where there was none). The row as it is now is looked up when the journal is read. Telling a key
 //!   too often is harmless, so replacing inserts, recursive triggers and cascades need no care beyond telling every

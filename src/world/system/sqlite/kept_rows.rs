@@ -45,12 +45,18 @@ pub(super) fn put_back(
     let mut outcome = Outcome::default();
     let changes = Schema::kept(connection)?.differences(&Schema::read(connection, config)?);
     let renamed = renamed(connection, &tables, &changes)?;
+    let numbered_anew = !journal::rows_are_where_they_were(connection)?;
     journal::stop_watching(connection)?;
     undo(connection, &tables, &renamed, &changes, &mut outcome)?;
     for table in &tables {
         let touched = table.touched(connection)?;
         let done = match table.obstacle(connection)? {
             _ if touched == 0 => Ok(()),
+            // Another row may have the number of one that the run changed.
+            _ if numbered_anew && table.is_by_number() => Err(format!(
+                "the rows of table `{}`, which has no `INTEGER PRIMARY KEY`, were numbered anew: those that the run changed cannot be found",
+                table.name
+            )),
             Some(what) => Err(what),
             None => attempt(connection, || {
                 table.remove(connection)?;
@@ -237,6 +243,11 @@ impl Recorded {
         journal::fold(connection, self.id, self.keys.len(), self.columns.len())
     }
 
+    /// Whether its rows are found by a number that is no column.
+    fn is_by_number(&self) -> bool {
+        matches!(self.keys.as_slice(), [key] if !self.columns.contains(key))
+    }
+
     /// How many rows were touched, absent ones included.
     fn touched(&self, connection: &Connection) -> rusqlite::Result<usize> {
         let before = journal::before_table(self.id);
@@ -321,11 +332,8 @@ impl Recorded {
         let mut values: Vec<String> = (0..self.columns.len())
             .map(|position| format!("c{position}"))
             .collect();
-        // A rowid that is no column.
-        if let [key] = self.keys.as_slice()
-            && !self.columns.contains(key)
-        {
-            names.insert(0, quoted(key));
+        if self.is_by_number() {
+            names.insert(0, quoted(&self.keys[0]));
             values.insert(0, "k0".to_owned());
         }
         execute(

@@ -10,6 +10,7 @@
 //!
 //! So whatever moment a run is killed at, an old copy is never taken for that of a later content.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -195,10 +196,13 @@ fn is_file(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
 }
 
-/// Removes a database file, and what SQLite keeps beside it.
+/// Removes a database file, and what SQLite keeps beside it: the files of these very names. A link may have come with a
+/// repository that nobody trusts; it is removed itself, and never what it leads to.
 pub(super) fn remove_with_attendants(file: &Path) -> io::Result<()> {
     for suffix in ["-journal", "-wal", "-shm", ""] {
-        match fs::remove_file(own_files::beside(file, suffix)) {
+        let mut name = OsString::from(file);
+        name.push(suffix);
+        match fs::remove_file(PathBuf::from(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
