@@ -188,3 +188,21 @@ fn a_report_may_go_to_what_the_system_itself_calls_a_file() {
     let finished = crate::support::Running::spawn(&mut shell, sandbox.dir()).wait();
     assert!(finished.stdout.contains("\"runs\": ["), "{finished}");
 }
+
+#[test]
+fn what_a_link_called_like_the_safety_copy_leads_to_stays() {
+    for name in ["store.db.venomqa-before", "store.db.venomqa-before.partial"] {
+        let (sandbox, store) = scene();
+        symlink("outside/private", sandbox.path(name)).unwrap();
+        explore(&sandbox, &store, &["--no-corpus"], 1);
+        // The run removed the link, and nothing else.
+        if fs::symlink_metadata(sandbox.path(name)).is_err() {
+            symlink("outside/private", sandbox.path(name)).unwrap();
+        }
+        sandbox
+            .venomqa(["restore", "--sqlite", "store.db"])
+            .run()
+            .code(0);
+        assert_eq!(sandbox.read("outside/private"), PRIVATE);
+    }
+}
