@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::engine::{Engine, Home};
-use super::walker::Walker;
+use super::running::RunningShop;
 use crate::demo::bugs::Bugs;
 use crate::demo::store::{Access, Store};
 
@@ -16,8 +16,8 @@ use crate::demo::store::{Access, Store};
 async fn hundreds_of_requests_are_answered_alike_and_leave_the_same_rows() {
     for (seed, bugs) in [(1, Bugs::ALL), (2, Bugs::NONE)] {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
-        let sqlite = Walker::start(Engine::Sqlite, bugs).await;
-        let postgres = Walker::start(Engine::Postgres, bugs).await;
+        let sqlite = RunningShop::start(Engine::Sqlite, bugs).await;
+        let postgres = RunningShop::start(Engine::Postgres, bugs).await;
         let mut refused = 0;
         for number in 0..600 {
             let (method, path, body) = draw(&mut generator);
@@ -167,13 +167,13 @@ async fn a_transaction_that_is_dropped_leaves_nothing_and_holds_up_nobody() {
 
 #[tokio::test]
 async fn a_connection_that_the_server_has_ended_is_opened_anew() {
-    let walker = Walker::start(Engine::Postgres, Bugs::NONE).await;
+    let shop = RunningShop::start(Engine::Postgres, Bugs::NONE).await;
     let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                WHERE application_name = 'shop' AND datname = current_database()";
     for _ in 0..2 {
-        assert_eq!(walker.home.rows(end).await.concat(), ["4"]);
+        assert_eq!(shop.home.rows(end).await.concat(), ["4"]);
         for _ in 0..6 {
-            let (status, body) = walker.send(Method::GET, "/customers/1", None).await;
+            let (status, body) = shop.send(Method::GET, "/customers/1", None).await;
             assert_eq!(
                 (status, body.as_str()),
                 (200, r#"{"id":1,"name":"Ada","points":0}"#)
@@ -185,13 +185,13 @@ async fn a_connection_that_the_server_has_ended_is_opened_anew() {
 #[tokio::test]
 async fn a_second_shop_on_the_same_database_finds_what_the_first_has_made() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
-        let walker = Walker::start(engine, Bugs::NONE).await;
-        let before = walker.home.content().await;
+        let shop = RunningShop::start(engine, Bugs::NONE).await;
+        let before = shop.home.content().await;
         let (one, other) = tokio::join!(
-            Store::open(walker.home.database()),
-            Store::open(walker.home.database())
+            Store::open(shop.home.database()),
+            Store::open(shop.home.database())
         );
         drop((one.unwrap(), other.unwrap()));
-        assert_eq!(walker.home.content().await, before, "{engine:?}");
+        assert_eq!(shop.home.content().await, before, "{engine:?}");
     }
 }
