@@ -2,6 +2,7 @@ use std::fmt::Write as _;
 
 use proptest::prelude::*;
 
+use super::Dialect::{Postgres, Sqlite};
 use super::token::Tokens;
 use super::*;
 
@@ -152,7 +153,7 @@ const SQLITE: &[&str] = &[
 
 #[test]
 fn what_is_quoted_or_an_operator_is_no_parameter() {
-    for (dialect, own) in [(Dialect::Postgres, POSTGRES), (Dialect::Sqlite, SQLITE)] {
+    for (dialect, own) in [(Postgres, POSTGRES), (Sqlite, SQLITE)] {
         for piece in EITHER.iter().chain(own) {
             let text = format!("SELECT {piece} = :v");
             assert_eq!(names(&text, dialect), ["v"], "{text}");
@@ -162,107 +163,67 @@ fn what_is_quoted_or_an_operator_is_no_parameter() {
 
 /// Texts, and the parameters in them.
 const PARAMETERS: &[(Dialect, &str, &str)] = &[
-    (Dialect::Postgres, "a=:a AND b>:b::int", "a b"),
-    (Dialect::Postgres, "ARRAY[:a, :b]", "a b"),
-    (Dialect::Postgres, "array [[:a], [:b, :c]]", "a b c"),
-    (Dialect::Postgres, "a[(:a):(:b)]", "a b"),
-    (Dialect::Postgres, "a[ (:a) : :b ]", "a b"),
-    (Dialect::Postgres, "a[1 + :a:n]", "a"),
-    (Dialect::Postgres, "a[CASE WHEN b THEN 1 ELSE :a END]", "a"),
-    (Dialect::Postgres, "a[f(:a, :b)]", "a b"),
-    (Dialect::Postgres, "json_object(:a : :b)", "a b"),
-    (Dialect::Postgres, "json_object('k' VALUE 1, 'l': :b)", "b"),
-    (Dialect::Postgres, "f(a := :a, b=>:b)", "a b"),
-    (Dialect::Postgres, "data ? :a", "a"),
-    (Dialect::Postgres, "data ?| ARRAY[:a]", "a"),
-    (Dialect::Postgres, "@:a - :b", "a b"),
-    (Dialect::Postgres, "a OPERATOR(pg_catalog.+) :a", "a"),
-    (Dialect::Postgres, "DISTINCT ON (a) :a", "a"),
-    (Dialect::Postgres, "a@--:b\n:a", "a"),
-    (Dialect::Postgres, "é = :größe", "größe"),
-    (Dialect::Postgres, "json_object('a' VALUE :x)", "x"),
+    (Postgres, "a=:a AND b>:b::int", "a b"),
+    (Postgres, "ARRAY[:a, :b]", "a b"),
+    (Postgres, "array [[:a], [:b, :c]]", "a b c"),
+    (Postgres, "a[(:a):(:b)]", "a b"),
+    (Postgres, "a[ (:a) : :b ]", "a b"),
+    (Postgres, "a[1 + :a:n]", "a"),
+    (Postgres, "a[CASE WHEN b THEN 1 ELSE :a END]", "a"),
+    (Postgres, "a[f(:a, :b)]", "a b"),
+    (Postgres, "json_object(:a : :b)", "a b"),
+    (Postgres, "json_object('k' VALUE 1, 'l': :b)", "b"),
+    (Postgres, "f(a := :a, b=>:b)", "a b"),
+    (Postgres, "data ? :a", "a"),
+    (Postgres, "data ?| ARRAY[:a]", "a"),
+    (Postgres, "@:a - :b", "a b"),
+    (Postgres, "a OPERATOR(pg_catalog.+) :a", "a"),
+    (Postgres, "DISTINCT ON (a) :a", "a"),
+    (Postgres, "a@--:b\n:a", "a"),
+    (Postgres, "é = :größe", "größe"),
+    (Postgres, "json_object('a' VALUE :x)", "x"),
     (
-        Dialect::Postgres,
+        Postgres,
         "json_object(:k VALUE :x, value value :y)",
         "k x y",
     ),
-    (Dialect::Postgres, "json_objectagg(k VALUE :x)", "x"),
-    (
-        Dialect::Postgres,
-        "json_object('k': x BETWEEN :a AND :b)",
-        "a b",
-    ),
-    (
-        Dialect::Postgres,
-        "json_object('k': x NOT BETWEEN :a AND 2)",
-        "a",
-    ),
-    (
-        Dialect::Postgres,
-        "json_object('k': x LIKE :a ESCAPE :b)",
-        "a b",
-    ),
-    (
-        Dialect::Postgres,
-        "json_object('k': x AT TIME ZONE :z)",
-        "z",
-    ),
-    (
-        Dialect::Postgres,
-        "json_object('k': x IS DISTINCT FROM :a)",
-        "a",
-    ),
-    (Dialect::Postgres, "json_object('k': x SIMILAR TO :a)", "a"),
-    (
-        Dialect::Postgres,
-        "a[CASE WHEN x BETWEEN :a AND 3 THEN 1 END]",
-        "a",
-    ),
-    (
-        Dialect::Postgres,
-        "a[CASE x WHEN :a THEN :b ELSE :c END]",
-        "a b c",
-    ),
-    (Dialect::Postgres, "data ->> :k ? 'a'", "k"),
-    (Dialect::Postgres, "data -> :k ? :l", "k l"),
-    (Dialect::Postgres, "data ?| :k AND data ?& :l", "k l"),
-    (Dialect::Postgres, "data ? 'a' AND data ? :l::text", "l"),
-    (Dialect::Postgres, "data @> :x::jsonb", "x"),
-    (Dialect::Postgres, "INTERVAL :x", "x"),
-    (Dialect::Postgres, "ts AT TIME ZONE :tz ? 1", "tz"),
-    (Dialect::Postgres, "count(*) FILTER (WHERE a !~ :re)", "re"),
-    (Dialect::Postgres, "a LIKE :p ESCAPE '\\' AND b = :q", "p q"),
-    (Dialect::Postgres, "a SIMILAR TO :x COLLATE \"C\"", "x"),
-    (Dialect::Postgres, "t.a[:i] + (t.a)[:i]", "i i"),
-    (Dialect::Postgres, "(:a)::int + CAST(:b AS int)", "a b"),
-    (Dialect::Postgres, "~:a||:b|| - :c-:d", "a b c d"),
-    (
-        Dialect::Postgres,
-        "a<:a OR b>=:b OR c<>:c OR d!=:d",
-        "a b c d",
-    ),
-    (Dialect::Postgres, "FETCH FIRST :n ROWS ONLY", "n"),
-    (Dialect::Postgres, "ROWS :n PRECEDING", "n"),
-    (Dialect::Sqlite, "json_object('a', x GLOB :g)", "g"),
-    (Dialect::Sqlite, "a LIKE :p ESCAPE '\\' AND b = :q", "p q"),
-    (
-        Dialect::Sqlite,
-        "a BETWEEN :a AND :b LIMIT :n OFFSET :m",
-        "a b n m",
-    ),
-    (Dialect::Sqlite, "~:a||:b|| - :c-:d", "a b c d"),
-    (Dialect::Sqlite, "a ->> :k", "k"),
-    (
-        Dialect::Sqlite,
-        "count(*) FILTER (WHERE a REGEXP :re)",
-        "re",
-    ),
-    (Dialect::Sqlite, "a=:a AND b>:b", "a b"),
-    (Dialect::Sqlite, "a->:a", "a"),
-    (Dialect::Sqlite, "'a\\' || :a || '\\'", "a"),
-    (Dialect::Sqlite, "a IN (:a,:b,:a)", "a b a"),
-    (Dialect::Sqlite, "é = :größe", "größe"),
-    (Dialect::Sqlite, "/* /* */ :a", "a"),
+    (Postgres, "json_objectagg(k VALUE :x)", "x"),
+    (Postgres, "json_object('k': x BETWEEN :a AND :b)", "a b"),
+    (Postgres, "json_object('k': x NOT BETWEEN :a AND 2)", "a"),
+    (Postgres, "json_object('k': x LIKE :a ESCAPE :b)", "a b"),
+    (Postgres, "json_object('k': x AT TIME ZONE :z)", "z"),
+    (Postgres, "json_object('k': x IS DISTINCT FROM :a)", "a"),
+    (Postgres, "json_object('k': x SIMILAR TO :a)", "a"),
+    (Postgres, "a[CASE WHEN x BETWEEN :a AND 3 THEN 1 END]", "a"),
+    (Postgres, "a[CASE x WHEN :a THEN :b ELSE :c END]", "a b c"),
+    (Postgres, "data ->> :k ? 'a'", "k"),
+    (Postgres, "data -> :k ? :l", "k l"),
+    (Postgres, "data ?| :k AND data ?& :l", "k l"),
+    (Postgres, "data ? 'a' AND data ? :l::text", "l"),
+    (Postgres, "data @> :x::jsonb", "x"),
+    (Postgres, "INTERVAL :x", "x"),
+    (Postgres, "ts AT TIME ZONE :tz ? 1", "tz"),
+    (Postgres, "count(*) FILTER (WHERE a !~ :re)", "re"),
+    (Postgres, "a LIKE :p ESCAPE '\\' AND b = :q", "p q"),
+    (Postgres, "a SIMILAR TO :x COLLATE \"C\"", "x"),
+    (Postgres, "t.a[:i] + (t.a)[:i]", "i i"),
+    (Postgres, "(:a)::int + CAST(:b AS int)", "a b"),
+    (Postgres, "~:a||:b|| - :c-:d", "a b c d"),
+    (Postgres, "a<:a OR b>=:b OR c<>:c OR d!=:d", "a b c d"),
+    (Postgres, "FETCH FIRST :n ROWS ONLY", "n"),
+    (Postgres, "ROWS :n PRECEDING", "n"),
+    (Sqlite, "json_object('a', x GLOB :g)", "g"),
+    (Sqlite, "a LIKE :p ESCAPE '\\' AND b = :q", "p q"),
+    (Sqlite, "a BETWEEN :a AND :b LIMIT :n OFFSET :m", "a b n m"),
+    (Sqlite, "~:a||:b|| - :c-:d", "a b c d"),
+    (Sqlite, "a ->> :k", "k"),
+    (Sqlite, "count(*) FILTER (WHERE a REGEXP :re)", "re"),
+    (Sqlite, "a=:a AND b>:b", "a b"),
+    (Sqlite, "a->:a", "a"),
+    (Sqlite, "'a\\' || :a || '\\'", "a"),
+    (Sqlite, "a IN (:a,:b,:a)", "a b a"),
+    (Sqlite, "é = :größe", "größe"),
+    (Sqlite, "/* /* */ :a", "a"),
 ];
 
 #[test]
@@ -275,7 +236,7 @@ fn parameters_are_found_wherever_a_value_may_stand() {
 #[test]
 fn a_name_that_opens_a_subscript_may_be_a_slice() {
     let is_open = |text| {
-        let read = SqlText::read(text, Dialect::Postgres);
+        let read = SqlText::read(text, Postgres);
         read.parameters[0].may_be_slice
     };
     assert!(is_open("a[:n]"));
@@ -288,44 +249,32 @@ fn a_name_that_opens_a_subscript_may_be_a_slice() {
 fn forms_that_would_bind_nothing_are_noticed() {
     for (dialect, text, expected) in [
         (
-            Dialect::Sqlite,
+            Sqlite,
             "a = ? AND b = @b AND c = $c AND d$e = '?'",
             "? @b $c",
         ),
-        (
-            Dialect::Sqlite,
-            "?1, :a::int, :b(c), :d$e",
-            "?1 :a::int :b(c) :d$e",
-        ),
-        (Dialect::Postgres, "a = $1 AND b = $12", "$1 $12"),
-        (Dialect::Postgres, "a = ? AND b IN (?, ?)", "? ? ?"),
-        (Dialect::Postgres, "a LIKE ?", "?"),
-        (Dialect::Postgres, "a=?", "?"),
-        (Dialect::Postgres, "a = $name", "$name"),
-        (Dialect::Postgres, "n BETWEEN ? AND 3", "?"),
-        (Dialect::Postgres, "n NOT BETWEEN ? AND ? ORDER BY 1", "? ?"),
-        (Dialect::Postgres, "id=? AND x<? OR y>? OR z+?=1", "? ? ? ?"),
-        (
-            Dialect::Postgres,
-            "?=id AND ?::int = 1 AND ?||'a' = b",
-            "? ? ?",
-        ),
-        (Dialect::Postgres, "a LIKE '%'||?||'%'", "?"),
-        (Dialect::Postgres, "a LIKE ? ESCAPE ? AND b", "? ?"),
-        (Dialect::Postgres, "a IN (?,?) LIMIT ? OFFSET ?", "? ? ? ?"),
-        (Dialect::Postgres, "b -> ? ->> ? = 'x'", "? ?"),
-        (Dialect::Postgres, "ts AT TIME ZONE ? > 1", "?"),
-        (Dialect::Postgres, "now() - INTERVAL ? < ts", "?"),
-        (Dialect::Postgres, "CASE WHEN ? THEN ? ELSE ? END", "? ? ?"),
-        (
-            Dialect::Postgres,
-            "ORDER BY ? DESC FETCH FIRST ? ROWS ONLY",
-            "? ?",
-        ),
-        (Dialect::Postgres, "data ? ?", "?"),
-        (Dialect::Postgres, "data @> ?::jsonb AND @? > 3", "? ?"),
-        (Dialect::Postgres, "a[?] = ARRAY[?, ?]", "? ? ?"),
-        (Dialect::Postgres, "a=?--b\nAND c", "?"),
+        (Sqlite, "?1, :a::int, :b(c), :d$e", "?1 :a::int :b(c) :d$e"),
+        (Postgres, "a = $1 AND b = $12", "$1 $12"),
+        (Postgres, "a = ? AND b IN (?, ?)", "? ? ?"),
+        (Postgres, "a LIKE ?", "?"),
+        (Postgres, "a=?", "?"),
+        (Postgres, "a = $name", "$name"),
+        (Postgres, "n BETWEEN ? AND 3", "?"),
+        (Postgres, "n NOT BETWEEN ? AND ? ORDER BY 1", "? ?"),
+        (Postgres, "id=? AND x<? OR y>? OR z+?=1", "? ? ? ?"),
+        (Postgres, "?=id AND ?::int = 1 AND ?||'a' = b", "? ? ?"),
+        (Postgres, "a LIKE '%'||?||'%'", "?"),
+        (Postgres, "a LIKE ? ESCAPE ? AND b", "? ?"),
+        (Postgres, "a IN (?,?) LIMIT ? OFFSET ?", "? ? ? ?"),
+        (Postgres, "b -> ? ->> ? = 'x'", "? ?"),
+        (Postgres, "ts AT TIME ZONE ? > 1", "?"),
+        (Postgres, "now() - INTERVAL ? < ts", "?"),
+        (Postgres, "CASE WHEN ? THEN ? ELSE ? END", "? ? ?"),
+        (Postgres, "ORDER BY ? DESC FETCH FIRST ? ROWS ONLY", "? ?"),
+        (Postgres, "data ? ?", "?"),
+        (Postgres, "data @> ?::jsonb AND @? > 3", "? ?"),
+        (Postgres, "a[?] = ARRAY[?, ?]", "? ? ?"),
+        (Postgres, "a=?--b\nAND c", "?"),
     ] {
         assert_eq!(unbound(text, dialect).join(" "), expected, "{text}");
     }
@@ -335,7 +284,7 @@ fn forms_that_would_bind_nothing_are_noticed() {
 fn templates_are_noticed_but_in_comments() {
     let read = SqlText::read(
         "SELECT {{ a }}, '{{ b }}', '{{1,2},{3}}' -- {{ c }}",
-        Dialect::Postgres,
+        Postgres,
     );
     let found: Vec<(&str, bool)> = read
         .templates
@@ -354,7 +303,7 @@ fn a_statement_ends_before_its_semicolon() {
         ("SELECT 1;;", "SELECT 1"),
         ("SELECT 1; SELECT 2", "SELECT 1; SELECT 2"),
     ] {
-        for dialect in [Dialect::Postgres, Dialect::Sqlite] {
+        for dialect in [Postgres, Sqlite] {
             assert_eq!(&text[..SqlText::read(text, dialect).end], end);
         }
     }
@@ -363,7 +312,7 @@ fn a_statement_ends_before_its_semicolon() {
 proptest! {
     #[test]
     fn any_text_is_read_and_its_tokens_are_the_text(text in "[a-e:$@?'\"`\\[\\](){}/*\\-\\\\;.,= \nEé1]{0,40}") {
-        for dialect in [Dialect::Postgres, Dialect::Sqlite] {
+        for dialect in [Postgres, Sqlite] {
             let joined: String = Tokens::new(&text, dialect).map(|(_, range)| &text[range]).collect();
             prop_assert_eq!(&joined, &text);
             let read = SqlText::read(&text, dialect);
@@ -376,7 +325,7 @@ proptest! {
         is_postgres: bool,
         pieces in proptest::collection::vec((any::<prop::sample::Index>(), 0_u8..4), 0..12),
     ) {
-        let (dialect, own) = if is_postgres { (Dialect::Postgres, POSTGRES) } else { (Dialect::Sqlite, SQLITE) };
+        let (dialect, own) = if is_postgres { (Postgres, POSTGRES) } else { (Sqlite, SQLITE) };
         let all: Vec<&str> = EITHER.iter().chain(own).copied().collect();
         let mut text = String::from("SELECT ");
         let mut expected = Vec::new();
