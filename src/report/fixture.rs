@@ -143,7 +143,7 @@ pub(super) fn refunded_twice() -> Violation {
     Secrets::default().hidden(&violation).unwrap()
 }
 
-/// What a report knows of one action.
+/// The tally of one action.
 pub(super) fn seen(runs: u64, statuses: &[(u16, u64)], new_states: u64) -> ActionTally {
     ActionTally {
         runs,
@@ -154,7 +154,7 @@ pub(super) fn seen(runs: u64, statuses: &[(u16, u64)], new_states: u64) -> Actio
     }
 }
 
-/// What a format makes of runs.
+/// The text that a format writes for runs.
 pub(super) fn written<R: Report>(format: fn(Destination) -> R, runs: &[RunReport]) -> String {
     let shared = Shared::default();
     let mut report = format(Destination::stdout(Box::new(shared.clone())));
@@ -165,7 +165,7 @@ pub(super) fn written<R: Report>(format: fn(Destination) -> R, runs: &[RunReport
     String::from_utf8(shared.0.take()).unwrap()
 }
 
-/// What was written, for the one who asked for it.
+/// A buffer that a report writes to and a test reads.
 #[derive(Clone, Default)]
 struct Shared(Rc<RefCell<Vec<u8>>>);
 
@@ -178,8 +178,7 @@ impl io::Write for Shared {
     }
 }
 
-/// One run of each kind, by name: what was found, nothing, too little, failed, interrupted, killed, and one whose texts
-/// are all hostile.
+/// One run of each outcome, by name, a run that was killed, and a run whose texts are all hostile.
 pub(super) fn every_kind() -> Vec<(&'static str, RunReport)> {
     let mut incomplete = run();
     incomplete.summary.actions[1] = ActionTally {
@@ -209,7 +208,7 @@ pub(super) fn every_kind() -> Vec<(&'static str, RunReport)> {
     ]
 }
 
-/// What nobody wants in a report.
+/// A text that breaks out of its place in each format, unless the format escapes it.
 pub(super) const HOSTILE: &str = "<script>alert('x')</script> ]]> & \"q\" | `a` ```` *b* [l](u) ::error::x %0A,: \u{1b}[31m\u{0}\u{fffe}\u{fffd}\r\n\n</details>\t\u{85}";
 
 /// A run in which every text is [`HOSTILE`].

@@ -5,7 +5,7 @@ use super::{Destination, Form, Outcome, Report, ReportError, RunReport, violatio
 use crate::diagnostic::Place;
 use crate::event::{Failure, RegressionOutcome, Stop};
 
-/// Columns of a body in an annotation, which is no place for long ones.
+/// Columns of a body. Annotations are short.
 const COLUMNS: usize = 200;
 
 /// Writes the annotations of each run as soon as it is over.
@@ -15,7 +15,7 @@ pub struct Github {
 }
 
 impl Github {
-    /// A report that goes there.
+    /// A report that is written to this destination.
     pub fn new(destination: Destination) -> Self {
         Self {
             destination: destination.of(Form::Safe),
@@ -160,14 +160,14 @@ fn with_help(message: &str, details: &[String], help: Option<&str>) -> String {
     lines.join("\n")
 }
 
-/// What stands behind the second `::`.
+/// Escapes the message of a workflow command.
 fn data(text: &str) -> String {
     text.replace('%', "%25")
         .replace('\r', "%0D")
         .replace('\n', "%0A")
 }
 
-/// The value of a property, which ends at a comma or a colon.
+/// Escapes the value of a property, which would end at a comma or a colon.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{Cause, Destination, Form, Report, ReportError, RunReport};
 use crate::event::{Action, ActionTally, Stop};
 
-/// Version of the format. It grows when a field changes its meaning or goes away; new fields may come without notice.
+/// Version of the format. It grows when a field changes its meaning or is removed; a new field does not change it.
 pub const VERSION: u32 = 1;
 
 /// Collects runs and writes them as one document.
@@ -18,7 +18,7 @@ pub struct Json {
 }
 
 impl Json {
-    /// A report that goes there once all runs are over.
+    /// A report that is written to this destination once all runs are over.
     pub fn new(destination: Destination) -> Self {
         Self {
             destination: destination.of(Form::Json),
@@ -73,7 +73,7 @@ pub(super) fn run_json(run: &RunReport) -> Value {
     })
 }
 
-/// What was declared, and how often it was judged, where that is known.
+/// The declared invariants, each with the number of its evaluations where that number is known.
 fn invariants(run: &RunReport) -> Vec<Value> {
     let mut seen = run.summary.invariants.iter();
     let declared = run.started.invariants.iter();

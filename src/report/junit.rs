@@ -30,7 +30,7 @@ struct Totals {
 }
 
 impl Junit {
-    /// A report that goes there once all runs are over.
+    /// A report that is written to this destination once all runs are over.
     pub fn new(destination: Destination) -> Self {
         Self {
             destination: destination.of(Form::Xml),
@@ -53,8 +53,8 @@ impl Report for Junit {
             match case.verdict {
                 Verdict::Passed => {}
                 Verdict::Skipped(_) => totals.skipped += 1,
-                Verdict::Failed { .. } => totals.failures += 1,
-                Verdict::Error { .. } => totals.errors += 1,
+                Verdict::Failed(_) => totals.failures += 1,
+                Verdict::Error(_) => totals.errors += 1,
             }
         }
         suite(&mut self.suites, run, &cases, totals);
@@ -87,20 +87,20 @@ struct Case<'r> {
 
 enum Verdict {
     Passed,
-    /// Why.
+    /// The reason.
     Skipped(String),
-    /// An oracle said no: of what kind, in a sentence, and the whole text.
-    Failed {
-        kind: String,
-        message: String,
-        text: String,
-    },
-    /// The run itself went wrong.
-    Error {
-        kind: &'static str,
-        message: String,
-        text: String,
-    },
+    /// An oracle found a violation.
+    Failed(Fault),
+    /// The run itself failed.
+    Error(Fault),
+}
+
+struct Fault {
+    kind: String,
+    /// One sentence.
+    message: String,
+    /// Everything.
+    text: String,
 }
 
 fn cases(run: &RunReport) -> Vec<Case<'_>> {
@@ -146,11 +146,11 @@ fn cases(run: &RunReport) -> Vec<Case<'_>> {
     }
     for regression in &run.summary.corpus {
         let verdict = match regression.outcome {
-            RegressionOutcome::StillFailing => Verdict::Failed {
+            RegressionOutcome::StillFailing => Verdict::Failed(Fault {
                 kind: format!("still failing {}", regression.name),
                 message: format!("`{}` still fails", regression.name),
                 text: "see the case of the invariant or of the action".to_owned(),
-            },
+            }),
             RegressionOutcome::Fixed => Verdict::Passed,
             RegressionOutcome::NotTried => {
                 Verdict::Skipped(regression.reason.clone().unwrap_or_default())
@@ -165,7 +165,7 @@ fn cases(run: &RunReport) -> Vec<Case<'_>> {
     cases
 }
 
-/// Nothing was found; whether that says anything.
+/// The verdict where no violation was found: in a run that failed this proves nothing.
 fn proves_nothing(run: &RunReport) -> Verdict {
     match run.outcome() {
         Outcome::Failed => Verdict::Skipped(format!(
@@ -176,7 +176,7 @@ fn proves_nothing(run: &RunReport) -> Verdict {
     }
 }
 
-/// The first violation in a sentence, and all of them whole.
+/// The verdict over these violations: the first in a sentence, and the whole text of all.
 fn failed<'v>(run: &RunReport, broken: impl Iterator<Item = &'v Violation>) -> Option<Verdict> {
     let broken: Vec<&Violation> = broken.collect();
     let first = broken.first()?;
@@ -198,11 +198,11 @@ fn failed<'v>(run: &RunReport, broken: impl Iterator<Item = &'v Violation>) -> O
         1 => String::new(),
         all => format!(" (and {})", count(all as u64 - 1, "more violation")),
     };
-    Some(Verdict::Failed {
+    Some(Verdict::Failed(Fault {
         kind: format!("{} {}", first.severity, first.name),
         message: format!("{}{more}", first.message),
         text: lines.join("\n"),
-    })
+    }))
 }
 
 fn of_run(run: &RunReport) -> Verdict {
@@ -226,11 +226,11 @@ fn of_run(run: &RunReport) -> Verdict {
     lines.push(format!("ended: {}", run.stop_sentence()));
     lines.push(format!("repeat: {}", run.started.repeat));
     let lines: Vec<String> = lines.iter().map(|line| printable(line)).collect();
-    Verdict::Error {
-        kind,
+    Verdict::Error(Fault {
+        kind: kind.to_owned(),
         message: run.headline(),
         text: lines.join("\n"),
-    }
+    })
 }
 
 fn suite(xml: &mut String, run: &RunReport, cases: &[Case<'_>], totals: Totals) {
@@ -284,36 +284,27 @@ fn testcase(xml: &mut String, suite: &str, case: &Case<'_>) {
         quoted(case.name),
         quoted(&class)
     );
-    let _ = match &case.verdict {
-        Verdict::Passed => writeln!(xml, "/>"),
-        Verdict::Skipped(reason) => writeln!(
-            xml,
-            ">\n      <skipped message={}/>\n    </testcase>",
-            quoted(reason)
-        ),
-        Verdict::Failed {
-            kind,
-            message,
-            text,
-        } => writeln!(
-            xml,
-            ">\n      <failure type={} message={}>{}</failure>\n    </testcase>",
-            quoted(kind),
-            quoted(message),
-            escaped(text)
-        ),
-        Verdict::Error {
-            kind,
-            message,
-            text,
-        } => writeln!(
-            xml,
-            ">\n      <error type={} message={}>{}</error>\n    </testcase>",
-            quoted(kind),
-            quoted(message),
-            escaped(text)
-        ),
+    let content = match &case.verdict {
+        Verdict::Passed => {
+            xml.push_str("/>\n");
+            return;
+        }
+        Verdict::Skipped(reason) => format!("<skipped message={}/>", quoted(reason)),
+        Verdict::Failed(fault) => fault.element("failure"),
+        Verdict::Error(fault) => fault.element("error"),
     };
+    let _ = writeln!(xml, ">\n      {content}\n    </testcase>");
+}
+
+impl Fault {
+    fn element(&self, name: &str) -> String {
+        format!(
+            "<{name} type={} message={}>{}</{name}>",
+            quoted(&self.kind),
+            quoted(&self.message),
+            escaped(&self.text)
+        )
+    }
 }
 
 /// The value of an attribute, on one line: a reader would make blanks of line ends anyway.
@@ -321,7 +312,7 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", escaped(&printable(text)))
 }
 
-/// Text in which nothing is markup. Characters that no XML may hold, not even escaped, are shown as Rust writes them.
+/// Text without markup. Characters that XML does not allow even escaped are written as Rust escapes them.
 fn escaped(text: &str) -> String {
     let mut xml = String::with_capacity(text.len());
     for character in text.chars() {

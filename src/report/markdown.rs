@@ -8,8 +8,8 @@ use crate::event::{Failure, Violation};
 
 /// Columns of a body. A job summary may hold 1 MiB.
 const COLUMNS: usize = 500;
-/// Violations that are shown whole; the table names all.
-const TOLD: usize = 50;
+/// Violations that are shown whole; the table lists all.
+const SHOWN: usize = 50;
 
 /// Writes each run as soon as it is over.
 pub struct Markdown {
@@ -18,7 +18,7 @@ pub struct Markdown {
 }
 
 impl Markdown {
-    /// A report that goes there.
+    /// A report that is written to this destination.
     pub fn new(destination: Destination) -> Self {
         Self {
             destination,
@@ -158,14 +158,14 @@ fn violations(page: &mut String, run: &RunReport) {
         );
     }
     page.push('\n');
-    for (position, found) in all.iter().enumerate().take(TOLD) {
+    for (position, found) in all.iter().enumerate().take(SHOWN) {
         page.push_str(&violation(run, found, position + 1));
     }
-    if all.len() > TOLD {
+    if all.len() > SHOWN {
         let _ = writeln!(
             page,
             "… and {}, see the JSON report\n",
-            count((all.len() - TOLD) as u64, "more violation")
+            count((all.len() - SHOWN) as u64, "more violation")
         );
     }
 }
@@ -251,7 +251,7 @@ fn html(text: &str) -> String {
         .replace('>', "&gt;")
 }
 
-/// Lines as they are, between fences longer than any in them.
+/// A code block of these lines. Its fence is longer than any run of backticks in them.
 fn fenced(language: &str, lines: &[String]) -> String {
     let mut longest = 2;
     for line in lines {

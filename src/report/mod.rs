@@ -1,8 +1,8 @@
-//! What people and programs get to read: progress while a run goes on, reports once it is over.
+//! Progress while a run goes on, and reports for people and programs once it is over.
 //!
-//! Reports read [`event`](crate::event)s and nothing else: what they say of a run that has just ended they say of one that
-//! was written down in a run [`log`], too. [`Watch`] takes secrets out before any report sees an event. What a run *means* (clean, incomplete,
-//! violations, failed) is decided once, in [`RunReport::outcome`], so that the headline, the JSON and the exit code cannot
+//! Reports read [`event`](crate::event)s and nothing else, so every report can be rebuilt from a run [`log`]. [`Watch`] takes
+//! secrets out before any report sees an event. What a run *means* (clean, incomplete, violations, failed) is decided once, in
+//! [`RunReport::outcome`], so that the headline, the JSON and the exit code cannot
 //! disagree. A new format is one new file here and one entry in `cli::formats`.
 
 mod console;
@@ -46,14 +46,14 @@ pub use watch::Watch;
 
 use run_builder::RunBuilder;
 
-/// A reader of runs.
+/// A report format: it reads runs and writes them somewhere.
 pub trait Report {
-    /// How much it wants to know of each step.
+    /// How much of each step this report reads.
     fn detail(&self) -> Detail {
         Detail::None
     }
 
-    /// How much of each step it wants to find in a [`RunReport`] once that is over: what is kept there is kept in memory.
+    /// How much of each step a [`RunReport`] must keep for this report. What it keeps stays in memory until the run is over.
     fn kept(&self) -> Detail {
         self.detail()
     }
@@ -63,13 +63,13 @@ pub trait Report {
         let _ = entry;
     }
 
-    /// The run of one spec is over, and what it had touched has been put back.
+    /// The run of one spec is over, and its databases have been restored.
     fn run(&mut self, run: &RunReport) {
         let _ = run;
     }
 
-    /// All runs are over: writes what has not been written yet. `exit_code` is what the process will end with as far as the
-    /// runs themselves decide it.
+    /// All runs are over: writes what has not been written yet. `exit_code` is the exit code that follows from the runs; a
+    /// report that cannot be written may still change it.
     fn finish(&mut self, exit_code: u8) -> Result<(), ReportError> {
         let _ = exit_code;
         Ok(())
@@ -82,9 +82,9 @@ pub trait Report {
 pub struct ReportError {
     /// Name of the format: `json`.
     pub format: &'static str,
-    /// Where it should have gone: a path in backticks, or `standard output`.
+    /// The destination: a path in backticks, or `standard output`.
     pub destination: String,
-    /// Why not.
+    /// Why it could not be written.
     pub error: io::Error,
 }
 
@@ -98,7 +98,7 @@ impl Reports {
         Self(reports)
     }
 
-    /// How much they want to know of each step, the most curious of them.
+    /// The greatest detail of a step that one of them reads.
     pub fn detail(&self) -> Detail {
         self.0
             .iter()
@@ -107,7 +107,7 @@ impl Reports {
             .unwrap_or_default()
     }
 
-    /// How much of each step they want to find in a run that is over.
+    /// The greatest detail of a step that one of them needs once the run is over.
     fn kept(&self) -> Detail {
         self.0
             .iter()
@@ -116,12 +116,13 @@ impl Reports {
             .unwrap_or_default()
     }
 
-    /// Begins to report a run that goes on. What `secrets` knows is hidden, also what it learns on the way: it is the world's.
+    /// Begins to report a run that goes on. `secrets` is shared with the world: secrets that it learns during the run are
+    /// hidden as well.
     pub fn watch(&mut self, started: Started, secrets: Secrets) -> Watch<'_> {
         Watch::begin(self, started, secrets)
     }
 
-    /// Begins to report the entries of a run log.
+    /// Begins to report the events of a run log.
     pub fn log_replay(&mut self) -> LogReplay<'_> {
         LogReplay {
             kept: self.kept(),
@@ -130,14 +131,14 @@ impl Reports {
         }
     }
 
-    /// Reports a run that is over to all of them.
+    /// Reports a run that is over to every report.
     pub fn run(&mut self, run: &RunReport) {
         for report in &mut self.0 {
             report.run(run);
         }
     }
 
-    /// Reports a run that is over to all of them as if it went on now.
+    /// Reports a run that is over to every report, event by event, as if the run went on now.
     pub fn report(&mut self, run: RunReport) {
         self.run(&run);
         for entry in run.into_entries() {
@@ -145,7 +146,7 @@ impl Reports {
         }
     }
 
-    /// Finishes all of them: one that fails does not keep the others from being written.
+    /// Finishes every report. One that fails does not keep the others from being written.
     pub fn finish(&mut self, exit_code: u8) -> Vec<ReportError> {
         self.0
             .iter_mut()
@@ -160,7 +161,7 @@ impl Reports {
     }
 }
 
-/// Runs that arrive entry by entry, and the reports about them.
+/// Runs that arrive event by event, and the reports about them.
 pub struct LogReplay<'r> {
     reports: &'r mut Reports,
     kept: Detail,
@@ -168,8 +169,8 @@ pub struct LogReplay<'r> {
 }
 
 impl LogReplay<'_> {
-    /// The next entry. Returns the run that is over with it: the one that it closes, or, where another begins, one that
-    /// was cut off.
+    /// Adds the next event. Returns the run that ends with it: the event closes this run, or begins another and leaves this one
+    /// cut off.
     pub fn entry(&mut self, entry: Event) -> Option<RunReport> {
         let closes = matches!(entry, Event::Closed(_));
         let cut_off = match entry {
@@ -187,7 +188,7 @@ impl LogReplay<'_> {
         if closes { self.end() } else { cut_off }
     }
 
-    /// There are no more entries. Returns the run that was cut off by that.
+    /// No more events follow. Returns the run that is cut off by that.
     pub fn end(&mut self) -> Option<RunReport> {
         let run = self.builder.take()?.into_report();
         self.reports.run(&run);
@@ -195,14 +196,14 @@ impl LogReplay<'_> {
     }
 }
 
-/// Where a report goes. Whatever is written there goes through here, and the texts of others in it are made safe to show.
+/// Where a report is written. It makes text that comes from the service or the spec safe to show.
 pub struct Destination {
     name: String,
     writer: Box<dyn io::Write>,
     form: Form,
 }
 
-/// What is written, which decides how a letter is written that must not stand there as it is.
+/// The form of what is written. It decides how characters that must not stand there are escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     /// Lines for people; escape codes that set colours are venomqa's own.
@@ -211,7 +212,7 @@ enum Form {
     Json,
     /// XML.
     Xml,
-    /// Something whose parts have been made safe one by one: a page, or commands that a CI server is to obey.
+    /// A page, or commands of a CI server: their parts have been made safe one by one.
     Safe,
 }
 
@@ -234,12 +235,12 @@ impl Destination {
         }
     }
 
-    /// The same place, for something of this form.
+    /// The same destination, for a report in this form.
     fn of(self, form: Form) -> Self {
         Self { form, ..self }
     }
 
-    /// The same place, where escape codes do not arrive.
+    /// The same destination, without escape codes.
     fn without_escape_codes(self) -> Self {
         Self {
             name: self.name,
@@ -248,7 +249,7 @@ impl Destination {
         }
     }
 
-    /// The same place, written to in larger pieces.
+    /// The same destination, written in larger pieces.
     fn buffered(self) -> Self {
         Self {
             name: self.name,
@@ -257,12 +258,12 @@ impl Destination {
         }
     }
 
-    /// Writes all of it. A reader that has gone away is no error.
+    /// Writes the whole text. A reader that has gone away is no error.
     fn write(&mut self, format: &'static str, text: &str) -> Result<(), ReportError> {
         self.append(format, text, true)
     }
 
-    /// Writes whole lines more, and sees them on their way if `flush`.
+    /// Appends whole lines; `flush` hands them to the operating system at once.
     fn append(&mut self, format: &'static str, text: &str, flush: bool) -> Result<(), ReportError> {
         let safe = match self.form {
             Form::Lines => visible::lines(text, true),

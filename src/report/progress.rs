@@ -1,4 +1,4 @@
-//! Progress on stderr: one line every N steps, or a bar where somebody is watching.
+//! Progress on stderr: one line every N steps, or a bar where stderr is a terminal.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use super::Report;
 use super::text::percent;
 use crate::event::{Detail, Event, Figures};
 
-/// Tells how far a run is.
+/// Shows how far a run is.
 pub enum Progress {
     /// One line for each progress event.
     Lines(Box<dyn Write>),

@@ -1,4 +1,4 @@
-//! A replay as people read it: each step with what was seen, and where that is not what the file says; then the verdict.
+//! A replay for people: each step with its exchange and rows, each difference from the file, then the verdict.
 
 use std::fmt::Write as _;
 
@@ -25,7 +25,7 @@ pub fn title(reproduction: &Reproduction) -> String {
     )
 }
 
-/// One step: what was sent, what came back, what it changed. Lines are cut at `width` columns.
+/// One step: request, answer and changed rows. Lines are cut at `width` columns.
 pub fn step(
     number: usize,
     seen: &SeenStep,
@@ -62,7 +62,7 @@ pub fn step(
     )
 }
 
-/// Where a step went another way than the file says, in words. A step of which the file says nothing differs in nothing.
+/// The differences between a step and the file, in words. A step that the file does not describe has none.
 pub fn differences(seen: &SeenStep, recorded: &SeenStep) -> Vec<String> {
     if recorded.request.is_empty() && recorded.status == 0 {
         return Vec::new();
@@ -93,13 +93,12 @@ pub fn differences(seen: &SeenStep, recorded: &SeenStep) -> Vec<String> {
     differences
 }
 
-/// Whether two texts may be the same: anything may stand where one of them hides a secret. A run knows other secrets than a
-/// replay.
+/// Whether two texts may be the same: a hidden secret matches any text. A run and a replay know different secrets.
 fn may_be_same(one: &str, other: &str) -> bool {
     fits(one, other) || fits(other, one)
 }
 
-/// Whether a text is what another hides secrets of.
+/// Whether a text matches another in which secrets are hidden.
 fn fits(hidden: &str, text: &str) -> bool {
     let mut parts = hidden.split(REDACTED);
     let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else {
@@ -120,7 +119,7 @@ fn fits(hidden: &str, text: &str) -> bool {
     }
 }
 
-/// What the oracle had to object to.
+/// The objection of the oracle.
 pub fn evidence(expected: &str, found: &Value) -> String {
     let found = match found {
         Value::String(text) => printable(text),
@@ -134,7 +133,7 @@ pub fn evidence(expected: &str, found: &Value) -> String {
     format!("\n expected {}\n    found {found}\n", printable(expected))
 }
 
-/// The last line.
+/// The verdict: the last line.
 pub fn verdict(reproduction: &Reproduction, reproduced: bool) -> String {
     let name = printable(reproduction.oracle.name());
     let at = match reproduction.path.len() as u64 {

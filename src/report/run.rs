@@ -1,4 +1,4 @@
-//! One run as reports see it, and what it means.
+//! One run as reports read it, and its outcome.
 
 use crate::model::Severity;
 
@@ -8,23 +8,23 @@ use crate::event::{
     Stop, Time,
 };
 
-/// One run of one spec: the entries of its log, folded.
+/// One run of one spec, built from its events.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunReport {
-    /// What it is about.
+    /// The spec, the strategy and the limits.
     pub started: Started,
-    /// What identifies the initial state; `None` of a run that did not get that far.
+    /// Fingerprint of the initial state; `None` where the run ended before that state was known.
     pub initial: Option<String>,
     /// The steps, in the order taken; empty where no report keeps them.
     pub steps: Vec<Step>,
-    /// How it ended.
+    /// How the run ended, and its results.
     pub summary: Finished,
     /// Why the databases could not be put back to their content before the run, or the service could not be stopped.
     pub cleanup: Option<Failure>,
 }
 
 impl RunReport {
-    /// A run of which nothing is known but that it began: unless more entries follow, it was cut off.
+    /// A run that has begun. Unless more events follow, it was cut off.
     pub fn begun(started: Started) -> Self {
         let summary = Finished {
             figures: Figures {
@@ -57,7 +57,7 @@ impl RunReport {
 }
 
 impl RunReport {
-    /// The entries of which it would be folded.
+    /// The events from which this run would be built again.
     pub fn into_entries(self) -> impl Iterator<Item = Event> {
         let initial = self.initial.map(|fingerprint| Initial { fingerprint });
         let end = [
@@ -82,18 +82,18 @@ impl RunReport {
     }
 }
 
-/// What a run means.
+/// The outcome of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every action ran, and no oracle said no.
+    /// Every action ran, and no oracle found a violation.
     Clean,
-    /// No oracle said no, but [`RunReport::gaps`] says what the run did not try.
+    /// No oracle found a violation, but [`RunReport::gaps`] names what the run did not try.
     Incomplete,
-    /// At least one oracle said no.
+    /// At least one oracle found a violation.
     Violations,
     /// The run could not be carried out, or its verdicts cannot be relied on.
     Failed,
-    /// The user asked to stop before it was over.
+    /// The user interrupted the run.
     Interrupted,
 }
 
@@ -113,13 +113,13 @@ impl Outcome {
 /// Why a run is [`Outcome::Failed`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// It could not go on.
+    /// The run could not go on.
     Stopped(String),
-    /// It ended, but the databases or the service could not be left as they were found.
+    /// The run ended, but the databases could not be restored or the service could not be stopped.
     Cleanup(String),
-    /// What the world said shows that verdicts cannot be relied on.
+    /// A warning shows that verdicts cannot be relied on.
     Untrusted(String),
-    /// It took no step at all.
+    /// The run took no step.
     NoStep,
 }
 
@@ -131,7 +131,7 @@ struct End<'r> {
 }
 
 impl RunReport {
-    /// What the run means. The worst counts.
+    /// The outcome: the worst that applies.
     pub fn outcome(&self) -> Outcome {
         if self.summary.stop == Stop::Interrupted {
             Outcome::Interrupted
@@ -146,7 +146,7 @@ impl RunReport {
         }
     }
 
-    /// Everything that makes the run one that failed; empty when it did not.
+    /// Everything that makes the outcome [`Outcome::Failed`]; empty where the run did not fail.
     pub fn causes(&self) -> Vec<Cause> {
         let mut causes = Vec::new();
         let summary = &self.summary;
@@ -178,7 +178,7 @@ impl RunReport {
         causes
     }
 
-    /// How the run ended; of a merged run, how each of its parts did.
+    /// How the run ended; of a merged run, how each of its parts ended.
     fn ends(&self) -> Vec<End<'_>> {
         let parts = &self.started.merged;
         if parts.is_empty() {
@@ -215,7 +215,7 @@ impl RunReport {
         errors
     }
 
-    /// What every choice followed from: `dfs, seed 1`; of a merged run all of it: `bfs, dfs, seeds 1, 2`.
+    /// Strategy and seed: `dfs, seed 1`; of a merged run those of all parts: `bfs, dfs, seeds 1, 2`.
     pub fn strategy(&self) -> String {
         let started = &self.started;
         if started.merged.is_empty() {
@@ -229,7 +229,7 @@ impl RunReport {
         format!("{}, {noun} {}", started.strategy, seeds.join(", "))
     }
 
-    /// What a run without violations must not hide: in words, empty when there is nothing.
+    /// What a run did not try, in words. A run without violations must not hide these; empty where the run tried everything.
     pub fn gaps(&self) -> Vec<String> {
         let mut gaps = Vec::new();
         let never = self.never_ran().count() as u64;
@@ -280,7 +280,7 @@ impl RunReport {
         }
     }
 
-    /// One line that says how it went.
+    /// The outcome in one line.
     pub fn headline(&self) -> String {
         let summary = &self.summary;
         let found = summary.violations.len() as u64;
@@ -372,7 +372,7 @@ impl RunReport {
         format!("{}: {}", count(parts.len() as u64, "run"), parts.join("; "))
     }
 
-    /// Every action with what is known of it.
+    /// Every action with its tally.
     pub fn actions(&self) -> impl Iterator<Item = (&Action, &ActionTally)> {
         self.started.actions.iter().zip(&self.summary.actions)
     }
@@ -382,13 +382,13 @@ impl RunReport {
         self.actions().filter(|(_, seen)| seen.runs == 0)
     }
 
-    /// Actions that ran and were answered with 4xx or 5xx each time, without the spec expecting that.
+    /// Actions that were answered with 4xx or 5xx each time, although the spec does not expect that.
     pub fn always_refused(&self) -> impl Iterator<Item = (&Action, &ActionTally)> {
         self.actions().filter(|(_, seen)| seen.always_refused)
     }
 }
 
-/// Why a run ended, as a clause. Of a merged run nobody knows which pairs that one part left were tried by another.
+/// Why a run ended, as a clause. In a merged run one part may have tried the pairs that another part left.
 fn stop_sentence(stop: &Stop, limits: &Limits, untried: u64, merged: bool) -> String {
     let untried = if untried == 0 {
         String::new()

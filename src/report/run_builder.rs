@@ -1,22 +1,21 @@
-//! From entries to runs.
+//! Builds runs from events.
 
 use std::cmp::Reverse;
 
 use super::RunReport;
 use crate::event::{Detail, Event, Finished, Started, Step, Stop};
 
-/// A run whose entries still come in.
+/// A run that is being built: more events may follow.
 #[derive(Debug)]
 pub(super) struct RunBuilder {
     run: RunReport,
     kept: Detail,
-    /// How far each state is from the initial one, in steps, on the way by which it was found.
+    /// The depth of each state, in steps from the initial state, on the path by which it was found.
     depths: Vec<u32>,
 }
 
 impl RunBuilder {
-    /// A run of which nothing is known but that it began: unless more entries follow, it was cut off. Steps are kept in as
-    /// much detail as is asked for.
+    /// A run that has begun. Unless more events follow, it was cut off. `detail` says how much of each step is kept.
     pub(super) fn new(started: Started, kept: Detail) -> Self {
         Self {
             run: RunReport::begun(started),
@@ -25,7 +24,7 @@ impl RunBuilder {
         }
     }
 
-    /// What the next entry of the log adds.
+    /// Adds the next event.
     pub(super) fn add(&mut self, entry: Event) {
         let run = &mut self.run;
         match entry {
@@ -57,7 +56,7 @@ impl RunBuilder {
                     run.summary.warnings.push(warning);
                 }
             }
-            // What was said before is in it again, and better.
+            // The summary repeats the violations and warnings of earlier events, with more detail.
             Event::Finished(summary) => run.summary = *summary,
             Event::Closed(closed) => {
                 run.cleanup = closed.cleanup;
@@ -73,12 +72,12 @@ impl RunBuilder {
         }
     }
 
-    /// How the run ended, or what is known of that so far.
+    /// How the run ended, or its figures so far.
     pub(super) fn finished(&self) -> &Finished {
         &self.run.summary
     }
 
-    /// There are no more entries.
+    /// The run, when no more events follow.
     pub(super) fn into_report(mut self) -> RunReport {
         let summary = &mut self.run.summary;
         if summary.stop == Stop::CutOff {
@@ -90,7 +89,7 @@ impl RunBuilder {
         self.run
     }
 
-    /// What a step says about the figures, for the case that the run is cut off before it sums up.
+    /// Adds a step to the figures, because a run that is cut off has no summary.
     fn count(&mut self, step: &Step) {
         let summary = &mut self.run.summary;
         let figures = &mut summary.figures;

@@ -20,7 +20,7 @@ pub struct Sarif {
 }
 
 impl Sarif {
-    /// A report that goes there once all runs are over.
+    /// A report that is written to this destination once all runs are over.
     pub fn new(destination: Destination) -> Self {
         Self {
             destination: destination.of(Form::Json),
@@ -81,7 +81,7 @@ fn run_json(run: &RunReport) -> Value {
     })
 }
 
-/// The rules, and their ids in the same order: every invariant, and each check that said no.
+/// The rules, and their ids in the same order: every invariant, and each check that found a violation.
 fn rules(run: &RunReport) -> (Vec<Value>, Vec<String>) {
     let mut rules = Vec::new();
     let mut ids: Vec<String> = Vec::new();
@@ -130,7 +130,7 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-/// The word of GitHub's code scanning for what is no matter of security.
+/// The severity of a problem that is not about security, in the words of GitHub's code scanning.
 fn problem_severity(severity: Severity) -> &'static str {
     match severity {
         Severity::Critical | Severity::High => "error",
@@ -213,7 +213,7 @@ fn location(
     Value::Object(location)
 }
 
-/// What stays the same from run to run: which oracle said what kind of no about which action of which spec.
+/// The identity of a violation over several runs: the spec, the oracle, the kind of finding and the action.
 fn fingerprint(run: &RunReport, found: &Violation) -> String {
     let parts = [
         run.started.spec.name.as_str(),
@@ -270,7 +270,8 @@ fn notification(id: &str, level: &str, text: &str) -> Value {
     json!({ "descriptor": { "id": id }, "level": level, "message": { "text": text } })
 }
 
-/// A path as a reference: relative ones stay relative to whatever the reader takes for the root of the sources.
+/// A path as a URI reference. A relative path stays relative; the reader of the report resolves it against the root of the
+/// sources.
 fn uri(path: &str) -> String {
     let path = path.replace('\\', "/");
     let mut uri = String::new();

@@ -43,8 +43,8 @@ pub(super) fn percent(share: f64) -> u64 {
     }
 }
 
-/// The parts of a whole as whole percentages that add up to 100: rounded down, and what is missing then goes to those that
-/// lost most. All zero where there is nothing to divide.
+/// The parts of a whole as whole percentages that add up to 100: each part is rounded down, and the remaining points go to
+/// the parts that lost most by rounding. All zero where the whole is zero.
 pub(super) fn percentages(parts: &[f64]) -> Vec<u64> {
     let whole: f64 = parts.iter().sum();
     if whole <= 0.0 {
@@ -76,12 +76,12 @@ pub(super) fn duration(time: Duration) -> String {
     }
 }
 
-/// How many columns of a terminal the text takes.
+/// The number of terminal columns that the text takes.
 pub(super) fn width(text: &str) -> usize {
     text.width()
 }
 
-/// The beginning of the text that fits, with an ellipsis where something is missing.
+/// As much of the text as fits, with an ellipsis where its end is missing.
 pub(super) fn clip(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
@@ -99,8 +99,8 @@ pub(super) fn clip(text: &str, columns: usize) -> String {
     clipped
 }
 
-/// A value in so many columns: as it is where it fits; else long texts and lists in it are shortened, because the
-/// names in an object say more than the end of its first text; else it is cut.
+/// A value in at most `columns` columns. Where it does not fit, long texts and lists in it are shortened first, because the
+/// names in an object say more than the end of its first text; then the value is cut.
 pub(super) fn json(value: &Value, columns: usize) -> String {
     let whole = render(value, usize::MAX, usize::MAX);
     if whole.width() <= columns {
@@ -155,7 +155,7 @@ fn render(value: &Value, text: usize, items: usize) -> String {
     }
 }
 
-/// Joins parts with `, ` into lines of at most so many columns; a part that is longer gets a line of its own, cut.
+/// Joins parts with `, ` into lines of at most so many columns. A longer part gets a line of its own and is cut.
 pub(super) fn wrap(parts: &[String], columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for (position, part) in parts.iter().enumerate() {
@@ -219,8 +219,8 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// The headings, then the rows, as lines of at most so many columns. Where the whole is too wide, the widest
-    /// columns are narrowed first.
+    /// The headings, then the rows, as lines of at most so many columns. Where the table is too wide, its widest columns are
+    /// narrowed first.
     pub(super) fn lines(&self, columns: usize) -> (String, Vec<String>) {
         const GAP: usize = 2;
         let mut widths: Vec<usize> = (0..self.headings.len())

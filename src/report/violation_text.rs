@@ -1,4 +1,4 @@
-//! What every format tells of a violation, in plain text: how sure it is, the path with requests and rows, the proof.
+//! A violation in plain text, for every format: its confirmation, the path with requests and rows, the evidence.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use crate::model::Evidence;
 /// How wide a table may get where nothing wraps it.
 const TABLE_WIDTH: usize = 2000;
 
-/// Where in the spec stands what was broken: the invariant, or the action that a check is about.
+/// The place in the spec of the invariant that was broken, or of the action that a check is about.
 pub(super) fn place(run: &RunReport, found: &Violation) -> Option<Place> {
     match found.oracle {
         OracleKind::Invariant => run
@@ -30,7 +30,7 @@ pub(super) fn place(run: &RunReport, found: &Violation) -> Option<Place> {
     }
 }
 
-/// Where an action stands in the spec.
+/// The place of an action in the spec.
 pub(super) fn action_place(run: &RunReport, name: &str) -> Option<Place> {
     run.started
         .actions
@@ -39,14 +39,14 @@ pub(super) fn action_place(run: &RunReport, name: &str) -> Option<Place> {
         .and_then(|action| action.place)
 }
 
-/// The action that broke it as the spec declares it, without parameters.
+/// The action whose step broke the oracle, as the spec declares it: without parameters.
 pub(super) fn base_action<'r>(run: &'r RunReport, found: &'r Violation) -> Option<&'r str> {
     let name = found.action.as_deref()?;
     let declared = run.started.actions.iter().find(|known| known.name == name);
     Some(declared.map_or(name, |action| action.base_name.as_str()))
 }
 
-/// Whether it happened again.
+/// Whether the violation was confirmed, in words.
 pub(super) fn confirmation(found: &Violation) -> String {
     let confirmation = &found.confirmation;
     let reason = confirmation.reason.as_deref().unwrap_or_default();
@@ -63,7 +63,7 @@ pub(super) fn confirmation(found: &Violation) -> String {
     }
 }
 
-/// How often it was seen.
+/// How often the walk saw the violation, in words.
 pub(super) fn seen(found: &Violation) -> String {
     match found.occurrences {
         _ if found.path.is_empty() => "seen in the initial state".to_owned(),
@@ -140,8 +140,8 @@ pub(super) fn plain(value: &Value) -> String {
     }
 }
 
-/// The violation from its first request to its proof, one thing a line and no line with control characters. Bodies and
-/// headers are cut to so many columns.
+/// The violation from its first request to its evidence, in lines without control characters. Bodies and headers are cut to
+/// so many columns.
 pub(super) fn whole(found: &Violation, columns: usize) -> Vec<String> {
     let mut lines = vec![printable(&confirmation(found))];
     if found.path.is_empty() {
@@ -169,7 +169,7 @@ pub(super) fn whole(found: &Violation, columns: usize) -> Vec<String> {
     lines
 }
 
-/// One step without its name: request, answer, rows, indented.
+/// One step without the name of its action: request, answer and rows, indented.
 pub(super) fn path_step(
     lines: &mut Vec<String>,
     seen: &Exchange,
@@ -214,7 +214,7 @@ fn head_and_body(lines: &mut Vec<String>, headers: &[Header], body: Option<&Body
     lines.push(format!("      {shown}{cut}"));
 }
 
-/// What proves it, one thing a line.
+/// The evidence in lines.
 pub(super) fn evidence(evidence: &Evidence) -> Vec<String> {
     match evidence {
         Evidence::Rows {
@@ -266,7 +266,7 @@ pub(super) fn answers(seen: &crate::event::ActionTally) -> String {
     answers.join(", ")
 }
 
-/// What became of a reproduction, in words.
+/// The outcome of a reproduction, in words.
 pub(super) fn outcome(regression: &Regression) -> &'static str {
     match regression.outcome {
         RegressionOutcome::StillFailing => "still failing",

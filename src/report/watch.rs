@@ -36,7 +36,7 @@ impl<'r> Watch<'r> {
         watch
     }
 
-    /// How the run ended, as reports show it: without secrets.
+    /// How the run ended, without secrets, as reports show it.
     pub fn finished(&self) -> Option<&Finished> {
         let builder = self.log.builder.as_ref()?;
         Some(builder.finished())
@@ -60,7 +60,7 @@ impl<'r> Watch<'r> {
         self.log.entry(closed)
     }
 
-    /// The event without secrets. A run whose end cannot be shown without them has failed.
+    /// The event without secrets. Where the summary of a run cannot be shown without secrets, the run has failed.
     fn without_secrets(&self, event: Event) -> Event {
         const MESSAGE: &str = "a word of the log's format is a secret, and cannot be hidden";
         if matches!(event, Event::Progress(_)) {

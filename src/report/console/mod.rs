@@ -1,4 +1,4 @@
-//! The report for people: every violation with its path, then how the run went, then one line that says it all.
+//! The report for people: every violation with its path, then the summary of the run, then the headline.
 
 mod style;
 mod summary;
@@ -17,14 +17,14 @@ pub struct Console {
 }
 
 impl Console {
-    /// Columns where nobody knows how many there are.
+    /// Columns where the width of the output is unknown.
     pub const DEFAULT_WIDTH: usize = 100;
-    /// A narrower terminal wraps our lines rather than getting nothing useful.
+    /// The least width: a narrower terminal wraps the lines.
     const MIN_WIDTH: usize = 60;
-    /// Longer lines are hard to read, however wide the screen.
+    /// The greatest width: longer lines are hard to read on any screen.
     const MAX_WIDTH: usize = 160;
 
-    /// A report on standard output, or what stands for it. Escape codes are stripped unless `color`.
+    /// A report on standard output or another destination. Escape codes are removed unless `color` is set.
     pub fn new(writer: Box<dyn Write>, color: bool, width: usize) -> Self {
         let choice = if color {
             anstream::ColorChoice::Always

@@ -1,4 +1,4 @@
-//! Lines with decoration. Everything here makes sense without colour.
+//! Styled lines. Every line can be understood without colour.
 
 use std::fmt::Write as _;
 
@@ -16,7 +16,7 @@ pub(super) const ADDED: Style = AnsiColor::Green.on_default();
 pub(super) const REMOVED: Style = AnsiColor::Red.on_default();
 pub(super) const CHANGED: Style = AnsiColor::Yellow.on_default();
 
-/// How a severity looks.
+/// The style of a severity.
 pub(super) fn severity(severity: Severity) -> Style {
     match severity {
         Severity::Critical => AnsiColor::White.on(AnsiColor::Red).effects(Effects::BOLD),
@@ -26,7 +26,7 @@ pub(super) fn severity(severity: Severity) -> Style {
     }
 }
 
-/// How a status looks: refusals are normal, faults of the server are not.
+/// The style of a status: a refusal (4xx) is normal, an error of the server (5xx) is not.
 pub(super) fn status(status: u16) -> Style {
     match status {
         200..400 => GOOD,
@@ -54,7 +54,7 @@ impl Page {
         }
     }
 
-    /// Columns that are left beside an indentation.
+    /// Columns that remain after an indentation.
     pub(super) fn room(&self, indent: usize) -> usize {
         self.width.saturating_sub(indent).max(20)
     }

@@ -1,4 +1,5 @@
-//! How a run went: figures, actions, what never ran and why, warnings, time, and the headline last, where eyes are.
+//! The summary of a run: figures, actions, actions that never ran with the reason, warnings, time. The headline stands last,
+//! next to the prompt.
 
 use indexmap::IndexMap;
 
@@ -18,7 +19,7 @@ const LABEL: usize = 13;
 pub(super) fn write(page: &mut Page, run: &RunReport) {
     page.rule(&printable(&run.started.spec.name));
     page.gap();
-    // Of a run that did not even start there is nothing to tell but why.
+    // A run that did not start has no figures, only a reason.
     if run.summary.figures.states > 0 {
         figures(page, run);
         actions(page, run);
@@ -168,7 +169,7 @@ fn entry(page: &mut Page, name: &str, text: &str) {
 }
 
 fn never_ran(page: &mut Page, run: &RunReport) {
-    // Many actions may wait for the same one: a reason is told once.
+    // Many actions may wait for the same one: each reason is shown once.
     let mut reasons: IndexMap<&str, Vec<String>> = IndexMap::new();
     for (action, seen) in run.never_ran() {
         reasons
@@ -218,7 +219,7 @@ fn refused(page: &mut Page, run: &RunReport) {
     page.gap();
 }
 
-/// What became of the reproductions that were tried first.
+/// The outcomes of the reproductions that were tried before the walk.
 fn corpus(page: &mut Page, run: &RunReport) {
     let corpus = &run.summary.corpus;
     if corpus.is_empty() {

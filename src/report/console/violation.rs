@@ -1,4 +1,4 @@
-//! One violation: what is wrong, the path to it, what proves it.
+//! One violation: the message, the path and the evidence.
 
 use super::super::RunReport;
 use super::super::text::{self, Table, clip, count, printable, wrap, wrap_words};
@@ -15,12 +15,12 @@ use crate::model::Evidence;
 const SHOWN_CHANGES: usize = 8;
 /// Lines that one inserted or deleted row may take.
 const SHOWN_ROW_LINES: usize = 3;
-/// Left edge of what belongs to a numbered step: number, rule, blank.
+/// Columns of the left edge of a numbered step: number, rule, blank.
 const GUTTER: usize = 6;
 
 pub(super) fn write(page: &mut Page, run: &RunReport, violation: &Violation, number: usize) {
     let total = run.summary.violations.len();
-    // What did not happen each time stands behind the others, and does not look like them.
+    // Unconfirmed violations stand behind the others and have a title of their own.
     let kind = match violation.confirmation.result {
         ConfirmationResult::Unconfirmed => "unconfirmed violation",
         ConfirmationResult::Confirmed | ConfirmationResult::NotTried => "violation",
@@ -143,7 +143,7 @@ fn with_body(head: &str, body: &str) -> String {
     }
 }
 
-/// A body in so many columns; nothing when that is too narrow to say anything.
+/// A body in at most so many columns; empty where that is too narrow for a useful text.
 fn short_body(body: &Body, columns: usize) -> String {
     if columns < 8 {
         return String::new();

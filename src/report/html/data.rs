@@ -1,5 +1,5 @@
-//! A run as the page gets it: the object of the JSON report, the walk as columns of numbers, and what was seen of each
-//! step with everything that repeats written once.
+//! A run as the page reads it: the object of the JSON report, the walk as columns of numbers, and the exchange and rows of
+//! each step. What repeats between steps is written once.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,22 +11,22 @@ use super::super::RunReport;
 use super::super::json::run_json;
 use crate::event::{Body, Exchange, Step, Violation};
 
-/// Steps that the page can hold; of a longer run it gets the first ones.
+/// Steps that the page can hold; of a longer run it holds the first ones.
 const MAX_STEPS: usize = 100_000;
 
-/// Bytes that are left of a body where not all fit.
+/// Bytes of a body that are kept where not all bodies fit.
 const CUT_BODY: usize = 1000;
 
-/// One run as text of two data blocks. The second is large and read by the page when somebody looks at a step.
+/// One run as the text of two data blocks. The second is large; the page reads it when the user opens a step.
 #[derive(Debug)]
 pub(super) struct Encoded {
-    /// What the run is about, what came of it, and the graph.
+    /// The spec, the results and the graph.
     pub(super) summary: String,
     /// Requests, answers and rows by step.
     pub(super) exchanges: String,
 }
 
-/// What was left out to keep the page small; said on the page.
+/// What was left out to keep the page small. The page shows these numbers.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Omitted {
     /// Steps behind the last one that the page holds.
@@ -35,11 +35,11 @@ pub(super) struct Omitted {
     cut: usize,
     /// Steps without bodies.
     bodies: usize,
-    /// Steps of which nothing was kept but where they led.
+    /// Steps of which only the state that they led to was kept.
     exchanges: usize,
 }
 
-/// Encodes a run; its exchanges take about `budget` bytes at the most, unless the violations' paths alone take more.
+/// Encodes a run. Its exchanges take about `budget` bytes at most, unless the paths of violations alone take more.
 pub(super) fn encode(run: &RunReport, budget: usize) -> Result<Encoded, serde_json::Error> {
     let steps = &run.steps[..run.steps.len().min(MAX_STEPS)];
     let walked = walked(run, steps);
@@ -63,7 +63,7 @@ pub(super) fn encode(run: &RunReport, budget: usize) -> Result<Encoded, serde_js
     })
 }
 
-/// For each violation the steps of the walk that its path follows; `None` from where the walk did not go that way.
+/// For each violation, the steps of the walk that its path follows; `None` from the step where the walk took another way.
 fn walked(run: &RunReport, steps: &[Step]) -> Vec<Vec<Option<usize>>> {
     let names: HashMap<&str, u32> = (0..)
         .zip(&run.started.actions)
@@ -88,7 +88,7 @@ fn walked(run: &RunReport, steps: &[Step]) -> Vec<Vec<Option<usize>>> {
     run.summary.violations.iter().map(follow).collect()
 }
 
-/// Where every step led, as columns, and which oracles were evaluated.
+/// The state that every step led to, as columns, and which oracles were evaluated.
 fn walk(steps: &[Step], initial: Option<&str>) -> Value {
     let column = |of: fn(&Step) -> u64| steps.iter().map(of).collect::<Vec<u64>>();
     let mut names: IndexSet<&[String]> = IndexSet::new();
@@ -119,7 +119,7 @@ fn walk(steps: &[Step], initial: Option<&str>) -> Value {
     })
 }
 
-/// Exchanges on their way into the page: each piece once, and for each step the numbers of its pieces.
+/// Exchanges for the page: each distinct piece once, and for each step the numbers of its pieces.
 #[derive(Default)]
 struct Exchanges {
     pieces: IndexSet<String>,
@@ -137,8 +137,8 @@ enum Room {
 }
 
 impl Exchanges {
-    /// Those of violations' paths whole, then those that found a state, then the others: with bodies cut to `cut` bytes
-    /// while nine tenths of the budget last, then without bodies, then not at all.
+    /// Steps on paths of violations are kept whole. Then come steps that found a state, then all others: with bodies cut to
+    /// `cut` bytes until nine tenths of the budget are used, then without bodies, then not at all.
     fn of(
         steps: &[Step],
         on_path: &HashSet<usize>,
@@ -252,7 +252,7 @@ impl Exchanges {
     }
 }
 
-/// A body as JSON, and whether it is shorter here than it was recorded.
+/// A body as JSON, and whether a part of what was recorded is missing in it.
 fn shown(body: &Body, cut: usize) -> Result<(String, bool), serde_json::Error> {
     let whole = serde_json::to_string(body)?;
     if whole.len() <= cut {

@@ -1,8 +1,8 @@
-//! The report for people who want to look around: one HTML file that needs nothing else, described in `docs/html.md`.
+//! The report for exploring a run by hand: one HTML file that needs no other file, described in `docs/html.md`.
 //!
 //! The page is plain HTML, CSS and JavaScript in the files beside this one, embedded as they are: no framework, no build
-//! step. It gets the runs as JSON in data blocks, never as markup, and its policy forbids it to load or send anything and
-//! to run any other script. The same spec, service and seed give the same bytes, apart from durations and dates.
+//! step. The page reads the runs as JSON in data blocks, never as markup. Its content security policy forbids it to load or
+//! send anything and to run any other script. The same spec, service and seed give the same bytes, apart from durations and dates.
 
 mod data;
 #[cfg(test)]
@@ -19,7 +19,7 @@ use data::Encoded;
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 
-/// The scripts of the page, in the order in which they need each other; they share one scope.
+/// The scripts of the page, each after those that it needs; they share one scope.
 const SCRIPTS: [&str; 11] = [
     include_str!("js/dom.js"),
     include_str!("js/data.js"),
@@ -34,8 +34,8 @@ const SCRIPTS: [&str; 11] = [
     include_str!("js/main.js"),
 ];
 
-/// Bytes that all requests, answers and rows may take in a page. A run gets half of what the runs before it left, so that
-/// no number of runs exceeds it.
+/// Bytes that all requests, answers and rows may take in a page. A run may use half of what the runs before it left, so that
+/// no number of runs exceeds this limit.
 const BUDGET: usize = 30_000_000;
 
 /// Collects runs and writes them as one page.
@@ -48,7 +48,7 @@ pub struct Html {
 }
 
 impl Html {
-    /// A report that goes there once all runs are over.
+    /// A report that is written to this destination once all runs are over.
     pub fn new(destination: Destination) -> Self {
         Self {
             destination: destination.of(Form::Safe),
@@ -86,7 +86,7 @@ impl Report for Html {
     }
 }
 
-/// The whole page. The template is cut at its marks once, so that nothing in the data is taken for a mark.
+/// The whole page. The template is split at its placeholders once, so that no text in the data is taken for a placeholder.
 fn page(runs: &[Encoded], headlines: &[String]) -> String {
     let script = format!("\"use strict\";\n(() => {{\n{}}})();\n", SCRIPTS.join("\n"));
     let mut page = String::new();
@@ -120,8 +120,8 @@ fn page(runs: &[Encoded], headlines: &[String]) -> String {
     page
 }
 
-/// What the page may do: run this one script and use this one style. It may not load, connect, embed, submit or make markup
-/// of text.
+/// The content security policy: the page may run its one script and use its one style. It may not load, connect, embed,
+/// submit, or turn text into markup.
 fn policy(script: &str) -> String {
     let hash = |text: &str| BASE64_STANDARD.encode(Sha256::digest(text));
     format!(
@@ -132,8 +132,8 @@ fn policy(script: &str) -> String {
     )
 }
 
-/// A block of data. Without `<` nothing in it can end the block or begin a comment. It only ever stands inside of texts, where an
-/// escape means the same.
+/// A block of data. Without `<` nothing in the data can end the block or begin a comment. In JSON `<` stands only inside
+/// texts, where its escape means the same.
 fn block(page: &mut String, id: &str, json: &str) {
     page.push_str("<script type=\"application/json\" id=\"");
     page.push_str(id);

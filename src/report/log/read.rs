@@ -9,7 +9,7 @@ use crate::model::json;
 #[derive(Debug, thiserror::Error)]
 #[error("{name}:{line}: {message}")]
 pub struct LogError {
-    /// As the file was named.
+    /// Path of the file, as the user wrote it.
     pub name: String,
     /// Line in the file, from 1.
     pub line: usize,
@@ -19,7 +19,7 @@ pub struct LogError {
     pub help: &'static str,
 }
 
-/// The line that says which format it is, whatever else is in it.
+/// The first line of a log: it names the format and may hold more.
 #[derive(serde::Deserialize)]
 struct Head {
     event: String,
@@ -87,7 +87,7 @@ pub fn read(
     }
 }
 
-/// What is wrong with the version of a log; `None` where nothing is, or where this line does not tell.
+/// What is wrong with the version of a log; `None` where the version is right or the line does not name one.
 fn other_version(line: &[u8]) -> Option<String> {
     // Only this event holds the version, so it alone is parsed twice.
     let head = line

@@ -3,14 +3,14 @@
 use crate::event::{Detail, Event};
 use crate::report::{Destination, Form, Report, ReportError};
 
-/// Writes entries as they come, so that a run that is killed leaves what it had seen.
+/// Writes each event as it happens: a run that is killed leaves every step that it had taken.
 pub struct Log {
     destination: Destination,
     failed: Option<ReportError>,
 }
 
 impl Log {
-    /// A log that goes there.
+    /// A log that is written to this destination.
     pub fn new(destination: Destination) -> Self {
         Self {
             destination: destination.of(Form::Json).buffered(),

@@ -1,4 +1,4 @@
-//! Runs over one spec, added up.
+//! Merges runs over one spec.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -21,18 +21,18 @@ const APART: &str = "merged-states-apart";
 pub(super) struct Group {
     /// The only run so far, as it is.
     single: Option<RunReport>,
-    /// What more than one run come to.
+    /// The sum, once there is more than one run.
     sum: Option<Box<Sum>>,
     names: Vec<String>,
 }
 
-/// What tells specs apart: the name, the actions, the invariants.
+/// The identity of a spec: its name, its actions and its invariants.
 pub(super) fn names(run: &RunReport) -> impl Iterator<Item = &str> {
     let started = &run.started;
     [started.spec.name.as_str()]
         .into_iter()
         .chain(started.actions.iter().map(|action| action.name.as_str()))
-        // No action is called like this: the lists must not run into each other.
+        // No action has this name: it separates the two lists.
         .chain(["\0"])
         .chain(started.invariants.iter().map(|known| known.name.as_str()))
 }
@@ -46,7 +46,7 @@ impl Group {
         }
     }
 
-    /// Whether the run is over this spec.
+    /// Whether the run belongs to the spec of this group.
     pub(super) fn takes(&self, run: &RunReport) -> bool {
         names(run).eq(self.names.iter().map(String::as_str))
     }
@@ -69,7 +69,7 @@ impl Group {
     }
 }
 
-/// What several runs come to.
+/// The sum of several runs.
 #[derive(Debug)]
 struct Sum {
     spec: SpecName,
@@ -125,7 +125,7 @@ impl Sum {
             invariants,
             ..
         } = run.started;
-        // Places may differ between versions of a spec: the same rule whoever comes first.
+        // Places may differ between versions of a spec: which of them is kept must not depend on the order of the runs.
         let places = |spec: &SpecName, actions: &[Action], invariants: &[Invariant]| {
             serde_json::to_string(&(&spec.path, actions, invariants)).unwrap_or_default()
         };
@@ -146,7 +146,7 @@ impl Sum {
         }
         self.unchanged_steps += run.summary.unchanged_steps;
         for warning in run.summary.warnings {
-            // Said anew of all runs together.
+            // This warning is computed anew for all runs together.
             if warning.code != APART && !self.warnings.contains(&warning) {
                 self.warnings.push(warning);
             }
@@ -170,7 +170,7 @@ impl Sum {
             return;
         };
         let occurrences = known.occurrences + found.occurrences;
-        // 0 where only an earlier run has seen it.
+        // 0 where the walk did not see the violation and only its reproduction failed.
         let first_step = match (known.first_step, found.first_step) {
             (0, step) | (step, 0) => step,
             (one, other) => one.min(other),
@@ -262,7 +262,7 @@ impl Sum {
             },
             violations: violations.len() as u64,
         };
-        // Each part has its own; the first one stands where a reader expects only one.
+        // Each part has its own error; readers of the report expect one, so the first is kept.
         let mut cleanups: Vec<_> = self
             .parts
             .iter()
@@ -361,7 +361,7 @@ fn started(
     }
 }
 
-/// Steps add up; of the other limits that is kept on which all agree.
+/// The limits of a merged run: the steps add up; another limit is kept where all parts agree on it.
 fn limits(parts: &[Part]) -> Limits {
     fn agreed<T: PartialEq + Copy>(
         parts: &[Part],
@@ -381,9 +381,9 @@ fn limits(parts: &[Part]) -> Limits {
     }
 }
 
-/// Adds what one run knows of an action.
+/// Adds the tally of an action in one run.
 fn add_tally(sum: &mut ActionTally, seen: ActionTally) {
-    // What is said of an action in all runs together must be true in each that ran it.
+    // What the merged run says about an action must be true in each run that ran this action.
     match (sum.runs > 0, seen.runs > 0) {
         (true, true) => {
             sum.always_refused &= seen.always_refused;
@@ -428,8 +428,8 @@ fn add_time(sum: &mut Time, time: &Time) {
     sum.confirm += time.confirm;
 }
 
-/// What makes one of two fates of a reproduction the one to tell: the least of these. It is not fixed where it still fails,
-/// and it was tried where one run has tried it.
+/// Ranks outcomes of one reproduction in several runs; the least is reported. A reproduction that still fails in one run is
+/// not fixed, and one that was tried in one run was tried.
 fn rank(regression: &Regression) -> (u8, Option<&String>) {
     let outcome = match regression.outcome {
         RegressionOutcome::StillFailing => 0,
@@ -439,7 +439,7 @@ fn rank(regression: &Regression) -> (u8, Option<&String>) {
     (outcome, regression.reason.as_ref())
 }
 
-/// What makes one of two equal violations the one to show: the least of these.
+/// Ranks equal violations of several runs; the least is shown.
 fn better(found: &Violation) -> (u8, usize, String) {
     let doubt = match found.confirmation.result {
         ConfirmationResult::Confirmed => 0,

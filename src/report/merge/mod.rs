@@ -1,7 +1,7 @@
 //! One run made of several over the same spec, as the jobs of a CI matrix leave them.
 //!
-//! What comes out depends neither on the order in which runs are merged nor on what was merged before: everything is
-//! added up, united or chosen by a rule that does not care, and every run that went in stays known as a [`Part`](crate::event::Part).
+//! The result depends neither on the order of the runs nor on earlier merges: every value is a sum, a union, or chosen by a
+//! rule without regard to order. Every merged run stays known as a [`Part`](crate::event::Part).
 
 mod group;
 mod stop;
@@ -17,14 +17,14 @@ use super::{Reports, RunReport};
 use crate::event::{Detail, Event};
 use group::Group;
 
-/// Collects runs, and makes one of all that are over the same spec.
+/// Collects runs, and merges those over the same spec.
 pub struct Merge {
     kept: Detail,
     groups: Vec<Group>,
 }
 
 impl Merge {
-    /// Nothing yet. Of steps only that is kept in memory what these reports ask for, and what tells states apart.
+    /// A merge without runs. Of each step only what these reports read and the fingerprints of states are kept in memory.
     pub fn new(reports: &Reports) -> Self {
         Self {
             kept: reports.detail().max(Detail::Brief),
@@ -32,7 +32,7 @@ impl Merge {
         }
     }
 
-    /// Takes the runs of a log in.
+    /// Adds the runs of a log.
     pub fn read(&mut self, name: &str, reader: impl BufRead) -> Result<(), LogError> {
         let mut builder: Option<RunBuilder> = None;
         log::read(name, reader, |entry| match (entry, &mut builder) {
@@ -52,7 +52,7 @@ impl Merge {
         Ok(())
     }
 
-    /// Takes a run in.
+    /// Adds a run.
     pub fn add(&mut self, run: RunReport) {
         match self.groups.iter_mut().find(|group| group.takes(&run)) {
             Some(group) => group.add(run),

@@ -2,7 +2,7 @@
 
 use crate::event::{Part, Stop};
 
-/// The worst reason of all parts; of those that ended well, what they came to together, in so many states.
+/// The worst reason of all parts. Where all parts ended regularly: what they reached together, in so many states.
 pub(super) fn stop(parts: &[Part], states: u64) -> Stop {
     let stops = || parts.iter().map(|part| &part.stop);
     let failed = stops()
@@ -29,8 +29,8 @@ fn is_complete(stop: &Stop) -> bool {
     matches!(stop, Stop::Complete { .. })
 }
 
-/// Whether some part visited everything. It did not if another part has been in states that it does not know: then the
-/// service is not the same for both, and nobody knows what there is in all.
+/// Whether some part visited every state. A part did not if another part was in states that the first does not know: then the
+/// two services differ, and the number of all states is unknown.
 fn complete(parts: &[Part], states: u64) -> Option<Stop> {
     let whole = |depth_limited: bool| {
         parts

@@ -1,10 +1,10 @@
-//! States and transitions of several runs, united by fingerprints.
+//! The union of the states and transitions of several runs, by fingerprint.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::event::Step;
 
-/// Number of the initial state, here as in a run: it is the same for all runs by definition.
+/// Number of the initial state, as in each run. All merged runs share it.
 const INITIAL: u32 = 0;
 
 /// The graph that several runs have seen.
@@ -12,13 +12,13 @@ const INITIAL: u32 = 0;
 pub(super) struct Union {
     /// By fingerprint; the initial state is not among them.
     known: HashMap<String, u32>,
-    /// Fingerprints by number. The initial state has none that matters.
+    /// Fingerprints by number. That of the initial state is not used.
     fingerprints: Vec<String>,
     /// By state, action and state.
     steps: HashMap<(u32, u32, u32), Step>,
 }
 
-/// The same graph, numbered in an order that does not depend on how it came about.
+/// The same graph with numbers that do not depend on the order of the runs.
 #[derive(Debug, Default)]
 pub(super) struct Numbered {
     /// One for each transition, from the initial state outwards.
@@ -43,11 +43,12 @@ impl Union {
         self.fingerprints.len() as u64
     }
 
-    /// Takes the steps of a run in.
+    /// Adds the steps of a run.
     pub(super) fn add(&mut self, steps: Vec<Step>) {
         let mut numbers: HashMap<u32, u32> = HashMap::from([(INITIAL, INITIAL)]);
         for step in steps {
-            // A run begins steps in states that it has been in; a log that does not is told apart by its own words.
+            // In a log that is whole, each step begins in a state that an earlier step reached. In another log, the unknown
+            // state is identified by its number.
             let from = match numbers.get(&step.from) {
                 Some(from) => *from,
                 None => self.number(&format!("state {}", step.from)),
@@ -137,7 +138,7 @@ impl Union {
     }
 }
 
-/// What a step holds, without the numbers that its run gave it.
+/// A step without the numbers that its run assigned.
 fn content(step: &Step) -> String {
     let content = (
         step.status,
