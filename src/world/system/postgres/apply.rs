@@ -1,5 +1,5 @@
-//! Writes rows: first removes those that are to go, then adds those that are to come, so that no unique index is in the way
-//! of a swap. All statements travel together, in one transaction.
+//! Writes the rows of a restore: first removes rows, then adds rows, so that no unique index prevents two rows from swapping
+//! values. All statements are sent together, in one transaction.
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
@@ -23,7 +23,7 @@ use crate::world::{WorldError, WorldErrorKind};
 /// Starts the message of a statement that did not find the rows that it had to remove.
 const MISSING: &str = "venomqa-found-only-";
 
-/// What is to be written.
+/// The changes to write.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     tables: BTreeMap<TableId, (Vec<String>, Vec<String>)>,
@@ -41,7 +41,7 @@ pub(super) struct Writer {
     note: Option<Statement>,
 }
 
-/// Why rows were not written; then none was.
+/// Why the rows were not written. In that case no row was.
 #[derive(Debug)]
 pub(super) enum Refusal {
     /// Rows that should be there are not.
@@ -51,7 +51,7 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// Why it is that `doing` failed.
+    /// The error for an operation (`doing`) that failed for this reason.
     pub(super) async fn explain(
         self,
         connections: &Connections,
@@ -104,7 +104,7 @@ impl Changes {
         self.tables.entry(table).or_default().1.push(row);
     }
 
-    /// Sets a sequence. Where it is restarted by this name, sessions lose the numbers that they took in advance.
+    /// Sets a sequence. With a name the sequence is restarted, so that sessions lose the numbers that they took in advance.
     pub(super) fn put(&mut self, sequence: u32, to: SequenceValue, restart: Option<&str>) {
         self.sequences.push((sequence, to));
         if let Some(name) = restart {

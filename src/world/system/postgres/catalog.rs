@@ -33,7 +33,7 @@ pub(super) struct Catalog {
     pub(super) foreign: Vec<Foreign>,
     /// Whether there are large objects.
     pub(super) has_large_objects: bool,
-    /// What is not put back.
+    /// What is not restored.
     pub(super) notes: Vec<Warning>,
     /// The search path while rows are written: the role's own, then every other schema. Empty where no condition, index or
     /// generated column calls a function of the application that looks up names.
@@ -49,8 +49,8 @@ pub(super) struct Catalog {
 /// A table whose rows are journalled and put back.
 #[derive(Debug)]
 pub(super) struct Watched {
-    /// What the rest of the program knows of it. Its columns are those that can be written: generated ones are left
-    /// out, they follow from the others.
+    /// The table as the rest of the program sees it. Its columns are those that can be written: generated columns are left out,
+    /// because they follow from the others.
     pub(super) table: Arc<Table>,
     /// The server's number of the table.
     pub(super) oid: u32,
@@ -58,7 +58,7 @@ pub(super) struct Watched {
     pub(super) quoted: String,
     /// `schema.table`, for messages.
     pub(super) full_name: String,
-    /// What identifies a row; `None` where equal rows cannot be told apart.
+    /// The key; `None` where equal rows cannot be told apart.
     pub(super) key: Option<Vec<KeyColumn>>,
     /// Whether the role may fix how its triggers fire.
     pub(super) is_owned: bool,
@@ -92,7 +92,7 @@ pub(super) struct Sequence {
     pub(super) name: String,
     /// Whether sessions take numbers in advance, and this role may have them start anew.
     pub(super) restarts: bool,
-    /// Whether it moves without a trace in the log.
+    /// Whether the sequence is unlogged.
     pub(super) is_unlogged: bool,
 }
 
@@ -230,7 +230,7 @@ impl Catalog {
     }
 }
 
-/// A catalog in the making.
+/// A catalog that is being read.
 struct Reader<'a> {
     connections: &'a Connections,
     names: Names<'a>,

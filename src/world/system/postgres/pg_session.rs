@@ -127,7 +127,7 @@ impl PgSession {
         !self.connections.writer.is_closed() && !self.connections.reader.is_closed()
     }
 
-    /// What is there now is the initial state.
+    /// Marks the present content as the initial state.
     pub(super) async fn mark_initial(&mut self) -> Result<(), WorldError> {
         self.settle().await?;
         for _ in 0..MEANWHILE {
@@ -152,7 +152,7 @@ impl PgSession {
         Ok(())
     }
 
-    /// What changed relative to `known`.
+    /// The rows that changed relative to `known`.
     pub(super) async fn read(&mut self, known: &NetDelta) -> Result<Reading, WorldError> {
         self.settle().await?;
         let changes = self.told(known)?;
@@ -163,7 +163,7 @@ impl PgSession {
         })
     }
 
-    /// What was taken from the journal, relative to `known`.
+    /// The entries that were taken from the journal, as changes relative to `known`.
     fn told(&mut self, known: &NetDelta) -> Result<Vec<RowChange>, WorldError> {
         let mut changes = self
             .unread
@@ -190,7 +190,7 @@ impl PgSession {
         self.check_schema().await
     }
 
-    /// The tables that a query reads; `None` when that cannot be known.
+    /// The tables that a query reads; `None` where they cannot be determined.
     pub(super) async fn tables(
         &mut self,
         query: &SqlQuery,
@@ -200,7 +200,7 @@ impl PgSession {
             .await
     }
 
-    /// What ends the query under way.
+    /// The handle that ends the query under way.
     pub(super) fn cancel_token(&self) -> CancelToken {
         self.connections.reader.cancel_token()
     }
@@ -359,7 +359,7 @@ impl PgSession {
         );
     }
 
-    /// Warns of a change that cannot be put back.
+    /// Warns of a change that cannot be restored.
     fn warn_once(&mut self, message: String, help: &str) {
         if self.warned.insert(message.clone()) {
             self.warnings.push(Warning {

@@ -1,8 +1,8 @@
-//! One poll of the database: what is in the journal, and what leaves no entry there: transactions that are still open, and
+//! One poll of the database: the entries of the journal, and what leaves no entry: transactions that are still open, and
 //! [sequences] that moved.
 //!
-//! Numbers of transactions are handed out one by one. Where the next number is the expected one, nobody but venomqa has written
-//! since the last poll, and what cannot change without such a number is not read.
+//! The server numbers transactions one by one. Where the next number is the expected one, only venomqa has written since the
+//! last poll, and what cannot change without a transaction number is not read.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -22,11 +22,11 @@ WITH taken AS (DELETE FROM venomqa.journal RETURNING tbl, old, new, went, came, 
 kept AS (INSERT INTO venomqa.past SELECT tbl, old, new FROM taken)
 SELECT tbl, old, new, went::text, came::text, by::text FROM taken";
 
-/// The number of the next transaction, less the first one that there is.
+/// The number of the next transaction, relative to the first possible one.
 const NEXT: &str = "pg_catalog.age('3'::xid)";
 
-/// Whether a transaction that has a number may be open, in whatever database: the oldest that is open for the snapshot of
-/// this statement is older than the next one to come. To list them takes ten times as long.
+/// Whether a transaction with a number may be open in any database: the oldest open transaction of this statement's snapshot is
+/// older than the next one. Listing the open transactions takes ten times as long.
 const ANY_OPEN: &str =
     "pg_catalog.age(pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::xid) > 0";
 
@@ -41,30 +41,30 @@ mod kind {
 pub(super) struct Poll {
     look: Statement,
     take: Statement,
-    /// The number of the next transaction if venomqa's are the only ones meanwhile; `None`: they may not be.
+    /// The number of the next transaction if only venomqa writes until then; `None` where others may have written.
     expected: Option<i32>,
 }
 
-/// What the database answers to a poll: what leaves no entry, and the entries that were taken from the journal after that.
+/// The answer to a poll: what leaves no entry, and the entries that were taken from the journal afterwards.
 pub(super) struct Answer {
     pub(super) looked: Result<Vec<Row>, Error>,
     pub(super) taken: Result<Vec<Row>, Error>,
 }
 
-/// What a poll saw, beside the entries and the sequences.
+/// The result of a poll, beside the entries and the sequences.
 #[derive(Default)]
 pub(super) struct Seen {
     /// Transactions that have written and not ended.
     pub(super) open: Vec<Open>,
-    /// Whether somebody had a transaction with a number, or may have had one, and left no entry.
+    /// Whether another session may have had a transaction with a number and left no entry.
     pub(super) had_silent_writers: bool,
-    /// Whether there are large objects; `None`: not looked for, for nothing was written.
+    /// Whether there are large objects; `None` where this was not read because nothing was written.
     pub(super) has_large_objects: Option<bool>,
 }
 
 /// A transaction that has written and not ended.
 pub(super) struct Open {
-    /// `None`: no session has it, it was prepared (`PREPARE TRANSACTION`) and waits for its end.
+    /// `None` where the transaction was prepared (`PREPARE TRANSACTION`) and belongs to no session.
     pub(super) pid: Option<i32>,
     pub(super) transaction: String,
     pub(super) state: Option<String>,
@@ -121,7 +121,7 @@ impl Poll {
         })
     }
 
-    /// Asks the database, in one round trip. The answer is for [`Poll::evaluate`].
+    /// Sends the poll, in one round trip. [`Poll::evaluate`] reads the answer.
     pub(super) async fn ask(
         &self,
         connections: &Connections,
@@ -153,7 +153,7 @@ impl Poll {
         Answer { looked, taken }
     }
 
-    /// What was seen, given the entries that were taken right after it.
+    /// The result, given the entries that were taken right after the poll.
     pub(super) fn evaluate(
         &mut self,
         looked: &[Row],
@@ -196,7 +196,7 @@ impl Poll {
         self.expected = self.expected.map(|next| next.wrapping_add(1));
     }
 
-    /// Makes the next poll look at everything: venomqa may have had any number of transactions.
+    /// Makes the next poll read everything, because venomqa may have had any number of transactions.
     pub(super) fn forget(&mut self) {
         self.expected = None;
     }

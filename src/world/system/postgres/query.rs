@@ -78,7 +78,7 @@ SELECT coalesce(array_agg(oid), '{}'::oid[]),
 FROM parts";
 
 impl Queries {
-    /// Prepares a query and says which tables it reads; `None` when that cannot be known.
+    /// Prepares a query and returns the tables that it reads; `None` where they cannot be determined.
     pub(super) async fn tables(
         &mut self,
         connections: &Connections,

@@ -1,9 +1,9 @@
-//! Proves that rows can be put back exactly where functions of the application look up names while rows are written.
+//! Proves that rows can be restored exactly although functions of the application look up names while rows are written.
 //!
-//! What such a function finds depends on the `search_path` of the session that writes, and the service may have another one
-//! than venomqa. Two things are done about that:
+//! What such a function finds depends on the `search_path` of the session that writes, and the service may have another
+//! `search_path` than venomqa. Two tests answer this:
 //!
-//! * A rehearsal deletes some rows and puts them back as a restore does it, in a transaction that is rolled back.
+//! * A rehearsal deletes some rows and restores them as a restore does, in a transaction that is rolled back.
 //! * A check looks at rows that the service wrote, while they are there: whether the indexes know them by what the functions return
 //!   now, and whether their generated columns hold it. A row that passes gets the same entries when it is put back. After a
 //!   restore it would be too late: then the entries are those of this session, and it finds them.
@@ -39,21 +39,21 @@ WHERE a.attrelid = $1 AND a.attgenerated = 's' ORDER BY a.attnum";
 #[derive(Debug)]
 pub(super) struct Horizon(String);
 
-/// What a rehearsal or a check came to.
+/// The result of a rehearsal or a check.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// Every row came back as it was.
     Exact,
     /// There was no row, or another session had them locked.
     Undecided,
-    /// A row would not come back as it was; why not.
+    /// A row would not come back as it was, for this reason.
     Inexact(String),
-    /// Whether a row would come back as it was cannot be checked; why not.
+    /// Whether a row would come back as it was cannot be checked, for this reason.
     Unprovable(String),
 }
 
 impl Outcome {
-    /// What would be wrong after a restore, and the cure.
+    /// The error that a restore would cause, with its cure.
     pub(super) fn obstacle(self, catalog: &Catalog, watched: &Watched) -> Option<String> {
         let table = &watched.full_name;
         let finding = match self {
@@ -121,7 +121,7 @@ pub(super) async fn check(
     Ok((judged(checked)?, horizon))
 }
 
-/// Takes an error of the data or of a function for the finding that rows would not come back.
+/// Turns an error of the data or of a function into the finding that rows would not come back.
 fn judged(outcome: Result<Outcome, Error>) -> Result<Outcome, Error> {
     let Err(error) = outcome else {
         return outcome;

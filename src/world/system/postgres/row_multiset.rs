@@ -1,11 +1,12 @@
-//! A multiset of rows that were added and removed. Equal rows cancel; what is left is the difference between two moments.
+//! A multiset of rows that were added and removed. An added and a removed row that are equal cancel; the rest is the
+//! difference between two moments.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::catalog::{Catalog, Watched};
 use crate::model::{Cell, NetDelta, Row, RowChange, RowKey, TableId, row_key};
 
-/// How often each row was added, less how often it was removed.
+/// For each row, the number of additions minus the number of removals.
 #[derive(Debug, Default)]
 pub(super) struct RowMultiset(BTreeMap<TableId, HashMap<Row, i64>>);
 
@@ -33,12 +34,12 @@ impl RowMultiset {
         *self.0.entry(table).or_default().entry(row).or_default() += by;
     }
 
-    /// Whether nothing is left.
+    /// Whether the multiset is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.rows().next().is_none()
     }
 
-    /// Every row that is left, with its count.
+    /// Every row with its count.
     pub(super) fn rows(&self) -> impl Iterator<Item = (TableId, &Row, i64)> {
         self.0.iter().flat_map(|(table, rows)| {
             rows.iter()
@@ -105,7 +106,7 @@ fn contradiction(watched: &Watched, key: RowKey) -> Contradiction {
 }
 
 /// Equal rows of a table without a key are numbered: the change from n to n + 1 copies more than in the initial state has the
-/// number n, and so has the change back. So a copy that is added and one that is removed cancel.
+/// number n, and the change back has the same number. So an added copy and a removed copy cancel.
 fn keyless(watched: &Watched, row: &Row, count: i64, known: &NetDelta) -> Vec<RowChange> {
     let numbered = |number: i64| row_key(row.iter().cloned().chain([Cell::Integer(number)]));
     let id = watched.table.id;

@@ -1,10 +1,10 @@
-//! Sequences: what each of them is, and how they differ from what a state says.
+//! Sequences: their values, and their differences from a state.
 //!
-//! A sequence moves outside transactions, and no trigger answers to it. So sequences are compared with what is known of
-//! them whenever the journal is read. For one that has been called, the server has a function that costs less than a
-//! microsecond, so those are compared every time. One that has never been called needs a query of its own. Its first call,
-//! and whatever sets it, gives the caller's transaction a number, so those are read only where [`super::poll`] sees
-//! that a number was handed out. One without a log moves without a number as well, and is read every time.
+//! A sequence moves outside transactions and fires no trigger. So every reading of the journal compares the sequences with
+//! their last values. For a sequence that has been called, the server has a function that takes less than a microsecond, so these
+//! sequences are compared every time. A sequence that has never been called needs a query of its own. Its first call, and every
+//! statement that sets it, gives the caller's transaction a number, so these sequences are read only where [`super::poll`] sees
+//! that a number was assigned. An unlogged sequence moves without a number as well and is read every time.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -6,15 +6,15 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use super::catalog::{Key, Watched};
 use crate::model::{Cell, Row, RowKey};
 
-/// What is to become of the row under a key.
+/// The change to make to the row under a key.
 pub(super) struct Write<'a> {
-    /// Its table.
+    /// The table of the row.
     pub(super) watched: &'a Watched,
-    /// Its key.
+    /// The key of the row.
     pub(super) key: &'a RowKey,
     /// Whether there is, or may be, a row now.
     pub(super) remove: bool,
-    /// The row to be there in the end.
+    /// The row that must exist in the end.
     pub(super) insert: Option<&'a Row>,
 }
 
@@ -79,7 +79,7 @@ fn one<T>(
 }
 
 /// SQLite finds a row under keys that are equal to it, not only the same (`a` and `A` under `NOCASE`, 1 and 1.0). Here
-/// these are different rows, or a change from one to the other would be lost.
+/// these are different rows, because a change from one to the other would be lost otherwise.
 fn has_key(watched: &Watched, row: &Row, key: &RowKey) -> bool {
     match &watched.key {
         Key::Rowid { .. } => true,

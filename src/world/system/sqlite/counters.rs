@@ -1,5 +1,6 @@
-//! Numbers that belong to no row: `sqlite_sequence`, the counters behind `AUTOINCREMENT`, and the numbers in the file's header
-//! that are the application's (`PRAGMA user_version`). They take no trigger, so all are read and compared.
+//! Counters, that is numbers which belong to no row: `sqlite_sequence`, the counters behind `AUTOINCREMENT`, and the numbers in
+//! the file's header that the application may set (`PRAGMA user_version`). No trigger can watch counters, so all are read and
+//! compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,10 +17,10 @@ const HEADER: [(&str, &str); 2] = [
     ("application_id", "PRAGMA application_id"),
 ];
 
-/// What the counters are: those of tables by the rowid in `sqlite_sequence`, those in the header by their name.
+/// Values of counters: of tables by the rowid in `sqlite_sequence`, of the header by name.
 pub(super) type Values = BTreeMap<RowKey, Row>;
 
-/// What is known of the counters.
+/// The counters in the initial state, and at the last read or restore.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// In the initial state.
@@ -31,14 +32,14 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// These are those of the initial state.
+    /// Marks these values as those of the initial state.
     pub(super) fn begin(&mut self, values: Values) {
         self.see(&values);
         self.initial = values.clone();
         self.now = values;
     }
 
-    /// These are in the database now: the ones that differ from what was there.
+    /// Notes the values in the database now. Returns those that differ from the last ones.
     pub(super) fn moved_to(
         &mut self,
         counters: &Counters,
@@ -63,7 +64,7 @@ impl Known {
         self.now = values;
     }
 
-    /// What they are in a state.
+    /// The counters in a state.
     pub(super) fn at(&self, counters: &Counters, delta: &NetDelta) -> Values {
         self.keys
             .iter()
@@ -86,7 +87,7 @@ impl Known {
     }
 }
 
-/// Reads them.
+/// Reads all counters.
 pub(super) fn read(connection: &Connection, counters: &Counters) -> rusqlite::Result<Values> {
     let mut values = Values::new();
     for (name, statement) in HEADER {
@@ -108,7 +109,7 @@ pub(super) fn read(connection: &Connection, counters: &Counters) -> rusqlite::Re
     Ok(values)
 }
 
-/// Makes them what they must be. Rows written before may have moved them, so they are compared once more.
+/// Sets the counters to these values. Rows that were written before may have moved counters, so all are compared once more.
 pub(super) fn write(
     connection: &Connection,
     counters: &Counters,
@@ -151,7 +152,7 @@ pub(super) fn write(
 
 type Entries<'v> = Vec<(&'v RowKey, &'v Row)>;
 
-/// Those of `values` that are not the same among `others`: in the header, and of tables.
+/// The counters in `values` whose value differs in `others`: of the header, and of tables.
 fn differing<'v>(values: &'v Values, others: &Values) -> (Entries<'v>, Entries<'v>) {
     values
         .iter()
@@ -159,7 +160,7 @@ fn differing<'v>(values: &'v Values, others: &Values) -> (Entries<'v>, Entries<'
         .partition(|(key, _)| matches!(key[0], Cell::Text(_)))
 }
 
-/// Keeps them in the journal as they are before the run. To be called within a transaction.
+/// Records in the journal the counters before the run. To be called within a transaction.
 pub(super) fn keep(connection: &Connection, counters: &Counters) -> rusqlite::Result<()> {
     let header = HEADER
         .iter()
@@ -179,7 +180,7 @@ pub(super) fn keep(connection: &Connection, counters: &Counters) -> rusqlite::Re
     Ok(())
 }
 
-/// Puts those of before the run back, from the journal; of `sqlite_sequence` those of these tables only.
+/// Restores the counters before the run from the journal; of `sqlite_sequence` only those of these tables.
 pub(super) fn recover(connection: &Connection, watched: &[&str]) -> rusqlite::Result<()> {
     let kept: Vec<(String, i64)> = connection
         .prepare("SELECT name, value FROM venomqa_header")?

@@ -10,7 +10,7 @@ use super::sql::quoted;
 use crate::world::config::{SystemConfig, TableNames};
 use crate::world::system::left_alone::{COUNTED, LeftAlone};
 
-/// The names that patterns match a table by: its own, and that of the virtual table that it is a part of.
+/// The names by which a pattern may match a table: its own name, and the name of the virtual table that it belongs to.
 pub(super) fn names(table: &str, shadows: &Shadows) -> TableNames {
     let owner = shadows.owners.get(table).map_or(table, String::as_str);
     [table, owner]
@@ -20,7 +20,7 @@ pub(super) fn names(table: &str, shadows: &Shadows) -> TableNames {
         })
 }
 
-/// Those that are in the database, with the parts of virtual ones.
+/// The ignored tables in the database, with the shadow tables of ignored virtual tables.
 pub(super) fn tables(
     connection: &Connection,
     config: &SystemConfig,
@@ -31,7 +31,7 @@ pub(super) fn tables(
         .collect())
 }
 
-/// Counts their rows.
+/// Counts the rows of the ignored tables.
 pub(super) fn count(connection: &Connection, config: &SystemConfig) -> rusqlite::Result<LeftAlone> {
     let mut left = LeftAlone::default();
     // Virtual tables may be of a module that only the application has, and shadow tables are nothing to a reader.

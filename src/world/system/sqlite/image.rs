@@ -2,13 +2,13 @@
 //!
 //! Tables end up here that belong to a full-text index or to a virtual table module which is not built into SQLite, that
 //! hide every name of the row number, or that need a function or collation which only the application has. Then every
-//! state carries an image of the database, and a restore costs its size; `ignore_tables` is the way out where the table
-//! does not matter. The rows of all other tables are journalled as always; those of the tables here are known by a hash
-//! of their content.
+//! state carries an image of the database, and the cost of a restore grows with the size of the database. Where the table does
+//! not matter, `ignore_tables` avoids this cost. The rows of all other tables are journalled as always; a table here is
+//! identified by a hash of its content.
 //!
 //! An image holds the journal as well, so that going back to a state also goes back to the pre-images known there. The
-//! content before the run is the [safety copy](super::safety_copy). Ignored tables are in an image, too; when it is put they
-//! are what they are in the database then.
+//! content before the run is the [safety copy](super::safety_copy). An image contains ignored tables, too; restoring an image
+//! leaves them as they are in the database at that moment.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::model::{
 };
 use crate::world::config::SystemConfig;
 
-/// What is known while whole copies are taken.
+/// The images of a session in which a state is a copy of the whole database.
 #[derive(Debug)]
 pub(super) struct Images {
     tables: Vec<Opaque>,
@@ -36,11 +36,11 @@ pub(super) struct Images {
     pub(super) now: Arc<[u8]>,
 }
 
-/// A table known by a hash of its content.
+/// A table that is identified by a hash of its content.
 #[derive(Debug)]
 struct Opaque {
     table: Arc<Table>,
-    /// Yields what is hashed.
+    /// Query for the content to hash.
     queries: Vec<String>,
     initial: Row,
     now: Row,
@@ -92,7 +92,7 @@ impl Images {
         }))
     }
 
-    /// The content as it is now is that of the initial state.
+    /// Marks the present content as that of the initial state.
     pub(super) fn mark_initial(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         for opaque in &mut self.tables {
             opaque.initial = content(connection, &opaque.queries)?;
@@ -103,8 +103,8 @@ impl Images {
         Ok(())
     }
 
-    /// Tells the tables that changed. Takes an image of the content as it is now, unless nothing has changed: `is_quiet` says
-    /// so of what is not told here.
+    /// Returns the tables that changed. Takes an image of the present content, unless nothing has changed; `is_quiet` says that
+    /// the journalled tables and the counters have not changed.
     pub(super) fn look(
         &mut self,
         connection: &Connection,
@@ -130,7 +130,7 @@ impl Images {
         Ok(())
     }
 
-    /// The database holds this image now, that of a state with this net delta.
+    /// Notes that the database now holds this image, which belongs to a state with this net delta.
     pub(super) fn moved_to(&mut self, image: Arc<[u8]>, delta: &NetDelta) {
         self.now = image;
         for opaque in &mut self.tables {
@@ -138,7 +138,7 @@ impl Images {
         }
     }
 
-    /// The tables whose content is not that of a state.
+    /// The tables whose content differs from a state.
     pub(super) fn compare(
         &self,
         connection: &Connection,
@@ -203,7 +203,7 @@ fn take(connection: &Connection) -> rusqlite::Result<Arc<[u8]>> {
     Ok(image)
 }
 
-/// Makes the content of a database that of an image, but for the ignored tables.
+/// Restores the content of a database from an image, except for the ignored tables.
 pub(super) fn put(
     connection: &mut Connection,
     image: &[u8],

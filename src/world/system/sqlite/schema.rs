@@ -13,7 +13,7 @@ pub(super) struct Schema {
     pub(super) objects: Vec<Object>,
 }
 
-/// One of them.
+/// A table, index, view or trigger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Object {
     /// `table`, `index`, `view` or `trigger`.
@@ -25,10 +25,10 @@ pub(super) struct Object {
     pub(super) sql: Option<String>,
 }
 
-/// What has become of one of them.
+/// A change of one of these objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Difference {
-    /// As it was; where it is new, as it is.
+    /// The object before the change; a new object as it is now.
     pub(super) object: Object,
     pub(super) what: Change,
 }
@@ -36,18 +36,18 @@ pub(super) struct Difference {
 /// See [`Difference`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// It is new.
+    /// The object was created.
     Created,
-    /// It is gone.
+    /// The object was dropped.
     Dropped,
-    /// Another statement makes it now.
+    /// The object was altered: its `CREATE` statement differs.
     Altered,
-    /// It is a table that was dropped and made again.
+    /// The table was dropped and created again.
     MadeAgain,
 }
 
 impl Schema {
-    /// Reads it.
+    /// Reads the schema.
     pub(super) fn read(connection: &Connection, config: &SystemConfig) -> rusqlite::Result<Self> {
         let ignored = ignored::tables(connection, config)?;
         let mut objects = objects(
@@ -61,7 +61,7 @@ impl Schema {
         })
     }
 
-    /// Keeps it in the journal, as what it was before the run. To be called within a transaction.
+    /// Records the schema in the journal as the schema before the run. To be called within a transaction.
     pub(super) fn keep(&self, connection: &Connection) -> rusqlite::Result<()> {
         connection.execute_batch(
             "CREATE TABLE venomqa_schema (type TEXT, name TEXT, tbl TEXT, sql TEXT)",
@@ -74,7 +74,7 @@ impl Schema {
         Ok(())
     }
 
-    /// What it was before the run, from the journal.
+    /// The schema before the run, from the journal.
     pub(super) fn kept(connection: &Connection) -> rusqlite::Result<Self> {
         Ok(Self {
             version: 0,
@@ -85,14 +85,14 @@ impl Schema {
         })
     }
 
-    /// Whether the journal is in it.
+    /// Whether the schema contains the journal.
     pub(super) fn has_journal(&self) -> bool {
         self.objects
             .iter()
             .any(|object| object.name == journal::RUN)
     }
 
-    /// What differs, but for the journal.
+    /// The changes between two schemas, without the journal.
     pub(super) fn differences(&self, now: &Self) -> Vec<Difference> {
         let theirs = |object: &&Object| !journal::is_ours(&object.name);
         let found = |object: &Object, among: &[Object]| {
@@ -140,7 +140,7 @@ impl Schema {
 }
 
 impl Difference {
-    /// In words.
+    /// The change in words.
     pub(super) fn describe(&self) -> String {
         let Object { kind, name, .. } = &self.object;
         match self.what {

@@ -5,23 +5,24 @@ use std::collections::{BTreeMap, HashSet};
 use super::catalog::Listed;
 use super::sql::module;
 
-/// Virtual tables keep their content in ordinary tables (their shadow tables), which they write through SQL.
+/// The shadow tables of a database: the ordinary tables in which virtual tables keep their content. Most modules write them
+/// through SQL.
 ///
-/// Triggers on those of an R-tree are safe. On those of a full-text index they are not: the index writes within a
-/// savepoint callback, a statement that fires a trigger opens a savepoint, and the service would die of the recursion.
-/// So nothing but an R-tree is journalled; other modules may also write past SQL (`sqlite3_blob_write`).
+/// Triggers on the shadow tables of an R-tree are safe. On those of a full-text index they are not: the index writes within a
+/// savepoint callback, a statement that fires a trigger opens a savepoint, and the recursion would end the service. Only an
+/// R-tree is journalled, because other modules may also write past SQL (`sqlite3_blob_write`).
 #[derive(Default)]
 pub(super) struct Shadows {
     /// Virtual table of each shadow table.
     pub(super) owners: BTreeMap<String, String>,
     /// Tables that must have no trigger.
     pub(super) untouchable: HashSet<String>,
-    /// Virtual tables that cannot be watched: why, and the tables that hold their content.
+    /// Virtual tables that cannot be watched: the reason, and the tables that hold their content.
     pub(super) unwatchable: BTreeMap<String, (String, Vec<String>)>,
 }
 
 impl Shadows {
-    /// Which they are among these tables.
+    /// Finds the shadow tables among these tables.
     pub(super) fn of(listed: &BTreeMap<String, Listed>) -> Self {
         let mut shadows = Self::default();
         for virtual_table in listed.values().filter(|table| table.kind == "virtual") {

@@ -22,7 +22,7 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Remembers every small table. Reads at most a fixed number of rows of each.
+    /// Records every small table. Reads at most a fixed number of rows of each.
     pub(super) fn take(connection: &Connection, catalog: &Catalog) -> rusqlite::Result<Self> {
         let mut snapshot = Self::default();
         for watched in &catalog.tables {
@@ -96,7 +96,7 @@ impl Snapshot {
 /// A row that was touched, as it was in the initial state; `None` where there was none.
 pub(super) type InitialRow<'a> = &'a dyn Fn(TableId, &RowKey) -> Option<&'a Row>;
 
-/// What a row must be.
+/// The expected content of a row.
 #[derive(Clone, Copy)]
 enum Expected<'a> {
     Row(&'a Row),

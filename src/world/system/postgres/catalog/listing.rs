@@ -1,4 +1,4 @@
-//! What the server says of its tables, columns, keys and sequences.
+//! Reads tables, columns, keys and sequences from the server's catalog.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,25 +10,25 @@ use super::Column;
 pub(super) struct Listed {
     /// The server's number.
     pub(super) oid: u32,
-    /// Its schema.
+    /// The schema of the relation.
     pub(super) schema: String,
-    /// Its name.
+    /// The name of the relation.
     pub(super) name: String,
-    /// What it is, as `pg_class.relkind` has it.
+    /// The kind of relation, as in `pg_class.relkind`.
     pub(super) kind: u8,
     /// Whether an extension made it.
     pub(super) from_extension: bool,
     /// Schema and name of the partitioned table that it is a part of.
     pub(super) root: Option<(String, String)>,
-    /// What the role may do.
+    /// The rights of the role.
     pub(super) rights: Rights,
     /// Whether row-level security hides rows from the role.
     pub(super) filtered: bool,
-    /// Whether the role acts for its owner.
+    /// Whether the role has the rights of the relation's owner.
     pub(super) is_owned: bool,
 }
 
-/// What the role may do.
+/// The rights of the role on a relation.
 pub(super) struct Rights {
     /// Use the schema.
     pub(super) schema: bool,
@@ -36,12 +36,12 @@ pub(super) struct Rights {
     pub(super) table: bool,
 }
 
-/// What a sequence is, beside its name.
+/// The properties of a sequence.
 #[derive(Clone, Copy)]
 pub(super) struct Kind {
     /// Whether sessions take numbers in advance.
     pub(super) caches: bool,
-    /// Whether it moves without a trace in the log.
+    /// Whether the sequence is unlogged.
     pub(super) is_unlogged: bool,
     /// The table that it belongs to.
     pub(super) owner: Option<u32>,
@@ -158,7 +158,7 @@ pub(super) async fn keys(
         .collect())
 }
 
-/// What the sequences among these are.
+/// The properties of the sequences among these.
 pub(super) async fn sequences(
     client: &Client,
     numbers: &[u32],
@@ -178,7 +178,7 @@ pub(super) async fn sequences(
 }
 
 impl Rights {
-    /// Everything that is needed.
+    /// All rights that a run needs.
     pub(super) fn all(&self) -> bool {
         self.schema && self.table
     }

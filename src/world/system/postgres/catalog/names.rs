@@ -1,4 +1,4 @@
-//! How tables are named, and which of them the spec calls.
+//! The names of tables, and which tables the spec names.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::world::config::{SystemConfig, TableNames};
 pub(super) struct Names<'a> {
     /// The schema whose tables need no schema before their name.
     pub(super) default_schema: Option<&'a str>,
-    /// What the spec says; `None`: watch everything.
+    /// The system's configuration in the spec; `None`: watch everything.
     pub(super) config: Option<&'a SystemConfig>,
 }
 
@@ -39,7 +39,7 @@ impl Names<'_> {
         self.config.map_or("", |config| config.name.as_str()).into()
     }
 
-    /// What the rest of the program knows of a table with these columns.
+    /// The [`Table`] for a table with these columns.
     pub(super) fn describe(
         &self,
         id: TableId,

@@ -1,4 +1,4 @@
-//! What makes an exact restore impossible, whatever the role may do, and what may differ when rows are put back.
+//! What makes an exact restore impossible whatever the rights of the role, and what may differ after a restore.
 
 use tokio_postgres::{Client, Error};
 
@@ -200,7 +200,7 @@ impl Blockers {
         Ok(())
     }
 
-    /// What may differ when rows are put back: messages, each with its help.
+    /// What may differ after a restore: messages, each with its help.
     pub(super) async fn fickle(
         client: &Client,
         numbers: &[u32],
@@ -257,9 +257,9 @@ pub(super) struct Searching {
     pub(super) function: String,
     /// The server's numbers of the tables whose rows it is evaluated for.
     pub(super) tables: Vec<u32>,
-    /// Their names.
+    /// The names of these tables.
     names: String,
-    /// What seems to be in several schemas, by the text of the function.
+    /// The names in the text of the function that several schemas have.
     pub(super) ambiguous: Option<String>,
     /// Whether an index depends on it in which the entries of rows cannot be checked.
     is_unproved: bool,

@@ -1,4 +1,4 @@
-//! What the role must be allowed to do.
+//! The rights that the role needs.
 
 use super::super::connections::Connections;
 use super::super::sql::quoted;
@@ -10,7 +10,7 @@ use super::names::qualified;
 pub(in super::super) struct Blockers {
     /// Statements that give the role the rights that it lacks.
     pub(in super::super) grants: Vec<String>,
-    /// What no grant can cure, each with its cure.
+    /// Obstacles that no grant removes, each with its cure.
     pub(in super::super) obstacles: Vec<String>,
 }
 
