@@ -59,7 +59,58 @@ pub(crate) fn refuse_link(path: &Path) -> io::Result<()> {
 
 /// The path beside a file that is called like it, with an ending: the same one by whichever name the file was given.
 pub(crate) fn beside(file: &Path, ending: &str) -> PathBuf {
-    let mut name = OsString::from(fs::canonicalize(file).unwrap_or_else(|_| file.to_owned()));
+    with_ending(&resolved(file), ending)
+}
+
+/// Makes a file for writing beside another one, under the first name that nothing has: `FILE` with the ending, then with a number
+/// behind that.
+pub(crate) fn create_beside(file: &Path, ending: &str) -> io::Result<(PathBuf, File)> {
+    let first = beside(file, ending);
+    let mut number = 1;
+    loop {
+        let path = if number == 1 {
+            first.clone()
+        } else {
+            with_ending(&first, &format!("-{number}"))
+        };
+        match options().write(true).create_new(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            made => return made.map(|made| (path, made)),
+        }
+    }
+}
+
+/// Where a file is, links followed; also where links lead to nothing.
+pub(crate) fn resolved(file: &Path) -> PathBuf {
+    if let Ok(path) = fs::canonicalize(file) {
+        return path;
+    }
+    let mut path = file.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(target) = fs::read_link(&path) else {
+            break;
+        };
+        path = folder(&path).join(target);
+    }
+    match (fs::canonicalize(folder(&path)), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path,
+    }
+}
+
+/// How many links in a row are followed, as by Linux.
+const MOST_LINKS: usize = 40;
+
+/// The folder that a file is in.
+pub(crate) fn folder(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn with_ending(file: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(file);
     name.push(ending);
     name.into()
 }
@@ -133,6 +184,29 @@ mod tests {
         assert_eq!(fs::read_to_string(&link).unwrap(), "new");
         let mode = fs::metadata(&link).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_is_beside_a_file_is_so_by_every_name_also_when_the_file_is_gone() {
+        let folder = folder();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("real")).unwrap();
+        symlink("real/file", at("link")).unwrap();
+        symlink("link", at("second")).unwrap();
+        let expected = fs::canonicalize(at("real")).unwrap().join("file.copy");
+        for is_there in [false, true] {
+            if is_there {
+                fs::write(at("real/file"), "").unwrap();
+            }
+            for name in ["real/file", "link", "second", "real/../link"] {
+                assert_eq!(beside(&at(name), ".copy"), expected, "{name}");
+            }
+        }
+        let (first, _) = create_beside(&at("link"), ".copy").unwrap();
+        assert_eq!(first, expected);
+        symlink("nothing", at("real/file.copy-2")).unwrap();
+        let (third, _) = create_beside(&at("link"), ".copy").unwrap();
+        assert!(third.ends_with("file.copy-3"), "{third:?}");
     }
 
     #[test]

@@ -40,6 +40,9 @@ mod secrets;
 mod sessions;
 mod shop;
 mod shrink;
+mod sqlite_files;
+#[cfg(unix)]
+mod sqlite_limits;
 mod states;
 mod support;
 mod trust;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::apply::{Scope, number};
 use super::catalog::{self, Catalog};
 use super::failure::failed;
+use super::form::Form;
 use super::lock::RunLock;
-use super::recover::{self, copy_failed};
+use super::recover::{self, Occasion, copy_failed};
 use super::safety_copy::{CopyError, LARGEST, SafetyCopy};
 use super::session::SqliteSession;
 use super::{SqliteSystem, counters, ignored, image, journal, verify};
@@ -21,15 +22,23 @@ impl SqliteSystem {
             return Ok(None);
         }
         let lock = RunLock::acquire(&self.path)?;
-        let recovered = recover::recover(&mut self.connection, &self.path, false)?
+        let recovered = recover::recover(&mut self.connection, &self.path, Occasion::NextRun)?
             .map(|recovered| recovered.describe(&self.path));
         self.refuse_our_names()?;
-        let copy = SafetyCopy::of(&self.path);
-        let session = self.create(lock, &copy).map_err(|error| match error {
+        let form = Form::read(&self.connection)
+            .map_err(|error| failed(&self.path, "read its journal mode", &error))?;
+        let copy = SafetyCopy::of(&self.place);
+        let session = self.create(&copy).map_err(|error| match error {
             CopyError::Sql(error) => failed(&self.path, "install the journal", &error),
             error @ CopyError::File(_) => copy_failed(&copy, "keep a copy of the content", &error),
-        })?;
-        self.session = Some(session);
+        });
+        if session.is_err() {
+            // A half-done beginning leaves nothing behind. Where even that fails, the next run finds it.
+            let _ = recover::recover(&mut self.connection, &self.place, Occasion::End);
+        }
+        self.session = Some(session?);
+        self.form = Some(form);
+        self.lock = Some(lock);
         Ok(recovered)
     }
 
@@ -57,7 +66,7 @@ impl SqliteSystem {
         }
     }
 
-    fn create(&self, lock: RunLock, copy: &SafetyCopy) -> Result<SqliteSession, CopyError> {
+    fn create(&self, copy: &SafetyCopy) -> Result<SqliteSession, CopyError> {
         let connection = &self.connection;
         // From here on nobody else writes.
         let scope = Scope::writing(connection)?;
@@ -70,11 +79,13 @@ impl SqliteSystem {
             Wish::Always => true,
             Wish::Never => false,
         };
+        let whole = !catalog.unwatchable.is_empty();
+        let run = journal::Run::new(connection, &self.place, &self.config, whole)?;
         if is_copied {
-            copy.write(&self.path)?;
+            copy.write(&self.place, &run.id)?;
         }
         let left_alone = ignored::count(connection, &self.config)?;
-        let schema = journal::create(connection, &catalog, &self.config)?;
+        let schema = journal::create(connection, &catalog, &self.config, &run)?;
         let mut counters = counters::Known::default();
         counters.begin(counters::read(connection, &catalog.counters)?);
         let data_version = number(connection, "PRAGMA data_version")?;
@@ -104,7 +115,6 @@ impl SqliteSystem {
             images,
             left_alone,
             inspector: None,
-            _lock: lock,
         })
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode};
 
 use crate::interrupt::Interrupt;
+use crate::own_files::folder;
 use crate::world::{WorldError, WorldErrorKind};
 
 /// How long a lock of another connection is waited for.
@@ -94,7 +95,7 @@ pub(super) fn failed(path: &Path, doing: &str, error: &rusqlite::Error) -> World
                 .with_help("where a journal is in the database, `venomqa restore` puts the content before the run back once that is cured")
         }
         Some(ErrorCode::DiskFull) => system(format!("cannot {doing}: no space left for `{file}`"))
-            .with_help("free some space; the content before the run is in the journal, `venomqa restore` puts it back"),
+            .with_help("free some space; where the run had begun, the content before it is in the journal, and `venomqa restore` puts it back"),
         Some(ErrorCode::DatabaseCorrupt) => {
             system(format!("cannot {doing}: the database `{file}` is damaged ({error})"))
                 .with_help("run `PRAGMA integrity_check` on it")
@@ -143,11 +144,4 @@ fn rights(path: &Path) -> String {
 #[cfg(not(unix))]
 fn rights(_path: &Path) -> String {
     "the file or its folder is read-only".to_owned()
-}
-
-fn folder(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    }
 }

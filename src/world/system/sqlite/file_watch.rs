@@ -1,24 +1,26 @@
 //! Whether the file under the path is still the one that a run began with. A look is one system call.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::copy_note::{FileId, Rights, file_id};
+
 /// The file that a connection is open on, as the path named it when the run began.
 #[derive(Debug)]
 pub(super) struct FileWatch {
+    /// What the user calls it.
     path: PathBuf,
+    /// Where it is, links followed.
+    place: PathBuf,
     id: FileId,
     size: u64,
     /// When it was last written, before the run.
     written: Option<SystemTime>,
     /// Who may read and write it.
-    pub(super) permissions: Option<Permissions>,
+    pub(super) rights: Option<Rights>,
 }
-
-/// What tells a file from another one that takes its name; `None` where nothing does.
-type FileId = Option<(u64, u64)>;
 
 /// What has happened to the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,31 +64,25 @@ pub(super) enum Found {
 }
 
 impl FileWatch {
-    /// The file that has this path now.
-    pub(super) fn begin(path: &Path) -> Self {
+    /// The file that has this path now, and is at this place.
+    pub(super) fn begin(path: &Path, place: &Path) -> Self {
         let metadata = fs::metadata(path).ok();
         Self {
             path: path.to_owned(),
-            id: metadata.as_ref().and_then(id),
+            place: place.to_owned(),
+            id: metadata.as_ref().and_then(file_id),
             size: metadata.as_ref().map_or(0, fs::Metadata::len),
             written: metadata.as_ref().and_then(|it| it.modified().ok()),
-            permissions: metadata.map(|metadata| metadata.permissions()),
+            rights: metadata.as_ref().and_then(Rights::of),
         }
     }
 
     /// Looks at what has this path now.
     pub(super) fn look(&mut self) -> io::Result<Found> {
-        let metadata = match fs::metadata(&self.path) {
-            Ok(metadata) => metadata,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(Found::Lost(Trouble::Deleted));
-            }
-            Err(error) => return Err(error),
+        let size = match self.size_of(&self.path)? {
+            Ok(size) => size,
+            Err(trouble) => return Ok(Found::Lost(trouble)),
         };
-        if id(&metadata) != self.id {
-            return Ok(Found::Lost(Trouble::Replaced));
-        }
-        let size = metadata.len();
         let before = std::mem::replace(&mut self.size, size);
         Ok(if size == 0 {
             Found::Lost(Trouble::Emptied)
@@ -96,25 +92,39 @@ impl FileWatch {
             Found::Same
         })
     }
-}
 
-impl FileWatch {
+    /// What has happened to the file at its place, whatever its path leads to.
+    pub(super) fn trouble_at_its_place(&self) -> io::Result<Option<Trouble>> {
+        Ok(match self.size_of(&self.place)? {
+            Ok(0) => Some(Trouble::Emptied),
+            found => found.err(),
+        })
+    }
+
+    /// Whether the path leads to whatever is at the place of the file now.
+    pub(super) fn leads_to_its_place(&self) -> bool {
+        let id = |path| fs::metadata(path).ok().as_ref().and_then(file_id);
+        id(&self.path) == id(&self.place)
+    }
+
+    /// The size of the file, if it has this path.
+    fn size_of(&self, path: &Path) -> io::Result<Result<u64, Trouble>> {
+        match fs::metadata(path) {
+            Ok(metadata) if file_id(&metadata) == self.id => Ok(Ok(metadata.len())),
+            Ok(_) => Ok(Err(Trouble::Replaced)),
+            Err(error) if is_gone(&error) => Ok(Err(Trouble::Deleted)),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether the file itself was written since the run began. With a write-ahead log that is seldom so.
     pub(super) fn was_written(&self) -> bool {
-        let metadata = fs::metadata(&self.path).ok();
+        let metadata = fs::metadata(&self.place).ok();
         metadata.and_then(|it| it.modified().ok()) != self.written
     }
 }
 
-#[cfg(unix)]
-#[expect(clippy::unnecessary_wraps, reason = "elsewhere there is none")]
-fn id(metadata: &fs::Metadata) -> FileId {
-    use std::os::unix::fs::MetadataExt as _;
-    Some((metadata.dev(), metadata.ino()))
-}
-
-/// Elsewhere a file that somebody has open cannot be replaced.
-#[cfg(not(unix))]
-fn id(_metadata: &fs::Metadata) -> FileId {
-    None
+/// Whether there is no file of this name. A folder on the way may have become a file.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }

@@ -3,7 +3,7 @@
 //! - `venomqa_run`: the format of the journal. Its presence says that a run is under way, or was killed.
 //! - `venomqa_tables`: names and columns of the watched tables, for a recovery that knows nothing else. The same is true of
 //!   `venomqa_schema`, the schema before the run, `venomqa_header` and `venomqa_sequence`, the [counters],
-//!   and `venomqa_sqlite_stat1`, the [statistics].
+//!   `venomqa_form`, the [form](Form) of the file, and `venomqa_sqlite_stat1`, the [statistics].
 //! - `venomqa_journal`: the keys that were touched, in order, each with the row as it was just before the touch
 //!   (`existed` is 0 where there was none). The row as it is now is looked up when the journal is read. Telling a key
 //!   too often is harmless, so replacing inserts, recursive triggers and cascades need no care beyond telling every
@@ -13,33 +13,30 @@
 //!   class.
 //! - `venomqa_rows` tells whether row numbers are what they were; see [`rows_are_where_they_were`].
 //!
-//! What the triggers rely on: those created last fire first, so that an application's own trigger which changes the new
-//! row finds it journalled already; and a conflict clause of the application's statement (`INSERT OR REPLACE`) also holds
-//! for the statements inside the triggers, so that those must never conflict: they only append.
-//!
-//! What they cost is paid within the service's own requests. Appending to one table dirties one page more in each
-//! transaction, however many rows and tables it writes. Looking up in the triggers whether a key is known already would
-//! save the repeated rows, and cost a second page and a transient table for each statement: twice the time of a small
-//! transaction instead of a third more.
+//! The triggers are in [`triggers`].
+
+use std::path::Path;
 
 use rusqlite::Connection;
 
 use super::apply::{cells, execute};
-use super::catalog::{Catalog, Key, Term, Unique, Watched, comma};
+use super::catalog::{Catalog, Key, Watched, comma};
+use super::copy_note::place;
+use super::form::Form;
 use super::schema::Schema;
 use super::sql::{literal, quoted};
-use super::{counters, statistics};
+use super::{counters, statistics, triggers};
 use crate::model::{RowKey, TableId};
 use crate::world::config::SystemConfig;
 
 /// What the name of everything begins with that venomqa creates.
-const PREFIX: &str = "venomqa_";
+pub(super) const PREFIX: &str = "venomqa_";
 
 /// The table whose presence says that there is a journal.
 pub(super) const RUN: &str = "venomqa_run";
 
 /// Changes when the journal's tables do.
-pub(super) const FORMAT: i64 = 3;
+pub(super) const FORMAT: i64 = 4;
 
 /// Whether a table, index or trigger of this name is the journal's.
 pub(super) fn is_ours(name: &str) -> bool {
@@ -57,11 +54,14 @@ pub(super) fn create(
     connection: &Connection,
     catalog: &Catalog,
     config: &SystemConfig,
+    run: &Run,
 ) -> rusqlite::Result<Schema> {
     counters::keep(connection, &catalog.counters)?;
     statistics::keep(connection)?;
+    Form::read(connection)?.keep(connection)?;
     connection.execute_batch(&format!(
-        "CREATE TABLE {RUN} (format INTEGER, process INTEGER, version TEXT, started TEXT, whole INTEGER, ignored TEXT);
+        "CREATE TABLE {RUN} (format INTEGER, process INTEGER, version TEXT, started TEXT, whole INTEGER, ignored TEXT,
+            id TEXT, file TEXT);
          CREATE TABLE {PREFIX}rows (number INTEGER);
          INSERT INTO {PREFIX}rows (rowid, number) VALUES ({SOME_ROW}, {SOME_ROW});
          {};
@@ -72,13 +72,16 @@ pub(super) fn create(
         row_columns(row_width(catalog))
     ))?;
     connection.execute(
-        &format!("INSERT INTO {RUN} VALUES (?1, ?2, ?3, datetime('now'), ?4, ?5)"),
+        &format!("INSERT INTO {RUN} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"),
         (
             FORMAT,
             std::process::id(),
             env!("CARGO_PKG_VERSION"),
-            !catalog.unwatchable.is_empty(),
-            names_as_json(&config.ignore_tables),
+            &run.started,
+            run.whole,
+            names_as_json(&run.ignored),
+            &run.id,
+            &run.file,
         ),
     )?;
     for watched in &catalog.tables {
@@ -95,7 +98,7 @@ pub(super) fn create(
         connection.execute_batch(&before_definition(watched))?;
     }
     for watched in &catalog.tables {
-        connection.execute_batch(&triggers(watched))?;
+        connection.execute_batch(&triggers::of(watched))?;
         if watched.is_renumbered {
             let pin = pin(&watched.table.id.0.to_string(), &watched.table.name);
             connection.execute_batch(&pin)?;
@@ -259,11 +262,11 @@ pub(super) fn names_from_json(json: &str) -> Vec<String> {
     serde_json::from_str(json).unwrap_or_default()
 }
 
-fn key_columns(width: usize) -> String {
+pub(super) fn key_columns(width: usize) -> String {
     comma((0..width).map(|position| format!("k{position}")))
 }
 
-fn row_columns(width: usize) -> String {
+pub(super) fn row_columns(width: usize) -> String {
     comma((0..width).map(|position| format!("c{position}")))
 }
 
@@ -293,159 +296,12 @@ fn before_definition(watched: &Watched) -> String {
     }
 }
 
-fn triggers(watched: &Watched) -> String {
-    let id = watched.table.id.0;
-    let table = quoted(&watched.table.name);
-    let keys = watched.key.names(&watched.table.columns);
-    let new_key = conflict_on_key(&keys, &[]);
-    let before_insert = [new_key]
-        .into_iter()
-        .chain(
-            watched
-                .uniques
-                .iter()
-                .map(|unique| conflict_on(unique, watched)),
-        )
-        .map(|conflict| touch_rows(watched, &keys, &conflict))
-        .collect::<String>();
-    let before_update = [conflict_on_key(&keys, &keys)]
-        .into_iter()
-        .chain(
-            watched
-                .uniques
-                .iter()
-                .map(|unique| format!("{} AND {}", conflict_on(unique, watched), not_old(&keys))),
-        )
-        .map(|conflict| touch_rows(watched, &keys, &conflict))
-        .collect::<String>();
-    let old = touch_old(watched, &keys);
-    let born = touch_absent(watched, &keys);
-    // What SQLite calls equal is not always the same: a primary key may change from `a` to `A`, from 1 to 1.0.
-    let moved = match &watched.key {
-        Key::Rowid { name, .. } => format!("WHEN NEW.{0} <> OLD.{0}", quoted(name)),
-        Key::Primary(_) => String::new(),
-    };
-    format!(
-        "CREATE TRIGGER {PREFIX}{id}_insert BEFORE INSERT ON {table} BEGIN\n{before_insert}END;
-         CREATE TRIGGER {PREFIX}{id}_inserted AFTER INSERT ON {table} BEGIN\n{born}END;
-         CREATE TRIGGER {PREFIX}{id}_update BEFORE UPDATE ON {table} BEGIN\n{old}{before_update}END;
-         CREATE TRIGGER {PREFIX}{id}_moved AFTER UPDATE ON {table} {moved} BEGIN\n{born}END;
-         CREATE TRIGGER {PREFIX}{id}_delete BEFORE DELETE ON {table} BEGIN\n{old}END;"
-    )
-}
-
-/// The name under which the triggers see the rows of the table.
-const ROW: &str = "venomqa_row";
-
-/// Rows that have the new row's key. In a `BEFORE INSERT` trigger a rowid yet to be chosen is -1.
-fn conflict_on_key(keys: &[String], other_than: &[String]) -> String {
-    let same = keys
-        .iter()
-        .map(|key| format!("{ROW}.{0} = NEW.{0}", quoted(key)))
-        .collect::<Vec<_>>()
-        .join(" AND ");
-    if other_than.is_empty() {
-        same
-    } else {
-        format!("{same} AND {}", not_old(other_than))
-    }
-}
-
-fn not_old(keys: &[String]) -> String {
-    let same = keys
-        .iter()
-        .map(|key| format!("{ROW}.{0} IS OLD.{0}", quoted(key)))
-        .collect::<Vec<_>>()
-        .join(" AND ");
-    format!("NOT ({same})")
-}
-
-/// Rows that stand in the way of the new row in a unique index. Written so that SQLite finds them through that index:
-/// with its collations, its expressions, and its condition where it is partial.
-fn conflict_on(unique: &Unique, watched: &Watched) -> String {
-    let terms = unique.terms.iter().map(|(term, collation)| {
-        let collation = quoted(collation);
-        match term {
-            Term::Column(name) => {
-                format!("{ROW}.{0} COLLATE {collation} = NEW.{0}", quoted(name))
-            }
-            // The expression over the new row: its columns are given to it under their own names.
-            Term::Expression(expression) => {
-                let columns = comma(
-                    watched
-                        .all_columns
-                        .iter()
-                        .map(|column| format!("NEW.{0} AS {0}", quoted(column))),
-                );
-                format!(
-                    "({expression}\n) COLLATE {collation} = (SELECT {expression}\n FROM (SELECT {columns}))"
-                )
-            }
-        }
-    });
-    terms
-        .chain(
-            unique
-                .condition
-                .iter()
-                .map(|condition| format!("({condition}\n)")),
-        )
-        .collect::<Vec<_>>()
-        .join(" AND ")
-}
-
-/// Journals the rows of the table that meet a condition.
-fn touch_rows(watched: &Watched, keys: &[String], condition: &str) -> String {
-    let table = quoted(&watched.table.name);
-    let key = comma(keys.iter().map(|key| format!("{ROW}.{}", quoted(key))));
-    let columns = comma(
-        watched
-            .table
-            .columns
-            .iter()
-            .map(|column| format!("{ROW}.{}", quoted(column))),
-    );
-    format!(
-        "INSERT INTO {PREFIX}journal (tbl, {names}, existed, {cells}) \
-         SELECT {id}, {key}, 1, {columns} FROM {table} AS {ROW} WHERE {condition};\n",
-        id = watched.table.id.0,
-        names = key_columns(keys.len()),
-        cells = row_columns(watched.table.columns.len()),
-    )
-}
-
-/// Journals the old row.
-fn touch_old(watched: &Watched, keys: &[String]) -> String {
-    let old = |columns: &[String]| {
-        comma(
-            columns
-                .iter()
-                .map(|column| format!("OLD.{}", quoted(column))),
-        )
-    };
-    let columns = &watched.table.columns;
-    format!(
-        "INSERT INTO {PREFIX}journal (tbl, {names}, existed, {cells}) VALUES ({id}, {key}, 1, {row});\n",
-        id = watched.table.id.0,
-        names = key_columns(keys.len()),
-        cells = row_columns(columns.len()),
-        key = old(keys),
-        row = old(columns),
-    )
-}
-
-/// Journals a row under a key that had none.
-fn touch_absent(watched: &Watched, keys: &[String]) -> String {
-    let key = comma(keys.iter().map(|key| format!("NEW.{}", quoted(key))));
-    let names = key_columns(keys.len());
-    format!(
-        "INSERT INTO {PREFIX}journal (tbl, {names}, existed) VALUES ({id}, {key}, 0);\n",
-        id = watched.table.id.0,
-    )
-}
-
 /// What the journal says of its run.
 pub(super) struct Run {
+    /// What tells it from every other run.
+    pub(super) id: String,
+    /// Where the database was, links followed: the safety copy is beside it.
+    pub(super) file: String,
     /// When it began, in UTC.
     pub(super) started: String,
     /// Whether the content before it is only in the copy.
@@ -454,16 +310,41 @@ pub(super) struct Run {
     pub(super) ignored: Vec<String>,
 }
 
+impl Run {
+    /// One that begins now.
+    pub(super) fn new(
+        connection: &Connection,
+        database: &Path,
+        config: &SystemConfig,
+        whole: bool,
+    ) -> rusqlite::Result<Self> {
+        let (id, started) = connection.query_row(
+            "SELECT lower(hex(randomblob(16))), datetime('now')",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        Ok(Self {
+            id,
+            file: place(database),
+            started,
+            whole,
+            ignored: config.ignore_tables.clone(),
+        })
+    }
+}
+
 /// Reads it.
 pub(super) fn run(connection: &Connection) -> rusqlite::Result<Run> {
     connection.query_row(
-        &format!("SELECT started, whole, ignored FROM {RUN}"),
+        &format!("SELECT started, whole, ignored, id, file FROM {RUN}"),
         [],
         |row| {
             Ok(Run {
                 started: row.get(0)?,
                 whole: row.get(1)?,
                 ignored: names_from_json(&row.get::<_, String>(2)?),
+                id: row.get(3)?,
+                file: row.get(4)?,
             })
         },
     )

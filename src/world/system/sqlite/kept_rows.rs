@@ -21,6 +21,8 @@ pub(super) struct Outcome {
     pub(super) waiting: Vec<String>,
     /// What cannot be had back, in words.
     pub(super) lost: Vec<String>,
+    /// What is lost unless somebody has brought it back, in words.
+    pub(super) made_again: Vec<String>,
 }
 
 /// A table as the journal recorded it.
@@ -215,7 +217,7 @@ fn make_again(
             |row| row.get(0),
         )?;
         match change.what {
-            Change::MadeAgain => outcome.lost.push(format!(
+            Change::MadeAgain => outcome.made_again.push(format!(
                 "the rows of table `{name}`, which was dropped and made again, but for those that the run had touched"
             )),
             Change::Dropped if kind == "table" && !is_there => {

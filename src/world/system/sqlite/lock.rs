@@ -3,8 +3,8 @@
 //! Lock files are held with advisory locks for as long as the run lives. The kernel releases them when the process ends,
 //! however it ends, so a killed run never has to be told apart from a living one by its process number. One lies beside the
 //! database, where every user and every machine that shares the folder meets it; symbolic links lead to the same one. Another
-//! is called after device and inode: hard links, bind mounts and spellings of a name meet there. The database file itself
-//! is never opened here: closing it would drop SQLite's own locks on it.
+//! is called after device and inode: hard links, bind mounts and spellings of a name meet there, and on Linux all users of the
+//! machine meet at a name of the kernel that is called so. The database file itself is never opened here: closing it would drop SQLite's own locks on it.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -17,6 +17,7 @@ use crate::world::{WorldError, WorldErrorKind};
 #[derive(Debug)]
 pub(super) struct RunLock {
     _held: Vec<LockFile>,
+    _name: Option<Name>,
 }
 
 impl RunLock {
@@ -24,11 +25,14 @@ impl RunLock {
     pub(super) fn acquire(database: &Path) -> Result<Self, WorldError> {
         let beside = own_files::beside(database, ".venomqa-lock");
         let by_file = by_file(database);
-        let held = std::iter::once(beside)
+        let files = std::iter::once(beside)
             .chain(by_file)
             .map(|path| LockFile::acquire(path, database))
             .collect::<Result<_, _>>()?;
-        Ok(Self { _held: held })
+        Ok(Self {
+            _held: files,
+            _name: by_name(database)?,
+        })
     }
 }
 
@@ -87,6 +91,36 @@ fn by_file(_database: &Path) -> Option<PathBuf> {
     None
 }
 
+/// The kernel knows who holds it, and it is gone with its holder. It is no file, and nobody connects to it.
+#[cfg(target_os = "linux")]
+type Name = std::os::unix::net::UnixListener;
+
+#[cfg(not(target_os = "linux"))]
+type Name = std::convert::Infallible;
+
+/// Takes the name that is called after device and inode. `None` where there can be no such name: then the files must do.
+#[cfg(target_os = "linux")]
+fn by_name(database: &Path) -> Result<Option<Name>, WorldError> {
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::fs::MetadataExt as _;
+    use std::os::unix::net::SocketAddr;
+    let Ok(file) = fs::metadata(database) else {
+        return Ok(None);
+    };
+    let name = format!("venomqa-{}-{}", file.dev(), file.ino());
+    match SocketAddr::from_abstract_name(name).and_then(|address| Name::bind_addr(&address)) {
+        Ok(name) => Ok(Some(name)),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(in_use(database, "")),
+        Err(_) => Ok(None),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere it may be taken")]
+fn by_name(_database: &Path) -> Result<Option<Name>, WorldError> {
+    Ok(None)
+}
+
 #[cfg(unix)]
 fn is_named(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
@@ -132,6 +166,10 @@ fn held(database: &Path, file: &mut File) -> WorldError {
         number if known && !number.is_empty() => format!(" (process {number})"),
         _ => String::new(),
     };
+    in_use(database, &holder)
+}
+
+fn in_use(database: &Path, holder: &str) -> WorldError {
     WorldError::new(
         WorldErrorKind::System,
         format!(
@@ -178,6 +216,25 @@ mod tests {
             let left = fs::read_dir(folder.path()).unwrap().count();
             assert_eq!(left, 4, "no lock file is left");
         }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_run_of_another_user_by_another_name_is_met() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("a.db"), "").unwrap();
+        fs::hard_link(at("a.db"), at("b.db")).unwrap();
+        // Another user has other lock files, as if these were not there.
+        let theirs = by_name(&at("a.db")).unwrap();
+        let error = RunLock::acquire(&at("b.db")).unwrap_err();
+        assert!(
+            error.message.contains("another venomqa run"),
+            "{}",
+            error.message
+        );
+        drop(theirs);
+        drop(RunLock::acquire(&at("b.db")).unwrap());
     }
 
     #[test]

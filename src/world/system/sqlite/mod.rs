@@ -3,14 +3,15 @@
 //! The service keeps its own connections, in any process and either journal mode; everything here goes through SQLite,
 //! never to the file, because a server that keeps its connection open serves its page cache.
 //!
-//! - `catalog` reads the schema, `journal` generates the triggers, `begin` installs them; `session` walks from state to state,
+//! - `catalog` reads the schema, `triggers` tell the `journal`, `begin` installs them; `session` walks from state to state,
 //!   `apply` writes rows, `counters` looks after numbers that belong to no row, `query` after the queries of the spec, `verify`
 //!   proves restores, `image` copies whole databases where a table cannot be journalled.
-//! - `recover` undoes a run, with `kept_rows` from the journal, or else with `safety_copy`; `end` calls it when the run is over.
+//! - `recover` undoes a run, with `kept_rows` from the journal, or else with `safety_copy` (`copy_note` says of what); `set_aside` saves
+//!   what others may have written since. `end` calls it when the run is over.
 //!   `file_watch` and `schema` notice that the database is no longer what the journal was made for.
 //! - Durability: with a rollback journal venomqa's connection syncs as SQLite does by default (`synchronous=FULL`); with
 //!   a write-ahead log `NORMAL` is enough, because a power cut then loses the end of the log, changes and journal alike,
-//!   never one without the other. The journal mode of a database is never changed.
+//!   never one without the other. The journal mode of a database is changed to what it was before the run, and only then (`form`).
 //! - What it cannot see: changes made with `sqlite3_blob_write`, or on a connection on which the application has
 //!   switched triggers off. [`System::verify`] finds them.
 //! - What the application can see: `total_changes()` counts what the triggers write, too; `changes()` and
@@ -20,10 +21,12 @@ mod apply;
 mod begin;
 mod catalog;
 mod connect;
+mod copy_note;
 mod counters;
 mod end;
 mod failure;
 mod file_watch;
+mod form;
 mod ignored;
 mod image;
 mod journal;
@@ -34,12 +37,14 @@ mod recover;
 mod safety_copy;
 mod schema;
 mod session;
+mod set_aside;
 mod shadows;
 mod spared;
 mod sql;
 mod statistics;
 #[cfg(test)]
 pub(super) mod tests;
+mod triggers;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -55,12 +60,15 @@ use super::{Engine, LocationKind, QueryRows, Reading, System, SystemState};
 use crate::expr::Dialect;
 use crate::interrupt::Interrupt;
 use crate::model::{RowDelta, SqlQuery, Table};
+use crate::own_files;
 use crate::world::config::SystemConfig;
 use crate::world::{Warning, WorldError, WorldErrorKind};
 
 use connect::connect;
 use failure::{LOCK_WAIT, failed, is_locked, patiently};
 use file_watch::{FileWatch, Found, Trouble};
+use form::Form;
+use lock::RunLock;
 use session::{Look, SqliteSession};
 
 /// Entries after which a read empties the journal, where nothing is ever restored.
@@ -110,12 +118,19 @@ impl Engine for Sqlite {
 
 /// A SQLite database that is watched and put back.
 pub struct SqliteSystem {
+    /// What the user calls the file.
     path: PathBuf,
+    /// Where it is, links followed.
+    place: PathBuf,
     config: SystemConfig,
     connection: Connection,
     /// The file that the connection is open on.
     file: FileWatch,
     session: Option<SqliteSession>,
+    lock: Option<RunLock>,
+    /// The form of the file before the run, and what the end has to say, until both are dealt with.
+    form: Option<Form>,
+    told: Vec<Warning>,
     /// How long a lock of another connection is waited for.
     patience: Duration,
     interrupt: Interrupt,
@@ -126,12 +141,17 @@ pub struct SqliteSystem {
 impl SqliteSystem {
     /// Opens the database in a file. It must exist; nothing is written to it.
     pub fn open(config: &SystemConfig, path: &Path) -> Result<Self, WorldError> {
+        let place = own_files::resolved(path);
         Ok(Self {
             connection: connect(path)?,
-            file: FileWatch::begin(path),
+            file: FileWatch::begin(path, &place),
             path: path.to_owned(),
+            place,
             config: config.clone(),
             session: None,
+            lock: None,
+            form: None,
+            told: Vec::new(),
             patience: LOCK_WAIT,
             interrupt: Interrupt::default(),
             hurried: false,

@@ -4,24 +4,39 @@
 //! more, the copy is put instead; without one, whatever can be put back is, table by table.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
 use super::apply::Scope;
+use super::copy_note::CopyNote;
 use super::failure::{failed, has_room, is_locked};
+use super::form::Form;
+use super::journal::Run;
 use super::kept_rows::{self, Outcome};
 use super::safety_copy::{self, CopyError, SafetyCopy};
 use super::schema::{Difference, Schema};
-use super::{Sqlite, journal};
+use super::{Sqlite, journal, set_aside};
 use crate::world::config::SystemConfig;
 use crate::world::system::Location;
 use crate::world::{WorldError, WorldErrorKind};
 
 pub(super) const DOING: &str = "put the content before the run back";
 
+/// When the content before a run is put back. It decides what becomes of what is in the database beside the rows that the journal
+/// knows of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Occasion {
+    /// At the end of the run: whatever changed, changed under it.
+    End,
+    /// At the start of a later run: it may be somebody's work since the run was killed, so nothing is taken away.
+    NextRun,
+    /// The user asks for it: what goes is saved beside the database before.
+    Restore,
+}
+
 /// What a recovery did.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Recovered {
     /// When the run began, in UTC; `None` where the journal was gone.
     started: Option<String>,
@@ -31,9 +46,37 @@ pub(super) struct Recovered {
     pub(super) found: Vec<String>,
     /// What of it could not be had back.
     pub(super) lost: Vec<String>,
+    /// Whether that is certain: nobody can have brought it back.
+    is_lost: bool,
+    /// Where what was in the database is saved, if that was more than the rows of the run.
+    saved: Option<PathBuf>,
+    /// The form of the file before the run.
+    form: Option<Form>,
+    /// What of the form could not be put back.
+    stays: Option<String>,
 }
 
 impl Recovered {
+    /// Gives the file its journal mode back, where no service is stopped afterwards, which could be what keeps it as it is.
+    fn set_mode(
+        &mut self,
+        connection: &Connection,
+        path: &Path,
+        occasion: Occasion,
+    ) -> Result<(), WorldError> {
+        if let (Some(form), true) = (self.form, occasion != Occasion::End) {
+            self.stays = form
+                .set_mode(connection)
+                .map_err(|error| failed(path, "put its journal mode back", &error))?;
+        }
+        Ok(())
+    }
+
+    /// Whether all is what it was before the run, as far as can be told.
+    pub(super) fn is_complete(&self) -> bool {
+        !self.is_lost && self.stays.is_none()
+    }
+
     /// Whether the database still held its journal.
     pub(super) fn journal_was_there(&self) -> bool {
         self.started.is_some()
@@ -63,81 +106,167 @@ impl Recovered {
             text.push_str("; LOST, for there was no copy of the content before the run: ");
             text.push_str(&self.lost.join(", "));
         }
+        if let Some(stays) = &self.stays {
+            text.push_str("; ");
+            text.push_str(stays);
+        }
+        if let Some(saved) = &self.saved {
+            let saved = format!("; what was there is saved in `{}`", saved.display());
+            text.push_str(&saved);
+        }
         text
     }
 }
 
 /// Puts the content before the run back and removes the journal. `None` where there is none. The connection must have
-/// triggers, foreign keys and checks off. `may_replace` says whether a content that holds no journal may be replaced by that
-/// of the copy: it is not what the run left.
+/// triggers, foreign keys and checks off.
 pub(super) fn recover(
     connection: &mut Connection,
     path: &Path,
-    may_replace: bool,
+    occasion: Occasion,
 ) -> Result<Option<Recovered>, WorldError> {
     let broken = |error: rusqlite::Error| failed(path, DOING, &error);
     let copy = SafetyCopy::of(path);
     match journal::format_found(connection) {
         Ok(Some(journal::FORMAT)) => {}
         Ok(Some(format)) => return Err(other_version(path, format)),
-        Ok(None) => return without_journal(connection, path, &copy, may_replace),
+        Ok(None) => return without_journal(connection, path, &copy, occasion),
         Err(error) if safety_copy::is_damaged(&error) && copy.is_armed() => {
-            return without_journal(connection, path, &copy, may_replace);
+            return without_journal(connection, path, &copy, occasion);
         }
         Err(error) => return Err(broken(error)),
     }
     connection.flush_prepared_statement_cache();
     let run = journal::run(connection).map_err(broken)?;
-    let mut config = SystemConfig::new("", Location::new(&Sqlite, ""));
-    config.ignore_tables = run.ignored;
-    let found = changed(connection, &config).map_err(broken)?;
-    copy.disarm()
-        .map_err(|error| copy_failed(&copy, DOING, &error.into()))?;
-    let recovered = put_back(connection, path, &copy, &config, (run.whole, found));
-    if recovered.is_err() && copy.is_there() {
+    let copy = SafetyCopy::of_run(&run, path);
+    let config = ignoring(&run);
+    let found = match changed(connection, &config) {
+        // A part of the journal is gone: only the copy helps.
+        Err(error) if copy.is_some() && is_of_the_content(&error) => vec![damaged(&error)],
+        found => found.map_err(broken)?,
+    };
+    let mut saved = None;
+    if !found.is_empty() {
+        saved = make_way(connection, path, occasion, &run, &found)?;
+    }
+    if let Some(copy) = &copy {
+        copy.disarm()
+            .map_err(|error| copy_failed(copy, DOING, &error.into()))?;
+    }
+    let recovered = put_back(connection, path, copy.as_ref(), &run, found, |why, it| {
+        if saved.is_none() {
+            saved = make_way(it, path, occasion, &run, &[why])?;
+        }
+        Ok(())
+    });
+    if let (Err(_), Some(copy)) = (&recovered, &copy) {
         // It goes on to count for everything that may still happen. Where that fails, it counts as long as the journal is there.
         let _ = copy.arm();
     }
-    recovered.map(|recovered| {
-        Some(Recovered {
-            started: Some(run.started),
-            ..recovered
-        })
-    })
+    let mut recovered = recovered?;
+    recovered.started = Some(run.started);
+    recovered.saved = saved;
+    recovered.set_mode(connection, path, occasion)?;
+    Ok(Some(recovered))
 }
 
-/// Puts the content before the run back: from the journal, unless it is only in the copy (`whole`), or more than rows has changed
-/// and there is a copy.
+/// Whether what is in the file is the reason, and not a lock, the disk, or a limit of it.
+fn is_of_the_content(error: &rusqlite::Error) -> bool {
+    !is_locked(error) && has_room(error)
+}
+
+fn damaged(error: &rusqlite::Error) -> String {
+    format!("its journal is damaged ({error})")
+}
+
+/// What the run was told to ignore.
+fn ignoring(run: &Run) -> SystemConfig {
+    let mut config = SystemConfig::new("", Location::new(&Sqlite, ""));
+    config.ignore_tables.clone_from(&run.ignored);
+    config
+}
+
+/// Puts the content before the run back: from the journal, unless it is only in the copy, or more than rows has changed and there
+/// is a copy. Where the journal turns out to be damaged, `before_copy` is told why the whole content is about to be replaced.
 fn put_back(
     connection: &mut Connection,
     path: &Path,
-    copy: &SafetyCopy,
-    config: &SystemConfig,
-    (whole, found): (bool, Vec<String>),
+    copy: Option<&SafetyCopy>,
+    run: &Run,
+    found: Vec<String>,
+    before_copy: impl FnOnce(String, &Connection) -> Result<(), WorldError>,
 ) -> Result<Recovered, WorldError> {
-    if !copy.is_there() || !whole && found.is_empty() {
-        match rows_back(connection, config) {
-            Ok(outcome) => {
-                let told = outcome.told(path, found)?;
-                copy.forget().map_err(|error| {
-                    copy_failed(copy, "remove the copy of its content", &error.into())
-                })?;
+    let config = ignoring(run);
+    let copy = match copy {
+        Some(copy) if run.whole || !found.is_empty() => copy,
+        _ => match (rows_back(connection, &config), copy) {
+            (Ok((outcome, form)), _) => {
+                let mut told = outcome.told(path, found)?;
+                told.form = Some(form);
+                if let Some(copy) = copy {
+                    copy.forget().map_err(|error| cannot_forget(copy, error))?;
+                }
                 return Ok(told);
             }
-            // The journal is damaged: only the copy helps.
-            Err(error) if copy.is_there() && !is_locked(&error) && has_room(&error) => {}
-            Err(error) => return Err(failed(path, DOING, &error)),
-        }
-    }
-    copy.put(connection, path, Some(config))
-        .and_then(|()| Ok(copy.forget()?))
-        .map_err(|error| cannot_put(path, copy, &error))?;
+            (Err(error), Some(copy)) if is_of_the_content(&error) => {
+                before_copy(damaged(&error), connection)?;
+                copy
+            }
+            (Err(error), _) => return Err(failed(path, DOING, &error)),
+        },
+    };
+    let form = put_and_forget(connection, path, copy, Some(&config))?;
     Ok(Recovered {
-        started: None,
-        rows: None,
         found,
-        lost: Vec::new(),
+        form: Some(form),
+        ..Recovered::default()
     })
+}
+
+/// Sees to it that nothing is lost with what is put over it.
+fn make_way(
+    connection: &Connection,
+    path: &Path,
+    occasion: Occasion,
+    run: &Run,
+    found: &[String],
+) -> Result<Option<PathBuf>, WorldError> {
+    match occasion {
+        Occasion::End => Ok(None),
+        Occasion::NextRun => Err(changed_since(path, run, found)),
+        Occasion::Restore => set_aside(connection, path),
+    }
+}
+
+fn set_aside(connection: &Connection, path: &Path) -> Result<Option<PathBuf>, WorldError> {
+    let doing = "save what is there now beside the database";
+    set_aside::save(connection, path).map_err(|error| match error {
+        CopyError::Sql(error) => failed(path, doing, &error),
+        CopyError::File(error) => WorldError::new(
+            WorldErrorKind::System,
+            format!("cannot {doing}: `{}`: {error}", path.display()),
+        )
+        .with_help(
+            "nothing was changed: make room for a second copy of the database, then run it again; the folder must be writable \
+             for you",
+        ),
+    })
+}
+
+/// A killed run cannot be undone without taking away what may be somebody's work.
+fn changed_since(path: &Path, run: &Run, found: &[String]) -> WorldError {
+    let file = path.display();
+    WorldError::new(
+        WorldErrorKind::System,
+        format!(
+            "`{file}` holds the journal of a run of {} UTC that did not end properly, and more than rows has changed since it began: {}",
+            run.started,
+            found.join(", ")
+        ),
+    )
+    .with_help(format!(
+        "`venomqa restore --sqlite {file}` puts the content before that run back, and first saves what is there now beside it"
+    ))
 }
 
 /// What has become of the database beside its rows, in words.
@@ -153,13 +282,22 @@ fn changed(connection: &Connection, config: &SystemConfig) -> rusqlite::Result<V
     Ok(found)
 }
 
+/// Puts the content before the run back from the journal alone. Whether all of it is back.
+pub(super) fn from_journal(connection: &Connection) -> rusqlite::Result<bool> {
+    let config = ignoring(&journal::run(connection)?);
+    let (outcome, _) = rows_back(connection, &config)?;
+    Ok(outcome.waiting.is_empty() && outcome.lost.is_empty() && outcome.made_again.is_empty())
+}
+
 /// Writes rows back in one transaction, with what can be had back of the schema.
-fn rows_back(connection: &Connection, config: &SystemConfig) -> rusqlite::Result<Outcome> {
+fn rows_back(connection: &Connection, config: &SystemConfig) -> rusqlite::Result<(Outcome, Form)> {
+    let form = Form::kept(connection)?;
+    form.rewrite(connection)?;
     let scope = Scope::writing(connection)?;
     let outcome = kept_rows::put_back(connection, config)?;
     connection.flush_prepared_statement_cache();
     scope.commit()?;
-    Ok(outcome)
+    Ok((outcome, form))
 }
 
 impl Outcome {
@@ -167,10 +305,11 @@ impl Outcome {
     fn told(self, path: &Path, found: Vec<String>) -> Result<Recovered, WorldError> {
         if self.waiting.is_empty() {
             return Ok(Recovered {
-                started: None,
+                is_lost: !self.lost.is_empty(),
                 rows: Some(self.rows),
                 found,
-                lost: self.lost,
+                lost: [self.lost, self.made_again].concat(),
+                ..Recovered::default()
             });
         }
         Err(WorldError::new(
@@ -181,7 +320,7 @@ impl Outcome {
                 self.rows
             ),
         )
-        .with_details(self.waiting.into_iter().chain(self.lost))
+        .with_details(self.waiting.into_iter().chain(self.lost).chain(self.made_again))
         .with_help(
             "the rows that the run had touched in these tables are kept in the journal: make the tables what they were, for \
              example from a backup, and run `venomqa restore`; or drop the tables whose names begin with `venomqa_` to give \
@@ -195,15 +334,15 @@ fn without_journal(
     connection: &mut Connection,
     path: &Path,
     copy: &SafetyCopy,
-    may_replace: bool,
+    occasion: Occasion,
 ) -> Result<Option<Recovered>, WorldError> {
     if !copy.is_armed() {
         // A run that ended between two of its first or last steps may have left a copy, but changed nothing.
-        copy.forget()
-            .map_err(|error| copy_failed(copy, "remove the copy of its content", &error.into()))?;
+        copy.forget().map_err(|error| cannot_forget(copy, error))?;
         return Ok(None);
     }
-    if !may_replace {
+    of_this_file(copy, path)?;
+    if occasion == Occasion::NextRun {
         return Err(WorldError::new(
             WorldErrorKind::System,
             format!(
@@ -218,7 +357,37 @@ fn without_journal(
             copy.path().display()
         )));
     }
-    put_copy(connection, path, copy, None).map(Some)
+    let saved = match occasion {
+        Occasion::Restore => set_aside(connection, path)?,
+        _ => None,
+    };
+    let mut recovered = put_copy(connection, path, copy, None)?;
+    recovered.saved = saved;
+    recovered.set_mode(connection, path, occasion)?;
+    Ok(Some(recovered))
+}
+
+/// What the copy beside a database says of it; an error where it was taken from another file.
+pub(super) fn of_this_file(copy: &SafetyCopy, path: &Path) -> Result<CopyNote, WorldError> {
+    copy.note_of(path).ok_or_else(|| {
+        let (file, kept) = (path.display(), copy.path().display());
+        let origin = match copy.note() {
+            Some(note) => format!("the copy of another database, `{}`", note.file),
+            None => "a copy that does not say what it is of".to_owned(),
+        };
+        WorldError::new(
+            WorldErrorKind::System,
+            format!("`{kept}` is {origin}, so it is not put into `{file}`"),
+        )
+        .with_help(format!(
+            "look what it is; `rm {kept}` gives it up; if `{file}` is to become what it holds: `rm -f {file}-wal {file}-shm \
+             {file}-journal && mv {kept} {file}`"
+        ))
+    })
+}
+
+fn cannot_forget(copy: &SafetyCopy, error: io::Error) -> WorldError {
+    copy_failed(copy, "remove the copy of its content", &error.into())
 }
 
 /// Puts the copy into a database that is no longer the one that the journal was made for, or holds nothing of it. With a
@@ -230,15 +399,25 @@ pub(super) fn put_copy(
     ignoring: Option<&SystemConfig>,
 ) -> Result<Recovered, WorldError> {
     let has_journal = matches!(journal::format_found(connection), Ok(Some(_)));
-    copy.put(connection, path, ignoring.filter(|_| has_journal))
-        .and_then(|()| Ok(copy.forget()?))
-        .map_err(|error| cannot_put(path, copy, &error))?;
+    let form = put_and_forget(connection, path, copy, ignoring.filter(|_| has_journal))?;
     Ok(Recovered {
-        started: None,
-        rows: None,
-        found: Vec::new(),
-        lost: Vec::new(),
+        form: Some(form),
+        ..Recovered::default()
     })
+}
+
+fn put_and_forget(
+    connection: &mut Connection,
+    path: &Path,
+    copy: &SafetyCopy,
+    ignoring: Option<&SystemConfig>,
+) -> Result<Form, WorldError> {
+    copy.put(connection, path, ignoring)
+        .and_then(|form| {
+            copy.forget()?;
+            Ok(form)
+        })
+        .map_err(|error| cannot_put(path, copy, &error))
 }
 
 fn other_version(path: &Path, format: i64) -> WorldError {
@@ -263,7 +442,7 @@ pub(super) fn cannot_put(path: &Path, copy: &SafetyCopy, error: &CopyError) -> W
             format!("cannot {DOING}: `{file}`: {error}"),
         ),
     };
-    let Some(kept) = copy.of_the_journal() else {
+    let Some(kept) = copy.found() else {
         return cannot;
     };
     let kept = kept.display();

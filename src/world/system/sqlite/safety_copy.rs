@@ -8,7 +8,10 @@
 //! - `FILE.venomqa-before` is the copy of a run that goes on, or was killed. Where the database holds no journal beside it,
 //!   the database was replaced under the run.
 //!
-//! So whatever moment a run is killed at, an old copy is never taken for that of a later content.
+//! - `FILE.venomqa-before.of` is the [note](CopyNote) of what it is a copy of. It is there before the copy, and goes after it.
+//!
+//! So whatever moment a run is killed at, an old copy is never taken for that of a later content, nor that of one file for that of
+//! another.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -21,7 +24,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::connect::open;
+use super::copy_note::CopyNote;
 use super::failure::LOCK_WAIT;
+use super::form::Form;
+use super::journal::Run;
 use super::{ignored, spared};
 use crate::own_files;
 use crate::world::config::SystemConfig;
@@ -34,6 +40,7 @@ pub(super) const LARGEST: u64 = 64 << 20;
 pub(super) struct SafetyCopy {
     armed: PathBuf,
     partial: PathBuf,
+    note: PathBuf,
 }
 
 /// Why a copy cannot be written or put back.
@@ -53,7 +60,26 @@ impl SafetyCopy {
         Self {
             armed: own_files::beside(database, ".venomqa-before"),
             partial: own_files::beside(database, ".venomqa-before.partial"),
+            note: own_files::beside(database, ".venomqa-before.of"),
         }
+    }
+
+    /// The copy of a run whose journal is in the database with this path, which had the file by another name, perhaps.
+    pub(super) fn of_run(run: &Run, database: &Path) -> Option<Self> {
+        [database, Path::new(&run.file)]
+            .into_iter()
+            .map(Self::of)
+            .find(|copy| copy.is_there() && copy.note().is_some_and(|note| note.run == run.id))
+    }
+
+    /// What it is a copy of, as far as that can be read.
+    pub(super) fn note(&self) -> Option<CopyNote> {
+        CopyNote::read(&self.note).ok()
+    }
+
+    /// What it is a copy of, if that is the database with this path.
+    pub(super) fn note_of(&self, database: &Path) -> Option<CopyNote> {
+        self.note().filter(|note| note.is_of(database))
     }
 
     /// Where it is while the run goes on.
@@ -66,30 +92,31 @@ impl SafetyCopy {
         is_file(&self.armed)
     }
 
-    /// The copy that belongs to the journal in the database.
-    pub(super) fn of_the_journal(&self) -> Option<&Path> {
+    /// The copy, whether or not it counts without a journal.
+    pub(super) fn found(&self) -> Option<&Path> {
         [&self.armed, &self.partial]
             .into_iter()
             .map(PathBuf::as_path)
             .find(|path| is_file(path))
     }
 
-    /// Whether there is a copy that belongs to the journal in the database.
-    pub(super) fn is_there(&self) -> bool {
-        self.of_the_journal().is_some()
+    /// Whether there is a copy at all.
+    fn is_there(&self) -> bool {
+        self.found().is_some()
     }
 
     /// Copies the database as it is now; the caller keeps everybody from writing meanwhile. When this returns the copy is on
     /// the disk, and whole. It counts for nothing before it is [armed](Self::arm), or a journal is in the database.
-    pub(super) fn write(&self, database: &Path) -> Result<(), CopyError> {
+    pub(super) fn write(&self, database: &Path, run: &str) -> Result<(), CopyError> {
+        CopyNote::of(run, database).write(&self.note)?;
         // A connection of its own: SQLite copies through none that is about to write.
         let from = open(database, OpenFlags::empty())?;
         from.busy_timeout(LOCK_WAIT)?;
-        self.write_from(&from)
+        self.write_from(&from).map(drop)
     }
 
-    /// [`SafetyCopy::write`] of what a connection sees.
-    pub(super) fn write_from(&self, from: &Connection) -> Result<(), CopyError> {
+    /// [`SafetyCopy::write`] of what a connection sees, without the note. Returns where it is until it is armed.
+    pub(super) fn write_from(&self, from: &Connection) -> Result<&Path, CopyError> {
         remove_with_attendants(&self.partial)?;
         // SQLite would make it readable for everybody.
         drop(own_files::create(&self.partial)?);
@@ -102,8 +129,9 @@ impl SafetyCopy {
         };
         written().inspect_err(|_| {
             // The disk may be full of it. What is left of it counts for nothing.
-            let _ = remove_with_attendants(&self.partial);
-        })
+            let _ = self.forget();
+        })?;
+        Ok(&self.partial)
     }
 
     /// The journal is in the database: from here on the copy counts whatever becomes of the database.
@@ -119,15 +147,15 @@ impl SafetyCopy {
         }
     }
 
-    /// Makes the content of the database what it was before the run, but for tables that `ignore_tables` names, if there is a
+    /// Makes the content of the database what it was before the run, and says what form it had. Left alone are tables that `ignore_tables` names, if there is a
     /// configuration that says so. The journal, which the copy knows nothing of, is gone with that.
     pub(super) fn put(
         &self,
         connection: &mut Connection,
         database: &Path,
         ignoring: Option<&SystemConfig>,
-    ) -> Result<(), CopyError> {
-        let Some(path) = self.of_the_journal() else {
+    ) -> Result<Form, CopyError> {
+        let Some(path) = self.found() else {
             return Err(io::Error::new(
                 io::ErrorKind::NotFound,
                 "the copy of the content before the run is not there",
@@ -136,6 +164,8 @@ impl SafetyCopy {
         };
         let kept = open(path, OpenFlags::empty())?;
         kept.busy_timeout(LOCK_WAIT)?;
+        let form = Form::read(&kept)?;
+        form.make_way(connection)?;
         if let Some(config) = ignoring {
             let tables = ignored::tables(connection, config)?;
             spared::carry_over(&kept, database, config, &tables)?;
@@ -147,13 +177,15 @@ impl SafetyCopy {
             }
             done => done?,
         }
-        Ok(kept.close().map_err(|(_, error)| error)?)
+        kept.close().map_err(|(_, error)| error)?;
+        Ok(form)
     }
 
     /// Removes it.
     pub(super) fn forget(&self) -> io::Result<()> {
         remove_with_attendants(&self.partial)?;
-        remove_with_attendants(&self.armed)
+        remove_with_attendants(&self.armed)?;
+        remove(&self.note)
     }
 }
 
@@ -202,10 +234,15 @@ pub(super) fn remove_with_attendants(file: &Path) -> io::Result<()> {
     for suffix in ["-journal", "-wal", "-shm", ""] {
         let mut name = OsString::from(file);
         name.push(suffix);
-        match fs::remove_file(PathBuf::from(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        remove(Path::new(&name))?;
     }
     Ok(())
+}
+
+/// Removes a file that need not be there.
+fn remove(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }

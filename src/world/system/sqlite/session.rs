@@ -8,7 +8,6 @@ use rusqlite::Connection;
 use super::apply::{self, Scope, Write, fetch, number};
 use super::catalog::{Catalog, Watched};
 use super::failure::failed;
-use super::lock::RunLock;
 use super::query::Inspector;
 use super::schema::{Difference, Schema};
 use super::{counters, image, journal, verify};
@@ -53,7 +52,6 @@ pub(super) struct SqliteSession {
     /// Rows of ignored tables before the run.
     pub(super) left_alone: LeftAlone,
     pub(super) inspector: Option<Inspector>,
-    pub(super) _lock: RunLock,
 }
 
 /// What a look at the journal found.

@@ -78,6 +78,19 @@ pub(super) fn module(sql: &str) -> Option<String> {
     Some(name.trim_matches(['"', '`', '[', ']', '\'']).to_lowercase())
 }
 
+/// Whether a name may stand for a column in an expression.
+pub(super) fn mentions(expression: &str, name: &str) -> bool {
+    tokens(expression).iter().any(|token| {
+        let text = token.text(expression);
+        let bare = match text.as_bytes() {
+            [b'"' | b'`' | b'[', .., b'"' | b'`' | b']'] => &text[1..text.len() - 1],
+            _ => text,
+        };
+        let is_quoted = bare.contains(['"', '`']);
+        is_quoted || bare.eq_ignore_ascii_case(name)
+    })
+}
+
 struct Token {
     start: usize,
     end: usize,

@@ -137,7 +137,7 @@ impl<const WAL: bool> Fixture for OnFile<WAL> {
         std::fs::read_dir(self.path.parent().unwrap())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| !own.contains(&name.as_str()))
+            .filter(|name| !own.contains(&name.as_str()) && !name.contains(SAVED))
             .collect()
     }
 
@@ -150,7 +150,39 @@ impl<const WAL: bool> Fixture for OnFile<WAL> {
     }
 }
 
+/// What the name of a file has in it in which a recovery has saved what was in the database.
+const SAVED: &str = ".venomqa-replaced";
+
 impl<const WAL: bool> OnFile<WAL> {
+    /// Files in which a recovery has saved what was in the database; they are removed from it.
+    pub(super) fn take_saved(&self) -> Vec<Connection> {
+        let folder = self.path.parent().unwrap();
+        let names = std::fs::read_dir(folder).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let saved: Vec<String> = names.filter(|name| name.contains(SAVED)).collect();
+        saved
+            .into_iter()
+            .map(|name| {
+                let path = folder.join(name);
+                #[cfg(unix)]
+                {
+                    use std::os::unix::fs::PermissionsExt as _;
+                    let mode = path.metadata().unwrap().permissions().mode();
+                    assert_eq!(mode & 0o777, 0o600);
+                }
+                let content = Connection::open(&path).unwrap();
+                let mut copy = Connection::open_in_memory().unwrap();
+                // Where it is no database, nothing is copied.
+                let _ = rusqlite::backup::Backup::new(&content, &mut copy)
+                    .unwrap()
+                    .step(-1);
+                drop(content);
+                std::fs::remove_file(&path).unwrap();
+                copy
+            })
+            .collect()
+    }
+
     /// The service closes its connections.
     pub(super) fn hang_up(&mut self) {
         self.service = Connection::open_in_memory().unwrap();

@@ -169,7 +169,12 @@ fn a_killed_run_is_undone_although_the_file_is_not_the_same() {
             }
         }
         let text = now(InDeleteMode::ENGINE.recover(&place, false)).unwrap();
-        assert!(text.unwrap().contains("put back"), "{what}");
+        let text = text.unwrap();
+        assert!(text.contains("put back"), "{what}");
+        let saved = scene.fixture.take_saved().len();
+        let is_saved = ["new one", "garbage"].iter().any(|it| what.contains(it));
+        assert_eq!(saved, usize::from(is_saved), "{what}");
+        assert_eq!(text.contains("venomqa-replaced"), is_saved, "{text}");
         scene.system = InDeleteMode::open(&config, &place).unwrap();
         scene.assert_back(what);
         assert_eq!(
@@ -225,4 +230,114 @@ fn a_copy_that_says_nothing_is_never_put() {
     assert_eq!(recovered.unwrap(), None);
     assert!(!partial.exists());
     assert_eq!(content(&file.path), before);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_copy_is_put_into_the_file_that_it_is_of_and_no_other() {
+    let mut scene = Scene::<false>::new(SafetyCopy::Auto);
+    let (path, place) = (scene.fixture.path.clone(), scene.fixture.location());
+    let second = path.with_file_name("second.db");
+    fs::hard_link(&path, &second).unwrap();
+    drop(scene.system);
+    // By its other name it is put back from the same copy, which is gone then.
+    let other = second.to_str().unwrap();
+    now(InDeleteMode::ENGINE.recover(other, false))
+        .unwrap()
+        .unwrap();
+    fs::remove_file(&second).unwrap();
+    assert_eq!(
+        now(InDeleteMode::ENGINE.recover(&place, false)).unwrap(),
+        None
+    );
+    scene.system = InDeleteMode::open(&scene.fixture.config(), &place).unwrap();
+    scene.assert_back("by another name");
+    // A copy that was moved here with its note is not that of the file that is here.
+    now(scene.system.install()).unwrap();
+    drop(scene.system);
+    let ending = |ending: &str| path.with_file_name(format!("shop.db{ending}"));
+    let elsewhere = path.with_file_name("elsewhere.db");
+    fs::write(&elsewhere, "").unwrap();
+    for name in [".venomqa-before", ".venomqa-before.of"] {
+        fs::rename(
+            ending(name),
+            path.with_file_name(format!("elsewhere.db{name}")),
+        )
+        .unwrap();
+    }
+    let error = now(InDeleteMode::ENGINE.recover(elsewhere.to_str().unwrap(), false)).unwrap_err();
+    assert!(
+        error.message.contains("the copy of another database"),
+        "{error:?}"
+    );
+    now(InDeleteMode::ENGINE.recover(&place, false))
+        .unwrap()
+        .unwrap();
+    assert_eq!(content(&path), scene.before);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_behind_a_link_is_back_where_it_was_with_its_rights() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    for (is_killed, copy) in [
+        (false, SafetyCopy::Auto),
+        (false, SafetyCopy::Never),
+        (true, SafetyCopy::Auto),
+    ] {
+        let mut fixture = now(OnFile::<true>::new(ITEMS));
+        fixture.hang_up();
+        let before = content(&fixture.path);
+        let link = fixture.path.with_file_name("link");
+        symlink("shop.db", &link).unwrap();
+        fs::set_permissions(&fixture.path, fs::Permissions::from_mode(0o640)).unwrap();
+        let mut config = fixture.config();
+        config.safety_copy = copy;
+        let place = link.to_str().unwrap();
+        let mut system = OnFile::<true>::open(&config, place).unwrap();
+        now(system.install()).unwrap();
+        now(system.mark_initial()).unwrap();
+        remove(&fixture.path);
+        if is_killed {
+            drop(system);
+            now(InWalMode::ENGINE.recover(place, false))
+                .unwrap()
+                .unwrap();
+        } else {
+            now(system.read(&SystemState::default())).unwrap_err();
+            now(system.uninstall()).unwrap();
+        }
+        assert!(link.symlink_metadata().unwrap().is_symlink());
+        let mode = fixture.path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+        assert_eq!(content(&fixture.path), before);
+        assert_eq!(fixture.files(), ["link"]);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_that_no_longer_leads_to_the_database_is_said() {
+    let mut fixture = now(OnFile::<false>::new(ITEMS));
+    fixture.hang_up();
+    let before = content(&fixture.path);
+    let link = fixture.path.with_file_name("link");
+    std::os::unix::fs::symlink("shop.db", &link).unwrap();
+    let mut system = OnFile::<false>::open(&fixture.config(), link.to_str().unwrap()).unwrap();
+    now(system.install()).unwrap();
+    now(system.mark_initial()).unwrap();
+    Connection::open(&fixture.path)
+        .unwrap()
+        .execute_batch("DELETE FROM items")
+        .unwrap();
+    fs::remove_file(&link).unwrap();
+    fs::write(&link, "").unwrap();
+    now(system.read(&SystemState::default())).unwrap_err();
+    let told = now(system.uninstall()).unwrap();
+    assert!(
+        told[0].untrusted && told[0].help.as_ref().unwrap().contains("ln -sfn"),
+        "{told:?}"
+    );
+    assert_eq!(content(&fixture.path), before);
+    assert_eq!(fixture.files(), ["link"]);
 }

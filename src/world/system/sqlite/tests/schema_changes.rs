@@ -1,6 +1,8 @@
 //! Changes of the schema, of the numbers of rows, and of what stands beside rows.
 
-use super::fixture::{InWalMode, Walk};
+use rusqlite::Connection;
+
+use super::fixture::{InDeleteMode, InWalMode, Walk};
 use crate::world::config::SafetyCopy;
 use crate::world::system::System as _;
 use crate::world::system::contract::{self, Client, Fixture as _, rows, run as now};
@@ -23,7 +25,11 @@ fn without_a_copy(schema: &str) -> contract::Walk<InWalMode> {
 }
 
 fn number(walk: &contract::Walk<InWalMode>, query: &str) -> i64 {
-    walk.service.query_row(query, [], |row| row.get(0)).unwrap()
+    number_in(&walk.service, query)
+}
+
+fn number_in(connection: &Connection, query: &str) -> i64 {
+    connection.query_row(query, [], |row| row.get(0)).unwrap()
 }
 
 fn header(walk: &contract::Walk<InWalMode>) -> (i64, i64) {
@@ -157,7 +163,16 @@ fn a_change_of_the_schema_is_undone_and_named() {
             now(walk.sql(change));
             let told = if is_killed {
                 walk.kill();
-                now(walk.recover()).unwrap().unwrap()
+                // It may be somebody's work since.
+                let error = now(walk.system.install()).unwrap_err();
+                assert!(error.message.contains(name), "{change}: {error:?}");
+                assert!(error.help.unwrap().contains("venomqa restore"), "{change}");
+                let told = now(walk.recover()).unwrap().unwrap();
+                let saved = walk.take_saved();
+                assert_eq!(saved.len(), 1, "{change}");
+                let ours = "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'venomqa%'";
+                assert_eq!(number_in(&saved[0], ours), 0, "{change}");
+                told
             } else {
                 let told = now(walk.system.uninstall()).unwrap();
                 assert!(told[0].untrusted);
@@ -221,7 +236,8 @@ fn without_a_copy_the_rows_of_a_table_that_is_gone_wait_for_it() {
          INSERT INTO items VALUES (2, 'q', 2)",
     ));
     walk.kill();
-    now(walk.recover()).unwrap();
+    now(walk.recover()).unwrap().unwrap();
+    assert_eq!(walk.take_saved().len(), 1);
     assert_eq!(number(&walk, "SELECT sum(n) FROM coded"), 5);
     assert_eq!(number(&walk, "SELECT sum(id) FROM items"), 3);
     assert_eq!(now(walk.recover()).unwrap(), None);
@@ -288,4 +304,123 @@ fn an_ignored_table_may_come_and_go() {
         );
         assert_eq!(now(walk.recover()).unwrap(), None);
     }
+}
+
+#[test]
+fn what_was_made_since_a_kill_is_not_taken_away_by_the_next_run_and_saved_by_a_recovery() {
+    for copy in [SafetyCopy::Auto, SafetyCopy::Never] {
+        let mut walk = now(contract::Walk::<InWalMode>::configured(SCHEMA, |config| {
+            config.safety_copy = copy;
+        }));
+        now(walk.step("UPDATE loose SET n = 0"));
+        walk.kill();
+        now(walk.sql("CREATE TABLE work (line); INSERT INTO work VALUES ('a week of it')"));
+        for _ in 0..2 {
+            let error = now(walk.system.install()).unwrap_err();
+            assert!(error.message.contains("`work` was created"), "{error:?}");
+            assert!(error.help.unwrap().contains("`venomqa restore --sqlite"));
+            assert_eq!(number(&walk, "SELECT count(*) FROM work"), 1);
+        }
+        let told = now(walk.recover()).unwrap().unwrap();
+        assert!(told.contains("shop.db.venomqa-replaced"), "{told}");
+        let saved = walk.take_saved();
+        assert_eq!(number_in(&saved[0], "SELECT count(*) FROM work"), 1);
+        now(walk.assert_no_trace());
+    }
+}
+
+/// Columns that a service may drop, beside ones that it may not.
+const WIDE: &str = "CREATE TABLE wide (id INTEGER PRIMARY KEY, a, b TEXT, c UNIQUE, d REAL, e); CREATE TABLE loose (x, y);
+    CREATE TABLE keyed (k TEXT COLLATE NOCASE, n, a, PRIMARY KEY (k, n)) WITHOUT ROWID; CREATE UNIQUE INDEX low ON wide (lower(e)) WHERE a > 0;
+    INSERT INTO wide VALUES (1, 1, 'one', 'x', 1, 'E'), (2, 2, x'00ff', 'y', -0.0, NULL); INSERT INTO loose VALUES (1, 2), ('a', NULL);
+    INSERT INTO keyed VALUES ('Key', 1, 'v'), ('key', 2, NULL);
+    CREATE TABLE apart (k TEXT COLLATE NOCASE, a, PRIMARY KEY (k COLLATE BINARY)) WITHOUT ROWID; INSERT INTO apart VALUES ('a', 1), ('A', 2)";
+
+#[test]
+fn a_service_may_drop_and_rename_columns_and_goes_on_writing() {
+    for (change, then) in [
+        (
+            "ALTER TABLE wide DROP COLUMN b; ALTER TABLE wide DROP COLUMN d",
+            "wide",
+        ),
+        ("ALTER TABLE loose DROP COLUMN y", "loose"),
+        ("ALTER TABLE keyed DROP COLUMN a", "keyed"),
+        (
+            "ALTER TABLE wide RENAME COLUMN b TO bb; ALTER TABLE wide DROP COLUMN bb",
+            "wide",
+        ),
+        (
+            "ALTER TABLE wide RENAME TO far; ALTER TABLE far DROP COLUMN d; ALTER TABLE far RENAME TO wide",
+            "wide",
+        ),
+        (
+            "ALTER TABLE wide RENAME COLUMN c TO d2; ALTER TABLE keyed RENAME COLUMN k TO kk",
+            "wide",
+        ),
+    ] {
+        let mut walk = Walk::begin(WIDE);
+        walk.act("UPDATE wide SET a = a + 1; UPDATE apart SET a = a + 1; DELETE FROM loose WHERE x = 'a'; INSERT OR REPLACE INTO wide VALUES (7, 7, 7, 'x', 7, 'e')");
+        now(walk.sql(change));
+        now(walk.sql(&format!(
+            "INSERT INTO {then} SELECT * FROM {then} WHERE false; DELETE FROM {then}"
+        )));
+        let told = now(walk.system.uninstall()).unwrap();
+        assert!(
+            told[0].message.contains(&format!("`{then}` was altered")),
+            "{change}: {told:?}"
+        );
+        now(walk.assert_no_trace());
+    }
+}
+
+#[test]
+fn the_form_of_the_file_is_what_it_was() {
+    for copy in [SafetyCopy::Auto, SafetyCopy::Never] {
+        let mut walk = now(contract::Walk::<InDeleteMode>::configured(
+            SCHEMA,
+            |config| {
+                config.safety_copy = copy;
+            },
+        ));
+        let form = |connection: &Connection| {
+            let mode: String = connection
+                .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+                .unwrap();
+            let number = |pragma: &str| number_in(connection, pragma);
+            (
+                mode,
+                number("PRAGMA page_size"),
+                number("PRAGMA auto_vacuum"),
+            )
+        };
+        let before = form(&walk.service);
+        now(walk.step("DELETE FROM loose WHERE n = 2; PRAGMA page_size = 8192; PRAGMA auto_vacuum = 1; VACUUM"));
+        now(walk.step("PRAGMA journal_mode = wal; UPDATE loose SET n = 0"));
+        now(walk.system.uninstall()).unwrap_err();
+        // The service is stopped, and it is tried again.
+        walk.hang_up();
+        now(walk.system.uninstall()).unwrap();
+        let after = Connection::open(&walk.path).unwrap();
+        assert_eq!(form(&after), before);
+        assert_eq!(number_in(&after, "SELECT sum(n) FROM loose"), 11);
+    }
+}
+
+#[test]
+fn rows_that_were_numbered_anew_wait_in_the_journal_and_are_not_written_over() {
+    let mut walk = without_a_copy(SCHEMA);
+    now(walk.step("UPDATE loose SET n = 0 WHERE what = 'b'; UPDATE items SET n = 9"));
+    walk.kill();
+    // Without these indexes `VACUUM` does it, as does `.recover`, or a dump that is read again.
+    now(walk.sql("DROP INDEX venomqa_pin_rows; DROP INDEX venomqa_pin_3; VACUUM"));
+    let there = "SELECT group_concat(rowid || what || n) FROM loose";
+    let text = |walk: &contract::Walk<InWalMode>| -> String {
+        walk.service.query_row(there, [], |row| row.get(0)).unwrap()
+    };
+    let before = text(&walk);
+    let error = now(walk.recover()).unwrap_err();
+    assert!(format!("{error:?}").contains("numbered anew"), "{error:?}");
+    assert_eq!(text(&walk), before);
+    assert_eq!(number(&walk, "SELECT sum(n) FROM items"), 3);
+    assert!(number(&walk, "SELECT count(*) FROM venomqa_before_3") > 0);
 }
