@@ -160,9 +160,17 @@ pub(super) fn write_text(output: &mut impl std::fmt::Write, json: &Json) -> std:
 /// What minijinja says about a text that does not parse.
 pub(super) fn parse_error(error: &minijinja::Error, source: &str) -> ParseError {
     let range = error.range().unwrap_or(0..source.len());
+    // minijinja shows a letter that it does not expect as one byte, and letters have more.
+    let (mut start, mut end) = (range.start.min(source.len()), range.end.min(source.len()));
+    while !source.is_char_boundary(start) {
+        start -= 1;
+    }
+    while !source.is_char_boundary(end) {
+        end += 1;
+    }
     ParseError {
         message: describe(error),
-        range: range.start.min(source.len())..range.end.min(source.len()),
+        range: start..end,
         help: None,
     }
 }

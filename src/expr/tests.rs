@@ -528,6 +528,20 @@ fn a_jsonpath_that_would_find_too_much_is_not_tried() {
 }
 
 #[test]
+fn a_letter_of_several_bytes_that_is_not_expected_is_shown_whole() {
+    for text in ["l | ro\u{653}nd", "a \u{2003} b", "“a”"] {
+        let condition = Condition::parse(text).unwrap_err().range;
+        assert!(
+            text.get(condition.clone()).is_some(),
+            "{condition:?} {text}"
+        );
+        let text = format!("é {{{{ {text} }}}}");
+        let template = Template::parse(&text).unwrap_err().range;
+        assert!(text.get(template.clone()).is_some(), "{template:?} {text}");
+    }
+}
+
+#[test]
 fn a_jsonpath_becomes_a_filter_of_jq_where_jq_can_say_it() {
     for (path, expected) in [
         ("$", Some(".")),

@@ -14,6 +14,7 @@ mod corpus;
 mod database_changes;
 mod explore;
 mod flags;
+mod fuzz;
 mod honesty;
 mod hostile_files;
 mod hostile_text;
