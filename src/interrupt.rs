@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-/// How long a query that is under way may still take.
+/// How long a request or a query that is under way may still take.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Shared by the signal handler, the engine and the world. Cheap to clone.
@@ -21,19 +21,40 @@ struct State {
     time_over_at: Option<Instant>,
 }
 
+impl State {
+    fn ending(self) -> Option<Ending> {
+        let is_over = |at: Option<Instant>| at.is_some_and(|at| at.elapsed() >= PATIENCE);
+        if self.urgency == Urgency::Now || is_over(self.requested_at) {
+            Some(Ending::Requested)
+        } else if is_over(self.time_over_at) {
+            Some(Ending::TimeOver)
+        } else {
+            None
+        }
+    }
+}
+
+/// Completes at this time; never where there is none.
+async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// How urgent the user's request to stop is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
     /// There is no request.
     #[default]
     None,
-    /// Requested once: finish the HTTP request under way, then clean up.
+    /// Requested once: what is under way may take half a second more, then clean up.
     Soon,
     /// Requested again: give up the HTTP request under way, then clean up.
     Now,
 }
 
-/// Why a query that is under way has to end.
+/// Why what is under way has to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// The user wants to stop.
@@ -85,21 +106,38 @@ impl Interrupt {
         self.urgency() > Urgency::None
     }
 
-    /// Why a query that is still under way has to end now, if so: a short one may finish.
+    /// Why what is still under way has to end now, if so: what is short may finish.
     pub fn ending(&self) -> Option<Ending> {
-        let State {
-            requested_at,
-            time_over_at,
-            ..
-        } = *self.0.borrow();
-        let is_over = |at: Option<Instant>| at.is_some_and(|at| at.elapsed() >= PATIENCE);
-        if is_over(requested_at) {
-            Some(Ending::Requested)
-        } else if is_over(time_over_at) {
-            Some(Ending::TimeOver)
-        } else {
-            None
+        self.0.borrow().ending()
+    }
+
+    /// Completes when what is under way has to end.
+    pub async fn ended(&self) -> Ending {
+        let mut receiver = self.0.subscribe();
+        loop {
+            let state = *receiver.borrow_and_update();
+            if let Some(ending) = state.ending() {
+                return ending;
+            }
+            let at = [state.requested_at, state.time_over_at];
+            let next = at.into_iter().flatten().min();
+            tokio::select! {
+                // The sender lives as long as `self`, so waiting cannot fail.
+                _ = receiver.changed() => {}
+                () = sleep_until(next.and_then(|at| at.checked_add(PATIENCE))) => {}
+            }
         }
+    }
+
+    /// The time that the run may still take, where that is limited.
+    pub fn time_left(&self) -> Option<Duration> {
+        let at = self.0.borrow().time_over_at?;
+        Some(at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether the time of the run is over.
+    pub fn is_time_over(&self) -> bool {
+        self.time_left().is_some_and(|left| left.is_zero())
     }
 
     /// Completes once it is at least this urgent.

@@ -146,12 +146,17 @@ pub(crate) fn xml(text: &str) -> String {
     shown
 }
 
-/// The text on one line, in which everything can be seen.
+/// The text on one line, in which everything can be seen, and nothing is a command wherever in a line it stands.
 pub(crate) fn line(text: &str) -> String {
+    let mut guard = Guard::within_line();
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
+        let is_stopped = guard.stops(letter);
         if letter.is_control() || is_obeyed(letter) {
             shown.extend(letter.escape_default());
+        } else if is_stopped {
+            shown.push('\\');
+            shown.push(letter);
         } else {
             shown.push(letter);
         }
@@ -230,8 +235,8 @@ mod tests {
     #[test]
     fn a_line_shows_what_cannot_be_seen() {
         assert_eq!(
-            line("a\u{1b}[31mb\nc\u{9b}\u{202e}\u{200b}é"),
-            "a\\u{1b}[31mb\\nc\\u{9b}\\u{202e}\\u{200b}é"
+            line("a\u{1b}[31mb\nc\u{9b}\u{202e}\u{200b}é ##[error]"),
+            "a\\u{1b}[31mb\\nc\\u{9b}\\u{202e}\\u{200b}é ##\\[error]"
         );
     }
 }

@@ -1,16 +1,18 @@
 //! Keeps what a run has found as reproductions beside the spec.
 
+use std::fmt::Write as _;
 use std::io::ErrorKind;
+use std::path::Path;
 
-use super::Session;
+use super::args::SpecValues;
+use super::{Session, secret_words, specs};
 use crate::event::{Finished, RegressionOutcome};
 use crate::evidence::{self, Corpus, Destination};
-use crate::model::{Model, Origin, Regression};
+use crate::model::{Model, Origin, Regression, Reproduction};
 use crate::oracle::Oracles;
-use crate::secret;
-use crate::shell::{quoted, quoted_path};
-use crate::spec::Spec;
+use crate::shell::quoted_path;
 use crate::spec::reproduction::{self, WriteOptions};
+use crate::spec::{self, Spec};
 
 /// The violations that earlier runs have kept, for the explorer to run again.
 pub(super) fn regressions(corpus: &Corpus, model: &Model, oracles: &Oracles) -> Vec<Regression> {
@@ -78,15 +80,11 @@ pub(super) fn keep(
         let here = std::env::current_dir().unwrap_or_default();
         // Shorter, and right in another checkout as well.
         let path = path.strip_prefix(here).unwrap_or(&path);
-        let mut command = format!("venomqa replay {}", quoted_path(path));
-        for name in &spec.written.replaced {
-            // The spec has another value, and the file has none.
-            if secret::is_secret_name(name) || spec.world.secrets.has_name(name) {
-                let setting = quoted(format!("{name}={}", secret::REDACTED));
-                command = format!("{command} --set {setting}");
-            }
-        }
-        commands.push(Some(command));
+        let settings = settings(session, spec, &reproduction, path);
+        commands.push(Some(format!(
+            "{settings}venomqa replay {}",
+            quoted_path(path)
+        )));
     }
     if let Some((path, error)) = refused {
         session.note(&format!(
@@ -99,6 +97,33 @@ pub(super) fn keep(
         ));
     }
     commands
+}
+
+/// What a shell has to set in front of the command that runs a reproduction: the secrets that neither the environment nor the
+/// spec has, for `--set` gave them.
+fn settings(session: &Session<'_>, source: &Spec, told: &Reproduction, file: &Path) -> String {
+    let left_out = reproduction::left_out(
+        source,
+        told,
+        &evidence::invariants_of(&source.model, &told.oracle),
+    );
+    if left_out.is_empty() {
+        return String::new();
+    }
+    let in_spec = specs::with_environment(session, &SpecValues::default(), |environment| {
+        spec::secrets_of_reproduction(file, environment, evidence::invariants_of)
+    });
+    let mut settings = String::new();
+    for (name, value) in &left_out {
+        let found = (session.surroundings.variables.get(name)).or_else(|| in_spec.get(name));
+        if found != Some(value) {
+            let under = name.trim_start_matches(reproduction::TAKEN_OUT);
+            let word = secret_words::word(session.surroundings, under, value, name);
+            // Writing to a string cannot fail.
+            let _ = write!(settings, "{name}={word} ");
+        }
+    }
+    settings
 }
 
 /// What makes a file of a reproduction writable.

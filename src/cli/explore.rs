@@ -78,7 +78,7 @@ pub(super) fn explore_all(
     let mut jobs = Vec::new();
     for named in specs {
         let plan = Plan::of(&named.spec, flags)?;
-        let repeat = plan.repeat(&named.command, values);
+        let repeat = plan.repeat(&named.command, values, session.surroundings);
         jobs.push(Job {
             named,
             plan,
@@ -140,6 +140,7 @@ async fn run_one(
             corpus::regressions(corpus, model, &oracles)
         }),
     };
+    interrupt.limit_time(job.plan.limits.time_limit);
     let world = LiveWorld::start(&spec.world, model.clone(), interrupt.clone()).await;
     let (put_back, replay) = match world {
         Err(error) => {
@@ -149,6 +150,7 @@ async fn run_one(
         }
         Ok(mut world) => {
             explorer::explore(model, &mut world, &mut oracles, &options, &mut watch).await;
+            interrupt.limit_time(None);
             let put_back = world.finish().await;
             let replay =
                 corpus

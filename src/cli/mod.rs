@@ -17,6 +17,7 @@ mod report;
 mod report_file;
 mod restore;
 mod schema;
+mod secret_words;
 mod session;
 mod signals;
 mod specs;

@@ -4,13 +4,15 @@ use std::io;
 
 use super::args::{ExploreFlags, SpecValues};
 use super::formats::ReportRequest;
-use super::{Problem, Session, formats};
+use super::surroundings::Surroundings;
+use super::values::Assignment;
+use super::{Problem, Session, formats, secret_words};
 use crate::explorer::budget::Limits;
 use crate::explorer::strategy;
 use crate::report::{Progress, Report, Reports};
 use crate::secret;
 use crate::shell::quoted;
-use crate::spec::{ExploreSection, Spec};
+use crate::spec::{self, ExploreSection, Spec};
 use crate::world::config::RestoreMode;
 
 const DEFAULT_STRATEGY: &str = "dfs";
@@ -81,7 +83,12 @@ impl Plan {
     }
 
     /// The command that does the same again.
-    pub(super) fn repeat(&self, command: &[String], values: &SpecValues) -> String {
+    pub(super) fn repeat(
+        &self,
+        command: &[String],
+        values: &SpecValues,
+        surroundings: &Surroundings,
+    ) -> String {
         let defaults = Limits::default();
         let limits = &self.limits;
         let mut words = vec!["venomqa".to_owned()];
@@ -108,13 +115,15 @@ impl Plan {
         if let Some(url) = &values.base_url {
             flag("--base-url", url.clone());
         }
-        for assignment in &values.set {
-            let value = if secret::is_secret_name(&assignment.name) {
-                secret::REDACTED.to_owned()
+        for Assignment { name, value } in &values.set {
+            if secret::is_secret_name(name) {
+                let fallback = spec::reproduction::environment_name(name);
+                let word = secret_words::word(surroundings, name, value, &fallback);
+                words.push(format!("--set {}{word}", quoted(format!("{name}="))));
             } else {
-                secret::without_password(&assignment.value)
-            };
-            flag("--set", format!("{}={value}", assignment.name));
+                let value = secret::without_password(value);
+                words.push(format!("--set {}", quoted(format!("{name}={value}"))));
+            }
         }
         if let Some(severity) = limits.fail_fast {
             words.push(format!("--fail-fast={severity}"));
@@ -148,7 +157,6 @@ pub(super) fn reports(
 mod tests {
     use std::time::Duration;
 
-    use super::super::values::Assignment;
     use super::*;
     use crate::model::Severity;
 
@@ -209,9 +217,10 @@ mod tests {
         assert_eq!(
             plan.repeat(
                 &["explore".to_owned(), "my specs/a.yaml".to_owned()],
-                &values
+                &values,
+                &Surroundings::default()
             ),
-            r"venomqa explore 'my specs/a.yaml' --strategy dfs --seed 1 --max-steps 500 --max-depth 4 --time-limit 90s --base-url http://127.0.0.1:8000 --set 'name=it'\''s' --set 'api_token=[redacted]' --fail-fast=low"
+            r#"venomqa explore 'my specs/a.yaml' --strategy dfs --seed 1 --max-steps 500 --max-depth 4 --time-limit 90s --base-url http://127.0.0.1:8000 --set 'name=it'\''s' --set api_token="${VENOMQA_API_TOKEN:?must be set to the secret first}" --fail-fast=low"#
         );
     }
 }

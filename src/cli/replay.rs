@@ -13,13 +13,13 @@ use crate::event;
 use crate::evidence::{self, Rerun};
 use crate::interrupt::Interrupt;
 use crate::model::{Finding, OracleId, OracleName, PathStep};
-use crate::oracle::{Judge as _, Judged, Oracles, checks};
-use crate::report::replay as page;
+use crate::oracle::{Judge as _, Judged, Judgement, Oracles, checks};
+use crate::report::replay::{self as page, Verdict};
 use crate::secret::Secrets;
 use crate::spec::reproduction::CompiledReproduction;
 use crate::spec::reproduction::outline::outline;
 use crate::spec::{self, Environment};
-use crate::world::{Arrival, Checkpoint, LiveWorld, World as _, WorldError, WorldErrorKind};
+use crate::world::{LiveWorld, World as _, WorldError, WorldErrorKind};
 
 pub(super) fn run(session: &Session<'_>, replay: &Replay) -> Result<ExitCode, Problem> {
     let case = match load(session, &replay.file, &replay.values) {
@@ -179,40 +179,54 @@ impl Running<'_> {
         let only = oracles.find(&told.oracle);
         let initial = world.begin().await?;
         self.session.page(&page::title(told))?;
-        let broken = self
-            .judge_initial(world, &mut oracles, &initial, only)
-            .await?;
-        if let Some(finding) = &broken {
+        let step = Judged {
+            only,
+            ..Judged::initial(&initial)
+        };
+        let judgement = oracles.judge(world, step).await?;
+        if judgement.findings.iter().any(|found| self.is_meant(found)) {
             self.session
                 .note("  it is broken in the initial state already, before the first step");
-            if case.path.is_empty() {
-                self.found(finding)?;
-            }
         }
-        let mut found = broken.is_some() && case.path.is_empty();
+        let mut verdict = Verdict::NotReproduced;
+        if case.path.is_empty() {
+            verdict = self.verdict(&judgement, only)?;
+        }
         let mut rerun = Rerun::new(initial);
         for (position, action) in case.path.iter().enumerate() {
             let is_last = position + 1 == case.path.len();
             rerun.step(world, *action).await?;
             self.tell(position, &rerun.path)?;
             if is_last {
-                let findings = rerun.judge_last(world, &mut oracles, only).await?;
-                let finding = findings.into_iter().find(|finding| self.is_meant(finding));
-                if let Some(finding) = &finding {
-                    self.found(finding)?;
-                }
-                found = finding.is_some();
+                let judgement = rerun.judge_last(world, &mut oracles, only).await?;
+                verdict = self.verdict(&judgement, only)?;
             }
             if self.interrupt.is_requested() || !self.goes_on(world, position).await {
                 self.session.note("  stopped; everything is put back");
                 return Ok(ExitCode::Interrupted);
             }
         }
-        self.session.page(&page::verdict(told, found))?;
-        Ok(if found {
-            ExitCode::Violations
-        } else {
-            ExitCode::Success
+        self.session.page(&page::verdict(told, &verdict))?;
+        Ok(match verdict {
+            Verdict::Reproduced => ExitCode::Violations,
+            Verdict::NotReproduced => ExitCode::Success,
+            Verdict::NotJudged(_) => ExitCode::Failed,
+        })
+    }
+
+    /// What the one oracle said of the end of the path; shows what it found.
+    fn verdict(&self, judgement: &Judgement, only: Option<OracleId>) -> Result<Verdict, Problem> {
+        let mut findings = judgement.findings.iter();
+        if let Some(finding) = findings.clone().find(|finding| self.is_meant(finding)) {
+            self.found(finding)?;
+            return Ok(Verdict::Reproduced);
+        }
+        let told = &self.case.reproduction.oracle;
+        let other = findings.find(|finding| evidence::oracle_name(finding) == *told);
+        let unjudged = only.and_then(|oracle| judgement.why_unjudged(oracle));
+        Ok(match evidence::doubt(other, unjudged) {
+            Some(why) => Verdict::NotJudged(self.secrets.hide(&why).into_owned()),
+            None => Verdict::NotReproduced,
         })
     }
 
@@ -233,28 +247,6 @@ impl Running<'_> {
         let told = &self.case.reproduction;
         evidence::oracle_name(finding) == told.oracle
             && (told.kind.is_empty() || finding.kind == told.kind)
-    }
-
-    async fn judge_initial(
-        &self,
-        world: &mut LiveWorld,
-        oracles: &mut Oracles,
-        initial: &Arrival<Checkpoint>,
-        only: Option<OracleId>,
-    ) -> Result<Option<Finding>, WorldError> {
-        let judged = Judged {
-            action: None,
-            context_before: &initial.context,
-            arrival: initial,
-            new_state: true,
-            broken_before: &[],
-            only,
-        };
-        let judgement = oracles.judge(world, judged).await?;
-        Ok(judgement
-            .findings
-            .into_iter()
-            .find(|finding| self.is_meant(finding)))
     }
 
     /// Shows the last step, and where it went another way than the file says.

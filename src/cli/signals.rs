@@ -23,10 +23,8 @@ pub(super) fn listen(interrupt: Interrupt) -> Result<(), Problem> {
             interrupt.request();
             let note = match interrupt.urgency() {
                 Urgency::None => continue,
-                Urgency::Soon => {
-                    "  stopping after the request under way; once more, and it is given up"
-                }
-                Urgency::Now => "  giving up the request under way; putting everything back",
+                Urgency::Soon => "  stopping: what is under way may take half a second more",
+                Urgency::Now => "  giving up what is under way; putting everything back",
             };
             // The request to stop counts even where the note cannot be written.
             let _ = writeln!(std::io::stderr(), "{note}");

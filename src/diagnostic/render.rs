@@ -6,6 +6,10 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::{Diagnostic, Label, Severity, Source, SourceId, Sources};
+use crate::secret::HiddenSource;
+
+/// Characters of a name that a message shows.
+const LONGEST_NAME: usize = 200;
 
 /// The problems as text, an empty line between two, in the order given. With `color` the text carries ANSI escapes.
 pub fn render(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> String {
@@ -15,6 +19,8 @@ pub fn render(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> Str
         Renderer::plain()
     }
     .decor_style(DecorStyle::Ascii);
+    let (diagnostics, sources) = without_secrets(diagnostics, sources);
+    let (diagnostics, sources) = (&diagnostics, &sources);
     let mut text = String::new();
     for diagnostic in diagnostics {
         if !text.is_empty() {
@@ -24,6 +30,43 @@ pub fn render(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> Str
         text.push('\n');
     }
     text
+}
+
+/// The same problems without the secrets that stand in these texts.
+fn without_secrets(diagnostics: &[Diagnostic], sources: &Sources) -> (Vec<Diagnostic>, Sources) {
+    let mut sources = sources.clone();
+    let mut secrets = Vec::new();
+    for file in &mut sources.files {
+        let hidden = HiddenSource::of(&file.text);
+        file.text = hidden.text;
+        secrets.push(hidden.secrets);
+    }
+    let hide = |text: &mut String| {
+        for secrets in &secrets {
+            *text = secrets.hide(text).into_owned();
+        }
+        *text = shortened(text);
+    };
+    let mut diagnostics = diagnostics.to_vec();
+    for diagnostic in &mut diagnostics {
+        hide(&mut diagnostic.message);
+        diagnostic.help.iter_mut().for_each(hide);
+        for label in &mut diagnostic.labels {
+            hide(&mut label.text);
+        }
+    }
+    (diagnostics, sources)
+}
+
+/// A message with the names in it cut that nobody could read.
+fn shortened(message: &str) -> String {
+    let part = |(position, part): (usize, &str)| match part.char_indices().nth(LONGEST_NAME) {
+        // Every second part stands between backticks.
+        Some((end, _)) if position % 2 == 1 => format!("{}…", &part[..end]),
+        _ => part.to_owned(),
+    };
+    let parts: Vec<String> = message.split('`').enumerate().map(part).collect();
+    parts.join("`")
 }
 
 fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Group<'a> {

@@ -148,7 +148,7 @@ pub struct Regression {
     pub action: Option<String>,
     /// What became of it.
     pub outcome: RegressionOutcome,
-    /// Why it was not tried.
+    /// Why it was not tried, or could not be judged.
     pub reason: Option<String>,
 }
 
@@ -160,6 +160,8 @@ pub enum RegressionOutcome {
     StillFailing,
     /// It does not happen any more.
     Fixed,
+    /// It was tried, and its oracle could not say whether it still happens.
+    NotJudged,
     /// It cannot be tried any more.
     NotTried,
 }
@@ -227,6 +229,9 @@ impl Stop {
     pub fn of_error(error: &WorldError, path: Vec<String>) -> Self {
         if error.kind == WorldErrorKind::Interrupted {
             return Self::Interrupted;
+        }
+        if error.kind == WorldErrorKind::TimeOver {
+            return Self::TimeLimit;
         }
         Self::Failed {
             error: error.into(),

@@ -108,17 +108,18 @@ async fn run<W: World, J: Judge<W>>(
     let last = claim.path.last().map(|step| step.action);
     let evaluation = evaluate(world, judge, claim.finding, last, &before.context, &here).await?;
     let name = &claim.finding.name;
-    let outcome = match (evaluation.same, evaluation.other) {
-        (Some(_), _)
+    let outcome = match (evaluation.same, evaluation.other, evaluation.unjudged) {
+        (Some(_), ..)
             if evaluation.of_state
                 && last.is_some()
                 && is_broken(world, judge, claim.finding.oracle, &before).await? =>
         {
             Err(format!("`{name}` did not hold before the last step either"))
         }
-        (Some(finding), _) => Ok(finding),
-        (None, Some(other)) => Err(format!("`{name}` said something else: {}", other.message)),
-        (None, None) => Err(format!("`{name}` had nothing to object to")),
+        (Some(finding), ..) => Ok(finding),
+        (None, Some(other), _) => Err(format!("`{name}` said something else: {}", other.message)),
+        (None, None, Some(why)) => Err(format!("`{name}` could not be judged: {why}")),
+        (None, None, None) => Err(format!("`{name}` had nothing to object to")),
     };
     Ok(Attempt { path, outcome })
 }

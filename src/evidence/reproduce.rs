@@ -1,7 +1,7 @@
 //! Runs a path again, step by step, and evaluates whether a step shows the finding that is wanted.
 
 use crate::model::{ActionId, Context, Finding, Model, OracleId, PathStep, StepRecord};
-use crate::oracle::{Judge, Judged};
+use crate::oracle::{Judge, Judged, Judgement};
 use crate::world::{Arrival, World, WorldError};
 
 /// A path that is run again. The world must stand where it begins.
@@ -49,15 +49,15 @@ impl<C: Clone> Rerun<C> {
         Ok(())
     }
 
-    /// The findings of the last step and of the state it led to, by all oracles or by one. Empty where no step was taken.
+    /// What all oracles, or one, say of the last step and of the state it led to. Nothing where no step was taken.
     pub(crate) async fn judge_last<W: World<Checkpoint = C>, J: Judge<W>>(
         &self,
         world: &mut W,
         judge: &mut J,
         only: Option<OracleId>,
-    ) -> Result<Vec<Finding>, WorldError> {
+    ) -> Result<Judgement, WorldError> {
         let Some(last) = self.path.last() else {
-            return Ok(Vec::new());
+            return Ok(Judgement::default());
         };
         let judged = Judged {
             action: Some(last.action),
@@ -67,7 +67,7 @@ impl<C: Clone> Rerun<C> {
             broken_before: &[],
             only,
         };
-        Ok(judge.judge(world, judged).await?.findings)
+        judge.judge(world, judged).await
     }
 }
 
@@ -81,6 +81,25 @@ pub(crate) struct Evaluation {
     /// Whether the oracle judged the state that the step led to. Such a finding counts only where the state before the step
     /// did not have it.
     pub(crate) of_state: bool,
+    /// Where there is no finding at all: why the oracle could not be evaluated, as a clause, if it could not.
+    pub(crate) unjudged: Option<String>,
+}
+
+impl Evaluation {
+    /// Why it cannot be said that the wanted finding is gone although it was not seen, as a sentence; `None` where the oracle
+    /// had nothing to object to.
+    pub(crate) fn doubt(&self) -> Option<String> {
+        doubt(self.other.as_ref(), self.unjudged.as_deref())
+    }
+}
+
+/// Why it cannot be said that a finding is gone: the oracle found something else, or could not be evaluated.
+pub(crate) fn doubt(other: Option<&Finding>, unjudged: Option<&str>) -> Option<String> {
+    match (other, unjudged) {
+        (Some(other), _) => Some(format!("it objects to something else: {}", other.message)),
+        (None, Some(why)) => Some(why.to_owned()),
+        (None, None) => None,
+    }
 }
 
 /// Evaluates the oracle of the finding `wanted` on the step that led to `arrival`. `action` is `None` for the initial state.
@@ -102,6 +121,7 @@ pub(crate) async fn evaluate<W: World, J: Judge<W>>(
     };
     let judgement = judge.judge(world, step).await?;
     let of_state = judgement.broken.contains(&wanted.oracle);
+    let unjudged = judgement.why_unjudged(wanted.oracle).map(str::to_owned);
     let (same, other): (Vec<Finding>, Vec<Finding>) = judgement
         .findings
         .into_iter()
@@ -111,6 +131,7 @@ pub(crate) async fn evaluate<W: World, J: Judge<W>>(
         same: same.into_iter().next(),
         other: other.into_iter().next(),
         of_state,
+        unjudged,
     })
 }
 

@@ -6,7 +6,7 @@
 //! shrinking any of them.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
@@ -65,8 +65,10 @@ struct Step {
 pub(super) enum Replayed {
     /// Its last step shows the finding that was looked for.
     Shows(Finding),
-    /// Its last step does not show that finding.
+    /// The oracle has nothing to object to in its last step.
     ShowsNothing,
+    /// Its last step does not show that finding, and does not show that it is gone either; why, as a clause.
+    NotJudged(String),
     /// One of its steps is not enabled.
     NotEnabled {
         /// Its position in the path, from 0.
@@ -122,6 +124,16 @@ impl<'r, W: World, J: Judge<W>> PathReplay<'r, W, J> {
 
     pub(super) fn is_interrupted(&self) -> bool {
         self.interrupt.is_requested()
+    }
+
+    /// Whether the time of the run is over.
+    pub(super) fn is_time_over(&self) -> bool {
+        self.interrupt.is_time_over()
+    }
+
+    /// The time that the run may still take, where that is limited.
+    pub(super) fn time_left(&self) -> Option<Duration> {
+        self.interrupt.time_left()
     }
 
     /// Trials of paths that may end with a finding, at this cost.
@@ -309,7 +321,7 @@ impl<'r, W: World, J: Judge<W>> PathReplay<'r, W, J> {
         wanted: &Finding,
         from: PlaceId,
         action: ActionId,
-    ) -> Result<Option<Finding>, WorldError> {
+    ) -> Result<Replayed, WorldError> {
         let arrival = self.act(from, action).await?;
         let context = self.context(from).clone();
         let (world, judge) = (&mut *self.world, &mut *self.judge);
@@ -320,9 +332,15 @@ impl<'r, W: World, J: Judge<W>> PathReplay<'r, W, J> {
             && evaluation.of_state
             && self.is_broken(wanted.oracle, from).await?
         {
-            return Ok(None);
+            let why = "it does not hold before the last step either".to_owned();
+            return Ok(Replayed::NotJudged(why));
         }
-        Ok(evaluation.same)
+        let doubt = evaluation.doubt();
+        Ok(match (evaluation.same, doubt) {
+            (Some(finding), _) => Replayed::Shows(finding),
+            (None, Some(why)) => Replayed::NotJudged(why),
+            (None, None) => Replayed::ShowsNothing,
+        })
     }
 
     /// Whether a state oracle is broken in a place.
@@ -404,8 +422,7 @@ impl<W: World, J: Judge<W>> Trials<'_, '_, W, J> {
             };
         }
         self.may_go_on()?;
-        let found = self.replay.look_for(self.wanted, at, path[last]).await?;
-        Ok(found.map_or(Replayed::ShowsNothing, Replayed::Shows))
+        Ok(self.replay.look_for(self.wanted, at, path[last]).await?)
     }
 
     /// Refuses to send a request once the trials have cost enough, or the user wants to stop.
@@ -417,7 +434,7 @@ impl<W: World, J: Judge<W>> Trials<'_, '_, W, J> {
         if self.requests() >= limit {
             return Err(Stop::Budget(format!("it ended after {limit} requests")));
         }
-        if Instant::now() >= self.allowance.deadline {
+        if Instant::now() >= self.allowance.deadline || self.replay.is_time_over() {
             return Err(Stop::Budget("its time was over".to_owned()));
         }
         Ok(())

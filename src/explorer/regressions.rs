@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::event::{self, OracleKind, RegressionOutcome};
-use crate::evidence::Stop;
+use crate::evidence::{self, Stop};
 use crate::model::{ActionId, Finding, OracleName, Regression};
-use crate::oracle::Judge;
+use crate::oracle::{Judge, Judgement};
 use crate::world::{World, WorldError};
 
 use super::emitter::Emitter;
@@ -22,10 +22,11 @@ fn not_tried(why: impl Into<String>) -> Outcome {
     (RegressionOutcome::NotTried, Some(why.into()))
 }
 
-/// Runs every regression again, and adds one outcome for each. What still happens becomes a violation of this run. Afterwards
+/// Runs every regression again, and adds one outcome for each; `initial` is what was said of the initial state. What still happens becomes a violation of this run. Afterwards
 /// the world stands in the initial state.
 pub(super) async fn run_again<W: World, J: Judge<W>>(
     regressions: &[Regression],
+    initial: &Judgement,
     mut replay: PathReplay<'_, W, J>,
     violations: &mut Violations,
     emitter: &mut Emitter<'_>,
@@ -34,11 +35,7 @@ pub(super) async fn run_again<W: World, J: Judge<W>>(
     for regression in regressions {
         let (outcome, reason) = match &regression.path {
             Err(why) => not_tried(why.as_str()),
-            // The initial state has been judged already.
-            Ok((finding, path)) if path.is_empty() => match violations.first_of(finding.oracle) {
-                Some(_) => (RegressionOutcome::StillFailing, None),
-                None => (RegressionOutcome::Fixed, None),
-            },
+            Ok((finding, path)) if path.is_empty() => in_initial_state(initial, finding),
             Ok((finding, path)) => match replay.cannot_run() {
                 Some(why) => not_tried(why),
                 None => run_path(&mut replay, finding, path, violations, emitter).await?,
@@ -61,6 +58,19 @@ pub(super) async fn run_again<W: World, J: Judge<W>>(
         replay.restore_initial().await?;
     }
     Ok(())
+}
+
+/// What became of a finding in the initial state, which has been judged already.
+fn in_initial_state(initial: &Judgement, wanted: &Finding) -> Outcome {
+    let findings = initial.findings.iter();
+    let mut found = findings.filter(|found| found.oracle == wanted.oracle);
+    if found.clone().any(|found| found.same_kind(wanted)) {
+        return (RegressionOutcome::StillFailing, None);
+    }
+    match evidence::doubt(found.next(), initial.why_unjudged(wanted.oracle)) {
+        Some(why) => (RegressionOutcome::NotJudged, Some(why)),
+        None => (RegressionOutcome::Fixed, None),
+    }
 }
 
 async fn run_path<W: World, J: Judge<W>>(
@@ -86,6 +96,7 @@ async fn run_path<W: World, J: Judge<W>>(
             (RegressionOutcome::StillFailing, None)
         }
         Ok(Replayed::ShowsNothing) => (RegressionOutcome::Fixed, None),
+        Ok(Replayed::NotJudged(why)) => (RegressionOutcome::NotJudged, Some(why)),
         Ok(Replayed::NotEnabled { position, why }) => {
             let name = &model.action(path[position]).name;
             let step = position + 1;

@@ -44,7 +44,10 @@ pub(super) async fn shrink_and_confirm<W: World, J: Judge<W>>(
     let clock = Instant::now();
     // Whoever limits the time of the walk does not want to wait for much longer.
     let least = time_limit.map_or(LEAST_TIME, |limit| limit.min(LEAST_TIME));
-    shrink_all(&mut replay, &mut all, stop, time.total.max(least)).await;
+    let allowed = time.total.max(least);
+    // Half of the time that is left is for running the paths again.
+    let allowed = (replay.time_left()).map_or(allowed, |left| allowed.min(left / 2));
+    shrink_all(&mut replay, &mut all, stop, allowed).await;
     time.shrink = clock.elapsed();
     let clock = Instant::now();
     confirm_all(&mut replay, &mut all, stop).await;
@@ -68,6 +71,7 @@ fn not_tried<W: World, J: Judge<W>>(
     match stop {
         event::Stop::Interrupted => Some("the run was interrupted"),
         event::Stop::Failed { .. } => Some("the run could not go on"),
+        _ if replay.is_time_over() => Some("the time of the run (`time_limit`) was over"),
         _ => replay.cannot_run(),
     }
 }

@@ -1,6 +1,6 @@
 //! The one loop: choose, restore, act, observe, judge, record.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::event::{
     self, ActionTally, Detail, Event, Exchange, Figures, Finished, Initial, Step, Stop, Time,
@@ -59,6 +59,7 @@ pub async fn explore<W: World, J: Judge<W>>(
         explored: Explored::nothing(model),
         violations: Violations::default(),
         invariants: InvariantTallies::new(model),
+        initial: Judgement::default(),
         regressions: Vec::new(),
         steps: 0,
         restores: 0,
@@ -104,6 +105,8 @@ struct Walk<'r, W: World, J> {
     explored: Explored<W::Checkpoint>,
     violations: Violations,
     invariants: InvariantTallies,
+    /// What was said of the initial state.
+    initial: Judgement,
     /// Whether the violations that earlier runs found still happen.
     regressions: Vec<event::Regression>,
     steps: u64,
@@ -113,12 +116,7 @@ struct Walk<'r, W: World, J> {
 impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     /// The phases of a run: the initial state, regressions, the walk, then proving what was found.
     async fn run(&mut self) -> Finished {
-        let interrupt = &self.options.interrupt;
-        let time_limit = self.options.limits.time_limit;
-        interrupt.limit_time(time_limit);
-        let begun = self.begin().await;
-        interrupt.limit_time(None);
-        let (mut stop, mut time) = match begun {
+        let (mut stop, mut time) = match self.begin().await {
             Ok(()) => self.walk().await,
             Err(error) => (Stop::of_error(&error, Vec::new()), Time::default()),
         };
@@ -150,10 +148,12 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         let judgement = self.judge.judge(self.world, initial).await?;
         self.explored = explored;
         self.count(None, &judgement);
-        self.explored.set_broken(StateId::INITIAL, judgement.broken);
-        for finding in judgement.findings {
+        self.explored
+            .set_broken(StateId::INITIAL, judgement.broken.clone());
+        for finding in judgement.findings.clone() {
             self.found(None, finding);
         }
+        self.initial = judgement;
         self.pass_on_warnings();
         Ok(())
     }
@@ -163,6 +163,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         let before = Instant::now();
         let regressions = regressions::run_again(
             &self.options.regressions,
+            &self.initial,
             PathReplay::new(
                 self.model,
                 self.world,
@@ -178,13 +179,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         let confirm = before.elapsed();
         let mut clock = Clock::start(self.world.time());
         let mut stop = match regressions {
-            Ok(()) => {
-                let (interrupt, limits) = (&self.options.interrupt, &self.options.limits);
-                interrupt.limit_time(limits.time_limit);
-                let stop = self.take_steps(&mut clock).await;
-                self.options.interrupt.limit_time(None);
-                stop
-            }
+            Ok(()) => self.take_steps(&mut clock).await,
             Err(error) => Stop::of_error(&error, Vec::new()),
         };
         if !matches!(stop, Stop::Failed { .. } | Stop::Interrupted)
@@ -377,7 +372,18 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             return Some(Stop::Interrupted);
         }
         let (coverage, worst) = (self.coverage(), self.violations.worst());
+        if self.is_time_to_prove(worst.is_some()) {
+            return Some(Stop::TimeLimit);
+        }
         (self.options.limits).reached(self.steps, coverage, worst, clock)
+    }
+
+    /// Whether the time that is left is needed to prove what was found. A fifth of the time of the run is kept for that.
+    fn is_time_to_prove(&self, found: bool) -> bool {
+        let limit = self.options.limits.time_limit.unwrap_or_default();
+        let kept = if found { limit / 5 } else { Duration::ZERO };
+        let left = self.options.interrupt.time_left();
+        left.is_some_and(|left| left <= kept)
     }
 
     fn coverage(&self) -> f64 {

@@ -334,7 +334,7 @@ impl Walk {
             message,
             range: span.start_offset as usize..span.end_offset as usize,
             help: Some(
-                "filters, tests and functions are those built into minijinja; see `Templates` in docs/spec.md"
+                "filters, tests and functions are those built into minijinja, and `b64encode` and `b64decode`; see `Templates` in docs/spec.md"
                     .to_owned(),
             ),
         });

@@ -2,6 +2,9 @@
 
 use std::sync::{Arc, LazyLock};
 
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Object, Serde, ValueKind};
 use minijinja::{AutoEscape, Environment, ErrorKind, Expression, UndefinedBehavior, Value};
@@ -21,6 +24,8 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_fuel(Some(FUEL));
+    environment.add_filter("b64encode", b64encode);
+    environment.add_filter("b64decode", b64decode);
     environment.set_formatter(|output, _state, value| {
         let json = to_json(value).map_err(|problem| {
             minijinja::Error::new(ErrorKind::InvalidOperation, problem.to_string())
@@ -29,6 +34,39 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     });
     environment
 });
+
+/// The filter `b64encode`: a value as text, in base64.
+fn b64encode(value: &Value) -> Result<String, minijinja::Error> {
+    Ok(BASE64.encode(text_of(value)?))
+}
+
+/// The filter `b64decode`: the text that stands in base64, of either alphabet, with or without `=` at its end.
+fn b64decode(value: &Value) -> Result<String, minijinja::Error> {
+    let text = text_of(value)?.replace('-', "+").replace('_', "/");
+    let bytes = BASE64
+        .decode(text.trim())
+        .map_err(|error| invalid(&error))?;
+    String::from_utf8(bytes).map_err(|error| invalid(&error))
+}
+
+/// A value as text for a filter.
+fn text_of(value: &Value) -> Result<String, minijinja::Error> {
+    match to_json(value) {
+        Ok(json) => Ok(text(&json)),
+        Err(NotJson::Undefined) => Err(ErrorKind::UndefinedError.into()),
+        Err(problem) => Err(invalid(&problem)),
+    }
+}
+
+fn invalid(problem: &dyn std::fmt::Display) -> minijinja::Error {
+    minijinja::Error::new(ErrorKind::InvalidOperation, problem.to_string())
+}
+
+/// Base64 with or without `=` at its end.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// The one environment that every expression is compiled in.
 pub(super) fn environment() -> &'static Environment<'static> {

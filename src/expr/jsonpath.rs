@@ -1,5 +1,6 @@
 //! JSONPath queries (RFC 9535). The only module that knows the crate behind them.
 
+mod search;
 mod work;
 
 use std::fmt::{self, Write as _};
@@ -9,13 +10,14 @@ use std::sync::Arc;
 use jsonpath_rust::parser::errors::JsonPathError;
 use jsonpath_rust::parser::model::{JpQuery, Segment, Selector};
 use jsonpath_rust::parser::parse_json_path;
-use jsonpath_rust::query::js_path_process;
 use pest::error::InputLocation;
 use serde_json::Value;
 
 use super::ParseError;
 
 pub use work::TooMuchWork;
+
+use search::Searching;
 
 /// A JSONPath query, parsed once. Cheap to clone.
 #[derive(Clone)]
@@ -24,6 +26,7 @@ pub struct JsonPath(Arc<Parsed>);
 struct Parsed {
     source: String,
     query: JpQuery,
+    searching: Option<Searching>,
     singular: bool,
 }
 
@@ -53,6 +56,7 @@ impl JsonPath {
         });
         Ok(Self(Arc::new(Parsed {
             source: source.to_owned(),
+            searching: Searching::new(&query.segments),
             query,
             singular,
         })))
@@ -146,13 +150,16 @@ impl JsonPath {
 
     /// The nodes found, in order. An error, before anything is tried, where that may take more than a second or so.
     pub fn query<'v>(&self, value: &'v Value) -> Result<Vec<&'v Value>, TooMuchWork> {
+        let Parsed {
+            query, searching, ..
+        } = &*self.0;
         if !self.is_singular() {
-            work::check(&self.0.query.segments, value)?;
+            work::check(&query.segments, value, searching.is_some())?;
         }
-        // The only error says that a node is not part of the value. A parsed query cannot cause it.
-        Ok(js_path_process(&self.0.query, value)
-            .map(|nodes| nodes.into_iter().map(|node| node.val).collect())
-            .unwrap_or_default())
+        Ok(match searching {
+            Some(searching) => searching.query(value),
+            None => search::nodes_of(query, value),
+        })
     }
 }
 

@@ -10,6 +10,9 @@ use serde_json::Value;
 use super::analysis::{self, Names};
 use super::{EvalError, Lookup, ParseError, depth, engine};
 
+/// Bytes of a text at the most: what the fuel of one hole allows.
+const LONGEST: usize = 64 << 20;
+
 /// A template, compiled once. Cheap to clone.
 #[derive(Clone)]
 pub struct Template(Arc<Compiled>);
@@ -129,6 +132,10 @@ impl Template {
                     match part {
                         Part::Text(constant) => text.push_str(constant),
                         Part::Hole(hole) => self.fill(hole, values, &mut text)?,
+                    }
+                    if text.len() > LONGEST {
+                        let limit = format_args!("it yields more than {} MB", LONGEST >> 20);
+                        return Err(self.error(&limit));
                     }
                 }
                 Ok(text)

@@ -3,7 +3,7 @@
 
 use crate::expr::{JsonPath, TooMuchWork};
 use crate::model::{Context, Evidence, Invariant, NoJson, RequestTemplate, StepRecord};
-use crate::world::{Observe, WorldError, WorldErrorKind};
+use crate::world::{Observe, WorldError};
 
 use super::expectation::{Failure, Found, Source};
 use super::response::excerpt;
@@ -74,7 +74,7 @@ pub(super) async fn probe<W: Observe>(
 ) -> Result<Probed, WorldError> {
     let owner = sql::owner(invariant);
     let answer = world.probe(request, context).await.map_err(|error| {
-        if error.kind == WorldErrorKind::Interrupted {
+        if error.is_ending() {
             return error;
         }
         WorldError {

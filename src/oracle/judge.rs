@@ -66,6 +66,15 @@ pub struct Judgement {
     pub unjudged: Vec<(InvariantId, String)>,
 }
 
+impl Judgement {
+    /// Why this oracle could not be evaluated, as a clause, if it could not.
+    pub fn why_unjudged(&self, oracle: OracleId) -> Option<&str> {
+        let mut unjudged = self.unjudged.iter();
+        let (_, why) = unjudged.find(|(id, _)| OracleId::Invariant(*id) == oracle)?;
+        Some(why)
+    }
+}
+
 /// Reports nothing; for models that are explored for their states only.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unjudged;

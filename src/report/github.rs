@@ -4,6 +4,7 @@ use super::text::printable;
 use super::{Destination, Form, Outcome, Report, ReportError, RunReport, violation_text};
 use crate::diagnostic::Place;
 use crate::event::{Failure, RegressionOutcome, Stop};
+use crate::visible;
 
 /// Columns of a body. Annotations are short.
 const COLUMNS: usize = 200;
@@ -162,7 +163,9 @@ fn with_help(message: &str, details: &[String], help: Option<&str>) -> String {
 
 /// Escapes the message of a workflow command.
 fn data(text: &str) -> String {
-    text.replace('%', "%25")
+    // A runner also obeys `##[...]` within a line.
+    visible::lines(text, false)
+        .replace('%', "%25")
         .replace('\r', "%0D")
         .replace('\n', "%0A")
 }

@@ -152,6 +152,10 @@ fn cases(run: &RunReport) -> Vec<Case<'_>> {
                 text: "see the case of the invariant or of the action".to_owned(),
             }),
             RegressionOutcome::Fixed => Verdict::Passed,
+            RegressionOutcome::NotJudged => Verdict::Skipped(format!(
+                "it could not be judged: {}",
+                regression.reason.as_deref().unwrap_or_default()
+            )),
             RegressionOutcome::NotTried => {
                 Verdict::Skipped(regression.reason.clone().unwrap_or_default())
             }

@@ -133,17 +133,35 @@ pub fn evidence(expected: &str, found: &Value) -> String {
     format!("\n expected {}\n    found {found}\n", printable(expected))
 }
 
+/// What a replay showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The oracle said no as it did before.
+    Reproduced,
+    /// The oracle had nothing to object to.
+    NotReproduced,
+    /// The oracle could not say whether it still happens; why, as a clause.
+    NotJudged(String),
+}
+
 /// The verdict: the last line.
-pub fn verdict(reproduction: &Reproduction, reproduced: bool) -> String {
+pub fn verdict(reproduction: &Reproduction, verdict: &Verdict) -> String {
     let name = printable(reproduction.oracle.name());
     let at = match reproduction.path.len() as u64 {
         0 => "in the initial state".to_owned(),
         steps => format!("after {}", count(steps, "step")),
     };
-    if reproduced {
-        format!("\n{BAD}reproduced{BAD:#}: `{name}` does not hold {at}\n")
-    } else {
-        format!("\n{GOOD}not reproduced{GOOD:#}: `{name}` had nothing to object to {at}\n")
+    match verdict {
+        Verdict::Reproduced => {
+            format!("\n{BAD}reproduced{BAD:#}: `{name}` does not hold {at}\n")
+        }
+        Verdict::NotReproduced => {
+            format!("\n{GOOD}not reproduced{GOOD:#}: `{name}` had nothing to object to {at}\n")
+        }
+        Verdict::NotJudged(why) => format!(
+            "\n{DOUBT}could not be judged{DOUBT:#}: whether `{name}` still fails {at}: {}\n",
+            printable(why)
+        ),
     }
 }
 

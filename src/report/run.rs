@@ -4,8 +4,8 @@ use crate::model::Severity;
 
 use super::text::{count, thousands};
 use crate::event::{
-    Action, ActionTally, Closed, Event, Failure, Figures, Finished, Initial, Limits, Started, Step,
-    Stop, Time,
+    Action, ActionTally, Closed, Event, Failure, Figures, Finished, Initial, Limits,
+    RegressionOutcome, Started, Step, Stop, Time,
 };
 
 /// One run of one spec, built from its events.
@@ -266,6 +266,15 @@ impl RunReport {
                 count(seen.unjudged, "time")
             ));
         }
+        let corpus = self.summary.corpus.iter();
+        let not_judged = corpus.filter(|tried| tried.outcome == RegressionOutcome::NotJudged);
+        let not_judged = not_judged.count() as u64;
+        if not_judged > 0 {
+            gaps.push(format!(
+                "{} found before could not be judged",
+                count(not_judged, "violation")
+            ));
+        }
         gaps
     }
 
@@ -299,6 +308,9 @@ impl RunReport {
             }
             Outcome::Failed => {
                 let verb = match self.causes().first() {
+                    Some(Cause::NoStep) if summary.stop == Stop::TimeLimit => {
+                        "nothing was tested: `--time-limit` was reached before the first step"
+                    }
                     Some(Cause::NoStep) => {
                         "nothing was tested: no action can run in the initial state"
                     }

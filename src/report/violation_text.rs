@@ -271,6 +271,7 @@ pub(super) fn outcome(regression: &Regression) -> &'static str {
     match regression.outcome {
         RegressionOutcome::StillFailing => "still failing",
         RegressionOutcome::Fixed => "fixed",
+        RegressionOutcome::NotJudged => "not judged",
         RegressionOutcome::NotTried => "not tried",
     }
 }

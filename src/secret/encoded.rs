@@ -21,14 +21,19 @@ pub(super) fn encoded_words(text: &str) -> impl Iterator<Item = (Range<usize>, S
     words(text, |byte| {
         byte.is_ascii_alphanumeric() || b"+/_-=".contains(&byte)
     })
-    .flat_map(|word| match decoded(&text[word.clone()]) {
-        Some(found) => vec![(word, found)],
-        // A part of a path or of `name=value`.
-        None => words(&text[word.clone()], |byte| !b"/=".contains(&byte))
-            .map(|part| word.start + part.start..word.start + part.end)
-            .filter(|part| *part != word)
-            .filter_map(|part| Some((part.clone(), decoded(&text[part])?)))
-            .collect(),
+    .flat_map(|word| {
+        let (mut found, is_text) = match decoded(&text[word.clone()]) {
+            Some((says, is_text)) => (vec![(word.clone(), says)], is_text),
+            None => (Vec::new(), false),
+        };
+        if !is_text {
+            // It may be bytes around a text, or a part of a path or of `name=value`.
+            let parts = words(&text[word.clone()], |byte| !b"/=".contains(&byte))
+                .map(|part| word.start + part.start..word.start + part.end)
+                .filter(|part| *part != word);
+            found.extend(parts.filter_map(|part| Some((part.clone(), decoded(&text[part])?.0))));
+        }
+        found
     })
 }
 
@@ -51,13 +56,21 @@ fn words(text: &str, is_part: impl Fn(u8) -> bool) -> impl Iterator<Item = Range
     })
 }
 
-fn decoded(word: &str) -> Option<String> {
-    hexadecimal(word)
-        .or_else(|| {
-            let word = word.replace('-', "+").replace('_', "/");
-            BASE64.decode(word).ok()
-        })
-        .and_then(|bytes| String::from_utf8(bytes).ok())
+/// What a word says, and whether that is a text as a whole. Of other bytes what is text among them is read, also that in two
+/// bytes a letter.
+fn decoded(word: &str) -> Option<(String, bool)> {
+    let bytes = hexadecimal(word).or_else(|| {
+        let word = word.replace('-', "+").replace('_', "/");
+        BASE64.decode(word).ok()
+    })?;
+    let (text, is_text) = match String::from_utf8(bytes) {
+        Ok(text) => (text, true),
+        Err(error) => (
+            String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            false,
+        ),
+    };
+    Some((text.replace('\0', ""), is_text))
 }
 
 fn hexadecimal(word: &str) -> Option<Vec<u8>> {
@@ -83,6 +96,12 @@ mod tests {
             ("t=Ym9iOmh1bnRlcg", "Ym9iOmh1bnRlcg", "bob:hunter"),
             ("x'68756e746572'", "68756e746572", "hunter"),
             ("8J-YgPCfmIA", "8J-YgPCfmIA", "😀😀"),
+            (
+                "//5odW50ZXL/",
+                "//5odW50ZXL/",
+                "\u{fffd}\u{fffd}hunter\u{fffd}",
+            ),
+            ("aAB1AG4AdABlAHIA", "aAB1AG4AdABlAHIA", "hunter"),
         ] {
             let found = encoded_words(text).find(|(_, found)| found == says);
             assert_eq!(found.map(|(place, _)| &text[place]), Some(word), "{text}");

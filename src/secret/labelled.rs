@@ -6,21 +6,37 @@ use std::ops::Range;
 /// A name may be so long in bytes.
 const LONGEST_NAME: usize = 64;
 
+/// The tag of a field may be so long in bytes.
+const LONGEST_TAG: usize = 4096;
+
 /// Where values stand in a text, each with the name in front of it that `is_secret`. A password in a URL needs none.
 pub(super) fn labelled<'t>(
     text: &'t str,
     is_secret: &dyn Fn(&str) -> bool,
 ) -> Vec<(&'t str, Range<usize>)> {
     let mut found = Vec::new();
-    for (at, sign) in text.match_indices([':', '=', '>']) {
+    for (at, sign) in text.match_indices([':', '=', '>', '<']) {
         let (before, after) = (&text[..at], &text[at + 1..]);
         let (name, value) = match sign {
             ":" if after.starts_with("//") => (Some("password"), password_of_url(text, at)),
             ":" => (quoted_name(before), literal(text, at + 1)),
-            "=" => {
-                let end = at + 1 + length_until(after, "&#;\"'<>\\");
-                (parameter_name(before), Some(at + 1..end))
-            }
+            "=" => match parameter_name(before) {
+                Some(name) => {
+                    let end = at + 1 + length_until(after, "&#;\"'<>\\");
+                    (Some(name), Some(at + 1..end))
+                }
+                None => match setting_name(before).filter(|name| is_secret(name)) {
+                    Some(name) => (Some(name), setting(text, at + 1)),
+                    None => (None, None),
+                },
+            },
+            "<" => match field_of_form(after, is_secret) {
+                Some((name, place)) => {
+                    let place = at + 1 + place.start..at + 1 + place.end;
+                    (Some(name), Some(place))
+                }
+                None => (None, None),
+            },
             _ => {
                 let end = after.find('<').map_or(text.len(), |length| at + 1 + length);
                 (element_name(before), Some(at + 1..end))
@@ -63,12 +79,99 @@ fn quoted_name(before: &str) -> Option<&str> {
 
 /// The name of a parameter in which a text ends: `?token`, `a=1&token`, `#token`.
 fn parameter_name(before: &str) -> Option<&str> {
-    let start = before
-        .rfind(|letter: char| !(letter.is_alphanumeric() || "_-.[]".contains(letter)))
-        .map_or(0, |at| at + 1);
-    let is_parameter = start == 0 || before[..start].ends_with(['?', '&', '#', ';']);
-    let name = before[start..].trim_end_matches("[]");
+    let is_of_name = |letter: char| letter.is_alphanumeric() || "_-.[]".contains(letter);
+    let name = &before[before.trim_end_matches(is_of_name).len()..];
+    let before = &before[..before.len() - name.len()];
+    let is_parameter = before.is_empty() || before.ends_with(['?', '&', '#', ';']);
+    let name = name.trim_end_matches("[]");
     (is_parameter && name.len() <= LONGEST_NAME).then_some(name)
+}
+
+/// The name of a setting in which a text ends, within other words: `user=bob password`. Not that of a column in a condition of
+/// SQL.
+fn setting_name(before: &str) -> Option<&str> {
+    let start =
+        before.rfind(|letter: char| !(letter.is_alphanumeric() || "_-.".contains(letter)))?;
+    let between = before[start..].chars().next()?;
+    let (before, name) = (&before[..start], &before[start + between.len_utf8()..]);
+    let is_apart = between.is_whitespace() || ",([{|\"'".contains(between);
+    let is_condition = ["where", "and", "or", "on", "when"]
+        .iter()
+        .any(|word| ends_with_word(before.trim_end(), word));
+    (is_apart && !is_condition && name.len() <= LONGEST_NAME).then_some(name)
+}
+
+/// Whether the last word of a text is this one.
+fn ends_with_word(text: &str, word: &str) -> bool {
+    let start = text.len().checked_sub(word.len());
+    start.is_some_and(|start| {
+        let end = text.get(start..);
+        end.is_some_and(|end| end.eq_ignore_ascii_case(word))
+            && !text[..start].ends_with(char::is_alphanumeric)
+    })
+}
+
+/// Where the value of a setting stands that begins here; nowhere where something else is filled in there.
+fn setting(text: &str, from: usize) -> Option<Range<usize>> {
+    let after = &text[from..];
+    let is_filled_in =
+        |text: &str| text.starts_with(['$', '?', ':', '@', '%', '(', '{', '[', '=', '<']);
+    if after.starts_with(['"', '\'']) {
+        return literal(text, from).filter(|place| !is_filled_in(&text[place.clone()]));
+    }
+    let length = length_until(after, "&;,)]}\"'<>\\|");
+    (!is_filled_in(after)).then_some(from..from + length)
+}
+
+/// The value of a field of a form, where its tag stands here behind its `<`: with its name, or because it is a password.
+fn field_of_form<'t>(
+    after: &'t str,
+    is_secret: &dyn Fn(&str) -> bool,
+) -> Option<(&'t str, Range<usize>)> {
+    let end = after
+        .bytes()
+        .take(LONGEST_TAG)
+        .position(|byte| byte == b'>')?;
+    let tag = &after[..end];
+    if !tag.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        return None;
+    }
+    let mut value = None;
+    let mut name = None;
+    for (attribute, place) in attributes(tag) {
+        let content = &tag[place.clone()];
+        match attribute.to_ascii_lowercase().as_str() {
+            "value" | "content" => value = Some(place),
+            "type" if content.eq_ignore_ascii_case("password") => name = Some(content),
+            "name" | "id" | "property" if is_secret(content) => name = Some(content),
+            _ => {}
+        }
+    }
+    name.zip(value)
+}
+
+/// The attributes of a tag, each with the place of its value.
+fn attributes(tag: &str) -> Vec<(&str, Range<usize>)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(sign) = tag[at..].find('=').map(|sign| at + sign) {
+        let name = tag[at..sign].split_whitespace().next_back();
+        let start = tag.len() - tag[sign + 1..].trim_start().len();
+        let quote = tag[start..]
+            .chars()
+            .next()
+            .filter(|first| "\"'".contains(*first));
+        let (from, end) = match quote {
+            Some(quote) => {
+                let end = tag[start + 1..].find(quote);
+                (start + 1, end.map_or(tag.len(), |end| start + 1 + end))
+            }
+            None => (start, start + length_until(&tag[start..], "")),
+        };
+        found.extend(name.map(|name| (name, from..end)));
+        at = (end + usize::from(quote.is_some())).min(tag.len());
+    }
+    found
 }
 
 /// The name of the element that begins where a text ends: `<a><token`.
@@ -130,6 +233,18 @@ mod tests {
             ),
             ("{'secret': 'x', 'token': 12}", &["x", "12"]),
             ("<a><ns:password>p w</ns:password><b>1</b></a>", &["p w"]),
+            ("user=b password=x, note=y", &["x"]),
+            ("login failed (pin=4711)", &["4711"]),
+            ("error password=x", &["x"]),
+            ("\u{1f574}a=b \u{e9} token=x", &["x"]),
+            ("level=info password=\"p w\" user='b'", &["p w"]),
+            ("<input name=password value=p>", &["p"]),
+            (
+                "<input value='a b' type='hidden' name='csrf_token'><input name=q value=c>",
+                &["a b"],
+            ),
+            ("<INPUT TYPE=\"Password\" Value=\"p w\" name=p>", &["p w"]),
+            ("<meta name=\"csrf-token\" content=\"t\"/>", &["t"]),
         ] {
             assert_eq!(found(text), secrets, "{text}");
         }
@@ -144,6 +259,12 @@ mod tests {
             "http://host:8080/a@b",
             "page=2&sort=name",
             "<p class=\"password\">",
+            "<input name=password placeholder=secret>",
+            "<input name=q value=password>",
+            "a < b, value=1 name=password",
+            "run --set password=\"$PASSWORD\" or token=${T}",
+            "SELECT 1 WHERE a = 1 and pin='1'",
+            "pinned=1 author=bob token_count=5",
         ] {
             assert!(found(text).is_empty(), "{text}: {:?}", found(text));
         }

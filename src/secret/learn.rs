@@ -123,6 +123,10 @@ impl Secrets {
             self.learn(value);
         } else if is_secret_field(name) {
             self.learn_likely(name, value);
+            if let (true, Value::String(text)) = (name.eq_ignore_ascii_case("authorization"), value)
+            {
+                self.learn_header(name, text);
+            }
         } else {
             self.learn_fields(value);
         }
@@ -182,6 +186,10 @@ impl Secrets {
             "authorization" | "proxy-authorization" => {
                 self.learn_long(token, false);
                 self.learn_basic(token);
+                // `ApiKey user:secret`, `Digest username="user", response="..."`
+                token
+                    .split([':', ',', ';', '=', '"', ' '])
+                    .for_each(|part| self.learn_long(part, true));
             }
             "x-api-key" => self.learn_long(value, false),
             "cookie" => value

@@ -8,8 +8,10 @@ mod encoded;
 mod hide;
 mod labelled;
 mod learn;
+mod literals;
 mod names;
 mod password;
+mod source;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -22,8 +24,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 pub(crate) use hide::{Format, as_data, as_format};
+pub(crate) use literals::{literal_words, literals};
 pub(crate) use names::{is_secret_field, is_secret_header, is_secret_name};
 pub(crate) use password::{settings_of_database, without_password};
+pub(crate) use source::HiddenSource;
 
 use decoded::readings;
 use encoded::encoded_words;

@@ -84,7 +84,7 @@ fn a_password_that_stands_openly_elsewhere_is_hidden_where_it_is_a_password() {
         }
         for innocent in [
             format!("{password} is the owner of {password}"),
-            format!("no password={password}s"),
+            format!("no word={password}s"),
             format!("{password}:5432@{password}"),
             format!("postgres://{password}@127.0.0.1/{password}"),
         ] {

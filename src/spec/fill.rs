@@ -52,9 +52,23 @@ impl Filler<'_> {
 
     fn below(&mut self, segment: Segment, node: &Node) -> Value {
         self.path.push(segment);
-        let value = self.value(node);
+        let value = if self.is_overridden() {
+            // What stands there is not used, so nothing that it refers to is needed.
+            Value::Null
+        } else {
+            self.value(node)
+        };
         self.path.pop();
         value
+    }
+
+    /// Whether `--set` gives another value for what stands here.
+    fn is_overridden(&self) -> bool {
+        let [Segment::Key(section), Segment::Key(name)] = self.path.segments() else {
+            return false;
+        };
+        let mut overrides = self.environment.overrides.iter();
+        section == "variables" && overrides.any(|(set, _)| set == name)
     }
 
     /// Fills in a text. `is_bare` says that it is one reference without quotes, whose value may be a number.

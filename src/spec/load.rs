@@ -15,7 +15,7 @@ use super::problems::Problems;
 use super::reproduction::{self, CompiledReproduction, LoadedReproduction};
 use super::yaml::{Node, Tree};
 use super::{Environment, Loaded, Places, Written, fill, lower};
-use crate::diagnostic::{Code, Diagnostic, Path, Place, Sources};
+use crate::diagnostic::{Code, Diagnostic, Path, Place, SourceId, Sources};
 use crate::model::{ActionId, Model, OracleName, Reproduction};
 use crate::own_files;
 use crate::secret::without_password;
@@ -104,15 +104,26 @@ pub fn secrets_of_reproduction(
     let find = || {
         // What can be read only once is left alone.
         let text = (!own_files::is_stream(path)).then(|| text_of(path, Kind::Reproduction));
-        let (told, spec) = reproduction::read_with_spec(path, &text?.ok()?).ok()?;
-        let as_written = Environment {
-            overrides: &[],
-            base_url: None,
-            ..*environment
-        };
-        let spec = load(&spec, &as_written).spec?;
+        let text = text?.ok()?;
+        let (told, spec) = reproduction::read_with_spec(path, &text).ok()?;
+        let written = Tree::parse(SourceId(0), &text).0.written()?;
+        // A spec that leaves the address to `--base-url` cannot be read without one.
+        let addresses = [None, Some("http://127.0.0.1")];
+        let spec = addresses.into_iter().find_map(|base_url| {
+            let as_written = Environment {
+                overrides: &[],
+                base_url,
+                ..*environment
+            };
+            load(&spec, &as_written).spec
+        })?;
         let invariants = invariants(&spec.model, &told.oracle);
-        Some(reproduction::secrets_of(&spec, &told, &invariants))
+        Some(reproduction::secrets_of(
+            &written,
+            &spec,
+            &told,
+            &invariants,
+        ))
     };
     find().unwrap_or_default()
 }

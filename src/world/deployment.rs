@@ -147,12 +147,12 @@ impl Deployment {
         self.databases.warnings().add(warning);
     }
 
-    /// An error where the user is in a hurry.
+    /// An error where what is under way has to end.
     pub(super) fn check_interrupt(&self) -> Result<(), WorldError> {
-        if self.interrupt.urgency() >= Urgency::Now {
-            return Err(WorldError::interrupted());
+        match self.interrupt.ending() {
+            Some(ending) => Err(WorldError::ended(ending)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Waits; says whether the time is over, and not the user's patience.
@@ -249,8 +249,8 @@ impl Deployment {
 
     async fn explain(&mut self, name: &str, request: &Rendered, failure: Failure) -> WorldError {
         self.sender.give_up(&failure);
-        if failure.kind == FailureKind::Interrupted {
-            return WorldError::interrupted();
+        if let FailureKind::Ended(ending) = failure.kind {
+            return WorldError::ended(ending);
         }
         let mut message = format!(
             "{name}: `{} {}`: {}",

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use crate::interrupt::Ending;
 use crate::model::SqlQuery;
 use crate::secret::Secrets;
 
@@ -35,6 +36,8 @@ pub enum WorldErrorKind {
     Request,
     /// The user asked to stop while something was under way.
     Interrupted,
+    /// The time of the run was over while something was under way.
+    TimeOver,
 }
 
 impl WorldErrorKind {
@@ -46,6 +49,7 @@ impl WorldErrorKind {
             Self::Restore => "restore",
             Self::Request => "request",
             Self::Interrupted => "interrupted",
+            Self::TimeOver => "time-over",
         }
     }
 }
@@ -64,13 +68,29 @@ impl WorldError {
 
     /// The error of whatever was under way when the user asked to stop.
     pub(super) fn interrupted() -> Self {
-        Self::new(WorldErrorKind::Interrupted, "interrupted")
+        Self::ended(Ending::Requested)
+    }
+
+    /// The error of whatever was under way when it had to end.
+    pub(super) fn ended(ending: Ending) -> Self {
+        match ending {
+            Ending::Requested => Self::new(WorldErrorKind::Interrupted, "interrupted"),
+            Ending::TimeOver => Self::new(WorldErrorKind::TimeOver, ending.to_string()),
+        }
+    }
+
+    /// Whether nothing failed: what was under way had to end.
+    pub fn is_ending(&self) -> bool {
+        matches!(
+            self.kind,
+            WorldErrorKind::Interrupted | WorldErrorKind::TimeOver
+        )
     }
 
     /// The same error, saying whose query it was: a query that fails must never look like one that found nothing.
     #[must_use]
     pub fn of_query(self, owner: &str, query: &SqlQuery) -> Self {
-        if self.kind == WorldErrorKind::Interrupted {
+        if self.is_ending() {
             return self;
         }
         let help = self.help.clone().unwrap_or_else(|| {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::model::{Action, Context, ExtractSource, Extraction, Response, VariableId};
+use crate::model::{Action, Context, ExtractSource, Extraction, NoJson, Response, VariableId};
 
 /// What extraction found.
 #[derive(Debug, Default)]
@@ -39,8 +39,9 @@ impl Extracted {
                         .push((extraction.name.clone(), value.clone()));
                     extracted.changes.push((extraction.variable, Some(value)));
                 }
-                Err(_) if extraction.optional => {}
-                Err(why) => extracted
+                Err(Missing::NotThere(_)) if extraction.optional => {}
+                // What could not be looked at is not known to be missing.
+                Err(Missing::NotThere(why) | Missing::Unread(why)) => extracted
                     .failures
                     .push(format!("`{}`: {why}", extraction.name)),
             }
@@ -58,24 +59,38 @@ impl Extracted {
     }
 }
 
-fn find(source: &ExtractSource, response: &Response) -> Result<Value, String> {
+/// Why there is no value, as a clause.
+enum Missing {
+    /// The answer does not hold one.
+    NotThere(String),
+    /// Nobody could look.
+    Unread(String),
+}
+
+fn find(source: &ExtractSource, response: &Response) -> Result<Value, Missing> {
     match source {
         ExtractSource::JsonPath(path) => {
-            let body = response
-                .body
-                .read_json()
-                .map_err(|why| format!("`{}` finds nothing, {}", path.source(), why.in_words()))?;
+            let path_source = path.source();
+            let body = response.body.read_json().map_err(|why| {
+                let said = format!("`{path_source}` finds nothing, {}", why.in_words());
+                match why {
+                    NoJson::Unreadable(_) => Missing::Unread(said),
+                    NoJson::Empty | NoJson::Other => Missing::NotThere(said),
+                }
+            })?;
             path.query(body)
-                .map_err(|why| format!("`{}` was not tried: {why}", path.source()))?
+                .map_err(|why| Missing::Unread(format!("`{path_source}` was not tried: {why}")))?
                 .first()
                 .map(|value| (*value).clone())
-                .ok_or_else(|| format!("`{}` finds nothing in the body", path.source()))
+                .ok_or_else(|| {
+                    Missing::NotThere(format!("`{path_source}` finds nothing in the body"))
+                })
         }
         ExtractSource::Header(name) => response
             .headers
             .iter()
             .find(|(header, _)| header.eq_ignore_ascii_case(name))
             .map(|(_, value)| Value::String(value.clone()))
-            .ok_or_else(|| format!("the answer has no header `{name}`")),
+            .ok_or_else(|| Missing::NotThere(format!("the answer has no header `{name}`"))),
     }
 }

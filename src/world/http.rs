@@ -19,7 +19,7 @@ use super::cookies::Cookies;
 use super::render::{Rendered, Target, Unsendable};
 use super::{WorldError, WorldErrorKind};
 use crate::expr::Lookup;
-use crate::interrupt::{Interrupt, Urgency};
+use crate::interrupt::{Ending, Interrupt};
 use crate::model::{Body, RequestTemplate, Response};
 
 /// How long a connection may be silent and still be used again.
@@ -62,8 +62,8 @@ pub(super) enum FailureKind {
     TimedOut,
     /// The answer is malformed, or broke off.
     Broken,
-    /// The user interrupted it; nothing is wrong with the service.
-    Interrupted,
+    /// It had to end; nothing is wrong with the service.
+    Ended(Ending),
 }
 
 impl Client {
@@ -171,10 +171,10 @@ impl Client {
         let outcome = tokio::select! {
             biased;
             outcome = exchange => outcome,
-            () = interrupt.reached(Urgency::Now) => {
+            ending = interrupt.ended() => {
                 return Err(Failure {
-                    what: "given up, because the run was interrupted".to_owned(),
-                    kind: FailureKind::Interrupted,
+                    what: format!("given up, because {ending}"),
+                    kind: FailureKind::Ended(ending),
                 });
             }
         };

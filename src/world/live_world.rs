@@ -128,7 +128,7 @@ impl World for LiveWorld {
         let exchange = deployment
             .exchange(&name, &declared.request, bindings, &mut cookies, known)
             .await?;
-        deployment.sender().settle().await;
+        deployment.sender().settle().await?;
         let change = deployment.databases().read(now.content()).await?;
         let response = exchange.response;
         let extracted = Extracted::by_action(declared, &response);
@@ -263,7 +263,7 @@ impl Observe for LiveWorld {
         let exchange = deployment
             .exchange(NAME, request, bindings, &mut cookies, None)
             .await?;
-        deployment.sender().settle().await;
+        deployment.sender().settle().await?;
         let databases = deployment.databases();
         let change = databases.read(now.content()).await?;
         if let Some(found) = &change.content {

@@ -15,7 +15,7 @@ use super::service::{LOG_LINES, Service, ending};
 use super::system::Location;
 use super::{WorldError, WorldErrorKind};
 use crate::expr::Lookup;
-use crate::interrupt::{Interrupt, Urgency};
+use crate::interrupt::{Ending, Interrupt, Urgency};
 use crate::model::RequestTemplate;
 
 /// How often another port is tried when somebody took the one that was free a moment ago.
@@ -65,6 +65,9 @@ impl Process {
         match self.probe.status(&mut client, "", config.http.timeout).await {
             Ok(_) => Ok(client),
             Err(_) if self.probe.interrupt.is_requested() => Err(WorldError::interrupted()),
+            Err(_) if self.probe.interrupt.is_time_over() => {
+                Err(WorldError::ended(Ending::TimeOver))
+            }
             Err(why) => Err(WorldError::new(
                 WorldErrorKind::Service,
                 format!("nothing answers at `{}`: {why}", client.base_url()),
@@ -126,9 +129,9 @@ impl Process {
                     process.stop().await;
                     return Err(error);
                 }
-                Err(NotReady::Interrupted) => {
+                Err(NotReady::Ended(ending)) => {
                     process.stop().await;
-                    return Err(WorldError::interrupted());
+                    return Err(WorldError::ended(ending));
                 }
             }
         }
@@ -169,7 +172,7 @@ impl Process {
                 self.service = Some(process);
                 return Ok(());
             }
-            Err(NotReady::Interrupted) => return Err(WorldError::interrupted()),
+            Err(NotReady::Ended(ending)) => return Err(WorldError::ended(ending)),
             Err(NotReady::Exited(status)) => ending(status),
             Err(NotReady::Timeout(why)) => {
                 format!("was not ready within {:?}: {why}", config.ready_timeout)
@@ -230,7 +233,13 @@ impl Process {
     pub(super) async fn run(&self, name: &str, command: &[RunText]) -> Result<(), WorldError> {
         let launch = self.names.command(command);
         let mut process = Service::spawn(&launch)?;
-        let status = process.exits_within(COMMAND).await;
+        let status = tokio::select! {
+            status = process.exits_within(COMMAND) => status,
+            ending = self.probe.interrupt.ended() => {
+                process.stop().await;
+                return Err(WorldError::ended(ending));
+            }
+        };
         if status.is_some_and(|status| status.success()) {
             return Ok(());
         }
@@ -268,7 +277,7 @@ struct Probe {
 enum NotReady {
     Exited(ExitStatus),
     Timeout(String),
-    Interrupted,
+    Ended(Ending),
 }
 
 impl Probe {
@@ -300,7 +309,10 @@ impl Probe {
                 Err(why) => why,
             };
             if self.interrupt.is_requested() {
-                return Err(NotReady::Interrupted);
+                return Err(NotReady::Ended(Ending::Requested));
+            }
+            if self.interrupt.is_time_over() {
+                return Err(NotReady::Ended(Ending::TimeOver));
             }
             if Instant::now() + pause >= deadline {
                 return Err(NotReady::Timeout(why));

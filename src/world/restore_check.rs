@@ -154,7 +154,7 @@ async fn send_again(
     let exchange = deployment
         .exchange(&name, &declared.request, bindings, &mut cookies, None)
         .await?;
-    deployment.sender().settle().await;
+    deployment.sender().settle().await?;
     deployment.databases().undo(restored.content()).await?;
     Ok(Answer::new(action, &exchange.response))
 }

@@ -95,10 +95,14 @@ impl Sender {
         self.unfinished
     }
 
-    /// Waits for what the service writes after it has answered.
-    pub(super) async fn settle(&self) {
-        if !self.settle.is_zero() {
-            tokio::time::sleep(self.settle).await;
+    /// Waits for what the service writes after it has answered. An error where the run has to end meanwhile.
+    pub(super) async fn settle(&self) -> Result<(), WorldError> {
+        if self.settle.is_zero() {
+            return Ok(());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(self.settle) => Ok(()),
+            ending = self.interrupt.ended() => Err(WorldError::ended(ending)),
         }
     }
 

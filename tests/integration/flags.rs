@@ -108,7 +108,7 @@ fn fail_fast_with_a_severity_goes_on_after_milder_violations() {
 
 #[test]
 fn a_time_limit_ends_the_run() {
-    let run = shop(&["--time-limit", "300ms", "--max-steps", "100000000"]);
+    let run = shop(&["--time-limit", "2s", "--max-steps", "100000000"]);
     assert_eq!(run["stop"]["reason"], "time-limit");
 }
 

@@ -266,7 +266,7 @@ fn after_an_interruption_that_cannot_wait_for_an_answer() {
     });
     run.signal("INT");
     // Two signals that are sent at once arrive as one.
-    run.wait_for_stderr("stopping after the request under way");
+    run.wait_for_stderr("stopping: what is under way");
     run.signal("INT");
     let finished = run.wait().code(130);
     assert_untouched(&sandbox, &before, &store.dump(), &finished.to_string());

@@ -10,7 +10,13 @@ use serde_json::Value;
 /// Visits of nodes at the most: about a second.
 const MOST: f64 = 4e6;
 
-/// What a regular expression costs, in visits; it is compiled for each node.
+/// The same where regular expressions are compiled once: a visit takes less time.
+const MOST_SEARCHING: f64 = 2e7;
+
+/// What a search costs, in visits, where its regular expression is compiled once.
+const SEARCH: f64 = 4.0;
+
+/// What a regular expression costs, in visits, where it is compiled for each node.
 const REGEX: f64 = 1e3;
 
 /// The same for one that is large, or that the body holds.
@@ -29,10 +35,18 @@ const NESTED_CALLS: usize = 8;
 )]
 pub struct TooMuchWork(u64);
 
-/// Refuses a query that would be too much work on this value.
-pub(super) fn check(segments: &[Segment], value: &Value) -> Result<(), TooMuchWork> {
-    let whole = Extent::of(value);
-    if visits(segments, whole, whole) > MOST {
+/// Refuses a query that would be too much work on this value; `compiled` says that its regular expressions are compiled once.
+pub(super) fn check(
+    segments: &[Segment],
+    value: &Value,
+    compiled: bool,
+) -> Result<(), TooMuchWork> {
+    let whole = Extent {
+        compiled,
+        ..Extent::of(value)
+    };
+    let most = if compiled { MOST_SEARCHING } else { MOST };
+    if visits(segments, whole, whole) > most {
         return Err(TooMuchWork(whole.nodes as u64));
     }
     Ok(())
@@ -69,6 +83,8 @@ pub(super) fn calls_too_deep(source: &str) -> Option<std::ops::Range<usize>> {
 struct Extent {
     nodes: f64,
     depth: f64,
+    /// Whether regular expressions are compiled once, and not for each node.
+    compiled: bool,
 }
 
 impl Extent {
@@ -76,6 +92,7 @@ impl Extent {
         let mut extent = Self {
             nodes: 0.0,
             depth: 0.0,
+            compiled: false,
         };
         let mut open = vec![(value, 1.0_f64)];
         while let Some((value, level)) = open.pop() {
@@ -174,14 +191,17 @@ fn function_visits(function: &TestFunction, whole: Extent) -> f64 {
         TestFunction::Length(one) => argument(one),
         TestFunction::Value(one) | TestFunction::Count(one) => argument(one),
         TestFunction::Search(text, pattern) | TestFunction::Match(text, pattern) => {
-            argument(text) + argument(pattern) + regex_visits(pattern)
+            argument(text) + argument(pattern) + regex_visits(pattern, whole)
         }
         // Lists are compared item by item.
         TestFunction::Custom(_, all) => whole.nodes + all.iter().map(argument).sum::<f64>(),
     }
 }
 
-fn regex_visits(pattern: &FnArg) -> f64 {
+fn regex_visits(pattern: &FnArg, whole: Extent) -> f64 {
+    if whole.compiled {
+        return SEARCH;
+    }
     let is_small = |pattern: &str| {
         let compiled = RegexBuilder::new(pattern).size_limit(REGEX_SIZE).build();
         !matches!(compiled, Err(Error::CompiledTooBig(_)))

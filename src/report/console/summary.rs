@@ -237,7 +237,7 @@ fn corpus(page: &mut Page, run: &RunReport) {
         let style = match regression.outcome {
             RegressionOutcome::StillFailing => BAD,
             RegressionOutcome::Fixed => GOOD,
-            RegressionOutcome::NotTried => DOUBT,
+            RegressionOutcome::NotJudged | RegressionOutcome::NotTried => DOUBT,
         };
         let word = violation_text::outcome(regression);
         page.line(&format!(

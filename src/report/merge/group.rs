@@ -429,12 +429,13 @@ fn add_time(sum: &mut Time, time: &Time) {
 }
 
 /// Ranks outcomes of one reproduction in several runs; the least is reported. A reproduction that still fails in one run is
-/// not fixed, and one that was tried in one run was tried.
+/// not fixed, nor is one that a run could not judge, and one that was tried in one run was tried.
 fn rank(regression: &Regression) -> (u8, Option<&String>) {
     let outcome = match regression.outcome {
         RegressionOutcome::StillFailing => 0,
-        RegressionOutcome::Fixed => 1,
-        RegressionOutcome::NotTried => 2,
+        RegressionOutcome::NotJudged => 1,
+        RegressionOutcome::Fixed => 2,
+        RegressionOutcome::NotTried => 3,
     };
     (outcome, regression.reason.as_ref())
 }

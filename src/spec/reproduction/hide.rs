@@ -10,7 +10,19 @@ use crate::spec::yaml::{Entry, Node};
 pub(super) type Hidden = IndexMap<String, String>;
 
 /// How the names of those environment variables begin.
-pub(in crate::spec) const TAKEN_OUT: &str = "VENOMQA_";
+pub const TAKEN_OUT: &str = "VENOMQA_";
+
+/// The environment variable for what stands under this name.
+pub fn environment_name(name: &str) -> String {
+    let letters = name.chars().map(|letter| {
+        if letter.is_ascii_alphanumeric() {
+            letter.to_ascii_uppercase()
+        } else {
+            '_'
+        }
+    });
+    TAKEN_OUT.chars().chain(letters).collect()
+}
 
 /// Takes every secret out of these sections: what stands under secret names, and what the run knows to be secret wherever it
 /// stands.
@@ -79,7 +91,8 @@ impl Hider<'_> {
                 }
             }
             Node::Scalar(Value::String(text)) => {
-                *text = match secret.filter(|_| !text.is_empty() && !is_open(text)) {
+                *text = match secret.filter(|_| !text.is_empty()) {
+                    Some(name) if is_open(text) => self.without_literals(text, under, name),
                     Some(name) => {
                         let scheme = scheme(text, under);
                         let reference = self.take_out(name, &text[scheme..]);
@@ -103,22 +116,25 @@ impl Hider<'_> {
         if let Some((name, _)) = self.hidden.iter().find(|(_, known)| *known == value) {
             return format!("${{{name}}}");
         }
-        let name: String = name
-            .chars()
-            .map(|letter| {
-                if letter.is_ascii_alphanumeric() {
-                    letter.to_ascii_uppercase()
-                } else {
-                    '_'
-                }
-            })
-            .collect();
-        let mut names = std::iter::once(format!("{TAKEN_OUT}{name}"))
-            .chain((2..).map(|number| format!("{TAKEN_OUT}{name}_{number}")));
+        let name = environment_name(name);
+        let mut names =
+            std::iter::once(name.clone()).chain((2..).map(|number| format!("{name}_{number}")));
         let free = names.find(|name| !self.hidden.contains_key(name));
         let name = free.unwrap_or_else(|| unreachable!("there is always another number"));
         self.hidden.insert(name.clone(), value.to_owned());
         format!("${{{name}}}")
+    }
+
+    /// A secret that is partly filled in later, without the words that stand in it as they are.
+    fn without_literals(&mut self, text: &str, under: Under, name: &str) -> String {
+        let scheme = scheme(text, under);
+        let mut shown = text.to_owned();
+        let words = secret::literal_words(text);
+        for word in words.into_iter().rev().filter(|word| word.start >= scheme) {
+            let reference = self.take_out(name, &text[word.clone()]);
+            shown.replace_range(word, &reference);
+        }
+        shown
     }
 
     /// A text without what is known to be secret.
@@ -160,7 +176,7 @@ fn scheme(text: &str, under: Under) -> usize {
 
 /// Whether a text is only filled in later, so that it holds no secret itself.
 fn is_open(text: &str) -> bool {
-    ["{{", "{%", "${"].iter().any(|open| text.contains(open))
+    !matches!(secret::literals(text).as_slice(), [all] if all.len() == text.len())
 }
 
 #[cfg(test)]
@@ -205,7 +221,7 @@ mod tests {
                 "host=127.0.0.1 user=shop password='${VENOMQA_DSN_PASSWORD}'",
             ),
         ] {
-            let words = "postgres, shop and s10 are words, no password=shops";
+            let words = "postgres, shop and s10 are words, no word=shops";
             let (names, text, other) = hidden("dsn", url, words);
             assert_eq!(names, ["VENOMQA_DSN_PASSWORD"]);
             assert_eq!((text.as_str(), other.as_str()), (written, words));
@@ -236,6 +252,13 @@ mod tests {
     fn every_cookie_of_a_header_is_taken_out_and_the_scheme_of_a_token_stays() {
         for (header, text, written) in [
             ("Cookie", "a=first; b=second", "${VENOMQA_COOKIE}"),
+            (
+                "Authorization",
+                "ApiKey {{ user }}:abc",
+                "ApiKey {{ user }}:${VENOMQA_AUTHORIZATION}",
+            ),
+            ("Authorization", "Bearer {{ a }}", "Bearer {{ a }}"),
+            ("X-Api-Key", "{{ a }}-{{ b }}", "{{ a }}-{{ b }}"),
             (
                 "Authorization",
                 "Bearer abc",

@@ -7,6 +7,7 @@ mod cut;
 mod document;
 mod hide;
 pub mod outline;
+mod taken_out;
 mod write;
 
 use std::path::PathBuf;
@@ -23,8 +24,9 @@ use crate::model::{
     ActionId, Model, OracleName, Origin, Reproduction, SeenRow, SeenStep, Severity,
 };
 
-pub(super) use hide::TAKEN_OUT;
-pub use write::{WriteOptions, secrets_of, write};
+pub use hide::{TAKEN_OUT, environment_name};
+pub(super) use write::secrets_of;
+pub use write::{WriteOptions, left_out, write};
 
 use document::{About, Sections, Step, Times};
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::cut::{Cut, cut};
 use super::hide::{Hidden, hide};
+use super::taken_out;
 use crate::model::{OracleName, Reproduction, SeenStep};
 use crate::secret::Secrets;
 use crate::spec::Spec;
@@ -23,8 +24,8 @@ pub struct WriteOptions<'a> {
     pub secrets: &'a Secrets,
 }
 
-/// What [`write()`] leaves to the environment: the names of variables, and the values that the spec has for them.
-pub fn secrets_of(
+/// What [`write()`] leaves to the environment: the names of variables, and the values that they must have.
+pub fn left_out(
     spec: &Spec,
     reproduction: &Reproduction,
     invariants: &[String],
@@ -33,6 +34,17 @@ pub fn secrets_of(
         &mut cut(spec, reproduction, invariants).sections,
         &spec.world.secrets,
     )
+}
+
+/// The values that the spec has where the sections of a reproduction, as they are written, leave them to the environment.
+pub(in crate::spec) fn secrets_of(
+    written: &Node,
+    spec: &Spec,
+    reproduction: &Reproduction,
+    invariants: &[String],
+) -> IndexMap<String, String> {
+    let sections = cut(spec, reproduction, invariants).sections;
+    taken_out::values(written.entries(), &sections)
 }
 
 /// Writes a reproduction as a text that needs nothing but itself and the service.

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::super::test_support::{RawServer, answer, http_config, interrupt, model, request};
 use super::*;
 use crate::expr::Template;
+use crate::interrupt::Ending;
 use crate::model::{BodyTemplate, Context, Names, VariableId};
 
 fn values() -> Arc<dyn Lookup> {
@@ -135,7 +136,7 @@ async fn a_user_in_a_hurry_does_not_wait_for_the_answer() {
         .send(&rendered, &mut Cookies::default(), &interrupt)
         .await
         .unwrap_err();
-    assert_eq!(failure.kind, FailureKind::Interrupted);
+    assert_eq!(failure.kind, FailureKind::Ended(Ending::Requested));
 }
 
 #[tokio::test]

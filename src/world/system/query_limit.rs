@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::QueryRows;
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Ending, Interrupt};
 use crate::world::{WorldError, WorldErrorKind};
 
 /// Pause between two looks at whether it is over.
@@ -46,6 +46,7 @@ impl QueryLimit {
     pub(super) fn error(&self) -> WorldError {
         let error = |message| WorldError::new(WorldErrorKind::System, message);
         match self.interrupt.ending() {
+            Some(Ending::Requested) => WorldError::interrupted(),
             Some(ending) if self.began.elapsed() < self.timeout => error(format!(
                 "it was given up after {:.1} s, because {ending}",
                 self.began.elapsed().as_secs_f64()

@@ -85,7 +85,7 @@ impl WayBack for Database {
         }
         let fresh = fresh_start(deployment, position.now.content()).await;
         position.now = fresh.map_err(|error| match error.kind {
-            WorldErrorKind::Interrupted => error,
+            WorldErrorKind::Interrupted | WorldErrorKind::TimeOver => error,
             _ => error.with_more_help(
                 "the service was started again to see whether a violation happens again; where it cannot be, for example because it makes its tables anew each time, say `restart: false` under `service`",
             ),

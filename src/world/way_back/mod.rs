@@ -118,7 +118,7 @@ impl AfterRestore {
             send_accepted(deployment, &name, request, live, cookies).await?;
         }
         if !self.0.is_empty() {
-            deployment.sender().settle().await;
+            deployment.sender().settle().await?;
         }
         Ok(!self.0.is_empty())
     }

@@ -62,7 +62,7 @@ impl Replay {
                 let live = self.live.context(initial.context());
                 let name = "the `reset` request";
                 send_accepted(deployment, name, request, &live, initial.cookies()).await?;
-                deployment.sender().settle().await;
+                deployment.sender().settle().await?;
                 Ok(())
             }
             Reset::Command(command) => {
@@ -144,7 +144,7 @@ impl Replay {
                 .exchange(&name, &action.request, bindings, &mut cookies, None)
                 .await?
                 .response;
-            deployment.sender().settle().await;
+            deployment.sender().settle().await?;
             let content = deployment.databases().content(there.content()).await?;
             let extracted = Extracted::by_action(action, &answer);
             deployment.secrets().learn_extracted(&extracted.found);

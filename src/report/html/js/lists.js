@@ -77,7 +77,7 @@ function violationsView(run, choose) {
 /* What earlier runs found, and what became of it. */
 function corpusView(run) {
   if (!run.corpus?.length) return null;
-  const words = { "still-failing": ["bad", "still failing"], fixed: ["held", "fixed"], "not-tried": ["doubt", "not tried"] };
+  const words = { "still-failing": ["bad", "still failing"], fixed: ["held", "fixed"], "not-judged": ["doubt", "not judged"], "not-tried": ["doubt", "not tried"] };
   return h(
     "section",
     { class: "corpus" },
