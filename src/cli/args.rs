@@ -151,6 +151,10 @@ pub(super) struct ExploreFlags {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) progress_every: Option<u64>,
 
+    /// Fail the run for findings that could not be confirmed and for what was not looked at, too
+    #[arg(long)]
+    pub(super) strict: bool,
+
     /// Neither try nor write the reproductions in `.venomqa/` beside the spec
     #[arg(long)]
     pub(super) no_corpus: bool,
@@ -291,6 +295,10 @@ pub(super) struct ReportRuns {
     /// End with the exit code of the runs: 1 where they found violations, 3 where one failed, 130 where one was interrupted
     #[arg(long)]
     pub(super) exit_code: bool,
+
+    /// With `--exit-code`: 1 for findings that could not be confirmed and for what was not looked at, too
+    #[arg(long, requires = "exit_code")]
+    pub(super) strict: bool,
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use crate::report::{Outcome, RunReport};
 /// What the process ends with. Ordered by precedence: where several apply, the greatest wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ExitCode {
-    /// 0: the command did what it was asked to, and a run found no violation.
+    /// 0: the command did what it was asked to, and a run found no confirmed violation.
     Success,
-    /// 1: a run found violations.
+    /// 1: a run found violations that were confirmed; with `--strict`, anything that keeps it from being clean.
     Violations,
     /// 2: the command line or a spec is wrong; nothing was started.
     Usage,
@@ -30,9 +30,11 @@ impl ExitCode {
         }
     }
 
-    /// What a run ends with.
-    pub fn of_run(run: &RunReport) -> Self {
+    /// What a run ends with. `strict` is no less than what `--strict` asks for: what was not confirmed, and what was not looked
+    /// at, fails the run as well.
+    pub fn of_run(run: &RunReport, strict: bool) -> Self {
         match run.outcome() {
+            Outcome::Incomplete if strict => Self::Violations,
             Outcome::Clean | Outcome::Incomplete => Self::Success,
             Outcome::Violations => Self::Violations,
             Outcome::Failed => Self::Failed,

@@ -65,6 +65,7 @@ impl Named {
 struct Job {
     named: Named,
     plan: Plan,
+    strict: bool,
     repeat: String,
 }
 
@@ -80,6 +81,7 @@ pub(super) fn explore_all(
         let plan = Plan::of(&named.spec, flags)?;
         let repeat = plan.repeat(&named.command, values, session.surroundings);
         jobs.push(Job {
+            strict: flags.strict,
             named,
             plan,
             repeat,
@@ -165,7 +167,7 @@ async fn run_one(
     // A run that did not even begin has tested nothing.
     watch
         .close(put_back.as_deref(), replay)
-        .map_or(ExitCode::Failed, |run| ExitCode::of_run(&run))
+        .map_or(ExitCode::Failed, |run| ExitCode::of_run(&run, job.strict))
 }
 
 impl Job {

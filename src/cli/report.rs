@@ -30,10 +30,13 @@ fn render(session: &Session<'_>, runs: &ReportRuns) -> Result<ExitCode, Problem>
         let mut log = reports.log_replay();
         let mut over = Vec::new();
         let read = log::read(&source.name, source.reader, |entry| {
-            over.extend(log.entry(entry).map(|run| ExitCode::of_run(&run)));
+            over.extend(
+                log.entry(entry)
+                    .map(|run| ExitCode::of_run(&run, runs.strict)),
+            );
         });
         if let Some(run) = log.end() {
-            over.push(ExitCode::of_run(&run));
+            over.push(ExitCode::of_run(&run, runs.strict));
             if read.is_ok() {
                 session.note(&format!(
                     "  {}: the run was killed; this is what it had seen until then",
@@ -58,7 +61,7 @@ fn merge(session: &Session<'_>, runs: &ReportRuns) -> Result<ExitCode, Problem> 
     }
     let mut code = ExitCode::Success;
     for run in merge.into_runs() {
-        code = code.max(ExitCode::of_run(&run));
+        code = code.max(ExitCode::of_run(&run, runs.strict));
         reports.report(run);
     }
     Ok(finish(session, runs, reports, code))

@@ -115,7 +115,7 @@ pub struct ActionTally {
     pub new_states: u64,
     /// Runs that left the state as it was.
     pub unchanged: u64,
-    /// Whether it ran and every answer was 400 or above without the spec expecting that.
+    /// Whether it ran and no answer was an acceptance, nor one that the spec lists.
     pub always_refused: bool,
     /// For an action that never ran: what kept it away.
     pub never_ran: Option<String>,

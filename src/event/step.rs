@@ -133,7 +133,7 @@ pub struct Request {
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Response {
-    /// Status code.
+    /// Status code; 0 where there is no complete answer.
     pub status: u16,
     /// Headers in the order received, without `date`, which says nothing and differs on every run.
     pub headers: Vec<Header>,
@@ -142,6 +142,9 @@ pub struct Response {
     /// From sending the request until the last byte of the answer.
     #[serde(rename = "duration_ms", with = "super::milliseconds")]
     pub duration: Duration,
+    /// Why there is no complete answer; absent where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_answer: Option<model::NoAnswer>,
 }
 
 /// One header.
@@ -231,6 +234,7 @@ impl Exchange {
                 headers: headers(&received.headers),
                 body: Body::of(&received.body),
                 duration: received.duration,
+                no_answer: received.no_answer.clone(),
             },
             extracted: record.extracted.iter().cloned().collect(),
             extract_failures: record.extract_failures.clone(),

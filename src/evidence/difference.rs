@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Model, PathStep, RowChange, StepRecord};
+use crate::model::{Model, PathStep, Response, RowChange, StepRecord};
 
 /// The first step whose record differs between the runs, as a clause of a sentence. `None` where no record differs.
 pub(crate) fn first_difference(
@@ -23,7 +23,10 @@ pub(crate) fn first_difference(
     };
     let status = steps().find_map(|(step, before, now)| {
         let (was, is) = (before.response.status, now.response.status);
-        (was != is).then(|| format!("{step} was answered {is} instead of {was}"))
+        (was != is).then(|| {
+            let [was, is] = [was, is].map(Response::status_in_words);
+            format!("{step} was answered {is} instead of {was}")
+        })
     });
     status.or_else(|| {
         steps().find_map(|(step, before, now)| {

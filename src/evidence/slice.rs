@@ -43,7 +43,7 @@ pub(crate) fn guesses(model: &Model, path: &[PathStep]) -> Vec<Vec<ActionId>> {
 /// What makes a step depend on an earlier one. Each holds for those after it as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Links {
-    /// It could not be sent without: a value that the earlier one extracted, an action that must have run.
+    /// It could not be sent without: a value that the earlier one extracted, an action that must have been accepted.
     Asked,
     /// It changed a row that the earlier one had changed.
     Rows,
@@ -56,7 +56,7 @@ enum Links {
 struct Footprint {
     reads: BTreeSet<VariableId>,
     binds: BTreeSet<VariableId>,
-    /// Actions that must have run, by what counts them.
+    /// Actions that must have been accepted, by what counts them.
     needs: Vec<FactId>,
     counts: Vec<FactId>,
     rows: FxHashSet<(u64, Vec<Cell>)>,
@@ -79,7 +79,7 @@ impl Footprint {
             ..Self::default()
         };
         for precondition in &action.preconditions {
-            if let Precondition::HasRun(fact) = precondition {
+            if let Precondition::Accepted(fact) = precondition {
                 footprint.needs.push(*fact);
             }
         }
@@ -91,8 +91,12 @@ impl Footprint {
         footprint
             .binds
             .extend(extracted.filter_map(|name| model.names.variable(name)));
-        if action.expect.extracts_from(record.response.status) {
-            footprint.binds.extend(action.clear.iter().copied());
+        let status = record.response.status;
+        if let Some(on_answer) = action.on_answer(status) {
+            footprint.binds.extend(on_answer.clear.iter().copied());
+        }
+        if !action.expect.accepts(status) {
+            footprint.counts.clear();
         }
         for change in record.rows.rows() {
             footprint.add_row(change);
@@ -101,7 +105,7 @@ impl Footprint {
             .any(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
         footprint.had_effect =
             !footprint.rows.is_empty() || !footprint.binds.is_empty() || sets_cookie;
-        footprint.may_have_had_one = !action.request.is_safe() && record.response.status < 400;
+        footprint.may_have_had_one = !action.request.is_safe() && !action.expect.refuses(status);
         footprint
     }
 
@@ -186,7 +190,7 @@ fn reads(model: &Model, action: &Action) -> BTreeSet<VariableId> {
         .iter()
         .filter_map(|precondition| match precondition {
             Precondition::Holds(condition) => Some(condition.reads()),
-            Precondition::HasRun(_) => None,
+            Precondition::Accepted(_) => None,
         })
         .flatten();
     in_request
@@ -202,11 +206,11 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        Body, ExtractSource, Extraction, FactRule, Names, Request, RequestTemplate, Response,
-        RowDelta, StepRecord, Table, TableId, TableKind, row_key,
+        Effect, ExtractSource, Extraction, FactRule, Names, OnAnswer, Request, RequestTemplate,
+        Response, RowDelta, StepRecord, Table, TableId, TableKind, row_key,
     };
 
-    /// `create` binds `order`, `refund` reads it; `login` must have run before `delete`.
+    /// `create` binds `order`, `refund` reads it; `login` must have been accepted before `delete`.
     fn model() -> Model {
         let action = |name: &str, method: &str, path: &str| Action {
             request: RequestTemplate {
@@ -219,12 +223,15 @@ mod tests {
         Model {
             actions: vec![
                 Action {
-                    extract: vec![Extraction {
-                        variable: VariableId(0),
-                        name: "order".to_owned(),
-                        source: ExtractSource::Header("x".to_owned()),
-                        optional: false,
-                    }],
+                    accepted: OnAnswer {
+                        extract: vec![Extraction {
+                            variable: VariableId(0),
+                            name: "order".to_owned(),
+                            source: ExtractSource::Header("x".to_owned()),
+                            optional: false,
+                        }],
+                        clear: Vec::new(),
+                    },
                     ..action("create", "POST", "/orders")
                 },
                 action("refund", "POST", "/orders/{{ order }}/refund"),
@@ -234,7 +241,7 @@ mod tests {
                     ..action("login", "POST", "/login")
                 },
                 Action {
-                    preconditions: vec![Precondition::HasRun(FactId(0))],
+                    preconditions: vec![Precondition::Accepted(FactId(0))],
                     ..action("delete", "DELETE", "/all")
                 },
                 action("note", "POST", "/notes"),
@@ -242,6 +249,7 @@ mod tests {
             facts: vec![FactRule {
                 action: "login".to_owned(),
                 cap: 1,
+                counts: Effect::Accepted,
             }],
             names: Arc::new(Names {
                 variables: ["order".to_owned()].into(),
@@ -278,9 +286,7 @@ mod tests {
                 },
                 response: Response {
                     status: 200,
-                    headers: Vec::new(),
-                    body: Body::default(),
-                    duration: std::time::Duration::ZERO,
+                    ..Response::default()
                 },
                 extracted: extracted
                     .map(|id| ("order".to_owned(), id.into()))

@@ -1,7 +1,7 @@
 //! What a run reports of each action: how often it ran, why it never ran, and advice.
 
 use crate::event::ActionTally;
-use crate::model::{ActionId, Model};
+use crate::model::{ActionId, Model, Response};
 
 use super::enabled;
 use super::graph::Graph;
@@ -35,12 +35,15 @@ fn tally(model: &Model, graph: &Graph, id: ActionId, enough_runs: u64) -> Action
             if tally.runs == 1 { "run" } else { "runs" }
         )
     });
-    let is_expected =
-        |status: u16| !action.expect.status.is_empty() && action.expect.allows(status);
-    let is_refusal = |status: u16| status >= 400 && !is_expected(status);
+    // A refusal that the spec lists is what it wants to see.
+    let is_refusal = |status: u16| {
+        let mut listed = action.expect.status.iter();
+        status != Response::NO_ANSWER && !listed.any(|pattern| pattern.matches(status))
+    };
     ActionTally {
         runs: tally.runs,
         always_refused: !statuses.is_empty()
+            && tally.accepted == 0
             && statuses.iter().all(|(status, _)| is_refusal(*status)),
         statuses,
         new_states: tally.new_states,

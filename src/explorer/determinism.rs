@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use crate::evidence::differences;
-use crate::model::{ActionId, Model, StepRecord};
+use crate::model::{ActionId, Model, Response, StepRecord};
 use crate::world::{Warning, WarningCode, World, WorldError};
 
 use super::explored::Explored;
-use super::graph::StateId;
+use super::graph::{StateId, TransitionId};
 
 /// Whether a known step is taken again after this restore: after the 1st, 2nd, 4th, ... 64th, then after one in 64, so
 /// that a long run pays little and a short one is still checked.
@@ -24,13 +24,22 @@ pub(super) async fn take_again<W: World>(
     from: StateId,
 ) -> Result<Option<Warning>, WorldError> {
     let graph = explored.graph();
-    let Some(id) = graph.outgoing(from).next() else {
+    // A request that is not answered costs a restart of the service.
+    let is_answered = |id: &TransitionId| graph.transition(*id).status != Response::NO_ANSWER;
+    let Some(id) = graph.outgoing(from).find(is_answered) else {
         return Ok(None);
     };
     let before = graph.transition(id);
     let arrival = world.act(before.action, graph.context(from)).await?;
-    let (context, digest) = (&arrival.context, arrival.identity);
-    let led_to = graph.lookup(model, from, before.action, context, digest);
+    let (effect, context) = (arrival.effect, &arrival.context);
+    let led_to = graph.lookup(
+        model,
+        from,
+        before.action,
+        effect,
+        context,
+        arrival.identity,
+    );
     let same = led_to == Some(before.to) && arrival.status == before.status;
     let warning = (!same).then(|| {
         let record = explored.step_record(id);

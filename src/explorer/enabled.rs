@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::expr::{Condition, Lookup};
-use crate::model::{Action, ActionId, Bindings, Context, Facts, Model, Precondition};
+use crate::model::{Action, ActionId, Bindings, Context, Effect, Facts, Model, Precondition};
 
 /// The actions that a guard state enables.
 #[derive(Debug)]
@@ -45,9 +45,9 @@ pub(super) fn enabled(model: &Model, context: &Context, facts: &Facts) -> Enable
 /// Something that keeps an action from being enabled.
 #[derive(Debug)]
 enum Obstacle<'m> {
-    /// An action that has not run on the path.
-    NotRun(&'m str),
-    /// It has run as often as `max_calls` allows.
+    /// An action that was not accepted on the path.
+    NotAccepted(&'m str),
+    /// It was accepted and changed something as often as `max_calls` allows.
     Exhausted(u16),
     /// A value that its request needs is not defined.
     Undefined(&'m str),
@@ -61,7 +61,9 @@ enum Obstacle<'m> {
 impl std::fmt::Display for Obstacle<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NotRun(action) => write!(formatter, "`{action}` had not run before it"),
+            Self::NotAccepted(action) => {
+                write!(formatter, "`{action}` had not been accepted before it")
+            }
             Self::Exhausted(limit) => write!(formatter, "its `max_calls: {limit}` was used up"),
             Self::Undefined(name) => write!(formatter, "`{name}` was not defined"),
             Self::Condition {
@@ -104,8 +106,8 @@ fn obstacles<'m>(
             .preconditions
             .iter()
             .filter_map(move |precondition| match precondition {
-                Precondition::HasRun(fact) => (facts.count(*fact) == 0)
-                    .then(|| Obstacle::NotRun(&model.facts[fact.0 as usize].action)),
+                Precondition::Accepted(fact) => (facts.count(*fact) == 0)
+                    .then(|| Obstacle::NotAccepted(&model.facts[fact.0 as usize].action)),
                 Precondition::Holds(condition) => {
                     let bindings: Arc<dyn Lookup> = Arc::new(Bindings {
                         parameters: action.parameters.clone(),
@@ -123,8 +125,8 @@ fn obstacles<'m>(
 }
 
 /// Whether one of these actions, run one after the other from a guard state, cannot be enabled when its turn comes, whichever
-/// answers come: an action that must have run before it has not, it has run too often, or no action extracts a value that
-/// it needs.
+/// answers come: an action that must have been accepted before it is not on the way, `max_calls` was used up at the
+/// beginning, or no action extracts a value that it needs.
 pub(super) fn is_hopeless(
     model: &Model,
     context: &Context,
@@ -137,12 +139,12 @@ pub(super) fn is_hopeless(
         let action = model.action(*id);
         let used_up = (action.max_calls).is_some_and(|(fact, limit)| facts.count(fact) >= limit);
         let not_run = action.preconditions.iter().any(|precondition| {
-            matches!(precondition, Precondition::HasRun(fact) if facts.count(*fact) == 0)
+            matches!(precondition, Precondition::Accepted(fact) if facts.count(*fact) == 0)
         });
         let undefined = (action.requires.iter())
             .any(|variable| defined.get(variable.0 as usize) == Some(&false));
-        facts = facts.counted(&action.counts, &model.facts);
-        for extraction in &action.extract {
+        facts = facts.counted(&action.counts, &model.facts, Effect::Accepted);
+        for extraction in action.extractions() {
             if let Some(defined) = defined.get_mut(extraction.variable.0 as usize) {
                 *defined = true;
             }

@@ -117,8 +117,9 @@ impl<C: Clone> Explored<C> {
         action: ActionId,
         arrival: &Arrival<C>,
     ) -> Identity {
+        let (effect, context) = (arrival.effect, &arrival.context);
         self.graph
-            .identify(model, from, action, &arrival.context, arrival.identity)
+            .identify(model, from, action, effect, context, arrival.identity)
     }
 
     /// Records a step with this many findings.
@@ -130,7 +131,8 @@ impl<C: Clone> Explored<C> {
         arrival: Arrival<C>,
         findings: usize,
     ) -> Recorded {
-        let recorded = (self.graph).record(from, action, identity, arrival.status, findings);
+        let answer = (arrival.status, arrival.effect);
+        let recorded = (self.graph).record(from, action, identity, answer, findings);
         if recorded.new_state {
             self.checkpoints.push(arrival.checkpoint);
         }

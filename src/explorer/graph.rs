@@ -6,7 +6,7 @@
 use hashbrown::HashTable;
 use serde::Serialize;
 
-use crate::model::{ActionId, Context, Digest, Facts, Model};
+use crate::model::{ActionId, Context, Digest, Effect, Facts, Model};
 
 use super::guard_state::{GuardStateId, GuardStates};
 
@@ -84,6 +84,8 @@ pub struct Transition {
 pub struct Tally {
     /// Steps that ran it.
     pub runs: u64,
+    /// Runs that were accepted.
+    pub accepted: u64,
     /// Runs that led to a new state.
     pub new_states: u64,
     /// Runs that left the state as it was.
@@ -302,11 +304,13 @@ impl Graph {
         model: &Model,
         from: StateId,
         action: ActionId,
+        effect: Effect,
         context: &Context,
         world: Digest,
     ) -> Identity {
         let before = self.states[from.index()].guards;
-        let guard_state = self.guard_states.after(model, before, action, context);
+        let states = &mut self.guard_states;
+        let guard_state = states.after(model, before, action, effect, context);
         Identity {
             fingerprint: self.guard_states.fingerprint(guard_state, world),
             guard_state,
@@ -319,13 +323,14 @@ impl Graph {
         model: &Model,
         from: StateId,
         action: ActionId,
+        effect: Effect,
         context: &Context,
         world: Digest,
     ) -> Option<StateId> {
         let before = self.states[from.index()].guards;
         let guard_state = self
             .guard_states
-            .find_after(model, before, action, context)?;
+            .find_after(model, before, action, effect, context)?;
         self.find(Identity {
             fingerprint: self.guard_states.fingerprint(guard_state, world),
             guard_state,
@@ -352,7 +357,7 @@ impl Graph {
         from: StateId,
         action: ActionId,
         identity: Identity,
-        status: u16,
+        (status, effect): (u16, Effect),
         findings: usize,
     ) -> Recorded {
         let known = self.find(identity);
@@ -388,7 +393,7 @@ impl Graph {
         Recorded {
             transition,
             new_state: known.is_none(),
-            new_status: self.count(action, status, known.is_none(), from == to),
+            new_status: self.count(action, (status, effect), known.is_none(), from == to),
             findings,
             reopened,
         }
@@ -400,10 +405,17 @@ impl Graph {
             .find(|id| self.transition(*id).action == action)
     }
 
-    fn count(&mut self, action: ActionId, status: u16, new_state: bool, unchanged: bool) -> bool {
+    fn count(
+        &mut self,
+        action: ActionId,
+        (status, effect): (u16, Effect),
+        new_state: bool,
+        unchanged: bool,
+    ) -> bool {
         let tally = &mut self.tallies[action.0 as usize];
         self.actions_run += usize::from(tally.runs == 0);
         tally.runs += 1;
+        tally.accepted += u64::from(effect != Effect::None);
         tally.new_states += u64::from(new_state);
         tally.unchanged += u64::from(unchanged);
         let known = tally.statuses.iter_mut().find(|(seen, _)| *seen == status);

@@ -7,7 +7,7 @@ use std::hash::BuildHasher as _;
 
 use hashbrown::HashTable;
 
-use crate::model::{ActionId, Context, Digest, Facts, Model, Precondition, VariableId};
+use crate::model::{ActionId, Context, Digest, Effect, Facts, Model, Precondition, VariableId};
 
 use super::enabled;
 
@@ -104,15 +104,16 @@ impl GuardStates {
         Digest::from_hash(&blake3::hash(&both)).0
     }
 
-    /// The guard state after an action ran in `before` and left this context.
+    /// The guard state after an action ran in `before`, came to this and left this context.
     pub(super) fn after(
         &mut self,
         model: &Model,
         before: GuardStateId,
         action: ActionId,
+        effect: Effect,
         context: &Context,
     ) -> GuardStateId {
-        let facts = self.facts_after(model, before, action);
+        let facts = self.facts_after(model, before, action, effect);
         if self.is_same(before, context, &facts) {
             return before;
         }
@@ -125,15 +126,22 @@ impl GuardStates {
         model: &Model,
         before: GuardStateId,
         action: ActionId,
+        effect: Effect,
         context: &Context,
     ) -> Option<GuardStateId> {
-        let facts = self.facts_after(model, before, action);
+        let facts = self.facts_after(model, before, action, effect);
         self.find(context, &facts)
     }
 
-    fn facts_after(&self, model: &Model, before: GuardStateId, action: ActionId) -> Facts {
+    fn facts_after(
+        &self,
+        model: &Model,
+        before: GuardStateId,
+        action: ActionId,
+        effect: Effect,
+    ) -> Facts {
         let counts = &model.action(action).counts;
-        self.get(before).facts.counted(counts, &model.facts)
+        self.get(before).facts.counted(counts, &model.facts, effect)
     }
 
     /// A cheap test that is allowed to miss.

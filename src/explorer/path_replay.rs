@@ -12,7 +12,9 @@ use rustc_hash::FxHashMap;
 
 use crate::evidence::{self, Claim, Confirmed, Stop, Trial};
 use crate::interrupt::Interrupt;
-use crate::model::{ActionId, Context, Digest, Finding, Model, OracleId, PathStep, StepRecord};
+use crate::model::{
+    ActionId, Context, Digest, Effect, Finding, Model, OracleId, PathStep, StepRecord,
+};
 use crate::oracle::Judge;
 use crate::world::{Arrival, World, WorldError, WorldErrorKind};
 
@@ -297,7 +299,8 @@ impl<'r, W: World, J: Judge<W>> PathReplay<'r, W, J> {
     ) -> PlaceId {
         let before = self.place(from).guard_state;
         let states = &mut self.guard_states;
-        let guard_state = states.after(self.model, before, action, &arrival.context);
+        let (effect, context) = (arrival.effect, &arrival.context);
+        let guard_state = states.after(self.model, before, action, effect, context);
         let fingerprint = states.fingerprint(guard_state, arrival.identity);
         let known = self.by_fingerprint.get(&fingerprint).copied();
         let to = match (known, self.explored.graph().with_fingerprint(fingerprint)) {
@@ -357,6 +360,7 @@ impl<'r, W: World, J: Judge<W>> PathReplay<'r, W, J> {
             identity: Digest::default(),
             checkpoint: place.checkpoint.clone(),
             status: 0,
+            effect: Effect::None,
             wrote: false,
             record: None,
         };

@@ -9,7 +9,7 @@ use crate::interrupt::Interrupt;
 use crate::model::{ActionId, Finding, InvariantId, Model, OracleId, Regression};
 use crate::oracle::{Judge, Judged, Judgement};
 use crate::random::Random;
-use crate::world::{Arrival, World, WorldError, WorldErrorKind};
+use crate::world::{Arrival, Warning, WarningCode, World, WorldError, WorldErrorKind};
 
 use super::action_tally::action_tallies;
 use super::budget::Limits;
@@ -408,14 +408,30 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         self.steps.is_multiple_of(every)
     }
 
+    /// Warns where no request was accepted: then nothing was found out about the service.
+    fn warn_of_refusals(&mut self, actions: &[ActionTally]) {
+        let graph = self.explored.graph();
+        let mut tallies = self.model.action_ids().map(|id| graph.tally(id));
+        let is_refused = actions.iter().any(|action| action.always_refused);
+        if is_refused && self.violations.len() == 0 && tallies.all(|tally| tally.accepted == 0) {
+            let message = "no request was accepted, so the run proves nothing";
+            let warning = Warning::new(WarningCode::NothingAccepted, message)
+                .with_help("look at the answers: a login may be missing or wrong; a redirect is an acceptance only where `expect.status` lists it")
+                .untrusted();
+            self.emitter.warn(warning);
+        }
+    }
+
     /// Sums up.
     fn finish(&mut self, violations: &[Violation], stop: Stop, time: Time) -> Finished {
+        let is_complete = matches!(stop, Stop::Complete { .. });
+        let actions = action_tallies(self.model, self.explored.graph(), is_complete);
+        self.warn_of_refusals(&actions);
         self.pass_on_warnings();
         let figures = self.figures();
         if self.steps == 0 || !self.is_progress_due() {
             self.emitter.emit(Event::Progress(figures));
         }
-        let is_complete = matches!(stop, Stop::Complete { .. });
         let graph = self.explored.graph();
         let unchanged = |id| graph.tally(id).unchanged;
         let finished = Finished {
@@ -425,7 +441,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             untried: graph.untried_count(),
             deepest: graph.deepest(),
             unchanged_steps: self.model.action_ids().map(unchanged).sum(),
-            actions: action_tallies(self.model, graph, is_complete),
+            actions,
             invariants: self.invariants.tallies().to_vec(),
             violations: violations
                 .iter()

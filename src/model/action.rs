@@ -24,11 +24,11 @@ pub struct Action {
     pub parameters: Arc<Vec<Parameter>>,
     /// All of these must be true of the path for the action to be enabled.
     pub preconditions: Vec<Precondition>,
-    /// The limit on how often it runs on one path: the fact that counts, and the limit.
+    /// How often it may be accepted and change something on one path: the fact that counts, and the limit.
     pub max_calls: Option<(FactId, u16)>,
     /// Context variables that the request cannot do without; the action is enabled only where all are defined.
     pub requires: Vec<VariableId>,
-    /// Facts that count when the action runs.
+    /// Facts that may count when the action runs.
     pub counts: Vec<FactId>,
     /// How likely `weighted` and others take it, relative to the rest. Positive; 1 unless the spec sets it.
     pub weight: f64,
@@ -36,10 +36,10 @@ pub struct Action {
     pub request: RequestTemplate,
     /// What a good answer looks like.
     pub expect: ExpectedResponse,
-    /// What is remembered from a good answer.
-    pub extract: Vec<Extraction>,
-    /// What is forgotten after a good answer.
-    pub clear: Vec<VariableId>,
+    /// What an accepted answer leaves in the context.
+    pub accepted: OnAnswer,
+    /// What answers with these statuses leave there instead.
+    pub on: Vec<(StatusPattern, OnAnswer)>,
 }
 
 impl Action {
@@ -56,22 +56,52 @@ impl Action {
             weight: 1.0,
             request: RequestTemplate::get("/"),
             expect: ExpectedResponse::default(),
-            extract: Vec::new(),
-            clear: Vec::new(),
+            accepted: OnAnswer::default(),
+            on: Vec::new(),
         }
     }
+
+    /// What an answer with this status leaves in the context. A code comes before its class.
+    pub fn on_answer(&self, status: u16) -> Option<&OnAnswer> {
+        let matching = |wanted: fn(&StatusPattern) -> bool| {
+            let mut entries = self.on.iter();
+            entries.find(|(pattern, _)| wanted(pattern) && pattern.matches(status))
+        };
+        let code = matching(|pattern| matches!(pattern, StatusPattern::Code(_)));
+        let entry = code.or_else(|| matching(|pattern| matches!(pattern, StatusPattern::Class(_))));
+        match entry {
+            Some((_, on_answer)) => Some(on_answer),
+            None => self.expect.accepts(status).then_some(&self.accepted),
+        }
+    }
+
+    /// Everything that some answer leaves in the context.
+    pub fn extractions(&self) -> impl Iterator<Item = &Extraction> {
+        let others = self.on.iter().map(|(_, on_answer)| on_answer);
+        let all = std::iter::once(&self.accepted).chain(others);
+        all.flat_map(|on_answer| &on_answer.extract)
+    }
+}
+
+/// What an answer leaves in the context.
+#[derive(Clone, Debug, Default)]
+pub struct OnAnswer {
+    /// Values that are remembered.
+    pub extract: Vec<Extraction>,
+    /// Values that are forgotten.
+    pub clear: Vec<VariableId>,
 }
 
 /// Something that must be true of the path.
 #[derive(Clone, Debug)]
 pub enum Precondition {
-    /// The named action (any of its parameter values) has run on this path.
-    HasRun(FactId),
+    /// The named action (with any of its parameter values) was accepted on this path.
+    Accepted(FactId),
     /// An expression over the context that yields true.
     Holds(Condition),
 }
 
-/// `expect:` of an action. Without a status, every status below 500 is a legal answer, and values are extracted on 2xx.
+/// `expect:` of an action. Without a status, every status below 500 is legal.
 #[derive(Clone, Debug, Default)]
 pub struct ExpectedResponse {
     /// Statuses that are legal; empty when the spec does not say.
@@ -82,7 +112,7 @@ pub struct ExpectedResponse {
 
 impl ExpectedResponse {
     /// Whether the status is legal.
-    pub fn allows(&self, status: u16) -> bool {
+    pub fn is_legal(&self, status: u16) -> bool {
         if self.status.is_empty() {
             status < 500
         } else {
@@ -90,13 +120,19 @@ impl ExpectedResponse {
         }
     }
 
-    /// Whether values are extracted (and cleared) from an answer with this status.
-    pub fn extracts_from(&self, status: u16) -> bool {
-        if self.status.is_empty() {
-            (200..300).contains(&status)
-        } else {
-            self.allows(status)
+    /// Whether an answer with this status is an acceptance: it is legal and 2xx. A 3xx is one only where `expect` lists it,
+    /// for a redirect to a login page accepts nothing. Whatever else is legal is a refusal.
+    pub fn accepts(&self, status: u16) -> bool {
+        match status {
+            200..300 => self.is_legal(status),
+            300..400 => self.status.iter().any(|pattern| pattern.matches(status)),
+            _ => false,
         }
+    }
+
+    /// Whether an answer with this status is a refusal.
+    pub fn refuses(&self, status: u16) -> bool {
+        self.is_legal(status) && !self.accepts(status)
     }
 }
 

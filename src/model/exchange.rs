@@ -63,10 +63,10 @@ pub struct Request {
     pub body: Option<Arc<[u8]>>,
 }
 
-/// An answer, complete and well-formed as HTTP. Anything else is no answer, and ends the run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// What came back: an answer, complete and well-formed as HTTP, or none.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Response {
-    /// Status code.
+    /// Status code; 0 where there is no complete answer.
     pub status: u16,
     /// Headers in the order received.
     pub headers: Vec<(String, String)>,
@@ -74,9 +74,41 @@ pub struct Response {
     pub body: Body,
     /// From sending the request until the last byte of the answer.
     pub duration: Duration,
+    /// Why there is no complete answer; `None` where there is one.
+    pub no_answer: Option<NoAnswer>,
+}
+
+/// Why there is no complete answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoAnswer {
+    /// What happened, as a clause.
+    pub why: String,
+    /// Lines that help to understand it: the end of the service's log, who holds locks.
+    pub details: Vec<String>,
 }
 
 impl Response {
+    /// The status where there is no complete answer.
+    pub const NO_ANSWER: u16 = 0;
+
+    /// No complete answer.
+    pub fn none(why: NoAnswer, duration: Duration) -> Self {
+        Self {
+            status: Self::NO_ANSWER,
+            duration,
+            no_answer: Some(why),
+            ..Self::default()
+        }
+    }
+
+    /// A status in words.
+    pub fn status_in_words(status: u16) -> String {
+        match status {
+            Self::NO_ANSWER => "no answer".to_owned(),
+            status => status.to_string(),
+        }
+    }
+
     /// Whether the status is 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)

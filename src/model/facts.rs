@@ -1,4 +1,4 @@
-//! The facts that guards read: which actions have run on the path, and how often.
+//! The facts that guards read: which actions were accepted on the path, and how often.
 
 use std::sync::Arc;
 
@@ -12,8 +12,21 @@ pub struct FactId(pub u32);
 pub struct FactRule {
     /// The action as messages name it.
     pub action: String,
-    /// The count at which it stops: 1 for "has run", `max_calls` for a limit.
+    /// The count at which it stops: 1 for "was accepted", `max_calls` for a limit.
     pub cap: u16,
+    /// What a step must have come to in order to count.
+    pub counts: Effect,
+}
+
+/// What a step came to, as far as guards care. Ordered: what counts an acceptance counts a change as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// The request was not accepted: refused, answered against `expect`, or not answered at all.
+    None,
+    /// It was accepted, and rows, context and cookies are as they were.
+    Accepted,
+    /// It was accepted and changed something.
+    Changed,
 }
 
 /// The counts at one state, one for each [`FactRule`]. Cheap to clone.
@@ -21,7 +34,7 @@ pub struct FactRule {
 pub struct Facts(Arc<[u16]>);
 
 impl Facts {
-    /// Nothing has run yet.
+    /// Nothing was accepted yet.
     pub fn none(count: usize) -> Self {
         Self(vec![0; count].into())
     }
@@ -31,10 +44,13 @@ impl Facts {
         self.0[fact.0 as usize]
     }
 
-    /// The facts after these have each been counted once more.
+    /// The facts after a step that came to this, where it may count these facts.
     #[must_use]
-    pub fn counted(&self, facts: &[FactId], rules: &[FactRule]) -> Self {
-        let moves = |id: &FactId| self.0[id.0 as usize] < rules[id.0 as usize].cap;
+    pub fn counted(&self, facts: &[FactId], rules: &[FactRule], effect: Effect) -> Self {
+        let moves = |id: &FactId| {
+            let rule = &rules[id.0 as usize];
+            effect >= rule.counts && self.0[id.0 as usize] < rule.cap
+        };
         if !facts.iter().any(moves) {
             return self.clone();
         }

@@ -26,15 +26,15 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 pub use action::{
-    Action, ActionId, ExpectedResponse, ExtractSource, Extraction, Precondition, StatusPattern,
-    brief,
+    Action, ActionId, ExpectedResponse, ExtractSource, Extraction, OnAnswer, Precondition,
+    StatusPattern, brief,
 };
 pub use body::{Body, NoJson};
 pub use context::{Context, VariableId};
 pub use delta::{Digest, RowChange, RowDelta, RowKey, Table, TableId, TableKind, row_key};
-pub use exchange::{Request, Response, StepRecord};
+pub use exchange::{NoAnswer, Request, Response, StepRecord};
 pub use expectation::{Assertion, Expectation};
-pub use facts::{FactId, FactRule, Facts};
+pub use facts::{Effect, FactId, FactRule, Facts};
 pub use invariant::{Invariant, InvariantId, Severity, Subject};
 pub use net_delta::NetDelta;
 pub use regression::Regression;

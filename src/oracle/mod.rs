@@ -134,7 +134,8 @@ impl Oracles {
         context: &Context,
         judgement: &mut Judgement,
     ) -> Result<(), WorldError> {
-        for (id, invariant) in numbered(&self.model) {
+        let is_answered = record.response.no_answer.is_none();
+        for (id, invariant) in numbered(&self.model).filter(|_| is_answered) {
             if let Subject::Response { jsonpath } = &invariant.subject {
                 let verdict =
                     jsonpath::judge_answer(world, invariant, jsonpath, record, context).await?;
@@ -154,12 +155,13 @@ impl Oracles {
                 continue;
             }
             let objection = match active.check.evaluate {
-                Evaluate::Step(judge) => judge(action, record),
-                Evaluate::Body => {
+                Evaluate::NoAnswer(judge) => judge(action, record),
+                Evaluate::Step(judge) if is_answered => judge(action, record),
+                Evaluate::Body if is_answered => {
                     response::judge_body(world, &action.name, &action.expect, record, context)
                         .await?
                 }
-                Evaluate::Probe => None,
+                Evaluate::Step(_) | Evaluate::Body | Evaluate::Probe => None,
             };
             findings.extend(objection.map(|objection| active.finding(objection)));
         }

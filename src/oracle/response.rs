@@ -15,7 +15,7 @@ pub(super) async fn judge_body<W: Observe>(
     record: &StepRecord,
     context: &Context,
 ) -> Result<Option<Objection>, WorldError> {
-    if expect.body.is_empty() || !expect.allows(record.response.status) {
+    if expect.body.is_empty() || !expect.is_legal(record.response.status) {
         return Ok(None);
     }
     let json = match record.response.body.read_json() {
@@ -76,6 +76,9 @@ pub(super) async fn judge_body<W: Observe>(
 /// Status and the beginning of the body, on one line.
 pub(super) fn excerpt(response: &Response) -> String {
     const SHOWN: usize = 200;
+    if let Some(no_answer) = &response.no_answer {
+        return format!("no answer: {}", no_answer.why);
+    }
     if let Some(json) = response.body.json() {
         return format!("{}: {}", response.status, brief(json));
     }

@@ -74,6 +74,7 @@ fn step(
                 headers: Vec::new(),
                 body: Body::new(answer.to_string().into_bytes()),
                 duration: Duration::from_millis(2),
+                no_answer: None,
             },
             extracted: Vec::new(),
             extract_failures: Vec::new(),

@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Effects, Style};
 use serde_json::Value;
 
 use super::text::{clip, count, printable};
-use crate::model::{Reproduction, SeenRow, SeenStep};
+use crate::model::{Reproduction, Response, SeenRow, SeenStep};
 use crate::secret::REDACTED;
 
 const BOLD: Style = Style::new().effects(Effects::BOLD);
@@ -46,7 +46,8 @@ pub fn step(
     };
     line(Style::new(), &request);
     let answer = answer.map(|body| format!(" {body}")).unwrap_or_default();
-    line(Style::new(), &format!("→ {}{answer}", seen.status));
+    let status = Response::status_in_words(seen.status);
+    line(Style::new(), &format!("→ {status}{answer}"));
     for (name, value) in &seen.extracted {
         line(DIM, &format!("{name} = {value}"));
     }
@@ -71,7 +72,8 @@ pub fn differences(seen: &SeenStep, recorded: &SeenStep) -> Vec<String> {
     if seen.status != recorded.status {
         differences.push(format!(
             "the status is {}, it was {}",
-            seen.status, recorded.status
+            Response::status_in_words(seen.status),
+            Response::status_in_words(recorded.status)
         ));
     }
     let has = |rows: &[SeenRow], row: &SeenRow| {

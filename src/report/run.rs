@@ -4,8 +4,8 @@ use crate::model::Severity;
 
 use super::text::{count, thousands};
 use crate::event::{
-    Action, ActionTally, Closed, Event, Failure, Figures, Finished, Initial, Limits,
-    RegressionOutcome, Started, Step, Stop, Time,
+    Action, ActionTally, Closed, ConfirmationResult, Event, Failure, Figures, Finished, Initial,
+    Limits, RegressionOutcome, Started, Step, Stop, Time,
 };
 
 /// One run of one spec, built from its events.
@@ -137,7 +137,7 @@ impl RunReport {
             Outcome::Interrupted
         } else if !self.causes().is_empty() {
             Outcome::Failed
-        } else if !self.summary.violations.is_empty() {
+        } else if self.unconfirmed() < self.summary.violations.len() {
             Outcome::Violations
         } else if !self.gaps().is_empty() {
             Outcome::Incomplete
@@ -229,9 +229,24 @@ impl RunReport {
         format!("{}, {noun} {}", started.strategy, seeds.join(", "))
     }
 
-    /// What a run did not try, in words. A run without violations must not hide these; empty where the run tried everything.
+    /// How many violations did not happen again, or not each time.
+    pub fn unconfirmed(&self) -> usize {
+        let results =
+            (self.summary.violations.iter()).map(|violation| violation.confirmation.result);
+        results
+            .filter(|result| *result == ConfirmationResult::Unconfirmed)
+            .count()
+    }
+
+    /// What a run did not prove or did not try, in words. A run without confirmed violations must not hide these; empty where
+    /// there is nothing.
     pub fn gaps(&self) -> Vec<String> {
         let mut gaps = Vec::new();
+        match self.unconfirmed() {
+            0 => {}
+            1 => gaps.push("1 finding could not be confirmed".to_owned()),
+            several => gaps.push(format!("{several} findings could not be confirmed")),
+        }
         let never = self.never_ran().count() as u64;
         if never > 0 {
             gaps.push(format!(
@@ -329,7 +344,8 @@ impl RunReport {
             }
             Outcome::Violations => format!("{} in {}", self.tally(), count(steps, "step")),
             Outcome::Incomplete => format!(
-                "no violation found in {}, but {}",
+                "no {}violation found in {}, but {}",
+                if found == 0 { "" } else { "confirmed " },
                 count(steps, "step"),
                 self.gaps().join(" and ")
             ),
@@ -341,7 +357,7 @@ impl RunReport {
         }
     }
 
-    /// `3 violations (2 critical, 1 low)`.
+    /// `3 violations (2 critical, 1 low), 1 of them unconfirmed`.
     fn tally(&self) -> String {
         let found = &self.summary.violations;
         let parts: Vec<String> = Severity::ALL
@@ -356,9 +372,13 @@ impl RunReport {
             })
             .collect();
         format!(
-            "{} ({})",
+            "{} ({}){}",
             count(found.len() as u64, "violation"),
-            parts.join(", ")
+            parts.join(", "),
+            match self.unconfirmed() {
+                0 => String::new(),
+                unconfirmed => format!(", {unconfirmed} of them unconfirmed"),
+            }
         )
     }
 

@@ -9,7 +9,7 @@ use crate::event::{
     self, Body, ConfirmationResult, Exchange, Header, OracleKind, Regression, RegressionOutcome,
     RowChange, RowText, ShrinkResult, Violation,
 };
-use crate::model::Evidence;
+use crate::model::{self, Evidence};
 
 /// How wide a table may get where nothing wraps it.
 const TABLE_WIDTH: usize = 2000;
@@ -183,7 +183,10 @@ pub(super) fn path_step(
         clip(&printable(&request.target), columns)
     ));
     head_and_body(lines, &request.headers, request.body.as_ref(), columns);
-    lines.push(format!("   -> {}", seen.response.status));
+    let answer = model::Response::status_in_words(seen.response.status);
+    let why = seen.response.no_answer.as_ref();
+    let why = why.map_or_else(String::new, |none| format!(": {}", printable(&none.why)));
+    lines.push(format!("   -> {answer}{why}"));
     let response = &seen.response;
     head_and_body(lines, &response.headers, response.body.as_ref(), columns);
     for row in &seen.rows {
@@ -261,7 +264,10 @@ pub(super) fn answers(seen: &crate::event::ActionTally) -> String {
     let answers: Vec<String> = seen
         .statuses
         .iter()
-        .map(|(status, runs)| format!("{status} x {}", text::thousands(*runs)))
+        .map(|(status, runs)| {
+            let answer = model::Response::status_in_words(*status);
+            format!("{answer} x {}", text::thousands(*runs))
+        })
         .collect();
     answers.join(", ")
 }

@@ -307,6 +307,7 @@ fn one_step_teaches_what_it_shows_in_every_place() {
                     .into_bytes(),
             ),
             duration: Duration::ZERO,
+            no_answer: None,
         },
         extracted: vec![("auth".to_owned(), json!(secret("extract")))],
         extract_failures: Vec::new(),

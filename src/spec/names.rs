@@ -42,11 +42,16 @@ impl DeclaredNames {
                 .cloned()
                 .unwrap_or_default()
         };
-        let extracted = |item: &Value| -> Vec<String> {
+        let keys = |item: &Value| -> Vec<String> {
             item.get("extract")
                 .and_then(Value::as_object)
                 .map(|extract| extract.keys().cloned().collect())
                 .unwrap_or_default()
+        };
+        let extracted = |item: &Value| -> Vec<String> {
+            let on = item.get("on").and_then(Value::as_object);
+            let others = on.into_iter().flatten().flat_map(|(_, entry)| keys(entry));
+            keys(item).into_iter().chain(others).collect()
         };
         for item in items("setup") {
             for name in extracted(&item) {

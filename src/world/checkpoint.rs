@@ -149,15 +149,15 @@ impl State {
     ///
     /// Where no rows can be seen, two paths cannot be told apart by what they left behind, so all but the plainest
     /// repetition counts as different. Were the identity left to the context alone, `refund` would lead back to where it
-    /// began, and `refund -> refund` would never be tried. A refusal (4xx) and a safe method leave the digest as it is;
-    /// where rows can be seen there is none.
+    /// began, and `refund -> refund` would never be tried. What `is_idle` (a refusal, a safe method)
+    /// leaves the digest as it is; where rows can be seen there is none.
     pub(super) fn unsafe_requests_after(
         &self,
         action: ActionId,
-        is_safe: bool,
+        is_idle: bool,
         status: u16,
     ) -> Digest {
-        if !self.content.is_empty() || is_safe || (400..500).contains(&status) {
+        if !self.content.is_empty() || is_idle {
             return self.unsafe_requests;
         }
         let mut hasher = blake3::Hasher::new();

@@ -15,7 +15,9 @@ use super::service::ending;
 use super::system::SystemState;
 use super::{Warning, WarningCode, WorldError, WorldErrorKind, WorldTime, setup};
 use crate::interrupt::{Interrupt, Urgency};
-use crate::model::{Bindings, Context, Digest, Model, RequestTemplate, Response, RowDelta};
+use crate::model::{
+    Bindings, Context, Digest, Model, NoAnswer, RequestTemplate, Response, RowDelta,
+};
 use crate::secret::Secrets;
 
 /// A service, and the systems under it. Which state they are in is known to the [live world](super::LiveWorld) only.
@@ -30,6 +32,7 @@ pub(super) struct Deployment {
     secrets: Secrets,
     /// Time spent waiting for answers.
     http: Duration,
+    is_lost: bool,
 }
 
 impl Deployment {
@@ -52,6 +55,7 @@ impl Deployment {
             setup: config.setup.clone().into(),
             secrets: config.secrets.clone(),
             http: Duration::ZERO,
+            is_lost: false,
         };
         if let Err(error) = deployment.open_systems(config, open).await {
             // What went wrong first is what the user needs to know; what cannot be cleaned up is added to it.
@@ -183,7 +187,7 @@ impl Deployment {
 
 /// Sending.
 impl Deployment {
-    /// Fills and sends a request; for `known` see [`Deployment::send`].
+    /// Fills and sends a request that has to be answered; for `known` see [`Deployment::send`].
     pub(super) async fn exchange(
         &mut self,
         name: &str,
@@ -200,11 +204,34 @@ impl Deployment {
         })
     }
 
-    /// Sends a request. A failure that may come from a connection that idled for too long is tried once more, if the
-    /// method is safe, or if the systems still hold what is `known`, so that nothing happens twice.
-    ///
-    /// Here secrets are learned from everything that is sent and received: from the request before it is sent, for an error
-    /// shows it too.
+    /// Fills and sends a request whose answer is judged. Where no complete answer comes, the response says why, and
+    /// the service [is lost](Deployment::is_lost).
+    pub(super) async fn attempt(
+        &mut self,
+        name: &str,
+        template: &RequestTemplate,
+        bindings: Bindings,
+        cookies: &mut Cookies,
+        known: Option<&[SystemState]>,
+    ) -> Result<Exchange, WorldError> {
+        let rendered = self.sender.render(name, template, bindings, cookies)?;
+        let began = Instant::now();
+        let response = match self.try_send(&rendered, cookies, known).await? {
+            Ok(response) => response,
+            Err(failure) => {
+                let took = began.elapsed();
+                let (no_answer, _) = self.explain(failure).await?;
+                self.is_lost = true;
+                Response::none(no_answer, took)
+            }
+        };
+        Ok(Exchange {
+            request: rendered.record,
+            response,
+        })
+    }
+
+    /// Sends a request that has to be answered.
     pub(super) async fn send(
         &mut self,
         name: &str,
@@ -212,6 +239,30 @@ impl Deployment {
         cookies: &mut Cookies,
         known: Option<&[SystemState]>,
     ) -> Result<Response, WorldError> {
+        let failure = match self.try_send(request, cookies, known).await? {
+            Ok(response) => return Ok(response),
+            Err(failure) => failure,
+        };
+        let (NoAnswer { why, details }, help) = self.explain(failure).await?;
+        let (method, target) = (&request.record.method, &request.record.target);
+        let message = format!("{name}: `{method} {target}`: {why}");
+        Err(WorldError {
+            help,
+            ..WorldError::new(WorldErrorKind::Service, message).with_details(details)
+        })
+    }
+
+    /// Sends a request. A failure that may come from a connection that idled for too long is tried once more, if the
+    /// method is safe, or if the systems still hold what is `known`, so that nothing happens twice.
+    ///
+    /// Here secrets are learned from everything that is sent and received: from the request before it is sent, for an error
+    /// shows it too.
+    async fn try_send(
+        &mut self,
+        request: &Rendered,
+        cookies: &mut Cookies,
+        known: Option<&[SystemState]>,
+    ) -> Result<Result<Response, Failure>, WorldError> {
         let began = Instant::now();
         self.secrets.learn_request(&request.record);
         self.databases.disturb();
@@ -222,13 +273,10 @@ impl Deployment {
             outcome = self.sender.send_again(request, cookies).await;
         }
         self.http += began.elapsed();
-        match outcome {
-            Ok(response) => {
-                self.secrets.learn_response(&response);
-                Ok(response)
-            }
-            Err(failure) => Err(self.explain(name, request, failure).await),
+        if let Ok(response) = &outcome {
+            self.secrets.learn_response(response);
         }
+        Ok(outcome)
     }
 
     async fn did_nothing(
@@ -247,15 +295,16 @@ impl Deployment {
         }
     }
 
-    async fn explain(&mut self, name: &str, request: &Rendered, failure: Failure) -> WorldError {
+    /// Why there is no answer, and what to do next. An error where the user interrupted the request.
+    async fn explain(
+        &mut self,
+        failure: Failure,
+    ) -> Result<(NoAnswer, Option<String>), WorldError> {
         self.sender.give_up(&failure);
         if let FailureKind::Ended(ending) = failure.kind {
-            return WorldError::ended(ending);
+            return Err(WorldError::ended(ending));
         }
-        let mut message = format!(
-            "{name}: `{} {}`: {}",
-            request.record.method, request.record.target, failure.what
-        );
+        let mut why = failure.what;
         // Before the service is looked at, which takes a while: what it holds may go meanwhile.
         let mut details = if failure.kind == FailureKind::TimedOut {
             self.databases.lock_holders().await
@@ -268,23 +317,43 @@ impl Deployment {
                 .to_owned()
         });
         if let Some(status) = self.process.death().await {
-            message = format!("{message}; the service {}", ending(status));
+            why = format!("{why}; the service {}", ending(status));
         } else if self.process.is_running() {
             help.get_or_insert_with(|| {
                 "the service is still running; its log may say more".to_owned()
             });
         }
         details.extend(self.process.log_details().await);
-        WorldError {
-            help,
-            ..WorldError::new(WorldErrorKind::Service, message).with_details(details)
-        }
+        Ok((NoAnswer { why, details }, help))
+    }
+
+    /// Whether a request was not answered, and nothing was done about it since: nobody knows what the service is doing.
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost
+    }
+
+    /// Brings a service that [is lost](Deployment::is_lost) back, with the systems at this content, which is the one that they had
+    /// as far as is known: a service of our own is started again, another one is waited for.
+    pub(super) async fn bring_back(
+        &mut self,
+        content: &Arc<[SystemState]>,
+    ) -> Result<(), WorldError> {
+        // What is still at work in it ends with the service, and so does what it may write yet.
+        self.process.stop_to_restart().await;
+        self.databases.undo(content).await?;
+        self.databases.disturb();
+        self.process.bring_back(self.sender.client()).await?;
+        self.is_lost = false;
+        self.databases.still_there().await?;
+        self.databases.undo(content).await
     }
 
     /// Stops the service and starts it again where it was.
     pub(super) async fn restart(&mut self) -> Result<(), WorldError> {
         self.databases.disturb();
-        self.process.restart(self.sender.client()).await
+        self.process.restart(self.sender.client()).await?;
+        self.is_lost = false;
+        Ok(())
     }
 }
 

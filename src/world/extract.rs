@@ -16,15 +16,14 @@ pub(super) struct Extracted {
 }
 
 impl Extracted {
-    /// What an action extracts and clears, which it does only when the answer is a good one.
+    /// What an action extracts and clears after this answer.
     pub(super) fn by_action(action: &Action, response: &Response) -> Self {
-        if !action.expect.extracts_from(response.status) {
+        let Some(on_answer) = action.on_answer(response.status) else {
             return Self::default();
-        }
-        let mut extracted = Self::by(&action.extract, response);
-        extracted
-            .changes
-            .extend(action.clear.iter().map(|variable| (*variable, None)));
+        };
+        let mut extracted = Self::by(&on_answer.extract, response);
+        let cleared = on_answer.clear.iter().map(|variable| (*variable, None));
+        extracted.changes.extend(cleared);
         extracted
     }
 

@@ -196,6 +196,7 @@ impl Client {
             headers,
             body,
             duration: began.elapsed(),
+            no_answer: None,
         })
     }
 

@@ -9,12 +9,15 @@ use super::databases::Open;
 use super::deployment::Deployment;
 use super::extract::Extracted;
 use super::path::Path;
+use super::send::Exchange;
 use super::system::QueryRows;
 use super::way_back::{self, Position, Step, WayBack};
 use super::{Arrival, Observe, Warning, World, WorldError, WorldErrorKind, WorldTime};
 use crate::expr::Lookup as _;
 use crate::interrupt::Interrupt;
-use crate::model::{ActionId, Context, Model, RequestTemplate, SqlQuery, StepRecord, Table};
+use crate::model::{
+    ActionId, Context, Effect, Model, RequestTemplate, SqlQuery, StepRecord, Table,
+};
 
 /// A service and the systems under it.
 ///
@@ -73,8 +76,20 @@ impl LiveWorld {
         self.deployment.process().log_tail().await
     }
 
+    /// Brings back a service that gave no answer, and its systems with it.
+    async fn bring_back(&mut self) -> Result<(), WorldError> {
+        match &mut self.position {
+            Some(position) if self.deployment.is_lost() => {
+                let deployment = &mut self.deployment;
+                self.way_back.bring_back(deployment, position).await
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn go_back(&mut self, to: &Checkpoint) -> Result<(), WorldError> {
         self.deployment.check_interrupt()?;
+        self.bring_back().await?;
         let position = self.position.as_mut().ok_or_else(not_begun)?;
         if position.now.is(to) {
             return Ok(());
@@ -86,6 +101,7 @@ impl LiveWorld {
 
     async fn begin_again(&mut self) -> Result<Arrival<Checkpoint>, WorldError> {
         self.deployment.check_interrupt()?;
+        self.bring_back().await?;
         let position = self.position.as_mut().ok_or_else(not_begun)?;
         self.way_back.renew(&mut self.deployment, position).await?;
         Ok(arrival(&position.now))
@@ -109,8 +125,9 @@ impl World for LiveWorld {
         action: ActionId,
         context: &Context,
     ) -> Result<Arrival<Checkpoint>, WorldError> {
+        self.deployment.check_interrupt()?;
+        self.bring_back().await?;
         let deployment = &mut self.deployment;
-        deployment.check_interrupt()?;
         let position = self.position.as_mut().ok_or_else(not_begun)?;
         let now = position.now.clone();
         if !deployment.databases().are_at_rest() {
@@ -126,8 +143,11 @@ impl World for LiveWorld {
         let bindings = self.model.action_bindings(action, &live);
         let known = Some(&**now.content());
         let exchange = deployment
-            .exchange(&name, &declared.request, bindings, &mut cookies, known)
+            .attempt(&name, &declared.request, bindings, &mut cookies, known)
             .await?;
+        if exchange.response.no_answer.is_some() {
+            return Ok(unanswered(&now, exchange));
+        }
         deployment.sender().settle().await?;
         let change = deployment.databases().read(now.content()).await?;
         let response = exchange.response;
@@ -143,10 +163,11 @@ impl World for LiveWorld {
 
         let wrote = change.content.is_some();
         let is_safe = declared.request.is_safe();
+        let is_refused = declared.expect.refuses(response.status);
         let after = State::new(
             change.content.unwrap_or_else(|| now.content().clone()),
             observed,
-            now.unsafe_requests_after(action, is_safe, response.status),
+            now.unsafe_requests_after(action, is_safe || is_refused, response.status),
             next.clone(),
             cookies,
         );
@@ -166,6 +187,11 @@ impl World for LiveWorld {
             after: &after,
             stays,
         };
+        let effect = match (declared.expect.accepts(response.status), stays) {
+            (false, _) => Effect::None,
+            (true, true) => Effect::Accepted,
+            (true, false) => Effect::Changed,
+        };
         let path = self.way_back.remember(&now, &step);
         if !stays || !path.same(now.path()) {
             position.now = Checkpoint::new(after, path);
@@ -176,6 +202,7 @@ impl World for LiveWorld {
             identity,
             checkpoint: position.now.clone(),
             status: response.status,
+            effect,
             wrote,
             record: Some(Arc::new(StepRecord {
                 request: exchange.request,
@@ -206,6 +233,7 @@ impl World for LiveWorld {
     }
 
     async fn conclude(&mut self) -> Result<(), WorldError> {
+        self.bring_back().await?;
         self.deployment.databases().conclude().await
     }
 
@@ -245,8 +273,9 @@ impl Observe for LiveWorld {
         context: &Context,
     ) -> Result<Option<StepRecord>, WorldError> {
         const NAME: &str = "the request of an invariant";
+        self.deployment.check_interrupt()?;
+        self.bring_back().await?;
         let deployment = &mut self.deployment;
-        deployment.check_interrupt()?;
         let position = self.position.as_ref().ok_or_else(not_begun)?;
         let now = &position.now;
         let bindings = self.model.bindings(&self.way_back.live_values(context));
@@ -261,8 +290,11 @@ impl Observe for LiveWorld {
         // Its cookies are thrown away: a probe leaves everything as it was.
         let mut cookies = now.cookies().clone();
         let exchange = deployment
-            .exchange(NAME, request, bindings, &mut cookies, None)
+            .attempt(NAME, request, bindings, &mut cookies, None)
             .await?;
+        if exchange.response.no_answer.is_some() {
+            return Ok(Some(exchange.into()));
+        }
         deployment.sender().settle().await?;
         let databases = deployment.databases();
         let change = databases.read(now.content()).await?;
@@ -271,11 +303,8 @@ impl Observe for LiveWorld {
         }
         deployment.secrets().learn_rows(&change.rows);
         Ok(Some(StepRecord {
-            request: exchange.request,
-            response: exchange.response,
-            extracted: Vec::new(),
-            extract_failures: Vec::new(),
             rows: change.rows,
+            ..exchange.into()
         }))
     }
 }
@@ -287,8 +316,17 @@ fn arrival(initial: &Checkpoint) -> Arrival<Checkpoint> {
         identity: initial.identity(),
         checkpoint: initial.clone(),
         status: 0,
+        effect: Effect::None,
         wrote: false,
         record: None,
+    }
+}
+
+/// What comes of a request that was not answered: the state before it, to which the service is brought back.
+fn unanswered(now: &Checkpoint, exchange: Exchange) -> Arrival<Checkpoint> {
+    Arrival {
+        record: Some(Arc::new(exchange.into())),
+        ..arrival(now)
     }
 }
 

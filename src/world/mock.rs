@@ -4,7 +4,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use crate::model::{ActionId, Context, Digest};
+use crate::model::{ActionId, Context, Digest, Effect};
 
 use super::{Arrival, World, WorldError};
 
@@ -68,13 +68,14 @@ impl<S: Clone + Hash, F: FnMut(&S, ActionId) -> S> MockWorld<S, F> {
         self
     }
 
-    fn arrival(&self, context: &Context, wrote: bool) -> Arrival<S> {
+    fn arrival(&self, context: &Context, effect: Effect) -> Arrival<S> {
         Arrival {
             context: context.clone(),
             identity: digest(&self.state),
             checkpoint: self.state.clone(),
-            status: 0,
-            wrote,
+            status: 200,
+            effect,
+            wrote: effect == Effect::Changed,
             record: None,
         }
     }
@@ -84,7 +85,7 @@ impl<S: Clone + Hash + PartialEq, F: FnMut(&S, ActionId) -> S> World for MockWor
     type Checkpoint = S;
 
     async fn begin(&mut self) -> Result<Arrival<S>, WorldError> {
-        Ok(self.arrival(&Context::empty(0), false))
+        Ok(self.arrival(&Context::empty(0), Effect::None))
     }
 
     async fn act(&mut self, action: ActionId, context: &Context) -> Result<Arrival<S>, WorldError> {
@@ -93,9 +94,13 @@ impl<S: Clone + Hash + PartialEq, F: FnMut(&S, ActionId) -> S> World for MockWor
         }
         self.requests += 1;
         let next = (self.rule)(&self.state, action);
-        let wrote = next != self.state;
+        let effect = if next == self.state {
+            Effect::Accepted
+        } else {
+            Effect::Changed
+        };
         self.state = next;
-        Ok(self.arrival(context, wrote))
+        Ok(self.arrival(context, effect))
     }
 
     async fn restore(&mut self, to: &S) -> Result<(), WorldError> {
@@ -113,7 +118,7 @@ impl<S: Clone + Hash + PartialEq, F: FnMut(&S, ActionId) -> S> World for MockWor
             self.log.push(MockCall::Renew);
         }
         self.state = self.initial.clone();
-        Ok(self.arrival(&Context::empty(0), false))
+        Ok(self.arrival(&Context::empty(0), Effect::None))
     }
 
     fn requests(&self) -> u64 {

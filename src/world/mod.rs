@@ -33,7 +33,9 @@ mod way_back;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{ActionId, Context, Digest, RequestTemplate, SqlQuery, StepRecord, Table};
+use crate::model::{
+    ActionId, Context, Digest, Effect, RequestTemplate, SqlQuery, StepRecord, Table,
+};
 
 pub use checkpoint::Checkpoint;
 pub use error::{WorldError, WorldErrorKind};
@@ -161,8 +163,10 @@ pub struct Arrival<C> {
     pub identity: Digest,
     /// For coming back to the state.
     pub checkpoint: C,
-    /// Status of the answer; 0 in the initial state and in worlds without HTTP.
+    /// Status of the answer; 0 in the initial state, and where there was no complete answer.
     pub status: u16,
+    /// What the step came to; [`Effect::None`] in the initial state.
+    pub effect: Effect,
     /// Whether any row changed, observed or not.
     pub wrote: bool,
     /// What was seen. `None` in the initial state and in worlds that record nothing.

@@ -27,6 +27,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_m
 /// How long a service that gave no answer may take to be found dead.
 const DEATH: Duration = Duration::from_millis(500);
 
+/// How long a service that somebody else has started may take until it answers again.
+const READY_AGAIN: Duration = Duration::from_secs(30);
+
 /// Longest run of a command.
 const COMMAND: Duration = Duration::from_secs(60);
 
@@ -96,7 +99,16 @@ impl Process {
             }
             let launch = self.names.service(service);
             let mut process = Service::spawn(&launch)?;
-            match self.probe.wait(service, &mut process, &mut client).await {
+            match self
+                .probe
+                .wait(
+                    &service.ready_path,
+                    service.ready_timeout,
+                    Some(&mut process),
+                    &mut client,
+                )
+                .await
+            {
                 Ok(()) => {
                     self.service = Some(process);
                     return Ok(client);
@@ -167,7 +179,16 @@ impl Process {
         };
         client.reconnect()?;
         let mut process = Service::spawn(&self.names.service(config))?;
-        let what = match self.probe.wait(config, &mut process, client).await {
+        let what = match self
+            .probe
+            .wait(
+                &config.ready_path,
+                config.ready_timeout,
+                Some(&mut process),
+                client,
+            )
+            .await
+        {
             Ok(()) => {
                 self.service = Some(process);
                 return Ok(());
@@ -183,6 +204,45 @@ impl Process {
             format!("after a restart the service {what}"),
         )
         .with_details(process.log_details().await))
+    }
+
+    /// Stops the service where it may be started again.
+    pub(super) async fn stop_to_restart(&mut self) {
+        if self.config.as_ref().is_some_and(|config| config.restart) {
+            self.stop().await;
+        }
+    }
+
+    /// Makes a service that gave no answer ready again: starts it, or waits for it where it is not ours to start.
+    pub(super) async fn bring_back(&mut self, client: &mut Client) -> Result<(), WorldError> {
+        let is_ours = self.config.as_ref().is_some_and(|config| config.restart);
+        if is_ours {
+            return self.restart(client).await;
+        }
+        client.reconnect()?;
+        let (path, limit) = (self.config.as_ref()).map_or(("", READY_AGAIN), |config| {
+            (config.ready_path.as_str(), config.ready_timeout)
+        });
+        let ready = self
+            .probe
+            .wait(path, limit, self.service.as_mut(), client)
+            .await;
+        let what = match ready {
+            Ok(()) => return Ok(()),
+            Err(NotReady::Interrupted) => return Err(WorldError::interrupted()),
+            Err(NotReady::Exited(status)) => ending(status),
+            Err(NotReady::Timeout(why)) => format!("was not ready within {limit:?}: {why}"),
+        };
+        let error = WorldError::new(
+            WorldErrorKind::Service,
+            format!("after a request without an answer the service {what}"),
+        )
+        .with_details(self.log_details().await);
+        Err(error.with_help(if self.config.is_some() {
+            "`service.restart: true` lets venomqa start it again"
+        } else {
+            "start it again under a supervisor, or let venomqa start it (`service.command`)"
+        }))
     }
 
     /// Whether the service runs as far as is known: venomqa has started it, and has not stopped it since.
@@ -281,14 +341,15 @@ enum NotReady {
 }
 
 impl Probe {
-    /// Waits until the service is ready.
+    /// Waits until the service is ready: until this path answers.
     async fn wait(
         &self,
-        service: &ServiceConfig,
-        process: &mut Service,
+        path: &str,
+        limit: Duration,
+        mut process: Option<&mut Service>,
         client: &mut Client,
     ) -> Result<(), NotReady> {
-        let deadline = Instant::now() + service.ready_timeout;
+        let deadline = Instant::now() + limit;
         let mut pause = PAUSES.0;
         let mut last: Option<String> = None;
         loop {
@@ -299,8 +360,8 @@ impl Probe {
             {
                 return Err(NotReady::Timeout(why));
             }
-            let outcome = self.status(client, &service.ready_path, left).await;
-            if let Some(status) = process.exited() {
+            let outcome = self.status(client, path, left).await;
+            if let Some(status) = process.as_mut().and_then(|process| process.exited()) {
                 return Err(NotReady::Exited(status));
             }
             let why = match outcome {

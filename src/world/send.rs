@@ -11,7 +11,7 @@ use super::render::{Rendered, Unsendable};
 use super::{WorldError, WorldErrorKind};
 use crate::expr::Lookup;
 use crate::interrupt::Interrupt;
-use crate::model::{Bindings, Request, RequestTemplate, Response};
+use crate::model::{Bindings, Request, RequestTemplate, Response, RowDelta, StepRecord};
 
 /// Characters of an answer that an error shows.
 const SHOWN_BODY: usize = 400;
@@ -33,6 +33,18 @@ pub(super) struct Exchange {
     pub(super) request: Request,
     /// What came back.
     pub(super) response: Response,
+}
+
+impl From<Exchange> for StepRecord {
+    fn from(Exchange { request, response }: Exchange) -> Self {
+        Self {
+            request,
+            response,
+            extracted: Vec::new(),
+            extract_failures: Vec::new(),
+            rows: RowDelta::default(),
+        }
+    }
 }
 
 impl Sender {

@@ -32,6 +32,8 @@ pub enum WarningCode {
     NonDeterministic,
     /// An invariant could not be judged.
     NotJudged,
+    /// No request was accepted.
+    NothingAccepted,
     /// Something in a database is not put back.
     NotRestored,
     /// A transaction of the service was still open after the answer.
@@ -58,6 +60,7 @@ impl WarningCode {
             Self::DatabaseReplaced => "database-replaced",
             Self::NonDeterministic => "non-deterministic",
             Self::NotJudged => "not-judged",
+            Self::NothingAccepted => "nothing-accepted",
             Self::NotRestored => "not-restored",
             Self::OpenTransaction => "open-transaction",
             Self::Recovered => "recovered",

@@ -6,7 +6,7 @@ use crate::explorer::budget::Limits;
 use crate::explorer::strategy::NAMES;
 use crate::explorer::testing::{self, Forbid, actions};
 use crate::interrupt::Interrupt;
-use crate::model::{Action, ActionId, FactId, FactRule, Model, Precondition, Severity};
+use crate::model::{Action, ActionId, Effect, FactId, FactRule, Model, Precondition, Severity};
 use crate::oracle::{Judge, Unjudged};
 use crate::world::World;
 use crate::world::mock::{MockCall, MockWorld};
@@ -228,11 +228,12 @@ fn preconditions_and_limits_count_per_path_not_per_run() {
     create.max_calls = Some((FactId(0), 2));
     create.counts = vec![FactId(0), FactId(1)];
     let mut close = Action::named("close");
-    close.preconditions = vec![Precondition::HasRun(FactId(1))];
+    close.preconditions = vec![Precondition::Accepted(FactId(1))];
     let mut small_model = model([create, close]);
     let rule = |cap| FactRule {
         action: "create".to_owned(),
         cap,
+        counts: Effect::Accepted,
     };
     small_model.facts = vec![rule(2), rule(1)];
     for strategy in NAMES {
@@ -262,7 +263,7 @@ fn preconditions_and_limits_count_per_path_not_per_run() {
 #[test]
 fn an_action_that_never_ran_says_what_kept_it_away() {
     let mut ghost = Action::named("ghost");
-    ghost.preconditions = vec![Precondition::HasRun(FactId(0))];
+    ghost.preconditions = vec![Precondition::Accepted(FactId(0))];
     let mut never = Action::named("never");
     never.max_calls = Some((FactId(1), 0));
     let mut small_model = model([Action::named("a"), ghost, never]);
@@ -270,10 +271,12 @@ fn an_action_that_never_ran_says_what_kept_it_away() {
         FactRule {
             action: "summon".to_owned(),
             cap: 1,
+            counts: Effect::Accepted,
         },
         FactRule {
             action: "never".to_owned(),
             cap: 1,
+            counts: Effect::Accepted,
         },
     ];
     let mut world = MockWorld::new(0_u8, |state, _| (state + 1) % 3);
@@ -286,7 +289,7 @@ fn an_action_that_never_ran_says_what_kept_it_away() {
     assert!(complete(&summary));
     assert_eq!(
         summary.actions[1].never_ran.as_deref(),
-        Some("`summon` had not run before it")
+        Some("`summon` had not been accepted before it")
     );
     assert_eq!(
         summary.actions[2].never_ran.as_deref(),

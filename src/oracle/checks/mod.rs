@@ -1,6 +1,7 @@
 //! The built-in oracles. Each is a file and a line in the registry; `docs/checks.md` has a section for each.
 
 mod extract_failed;
+mod no_answer;
 mod probe_wrote;
 mod rejected_but_wrote;
 mod safe_method_wrote;
@@ -14,6 +15,7 @@ use super::Objection;
 
 /// All checks, in the order in which they are evaluated and in which reports list them.
 const REGISTRY: &[Check] = &[
+    no_answer::CHECK,
     server_error::CHECK,
     unexpected_status::CHECK,
     unexpected_body::CHECK,
@@ -53,9 +55,11 @@ pub(super) struct Check {
 /// When and how a check is evaluated.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Evaluate {
-    /// After every step.
+    /// After a step without an answer.
+    NoAnswer(fn(&Action, &StepRecord) -> Option<Objection>),
+    /// After every step with an answer.
     Step(fn(&Action, &StepRecord) -> Option<Objection>),
-    /// After every step: the assertions on the body of its answer, which may need the database.
+    /// After every step with an answer: the assertions on the body of its answer, which may need the database.
     Body,
     /// In every new state: the requests of invariants.
     Probe,

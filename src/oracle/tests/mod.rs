@@ -15,9 +15,9 @@ use super::{Judge, Judged, Judgement, Oracles};
 
 use crate::expr::{Dialect, JsonPath};
 use crate::model::{
-    Action, ActionId, Body, Cell, Context, Digest, Evidence, Finding, Invariant, Model, OracleId,
-    Request, RequestTemplate, Response, RowChange, RowDelta, Severity, SqlQuery, StepRecord,
-    Subject, Table, TableId, TableKind, row_key,
+    Action, ActionId, Body, Cell, Context, Digest, Effect, Evidence, Finding, Invariant, Model,
+    OracleId, Request, RequestTemplate, Response, RowChange, RowDelta, Severity, SqlQuery,
+    StepRecord, Subject, Table, TableId, TableKind, row_key,
 };
 use crate::model::{Assertion, Expectation};
 use crate::world::system::QueryRows;
@@ -148,6 +148,7 @@ fn answer(status: u16, body: &str) -> StepRecord {
             headers: Vec::new(),
             body: Body::new(body.as_bytes()),
             duration: Duration::from_millis(1),
+            no_answer: None,
         },
         extracted: Vec::new(),
         extract_failures: Vec::new(),
@@ -161,6 +162,7 @@ fn arrival(record: Option<StepRecord>) -> Arrival<()> {
         identity: Digest::default(),
         checkpoint: (),
         status: record.as_ref().map_or(0, |record| record.response.status),
+        effect: Effect::None,
         wrote: record
             .as_ref()
             .is_some_and(|record| !record.rows.is_empty()),

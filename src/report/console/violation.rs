@@ -9,7 +9,7 @@ use super::style::{
 use crate::event::{
     self, Body, ConfirmationResult, Exchange, PathStep, RowChange, RowText, Violation,
 };
-use crate::model::Evidence;
+use crate::model::{self, Evidence};
 
 /// Changed rows shown for one step; the JSON report has all.
 const SHOWN_CHANGES: usize = 8;
@@ -125,13 +125,17 @@ fn exchange(page: &mut Page, seen: &Exchange) {
     gutter(page, &with_body(&head, &body));
 
     let response = &seen.response;
-    let code = response.status.to_string();
+    let code = model::Response::status_in_words(response.status);
     let body = response
         .body
         .as_ref()
         .map(|body| short_body(body, room.saturating_sub(code.len() + 3)))
         .unwrap_or_default();
     let code = paint(status(response.status), &code);
+    let why = response.no_answer.as_ref();
+    let body = why.map_or(body, |none| {
+        clip(&printable(&none.why), room.saturating_sub(12))
+    });
     gutter(page, &with_body(&format!("{DIM}→{DIM:#} {code}"), &body));
 }
 

@@ -84,6 +84,7 @@ fn exchange(text: &str) -> Exchange {
             headers: Vec::new(),
             body: Some(body(text)),
             duration: Duration::from_micros(1500),
+            no_answer: None,
         },
         extracted: row.clone(),
         extract_failures: vec![text.to_owned()],

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 pub(super) use assertion::{Assertions, InvariantExpect, Written};
-pub(super) use request::{ActionExpect, Extract, Request};
+pub(super) use request::{ActionExpect, Extract, Request, STATUS, status_key};
 pub use scalars::duration;
 pub(super) use scalars::{
     CheckLevel, DurationText, FailFast, Json, Level, RestoreWord, SafetyCopyWord, ScalarText,
@@ -197,7 +197,7 @@ pub(super) struct Action {
         reason = "for the readers of the spec; part of what people may write"
     )]
     pub description: Option<String>,
-    /// What must be true of the path: names of actions that have run, or conditions (`order_id is defined and amount > 10`).
+    /// What must be true of the path: names of actions that were accepted, or conditions (`order_id is defined and amount > 10`).
     #[serde(default)]
     pub preconditions: Vec<String>,
     /// What is sent.
@@ -207,18 +207,41 @@ pub(super) struct Action {
     pub parameters: IndexMap<String, Vec<Json>>,
     /// What a good answer looks like. Default: any status below 500.
     pub expect: Option<ActionExpect>,
-    /// Values to remember from a good answer, by name.
+    /// Values to remember from an accepted answer, by name.
     #[serde(default)]
     pub extract: IndexMap<String, Extract>,
-    /// Values to forget after a good answer.
+    /// Values to forget after an accepted answer.
     #[serde(default)]
     pub clear: Vec<String>,
-    /// How often it may run on one path. Default: no limit.
+    /// What to do after answers with these statuses instead, by status: `404`, `4xx`.
+    #[serde(default)]
+    pub on: IndexMap<String, OnAnswer>,
+    /// How often it may be accepted and change something on one path. Default: no limit.
     pub max_calls: Option<u16>,
     /// How likely `weighted` and other strategies take it, relative to the rest. Default: `1`.
     pub weight: Option<f64>,
     #[serde(skip)]
     pub position: usize,
+}
+
+impl Action {
+    /// The names of everything that some answer yields.
+    pub(super) fn extracted(&self) -> impl Iterator<Item = &String> {
+        let others = self.on.values().flat_map(|entry| entry.extract.keys());
+        self.extract.keys().chain(others)
+    }
+}
+
+/// What to do after an answer.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OnAnswer {
+    /// Values to remember, by name.
+    #[serde(default)]
+    pub extract: IndexMap<String, Extract>,
+    /// Values to forget.
+    #[serde(default)]
+    pub clear: Vec<String>,
 }
 
 /// Something that must hold. Looks at `sql`, at the answer to a `request` of its own, or (only `jsonpath`) at every answer.

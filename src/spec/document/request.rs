@@ -52,19 +52,30 @@ pub(in crate::spec) struct Status(pub Vec<StatusPattern>);
 
 struct OneStatus(StatusPattern);
 
-const STATUS: &str = "a status from 100 to 599, or a class such as `2xx`";
+pub(in crate::spec) const STATUS: &str = "a status from 100 to 599, or a class such as `2xx`";
+
+/// `2xx`.
+fn status_class(text: &str) -> Option<StatusPattern> {
+    match text.as_bytes() {
+        [class @ b'1'..=b'5', b'x' | b'X', b'x' | b'X'] => Some(StatusPattern::Class(class - b'0')),
+        _ => None,
+    }
+}
+
+/// `404` or `4xx`, as a key.
+pub(in crate::spec) fn status_key(text: &str) -> Option<StatusPattern> {
+    status_class(text).or_else(|| match text.parse() {
+        Ok(code @ 100..=599) => Some(StatusPattern::Code(code)),
+        _ => None,
+    })
+}
 
 impl<'de> Deserialize<'de> for OneStatus {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         scalar(deserializer, STATUS, |found| match found {
             Unexpected::Unsigned(code @ 100..=599) => Ok(Self(StatusPattern::Code(code as u16))),
             Unexpected::Unsigned(_) | Unexpected::Signed(_) => Err(Wrong::Value),
-            Unexpected::Str(text) => match text.as_bytes() {
-                [class @ b'1'..=b'5', b'x' | b'X', b'x' | b'X'] => {
-                    Ok(Self(StatusPattern::Class(class - b'0')))
-                }
-                _ => Err(Wrong::Value),
-            },
+            Unexpected::Str(text) => status_class(text).map(Self).ok_or(Wrong::Value),
             _ => Err(Wrong::Type),
         })
     }

@@ -3,15 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::Lowering;
 use super::request::is_identifier;
 use crate::diagnostic::{Code, Diagnostic, Path, did_you_mean};
 use crate::model::{
-    Action, Expectation, ExpectedResponse, FactId, FactRule, Parameter, Precondition, VariableId,
+    Action, Effect, Expectation, ExpectedResponse, FactId, FactRule, OnAnswer, Parameter,
+    Precondition, StatusPattern, VariableId,
 };
-use crate::spec::document::{Action as Written, Document};
+use crate::spec::document::{
+    Action as Written, Document, OnAnswer as WrittenOnAnswer, STATUS, status_key,
+};
 use crate::spec::names::Scope;
 use crate::spec::reachability::Dependencies;
 
@@ -22,25 +26,26 @@ const MAX_VARIANTS: usize = 10_000;
 #[derive(Default)]
 struct FactBook {
     rules: Vec<FactRule>,
-    /// "Has run" facts, by action name.
-    has_run: HashMap<String, FactId>,
+    /// "Was accepted" facts, by action name.
+    accepted: HashMap<String, FactId>,
 }
 
 impl FactBook {
-    fn add(&mut self, action: &str, cap: u16) -> FactId {
+    fn add(&mut self, action: &str, cap: u16, counts: Effect) -> FactId {
         self.rules.push(FactRule {
             action: action.to_owned(),
             cap,
+            counts,
         });
         FactId(self.rules.len() as u32 - 1)
     }
 
-    fn has_run(&mut self, action: &str) -> FactId {
-        if let Some(fact) = self.has_run.get(action) {
+    fn accepted(&mut self, action: &str) -> FactId {
+        if let Some(fact) = self.accepted.get(action) {
             return *fact;
         }
-        let fact = self.add(action, 1);
-        self.has_run.insert(action.to_owned(), fact);
+        let fact = self.add(action, 1, Effect::Accepted);
+        self.accepted.insert(action.to_owned(), fact);
         fact
     }
 }
@@ -77,14 +82,14 @@ impl Lowering<'_> {
                 actions.push((template.clone(), parameters, written.max_calls));
             }
         }
-        // Facts for `max_calls` come last: only now are all "has run" facts known.
+        // Facts for `max_calls` come last: only now are all "was accepted" facts known.
         let actions = actions
             .into_iter()
             .map(|(mut action, parameters, max_calls)| {
                 action.name = name_of(&action.base_name, &parameters);
-                action.counts.extend(facts.has_run.get(&action.base_name));
+                action.counts.extend(facts.accepted.get(&action.base_name));
                 if let Some(limit) = max_calls {
-                    let fact = facts.add(&action.name, limit);
+                    let fact = facts.add(&action.name, limit, Effect::Changed);
                     action.counts.push(fact);
                     action.max_calls = Some((fact, limit));
                 }
@@ -130,9 +135,37 @@ impl Lowering<'_> {
             weight: self.weight(at, written.weight),
             request,
             expect: self.expect(&at.key("expect"), written),
-            extract: self.extractions(&at.key("extract"), &written.extract),
-            clear: self.clear(&at.key("clear"), &written.clear),
+            accepted: OnAnswer {
+                extract: self.extractions(&at.key("extract"), &written.extract),
+                clear: self.clear(&at.key("clear"), &written.clear),
+            },
+            on: self.on(&at.key("on"), &written.on),
         }
+    }
+
+    /// What answers with certain statuses leave in the context.
+    fn on(
+        &mut self,
+        at: &Path,
+        written: &IndexMap<String, WrittenOnAnswer>,
+    ) -> Vec<(StatusPattern, OnAnswer)> {
+        let mut lowered = Vec::new();
+        for (status, entry) in written {
+            let at = at.key(status);
+            let on_answer = OnAnswer {
+                extract: self.extractions(&at.key("extract"), &entry.extract),
+                clear: self.clear(&at.key("clear"), &entry.clear),
+            };
+            match status_key(status) {
+                Some(pattern) => lowered.push((pattern, on_answer)),
+                None => self.at_key(
+                    &at,
+                    &format!("expected {STATUS}"),
+                    Diagnostic::error(Code::BadValue, format!("`{status}` is no status")),
+                ),
+            }
+        }
+        lowered
     }
 
     /// The extracted values without which a request cannot be sent. A constant of the same name stands in for one.
@@ -202,7 +235,7 @@ impl Lowering<'_> {
         for (index, text) in written.preconditions.iter().enumerate() {
             let at = section.index(index);
             if self.known.actions.contains_key(text) {
-                lowered.push(Precondition::HasRun(facts.has_run(text)));
+                lowered.push(Precondition::Accepted(facts.accepted(text)));
             } else if let Some((label, help)) = self.meant_an_action(text, scope) {
                 self.at_value(
                     &at,
@@ -417,7 +450,7 @@ impl Lowering<'_> {
                 })
                 .collect(),
             needs,
-            extracts: written.extract.keys().cloned().collect(),
+            extracts: written.extracted().cloned().collect(),
             switched_off: written.max_calls == Some(0),
         }
     }

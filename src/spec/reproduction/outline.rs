@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::CompiledReproduction;
 use crate::expr::Template;
-use crate::model::{Bindings, Context, Names, OracleName, Parameter};
+use crate::model::{Bindings, Context, Names, OracleName, Parameter, StatusPattern};
+use crate::spec::document::status_key;
 use crate::spec::yaml::{Entry, Node};
 
 pub use verdict::{Holds, Values, Verdict};
@@ -307,7 +308,15 @@ impl<'c> Writer<'c> {
     fn captures(&mut self, node: &Node, position: Option<usize>) -> Vec<Capture> {
         let seen = position.map(|position| &self.case.reproduction.path[position]);
         let mut captures = Vec::new();
-        for entry in entries(node.field("extract")) {
+        let on = seen.and_then(|seen| {
+            let entries = entries(node.field("on"));
+            let listed = |pattern: StatusPattern| pattern.matches(seen.status);
+            let mut listed = entries
+                .iter()
+                .filter(|entry| status_key(&entry.key).is_some_and(listed));
+            listed.next()
+        });
+        for entry in entries(on.map_or(node, |entry| &entry.node).field("extract")) {
             let source = match &entry.node {
                 Node::Scalar(Value::String(path)) => Source::JsonPath(path.clone()),
                 long => match (

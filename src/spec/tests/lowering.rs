@@ -83,12 +83,12 @@ fn guards_become_facts_that_count_no_further_than_needed() {
     let refund = &model.actions[1];
     assert!(matches!(
         refund.preconditions.as_slice(),
-        [Precondition::HasRun(fact), Precondition::Holds(_)] if fact.0 == 0
+        [Precondition::Accepted(fact), Precondition::Holds(_)] if fact.0 == 0
     ));
     assert_eq!(refund.requires, [VariableId(1)]);
     assert!((refund.weight - 3.0).abs() < f64::EPSILON);
     assert_eq!(model.actions[3].request.method, "DELETE");
-    assert_eq!(model.actions[3].clear, [VariableId(1)]);
+    assert_eq!(model.actions[3].accepted.clear, [VariableId(1)]);
 }
 
 #[test]

@@ -144,7 +144,6 @@ fn requests_are_checked() {
         6:42 unknown-name: `x` is used but never extracted or defined
         6:50 bad-template: the template does not parse: unexpected end of input, expected expression
     { path: /, json: { 5: a, b: .inf } }
-        6:33 wrong-type: the key `5` is not text
         6:42 bad-value: `.inf` is no JSON number
     { path: '/${port}' }
         6:24 environment: `${port}` is known only when the run starts and cannot be used here
@@ -545,7 +544,7 @@ fn a_file_that_is_no_spec_is_told_from_a_wrong_one() {
     5: b
     : c
         1:1 wrong-type: the key `~` is not text
-        2:1 wrong-type: the key `5` is not text
+        2:1 unknown-key: unknown key `5`
         3:1 wrong-type: the key `~` is not text
         3:1 missing-key: the spec lacks the key `venomqa`
         3:1 missing-key: the spec lacks the key `actions`

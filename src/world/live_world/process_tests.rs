@@ -103,7 +103,7 @@ fn played(env: &[(&str, &str)]) -> WorldConfig {
 
 fn played_model() -> Arc<Model> {
     let mut add = action("add", "POST", "/items");
-    add.extract = vec![extraction(0, "id", "$.id")];
+    add.accepted.extract = vec![extraction(0, "id", "$.id")];
     model(
         vec![
             add,

@@ -86,9 +86,9 @@ pub(super) enum Quirk {
 
 pub(super) fn shop_model() -> Arc<Model> {
     let mut add = action("add", "POST", "/items");
-    add.extract = vec![extraction(0, "id", "$.id")];
+    add.accepted.extract = vec![extraction(0, "id", "$.id")];
     let mut drop = action("drop", "DELETE", "/items/{{ id }}");
-    drop.clear = vec![VariableId(0)];
+    drop.accepted.clear = vec![VariableId(0)];
     model(
         vec![
             add,

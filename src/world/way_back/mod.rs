@@ -52,6 +52,15 @@ pub(super) trait WayBack {
         to: &Checkpoint,
     ) -> Result<(), WorldError>;
 
+    /// Brings a service that gave no answer back to the state in which it was before the request.
+    async fn bring_back(
+        &mut self,
+        deployment: &mut Deployment,
+        position: &mut Position,
+    ) -> Result<(), WorldError> {
+        deployment.bring_back(position.now.content()).await
+    }
+
     /// Brings the service and its systems to the initial state as a new run would find it: with nothing left that a
     /// service remembers in its memory, as far as that can be helped.
     async fn renew(

@@ -107,6 +107,18 @@ impl WayBack for Replay {
         self.walk(deployment, position, to).await
     }
 
+    async fn bring_back(
+        &mut self,
+        deployment: &mut Deployment,
+        position: &mut Position,
+    ) -> Result<(), WorldError> {
+        if !matches!(self.reset, Reset::Restart) {
+            deployment.bring_back(position.now.content()).await?;
+        }
+        let now = position.now.clone();
+        self.walk(deployment, position, &now).await
+    }
+
     async fn renew(
         &mut self,
         deployment: &mut Deployment,
@@ -149,8 +161,8 @@ impl Replay {
             let extracted = Extracted::by_action(action, &answer);
             deployment.secrets().learn_extracted(&extracted.found);
             live = extracted.applied_to(&live);
-            let is_safe = action.request.is_safe();
-            let unsafe_requests = there.unsafe_requests_after(step.action, is_safe, answer.status);
+            let is_idle = action.request.is_safe() || action.expect.refuses(answer.status);
+            let unsafe_requests = there.unsafe_requests_after(step.action, is_idle, answer.status);
             there = deployment
                 .look(content, unsafe_requests, live.clone(), cookies.clone())
                 .await?;

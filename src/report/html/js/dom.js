@@ -66,7 +66,7 @@ const badge = (severity) => h("span", { class: `badge ${severity}` }, severity);
 const statusClass = (status) => (status < 100 ? "s0" : `s${Math.floor(status / 100)}`);
 
 const statusBadge = (status) =>
-  h("span", { class: `status ${statusClass(status)}` }, status === 0 ? "no status" : status);
+  h("span", { class: `status ${statusClass(status)}` }, status === 0 ? "no answer" : status);
 
 /* A button that copies. The page may be opened from a file, where not every browser has a clipboard to offer. */
 function copyButton(label, text, name) {

@@ -135,6 +135,7 @@ fn check(name: &str, kind: &str, action: &Action) -> Option<Holds> {
                 .filter(|pattern| (500..600).any(|status| pattern.matches(status)));
             Some(Holds::Status(below.chain(above).collect()))
         }
+        "no-answer" => Some(Holds::Status((1..6).map(StatusPattern::Class).collect())),
         "unexpected-status" => Some(Holds::Status(listed.clone())),
         "unexpected-body" => {
             let bodies = action.expect.body.iter();
@@ -150,8 +151,7 @@ fn check(name: &str, kind: &str, action: &Action) -> Option<Holds> {
         }
         "extract-failed" => {
             let extraction = action
-                .extract
-                .iter()
+                .extractions()
                 .find(|extraction| extraction.name == kind)?;
             Some(match &extraction.source {
                 ExtractSource::JsonPath(path) => Holds::Values(vec![Values {
