@@ -79,6 +79,8 @@ codes! {
     PreconditionCycle = "precondition-cycle",
     /// An action that can never run.
     UnreachableAction = "unreachable-action",
+    /// An action that no answer can accept although something waits for that.
+    NeverAccepted = "never-accepted",
     /// A variable that nothing reads.
     UnusedVariable = "unused-variable",
 }

@@ -279,6 +279,7 @@ impl Deployment {
         Ok(outcome)
     }
 
+    /// Whether a request without an answer did nothing; what it did is put back.
     async fn did_nothing(
         &mut self,
         request: &Rendered,
@@ -289,7 +290,12 @@ impl Deployment {
         }
         match known {
             Some(known) if !known.is_empty() => {
-                Ok(self.databases.read(known).await?.content.is_none())
+                let Some(found) = self.databases.read(known).await?.content else {
+                    return Ok(true);
+                };
+                // What has been read is not found a second time.
+                self.databases.put_back(&found, known).await?;
+                Ok(false)
             }
             _ => Ok(false),
         }

@@ -8,6 +8,7 @@
     reason = "what cannot be unwrapped in a test is how the test fails"
 )]
 
+mod answers;
 mod commands;
 mod confirm;
 mod corpus;

@@ -23,32 +23,36 @@ fn explore_over(fault: Fault, spec: &str) -> Finished {
 
 #[test]
 fn a_service_that_closes_the_connection_without_an_answer() {
-    explore_over(Fault::Closed, store::SPEC).code(3).says(&[
-        "action `refund`",
-        "no HTTP answer",
-        "the run failed",
+    explore_over(Fault::Closed, store::SPEC).code(1).says(&[
+        "no-answer",
+        "`refund` was not answered: no HTTP answer",
+        "confirmed",
     ]);
 }
 
 #[test]
 fn a_service_that_hangs() {
     explore_over(Fault::Silence, &store::spec_with_http("timeout: 400ms"))
-        .code(3)
-        .says(&["action `refund`", "no answer within 400ms"]);
+        .code(1)
+        .says(&[
+            "`refund` was not answered: no answer within 400ms",
+            "confirmed",
+        ]);
 }
 
 #[test]
 fn a_service_that_answers_garbage() {
     explore_over(Fault::Garbage, store::SPEC)
-        .code(3)
-        .says(&["action `refund`", "no HTTP answer"]);
+        .code(1)
+        .says(&["`refund` was not answered: no HTTP answer", "confirmed"]);
 }
 
 #[test]
 fn a_service_that_answers_half_a_body() {
-    explore_over(Fault::HalfABody, store::SPEC)
-        .code(3)
-        .says(&["action `refund`", "the answer broke off"]);
+    explore_over(Fault::HalfABody, store::SPEC).code(1).says(&[
+        "`refund` was not answered: the answer broke off",
+        "confirmed",
+    ]);
 }
 
 #[test]
@@ -88,9 +92,10 @@ fn explore_started(kind: Kind) -> Finished {
 
 #[test]
 fn a_service_that_dies_after_it_has_committed() {
-    explore_started(Kind::DyingStore).code(3).says(&[
-        "action `refund`",
+    explore_started(Kind::DyingStore).code(1).says(&[
+        "`refund` was not answered",
         "the service was ended by signal",
+        "confirmed",
         "thread panicked at refunds: index out of bounds",
     ]);
 }

@@ -77,6 +77,7 @@ impl Lowering<'_> {
             self.action_name(&at.key("name"), &written.name);
             let parameters: Vec<String> = written.parameters.keys().cloned().collect();
             let template = self.action(&at, written, &parameters, &mut facts);
+            self.never_accepted(&at, written, &template.expect, document);
             dependencies.push(self.dependencies(&at, written, &template, &positions));
             for parameters in self.variants(&at, written) {
                 actions.push((template.clone(), parameters, written.max_calls));
@@ -141,6 +142,45 @@ impl Lowering<'_> {
             },
             on: self.on(&at.key("on"), &written.on),
         }
+    }
+
+    /// Warns where something waits for an acceptance that no legal status is.
+    fn never_accepted(
+        &mut self,
+        at: &Path,
+        written: &Written,
+        expect: &ExpectedResponse,
+        document: &Document,
+    ) {
+        if (200..400).any(|status| expect.accepts(status)) {
+            return;
+        }
+        let awaits = document.actions.iter().find(|other| {
+            let mut preconditions = other.preconditions.iter();
+            preconditions.any(|name| *name == written.name)
+        });
+        let (idle, help) = if let Some(other) = awaits {
+            let help =
+                "list the status that accepts it, or write a condition over what is there instead";
+            (
+                format!("the precondition of `{}` never holds", other.name),
+                help,
+            )
+        } else if !written.extract.is_empty() || !written.clear.is_empty() {
+            let help = "say what to do after a refusal under `on`: `on: { 409: { extract: ... } }`";
+            ("`extract` and `clear` never act".to_owned(), help)
+        } else if written.max_calls.is_some_and(|limit| limit > 0) {
+            let help = "calls that are not accepted use nothing up: remove `max_calls`";
+            ("`max_calls` never counts".to_owned(), help)
+        } else {
+            return;
+        };
+        let message = format!("`{}` is never accepted, so {idle}", written.name);
+        self.at_value(
+            &at.key("expect").key("status"),
+            "no 2xx, and no 3xx",
+            Diagnostic::warning(Code::NeverAccepted, message).help(help),
+        );
     }
 
     /// What answers with certain statuses leave in the context.

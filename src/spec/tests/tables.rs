@@ -545,10 +545,10 @@ fn a_file_that_is_no_spec_is_told_from_a_wrong_one() {
     : c
         1:1 wrong-type: the key `~` is not text
         2:1 unknown-key: unknown key `5`
+        2:1 missing-key: the spec lacks the key `venomqa`
+        2:1 missing-key: the spec lacks the key `actions`
+        2:1 missing-key: the spec does not say where the service is
         3:1 wrong-type: the key `~` is not text
-        3:1 missing-key: the spec lacks the key `venomqa`
-        3:1 missing-key: the spec lacks the key `actions`
-        3:1 missing-key: the spec does not say where the service is
     a: &a { a: 1 }
     b: { <<: [*a, [*a]] }
         2:10 wrong-type: `<<` has nothing that can be merged

@@ -303,7 +303,10 @@ impl Builder {
                 .beside(self.tree.source, first, "first here")
                 .help("keep one of the two");
             self.report(diagnostic, range, "again here");
-        } else if matches!(resolve(&key, style, tag), Ok(Value::String(_))) {
+        } else if matches!(resolve(&key, style, tag), Ok(Value::String(_)))
+            || key.parse::<u64>().is_ok()
+        {
+            // A whole number is the text that is written: the status `404`, the key of a JSON object.
             open.key = Some((key, range));
         } else {
             open.skipped = true;

@@ -212,20 +212,20 @@ async fn a_world_that_is_dropped_stops_its_service() {
 }
 
 #[tokio::test]
-async fn a_service_that_dies_during_a_step_is_reported_with_its_status_and_log() {
+async fn a_service_that_dies_during_a_step_is_reported_with_its_status_and_log_and_brought_back() {
     let mut world = play(&played(&[])).await;
     let root = world.begin().await.unwrap();
-    let error = world.act(DIE, &root.context).await.unwrap_err();
-    assert_eq!(error.kind, WorldErrorKind::Service);
+    let one = world.act(ADD, &root.context).await.unwrap();
+    let dead = world.act(DIE, &one.context).await.unwrap();
+    assert_eq!((dead.status, dead.effect), (0, Effect::None));
+    assert_eq!(dead.identity, one.identity);
+    let no_answer = dead.record.unwrap().response.no_answer.clone().unwrap();
     assert!(
-        error.message.starts_with("action `die`: `POST /die`: "),
-        "{error}"
+        no_answer.why.ends_with("; the service exited with code 7"),
+        "{no_answer:?}"
     );
-    assert!(
-        error.message.ends_with("; the service exited with code 7"),
-        "{error}"
-    );
-    assert_eq!(error.details.last().unwrap(), "  out of luck");
+    assert_eq!(no_answer.details.last().unwrap(), "  out of luck");
+    assert_eq!(body(&mut world, LIST, &one.context).await, json!([1]));
     world.finish().await.unwrap();
 }
 
