@@ -229,7 +229,7 @@ impl Process {
             .await;
         let what = match ready {
             Ok(()) => return Ok(()),
-            Err(NotReady::Interrupted) => return Err(WorldError::interrupted()),
+            Err(NotReady::Ended(ending)) => return Err(WorldError::ended(ending)),
             Err(NotReady::Exited(status)) => ending(status),
             Err(NotReady::Timeout(why)) => format!("was not ready within {limit:?}: {why}"),
         };
