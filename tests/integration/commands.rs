@@ -5,7 +5,7 @@ use crate::support::Sandbox;
 #[test]
 fn help_shows_every_command_and_the_exit_codes() {
     let sandbox = Sandbox::new();
-    let help = sandbox.venomqa(["--help"]).run().code(0);
+    let help = sandbox.venomqa("--help").run().code(0);
     assert_eq!(help.stderr, "");
     insta::assert_snapshot!(help.stdout, @r#"
     Finds bugs that live in sequences of API calls.
@@ -60,7 +60,7 @@ fn without_a_command_help_is_on_stderr() {
 #[test]
 fn the_version_is_that_of_the_crate() {
     let sandbox = Sandbox::new();
-    let version = sandbox.venomqa(["--version"]).run().code(0);
+    let version = sandbox.venomqa("--version").run().code(0);
     assert_eq!(
         version.stdout,
         format!("venomqa {}\n", env!("CARGO_PKG_VERSION"))
@@ -70,12 +70,12 @@ fn the_version_is_that_of_the_crate() {
 #[test]
 fn init_writes_a_spec_that_is_valid_and_never_overwrites_one() {
     let sandbox = Sandbox::new();
-    sandbox.venomqa(["init"]).run().code(0);
+    sandbox.venomqa("init").run().code(0);
     let written = sandbox.read("venomqa.yaml");
-    sandbox.venomqa(["validate"]).run().code(0).says(&["valid"]);
+    sandbox.venomqa("validate").run().code(0).says(&["valid"]);
     sandbox.write("venomqa.yaml", &format!("{written}# mine now\n"));
     sandbox
-        .venomqa(["init"])
+        .venomqa("init")
         .run()
         .code(2)
         .complains(&["`venomqa.yaml` exists already"]);
@@ -86,7 +86,7 @@ fn init_writes_a_spec_that_is_valid_and_never_overwrites_one() {
 fn the_demo_finds_bugs_and_leaves_nothing_in_the_folder() {
     let sandbox = Sandbox::new();
     sandbox
-        .venomqa(["demo", "--strategy", "bfs", "--max-steps", "200"])
+        .venomqa("demo --strategy bfs --max-steps 200")
         .run()
         .code(1)
         .says(&["every_order_line_has_its_product"]);
@@ -101,7 +101,7 @@ fn the_demo_finds_bugs_and_leaves_nothing_in_the_folder() {
 #[test]
 fn the_spec_of_the_demo_is_the_one_in_the_tree() {
     let sandbox = Sandbox::new();
-    let printed = sandbox.venomqa(["demo", "spec"]).run().code(0);
+    let printed = sandbox.venomqa("demo spec").run().code(0);
     assert_eq!(printed.stdout, include_str!("../../specs/shop.yaml"));
 }
 
@@ -115,10 +115,7 @@ fn completions_are_printed_for_every_shell() {
             .code(0)
             .says(&["explore", "max-steps"]);
     }
-    let unread = sandbox
-        .venomqa(["completions", "bash"])
-        .run_unread()
-        .code(0);
+    let unread = sandbox.venomqa("completions bash").run_unread().code(0);
     assert_eq!(unread.stderr, "");
 }
 
@@ -126,7 +123,7 @@ fn completions_are_printed_for_every_shell() {
 fn restore_has_nothing_to_do_where_no_run_was_killed() {
     let sandbox = Sandbox::new();
     sandbox
-        .venomqa(["restore", "--sqlite", "no-such.db"])
+        .venomqa("restore --sqlite no-such.db")
         .run()
         .complains(&["no-such.db"]);
     assert!(!sandbox.path("no-such.db").exists());

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use crate::support::bank::{self, Flaw};
-use crate::support::{Database, Finished, Kind, Sandbox, Server, service, violations, warnings};
+use crate::support::{
+    Database, Finished, Kind, Sandbox, Server, actions, items, service, violations, warnings,
+};
 
 fn sandbox(kind: Kind, more: &str) -> Sandbox {
     let service = service(kind);
@@ -24,7 +24,7 @@ const FLAGS: [&str; 7] = [
 ];
 
 fn explore(sandbox: &Sandbox) -> Finished {
-    sandbox.venomqa(FLAGS).args(["--report", "json"]).run()
+    sandbox.venomqa(FLAGS).args("--report json").run()
 }
 
 #[test]
@@ -72,13 +72,6 @@ fn withdrawals(sandbox: &Sandbox) {
     );
 }
 
-fn actions(violation: &Value) -> Vec<&str> {
-    let path = violation["path"].as_array().unwrap();
-    path.iter()
-        .map(|step| step["action"].as_str().unwrap())
-        .collect()
-}
-
 #[test]
 fn a_short_path_that_needs_what_the_service_remembers_is_taken_back() {
     let sandbox = sandbox(Kind::TiredBank, "");
@@ -106,7 +99,7 @@ fn a_short_path_that_needs_what_the_service_remembers_is_taken_back() {
     let path = actions(violation);
     assert!(path.len() >= 4, "{path:?}");
     assert_eq!(violation["confirmation"]["result"], "confirmed");
-    let last = violation["path"].as_array().unwrap().last().unwrap();
+    let last = items(&violation["path"]).last().unwrap();
     assert_eq!(last["response"]["status"], 500);
 }
 
@@ -171,28 +164,11 @@ fn what_happens_now_and_then_is_unconfirmed_and_comes_last() {
     ));
     let before = database.dump();
     let finished = sandbox
-        .venomqa([
-            "explore",
-            "--strategy",
-            "dfs",
-            "--max-steps",
-            "12",
-            "--fail-fast=critical",
-            "--report",
-            "json",
-        ])
-        .args([
-            "--report",
-            "console=report.txt",
-            "--base-url",
-            &server.url(),
-        ])
+        .venomqa("explore --strategy dfs --max-steps 12 --fail-fast=critical --report json --report console=report.txt").at(&server.url())
         .run()
         .code(1);
     let run = finished.only_run();
-    let confirmations: Vec<_> = run["violations"]
-        .as_array()
-        .unwrap()
+    let confirmations: Vec<_> = items(&run["violations"])
         .iter()
         .map(|violation| {
             (
@@ -222,11 +198,7 @@ fn what_happens_now_and_then_is_unconfirmed_and_comes_last() {
         "{reason}"
     );
     // The records are those of the attempt in which it did happen.
-    let last = run["violations"][1]["path"]
-        .as_array()
-        .unwrap()
-        .last()
-        .unwrap();
+    let last = items(&run["violations"][1]["path"]).last().unwrap();
     assert_eq!(last["response"]["status"], 500);
     let report = sandbox.read("report.txt");
     assert!(

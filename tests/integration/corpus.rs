@@ -4,13 +4,14 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::{JournalMode, Sandbox, Store, store, violations, without_times};
+use crate::support::{JournalMode, Sandbox, Store, items, store, violations, without_times};
 
 const FILE: &str = ".venomqa/no_refund_beyond_the_total-refund.yaml";
 
-fn explore(sandbox: &Sandbox, store: &Store, more: &[&str], code: i32) -> Value {
+fn explore(sandbox: &Sandbox, store: &Store, more: &str, code: i32) -> Value {
     sandbox
-        .venomqa([&["explore", "--report", "json"][..], more].concat())
+        .venomqa("explore --report json")
+        .args(more)
         .env("STORE_URL", store.url())
         .run()
         .code(code)
@@ -21,12 +22,7 @@ fn explore(sandbox: &Sandbox, store: &Store, more: &[&str], code: i32) -> Value 
 fn explored() -> (Sandbox, Store) {
     let sandbox = Sandbox::with_spec(store::SPEC);
     let store = Store::start(&sandbox, JournalMode::Delete, true);
-    let run = explore(
-        &sandbox,
-        &store,
-        &["--strategy", "bfs", "--max-steps", "60"],
-        1,
-    );
+    let run = explore(&sandbox, &store, "--strategy bfs --max-steps 60", 1);
     assert_eq!(run["corpus"], json!([]));
     assert_eq!(
         run["violations"][0]["replay"],
@@ -36,7 +32,7 @@ fn explored() -> (Sandbox, Store) {
 }
 
 fn outcome(run: &Value) -> &Value {
-    assert_eq!(run["corpus"].as_array().unwrap().len(), 1, "{run:#}");
+    assert_eq!(items(&run["corpus"]).len(), 1, "{run:#}");
     &run["corpus"][0]["outcome"]
 }
 
@@ -45,9 +41,9 @@ fn what_still_fails_is_a_violation_although_the_walk_does_not_come_across_it() {
     let (sandbox, store) = explored();
     let before = (store.dump(), sandbox.read(FILE));
     // One step finds nothing by itself.
-    let alone = explore(&sandbox, &store, &["--max-steps", "1", "--no-corpus"], 0);
+    let alone = explore(&sandbox, &store, "--max-steps 1 --no-corpus", 0);
     assert_eq!(violations(&alone), [""; 0]);
-    let run = explore(&sandbox, &store, &["--max-steps", "1"], 1);
+    let run = explore(&sandbox, &store, "--max-steps 1", 1);
     assert_eq!(outcome(&run), "still-failing");
     assert_eq!(violations(&run), ["no_refund_beyond_the_total"]);
     let violation = &run["violations"][0];
@@ -56,11 +52,7 @@ fn what_still_fails_is_a_violation_although_the_walk_does_not_come_across_it() {
         violation["confirmation"]["result"], "confirmed",
         "{violation:#}"
     );
-    assert_eq!(
-        violation["path"].as_array().unwrap().len(),
-        2,
-        "{violation:#}"
-    );
+    assert_eq!(items(&violation["path"]).len(), 2, "{violation:#}");
     assert_eq!(run["figures"]["steps"], 1);
     assert_eq!((store.dump(), sandbox.read(FILE)), before);
 }
@@ -69,12 +61,12 @@ fn what_still_fails_is_a_violation_although_the_walk_does_not_come_across_it() {
 fn what_is_tried_first_does_not_change_the_walk() {
     let (sandbox, store) = explored();
     for strategy in ["dfs", "random", "mcts", "coverage"] {
-        let flags = ["--strategy", strategy, "--max-steps", "80", "--seed", "7"];
+        let flags = format!("--strategy {strategy} --max-steps 80 --seed 7");
         let with = explore(&sandbox, &store, &flags, 1);
         // Alone the walk may well find nothing: it ends with whatever code.
-        let alone = ["explore", "--report", "json", "--no-corpus"];
         let without = sandbox
-            .venomqa([&alone[..], &flags].concat())
+            .venomqa("explore --report json --no-corpus")
+            .args(flags)
             .env("STORE_URL", store.url())
             .run()
             .only_run();
@@ -92,12 +84,7 @@ fn what_is_tried_first_does_not_change_the_walk() {
 #[test]
 fn both_findings_of_one_bug_are_one_violation() {
     let (sandbox, store) = explored();
-    let run = explore(
-        &sandbox,
-        &store,
-        &["--strategy", "dfs", "--max-steps", "200"],
-        1,
-    );
+    let run = explore(&sandbox, &store, "--strategy dfs --max-steps 200", 1);
     assert_eq!(violations(&run), ["no_refund_beyond_the_total"]);
     let violation = &run["violations"][0];
     assert!(violation["occurrences"].as_u64() > Some(0), "{violation:#}");
@@ -111,16 +98,11 @@ fn what_does_not_happen_any_more_is_fixed_and_the_file_stays() {
     let file = sandbox.read(FILE);
     store.stop();
     let clean = Store::on(&sandbox, false);
-    let run = explore(
-        &sandbox,
-        &clean,
-        &["--strategy", "bfs", "--max-steps", "60"],
-        0,
-    );
+    let run = explore(&sandbox, &clean, "--strategy bfs --max-steps 60", 0);
     assert_eq!(outcome(&run), "fixed");
     assert_eq!(sandbox.read(FILE), file);
     sandbox
-        .venomqa(["explore", "--max-steps", "5"])
+        .venomqa("explore --max-steps 5")
         .env("STORE_URL", clean.url())
         .run()
         .code(0)
@@ -148,14 +130,14 @@ fn what_cannot_be_tried_any_more_says_why_and_is_no_failure() {
         ),
     ] {
         sandbox.write("venomqa.yaml", &spec);
-        let run = explore(&sandbox, &store, &["--max-steps", "1"], 0);
+        let run = explore(&sandbox, &store, "--max-steps 1", 0);
         assert_eq!(outcome(&run), "not-tried", "{run:#}");
         assert_eq!(run["corpus"][0]["reason"], why);
     }
     sandbox.write("venomqa.yaml", store::SPEC);
     sandbox.write(FILE, "venomqa: 1\n");
     sandbox
-        .venomqa(["explore", "--max-steps", "1"])
+        .venomqa("explore --max-steps 1")
         .env("STORE_URL", store.url())
         .run()
         .code(0)
@@ -174,12 +156,7 @@ fn a_bug_that_comes_back_another_way_gets_a_file_of_its_own() {
     let start = text.find(first).unwrap();
     let end = start + first.len() + text[start + first.len()..].find(first).unwrap();
     sandbox.write(FILE, &format!("{}{}", &text[..start], &text[end..]));
-    let run = explore(
-        &sandbox,
-        &store,
-        &["--strategy", "bfs", "--max-steps", "60"],
-        1,
-    );
+    let run = explore(&sandbox, &store, "--strategy bfs --max-steps 60", 1);
     assert_eq!(outcome(&run), "fixed");
     assert_eq!(
         run["violations"][0]["replay"],
@@ -190,7 +167,7 @@ fn a_bug_that_comes_back_another_way_gets_a_file_of_its_own() {
 #[test]
 fn fail_fast_stops_at_what_is_known() {
     let (sandbox, store) = explored();
-    let run = explore(&sandbox, &store, &["--fail-fast"], 1);
+    let run = explore(&sandbox, &store, "--fail-fast", 1);
     assert_eq!(run["stop"]["reason"], "fail-fast");
     assert_eq!(run["figures"]["steps"], 0);
     assert_eq!(run["outcome"], "violations");
@@ -204,7 +181,7 @@ fn a_reproduction_of_another_spec_in_the_same_folder_is_left_alone() {
     let run = explore(
         &sandbox,
         &store,
-        &["other.yaml", "--strategy", "bfs", "--max-steps", "60"],
+        "other.yaml --strategy bfs --max-steps 60",
         1,
     );
     assert_eq!(run["corpus"], json!([]));

@@ -74,15 +74,8 @@ impl Scene {
         let url = self.server.url();
         let finished = self
             .sandbox
-            .venomqa([
-                "explore",
-                "--base-url",
-                &url,
-                "--report",
-                "json",
-                "--max-steps",
-                "30",
-            ])
+            .venomqa("explore --report json --max-steps 30")
+            .at(&url)
             .run()
             .code(code);
         finished.only_run()

@@ -2,13 +2,13 @@
 
 use regex::Regex;
 
-use crate::support::{JournalMode, Sandbox, Store, store};
+use crate::support::{JournalMode, Sandbox, Store, items, store};
 
 #[test]
 fn explore_without_arguments_finds_specs_and_bugs() {
     let sandbox = Sandbox::with_shop();
     sandbox
-        .venomqa(["explore", "--strategy", "dfs", "--max-steps", "500"])
+        .venomqa("explore --strategy dfs --max-steps 500")
         .run()
         .code(1)
         .says(&[
@@ -24,7 +24,7 @@ fn explore_without_arguments_finds_specs_and_bugs() {
 fn memory_does_not_grow_by_the_records_of_steps() {
     let sandbox = Sandbox::with_shop();
     let mut run = sandbox
-        .venomqa(["explore", "--strategy", "random", "--max-steps", "2000"])
+        .venomqa("explore --strategy random --max-steps 2000")
         .start();
     let status = format!("/proc/{}/status", run.id());
     let mut peak_after = |step: u32| {
@@ -49,7 +49,7 @@ fn venomqa_yaml_comes_before_the_folder_of_specs() {
             .replace("name: shop", "name: corner_shop"),
     );
     sandbox
-        .venomqa(["explore", "--max-steps", "5"])
+        .venomqa("explore --max-steps 5")
         .run()
         .code(0)
         .says(&["corner_shop"]);
@@ -65,7 +65,7 @@ fn paths_in_a_spec_start_at_the_folder_of_the_spec() {
     let store = Store::start(&sandbox, JournalMode::Delete, true);
     for named in ["apis/store/spec.yaml", "apis/store"] {
         sandbox
-            .venomqa(["explore", named, "--strategy", "bfs", "--max-steps", "40"])
+            .venomqa(format!("explore {named} --strategy bfs --max-steps 40"))
             .env("STORE_URL", store.url())
             .run()
             .code(1)
@@ -83,13 +83,11 @@ fn every_spec_of_a_folder_is_explored() {
             .replace("name: shop", "name: corner_shop"),
     );
     let report = sandbox
-        .venomqa(["explore", "--max-steps", "5", "--report", "json"])
+        .venomqa("explore --max-steps 5 --report json")
         .run()
         .code(0)
         .json();
-    let names: Vec<_> = report["runs"]
-        .as_array()
-        .unwrap()
+    let names: Vec<_> = items(&report["runs"])
         .iter()
         .map(|run| run["spec"]["name"].as_str().unwrap())
         .collect();
@@ -99,10 +97,7 @@ fn every_spec_of_a_folder_is_explored() {
 #[test]
 fn progress_is_on_stderr_and_the_report_alone_on_stdout() {
     let sandbox = Sandbox::with_shop();
-    let finished = sandbox
-        .venomqa(["explore", "--max-steps", "500"])
-        .run()
-        .code(1);
+    let finished = sandbox.venomqa("explore --max-steps 500").run().code(1);
     let line =
         Regex::new(r"(?m)^  step (\d+)/500 \| states \d+ \| coverage \d+% \| violations \d+$")
             .unwrap();
@@ -122,7 +117,7 @@ fn progress_is_on_stderr_and_the_report_alone_on_stdout() {
 fn the_last_progress_is_shown_between_two_lines() {
     let sandbox = Sandbox::with_shop();
     sandbox
-        .venomqa(["explore", "--max-steps", "25", "--progress-every", "10"])
+        .venomqa("explore --max-steps 25 --progress-every 10")
         .run()
         .complains(&["step 10/25 |", "step 20/25 |", "step 25/25 |"]);
 }
@@ -132,7 +127,7 @@ fn the_report_has_violations_the_command_and_figures() {
     let sandbox = Sandbox::with_spec(store::SPEC);
     let store = Store::start(&sandbox, JournalMode::Delete, true);
     let finished = sandbox
-        .venomqa(["explore", "--strategy", "bfs", "--max-steps", "60"])
+        .venomqa("explore --strategy bfs --max-steps 60")
         .env("STORE_URL", store.url())
         .run()
         .code(1);
@@ -190,7 +185,7 @@ fn the_report_has_violations_the_command_and_figures() {
 fn neither_colours_nor_cursor_movements_reach_a_pipe() {
     let sandbox = Sandbox::with_shop();
     sandbox
-        .venomqa(["explore", "--max-steps", "100"])
+        .venomqa("explore --max-steps 100")
         .env("TERM", "xterm-256color")
         .run()
         .never_says("\u{1b}");
@@ -200,7 +195,7 @@ fn neither_colours_nor_cursor_movements_reach_a_pipe() {
 fn colours_are_there_for_those_who_ask() {
     let sandbox = Sandbox::with_shop();
     let finished = sandbox
-        .venomqa(["explore", "--max-steps", "5", "--color", "always"])
+        .venomqa("explore --max-steps 5 --color always")
         .run()
         .code(0);
     assert!(finished.stdout.contains("\u{1b}["), "{finished}");
@@ -210,7 +205,7 @@ fn colours_are_there_for_those_who_ask() {
 fn a_reader_that_goes_away_is_no_error() {
     let sandbox = Sandbox::with_shop();
     let finished = sandbox
-        .venomqa(["explore", "--max-steps", "100", "--set", "bugs=none"])
+        .venomqa("explore --max-steps 100 --set bugs=none")
         .run_unread()
         .code(0);
     assert!(!finished.stderr.contains("roken pipe"), "{finished}");

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use serde_json::Value;
 
-use crate::support::{Database, Sandbox, Server};
+use crate::support::{Database, Sandbox, Server, items, one};
 
 const SPEC: &str = r#"
 venomqa: 1
@@ -42,21 +42,13 @@ fn lamp(sandbox: &Sandbox) -> Server {
     )
 }
 
-fn action<'r>(run: &'r Value, name: &str) -> &'r Value {
-    run["actions"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|action| action["name"] == name)
-        .unwrap()
-}
-
 #[test]
 fn an_action_that_never_ran_is_named_with_what_kept_it_away_and_spoils_the_clean_pass() {
     let sandbox = Sandbox::with_spec(SPEC);
     let server = lamp(&sandbox);
     sandbox
-        .venomqa(["explore", "--base-url", &server.url()])
+        .venomqa("explore")
+        .at(&server.url())
         .run()
         .code(0)
         .says(&[
@@ -67,12 +59,13 @@ fn an_action_that_never_ran_is_named_with_what_kept_it_away_and_spoils_the_clean
         ])
         .never_says("no violation in");
     let run = sandbox
-        .venomqa(["explore", "--base-url", &server.url(), "--report", "json"])
+        .venomqa("explore --report json")
+        .at(&server.url())
         .run()
         .code(0)
         .only_run();
     assert_eq!(run["outcome"], "incomplete");
-    assert_eq!(action(&run, "dim")["runs"], 0);
+    assert_eq!(one(&run["actions"], "name", "dim")["runs"], 0);
     assert_eq!(run["figures"]["coverage"], 0.75);
 }
 
@@ -81,14 +74,20 @@ fn an_action_that_never_changes_anything_gets_advice_and_a_safe_one_does_not() {
     let sandbox = Sandbox::with_spec(SPEC);
     let server = lamp(&sandbox);
     let run = sandbox
-        .venomqa(["explore", "--base-url", &server.url(), "--report", "json"])
+        .venomqa("explore --report json")
+        .at(&server.url())
         .run()
         .code(0)
         .only_run();
-    let advice = action(&run, "knock")["advice"].as_str().unwrap();
+    let advice = one(&run["actions"], "name", "knock")["advice"]
+        .as_str()
+        .unwrap();
     assert!(advice.contains("never changed any state"), "{advice}");
-    assert_eq!(action(&run, "look")["advice"], Value::Null);
-    assert_eq!(action(&run, "switch_on")["advice"], Value::Null);
+    assert_eq!(one(&run["actions"], "name", "look")["advice"], Value::Null);
+    assert_eq!(
+        one(&run["actions"], "name", "switch_on")["advice"],
+        Value::Null
+    );
 }
 
 #[test]
@@ -109,7 +108,8 @@ reset: { request: { method: POST, path: / } }
             .route("/enter", post(async || StatusCode::UNAUTHORIZED)),
     );
     let finished = sandbox
-        .venomqa(["explore", "--base-url", &server.url()])
+        .venomqa("explore")
+        .at(&server.url())
         .run()
         .code(0)
         .says(&["every request was refused"]);
@@ -120,7 +120,7 @@ reset: { request: { method: POST, path: / } }
 fn what_is_left_to_try_is_counted_when_a_limit_ends_the_run() {
     let sandbox = Sandbox::with_shop();
     sandbox
-        .venomqa(["explore", "--max-steps", "20", "--set", "bugs=none"])
+        .venomqa("explore --max-steps 20 --set bugs=none")
         .run()
         .code(0)
         .says(&["`--max-steps`: all 20 steps were taken", "left to try"]);
@@ -133,17 +133,19 @@ fn a_state_that_is_broken_before_anything_is_done_is_a_violation_without_a_path(
     ));
     let server = lamp(&sandbox);
     let run = sandbox
-        .venomqa(["explore", "--base-url", &server.url(), "--report", "json"])
+        .venomqa("explore --report json")
+        .at(&server.url())
         .run()
         .code(1)
         .only_run();
-    let found = run["violations"].as_array().unwrap();
+    let found = items(&run["violations"]);
     assert_eq!(found.len(), 1, "{run:#}");
     assert_eq!(found[0]["name"], "lit");
     assert_eq!(found[0]["path"], serde_json::json!([]));
     assert_eq!(found[0]["action"], Value::Null);
     sandbox
-        .venomqa(["explore", "--base-url", &server.url()])
+        .venomqa("explore")
+        .at(&server.url())
         .run()
         .code(1)
         .says(&["it is dark", "initial state"]);
@@ -161,7 +163,8 @@ fn a_500_is_a_violation_although_no_invariant_says_so() {
             .route("/knock", post(async || StatusCode::NO_CONTENT)),
     );
     sandbox
-        .venomqa(["explore", "--base-url", &server.url()])
+        .venomqa("explore")
+        .at(&server.url())
         .run()
         .code(1)
         .says(&["critical", "server-error", "switch_on"]);
@@ -197,7 +200,8 @@ fn judged(content_type: &'static str, body: &'static [u8], code: i32) -> Value {
     let sandbox = Sandbox::with_spec(UNJUDGED);
     let server = cart(content_type, body);
     sandbox
-        .venomqa(["explore", "--base-url", &server.url(), "--report", "json"])
+        .venomqa("explore --report json")
+        .at(&server.url())
         .run()
         .code(code)
         .only_run()
@@ -248,7 +252,7 @@ fn an_answer_is_judged_whatever_its_encoding_and_beside_what_json_libraries_refu
         ("application/x-ndjson", b"{\"total\":1,\"weight\":1}\n{\"total\":-5}\n"),
     ] {
         let run = judged(content_type, body, 1);
-        assert_eq!(run["violations"].as_array().unwrap().len(), 1, "{body:?}");
+        assert_eq!(items(&run["violations"]).len(), 1, "{body:?}");
         assert_eq!(run["gaps"], serde_json::json!([]), "{body:?}");
     }
     let clean = judged("application/json", b"{\"total\":5,\"weight\":1}", 0);
@@ -263,9 +267,7 @@ fn an_invariant_that_never_found_what_it_speaks_of_spoils_the_clean_pass() {
         run["gaps"],
         serde_json::json!(["`no_negative_weight` was never judged"])
     );
-    let tallies: Vec<&Value> = run["invariants"]
-        .as_array()
-        .unwrap()
+    let tallies: Vec<&Value> = items(&run["invariants"])
         .iter()
         .map(|invariant| &invariant["judged"])
         .collect();

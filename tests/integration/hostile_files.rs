@@ -20,10 +20,10 @@ const KEPT: &str = ".venomqa/no_refund_beyond_the_total-refund.yaml";
 
 /// Explores until the bug is found. What lies outside is as it was, and is not shown.
 #[track_caller]
-fn explore(sandbox: &Sandbox, store: &Store, more: &[&str], code: i32) -> Finished {
-    let limits = ["explore", "--strategy", "bfs", "--max-steps", "40"];
+fn explore(sandbox: &Sandbox, store: &Store, more: &str, code: i32) -> Finished {
     let finished = sandbox
-        .venomqa([&limits, more].concat())
+        .venomqa("explore --strategy bfs --max-steps 40")
+        .args(more)
         .env("STORE_URL", store.url())
         .run()
         .code(code)
@@ -68,7 +68,7 @@ fn a_second_run_is_refused_by_whichever_name_of_the_database() {
     ] {
         sandbox.write("second.yaml", &store::SPEC.replace("store.db", name));
         sandbox
-            .venomqa(["explore", "second.yaml", "--no-corpus"])
+            .venomqa("explore second.yaml --no-corpus")
             .env("STORE_URL", store.url())
             .start()
             .wait()
@@ -84,19 +84,19 @@ fn a_lock_file_that_is_a_link_or_a_pipe_is_refused() {
     let (sandbox, store) = scene();
     let lock = sandbox.path("store.db.venomqa-lock");
     symlink("outside/private", &lock).unwrap();
-    explore(&sandbox, &store, &[], 3).says(&["it is a symbolic link", "remove it: `rm "]);
+    explore(&sandbox, &store, "", 3).says(&["it is a symbolic link", "remove it: `rm "]);
     fs::remove_file(&lock).unwrap();
     pipe(&lock);
-    explore(&sandbox, &store, &[], 3).says(&["it is a pipe, a socket or a device"]);
+    explore(&sandbox, &store, "", 3).says(&["it is a pipe, a socket or a device"]);
     fs::remove_file(&lock).unwrap();
-    explore(&sandbox, &store, &[], 1);
+    explore(&sandbox, &store, "", 1);
 }
 
 #[test]
 fn a_folder_of_reproductions_that_is_a_link_is_neither_read_nor_written() {
     let (sandbox, store) = scene();
     symlink("outside", sandbox.path(".venomqa")).unwrap();
-    explore(&sandbox, &store, &[], 1).complains(&[
+    explore(&sandbox, &store, "", 1).complains(&[
         "`.venomqa` cannot be read: it is a symbolic link",
         "the reproduction cannot be written",
         "remove it, or say `--no-corpus`",
@@ -109,7 +109,7 @@ fn what_is_no_file_among_the_reproductions_is_not_opened() {
     pipe(&sandbox.path(".venomqa/pipe.yaml"));
     symlink("/dev/zero", sandbox.path(".venomqa/device.yaml")).unwrap();
     symlink("../outside/private", sandbox.path(KEPT)).unwrap();
-    explore(&sandbox, &store, &[], 1).complains(&[
+    explore(&sandbox, &store, "", 1).complains(&[
         "pipe.yaml` cannot be read: it is a pipe",
         "device.yaml` cannot be read: it is a symbolic link",
         "refund.yaml` cannot be read: it is a symbolic link",
@@ -142,10 +142,10 @@ fn a_report_is_made_new_for_this_user_alone_and_goes_through_no_link() {
         "linked/new/file",
         whole.to_str().unwrap(),
     ] {
-        explore(&sandbox, &store, &["--report", &format!("json={path}")], 2)
+        explore(&sandbox, &store, &format!("--report json={path}"), 2)
             .complains(&["is a symbolic link", "remove the link: `rm "]);
     }
-    explore(&sandbox, &store, &["--report", "json=pipe"], 2).complains(&["it is a pipe"]);
+    explore(&sandbox, &store, "--report json=pipe", 2).complains(&["it is a pipe"]);
     for format in [
         "console", "json", "log", "html", "junit", "markdown", "github", "sarif",
     ] {
@@ -155,7 +155,7 @@ fn a_report_is_made_new_for_this_user_alone_and_goes_through_no_link() {
         fs::hard_link(&old, &second).unwrap();
         fs::set_permissions(&old, fs::Permissions::from_mode(0o666)).unwrap();
         let flag = format!("{format}=report");
-        explore(&sandbox, &store, &["--no-corpus", "--report", &flag], 1);
+        explore(&sandbox, &store, &format!("--no-corpus --report {flag}"), 1);
         let mode = fs::metadata(&old).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{format}");
         assert_eq!(sandbox.read("second"), "old", "{format}");
@@ -167,15 +167,25 @@ fn a_report_may_go_to_what_the_system_itself_calls_a_file() {
     let (sandbox, store) = scene();
     let flags = |path: &str| format!("json={path}");
     for path in ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] {
-        let finished = explore(&sandbox, &store, &["--report", &flags(path)], 1);
+        let finished = explore(&sandbox, &store, &format!("--report {}", flags(path)), 1);
         assert!(
             finished.stdout.contains("\"runs\": ["),
             "{path}: {finished}"
         );
     }
-    let finished = explore(&sandbox, &store, &["--report", &flags("/dev/stderr")], 1);
+    let finished = explore(
+        &sandbox,
+        &store,
+        &format!("--report {}", flags("/dev/stderr")),
+        1,
+    );
     assert!(finished.stderr.contains("\"runs\": ["), "{finished}");
-    explore(&sandbox, &store, &["--report", &flags("/dev/null")], 1);
+    explore(
+        &sandbox,
+        &store,
+        &format!("--report {}", flags("/dev/null")),
+        1,
+    );
     // Process substitution.
     let mut shell = sandbox.command("bash");
     shell
@@ -194,15 +204,12 @@ fn what_a_link_called_like_the_safety_copy_leads_to_stays() {
     for name in ["store.db.venomqa-before", "store.db.venomqa-before.partial"] {
         let (sandbox, store) = scene();
         symlink("outside/private", sandbox.path(name)).unwrap();
-        explore(&sandbox, &store, &["--no-corpus"], 1);
+        explore(&sandbox, &store, "--no-corpus", 1);
         // The run removed the link, and nothing else.
         if fs::symlink_metadata(sandbox.path(name)).is_err() {
             symlink("outside/private", sandbox.path(name)).unwrap();
         }
-        sandbox
-            .venomqa(["restore", "--sqlite", "store.db"])
-            .run()
-            .code(0);
+        sandbox.venomqa("restore --sqlite store.db").run().code(0);
         assert_eq!(sandbox.read("outside/private"), PRIVATE);
     }
 }

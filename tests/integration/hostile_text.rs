@@ -128,20 +128,10 @@ fn nothing_that_others_wrote_is_obeyed_in_any_report() {
     let sandbox = sandbox();
     let server = server();
     for format in FORMATS {
-        let flags = [
-            "explore",
-            "--max-steps",
-            "8",
-            "--base-url",
-            &server.url(),
-            "--report",
-        ];
-        let to_file = format!("{format}=report");
+        let explore = || sandbox.venomqa("explore --max-steps 8").at(&server.url());
         for color in ["never", "always"] {
-            let mut arguments = flags.to_vec();
-            arguments.extend([&to_file, "--color", color]);
-            let finished = sandbox
-                .venomqa(arguments)
+            let finished = explore()
+                .args(format!("--report {format}=report --color {color}"))
                 .env("GITHUB_ACTIONS", "true")
                 .run()
                 .code(1);
@@ -150,26 +140,20 @@ fn nothing_that_others_wrote_is_obeyed_in_any_report() {
             assert_harmless(&sandbox.read("report"), format, false);
         }
         if format != "html" {
-            let mut arguments = flags.to_vec();
-            arguments.push(format);
-            assert_finished(&sandbox.venomqa(arguments).run().code(1), format);
+            let finished = explore().args(["--report", format]).run().code(1);
+            assert_finished(&finished, format);
         }
     }
-    let log = [
-        "explore",
-        "--max-steps",
-        "8",
-        "--base-url",
-        &server.url(),
-        "--report",
-        "log=run.log",
-    ];
-    sandbox.venomqa(log).run().code(1);
+    sandbox
+        .venomqa("explore --max-steps 8 --report log=run.log")
+        .at(&server.url())
+        .run()
+        .code(1);
     for format in FORMATS {
         let to = format!("{format}=report");
         assert_finished(
             &sandbox
-                .venomqa(["report", "run.log", "--to", &to])
+                .venomqa(format!("report run.log --to {to}"))
                 .run()
                 .code(0),
             format,
@@ -183,7 +167,8 @@ fn nothing_that_others_wrote_is_obeyed_in_a_replay_or_a_script() {
     let sandbox = sandbox();
     let server = server();
     sandbox
-        .venomqa(["explore", "--max-steps", "8", "--base-url", &server.url()])
+        .venomqa("explore --max-steps 8")
+        .at(&server.url())
         .run()
         .code(1);
     let mut files = 0;
@@ -229,7 +214,7 @@ fn nothing_is_obeyed_in_what_is_said_of_wrong_specs_arguments_and_files() {
     {
         sandbox.write("wrong.yaml", spec);
         for color in ["never", "always"] {
-            let finished = sandbox.venomqa(["validate", "wrong.yaml", "--color", color]).run().code(2);
+            let finished = sandbox.venomqa(format!("validate wrong.yaml --color {color}")).run().code(2);
             assert_harmless(&finished.stderr, &format!("spec {number}"), color == "always");
             assert_harmless(&finished.stdout, &format!("spec {number}"), color == "always");
         }

@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use crate::support::{JournalMode, Sandbox, Store, store};
+use crate::support::{JournalMode, Sandbox, Store, items, store};
 
 #[test]
 fn the_json_report_has_its_version_and_every_main_field() {
     let sandbox = Sandbox::with_shop();
     let report = sandbox
-        .venomqa(["explore", "--strategy", "bfs", "--report", "json"])
+        .venomqa("explore --strategy bfs --report json")
         .run()
         .code(1)
         .json();
@@ -31,12 +31,10 @@ fn the_json_report_has_its_version_and_every_main_field() {
     assert_eq!(run["cleanup"], Value::Null);
     assert_eq!(
         run["figures"]["violations"].as_u64().unwrap(),
-        run["violations"].as_array().unwrap().len() as u64
+        items(&run["violations"]).len() as u64
     );
     assert!(run["figures"]["states"].as_u64().unwrap() > 1);
-    let runs: u64 = run["actions"]
-        .as_array()
-        .unwrap()
+    let runs: u64 = items(&run["actions"])
         .iter()
         .map(|action| action["runs"].as_u64().unwrap())
         .sum();
@@ -84,9 +82,9 @@ fn an_interrupted_run_reports_what_it_has_so_far() {
     let sandbox = Sandbox::with_spec(store::SPEC);
     let store = Store::start(&sandbox, JournalMode::Wal, true);
     let mut run = sandbox
-        .venomqa(["explore", "--max-steps", "1000000", "--progress-every", "1"])
-        .args(["--base-url", &store.url(), "--strategy", "bfs"])
-        .args(["--report", "json=report.json", "--report", "console"])
+        .venomqa("explore --max-steps 1000000 --progress-every 1 --strategy bfs")
+        .at(&store.url())
+        .args("--report json=report.json --report console")
         .start();
     run.wait_for_stderr("violations 1");
     run.signal("INT");
@@ -106,7 +104,7 @@ fn an_interrupted_run_reports_what_it_has_so_far() {
 fn two_reports_cannot_both_have_standard_output() {
     let sandbox = Sandbox::with_shop();
     sandbox
-        .venomqa(["explore", "--report", "json", "--report", "console"])
+        .venomqa("explore --report json --report console")
         .run()
         .code(2)
         .complains(&["standard output"]);

@@ -2,21 +2,12 @@
 //!
 //! The service is not venomqa's child here. It has its connections open all the time, as in real life.
 
-use std::fs;
 use std::time::Duration;
 
-use crate::postgres_for_tests::cluster;
 use crate::support::{
-    Database, Fault, Finished, JournalMode, PostgresStore, Running, Sandbox, Store, Wire,
+    AnyStore, Database, Fault, JournalMode, On, Sandbox, Scene, Store, Wire, assert_untouched,
     difference, eventually, store, violations, warnings,
 };
-
-/// What the store stands on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum On {
-    Sqlite(JournalMode),
-    Postgres,
-}
 
 const MODES: [JournalMode; 2] = [JournalMode::Delete, JournalMode::Wal];
 const KINDS: [On; 3] = [
@@ -26,124 +17,11 @@ const KINDS: [On; 3] = [
 ];
 const STRATEGIES: [&str; 6] = ["dfs", "bfs", "coverage", "random", "mcts", "weighted"];
 
-/// The service with its database.
-enum AnyStore {
-    Sqlite(Store),
-    Postgres(PostgresStore),
-}
-
-impl AnyStore {
-    fn url(&self) -> String {
-        match self {
-            Self::Sqlite(store) => store.url(),
-            Self::Postgres(store) => store.url(),
-        }
-    }
-
-    fn dump(&self) -> String {
-        match self {
-            Self::Sqlite(store) => store.dump(),
-            Self::Postgres(store) => store.dump(),
-        }
-    }
-}
-
-/// The store with its content, and what that was.
-struct Scene {
-    sandbox: Sandbox,
-    store: AnyStore,
-    before: String,
-}
-
-impl Scene {
-    /// With the bug, refunds never end.
-    fn new(on: On, bug: bool) -> Self {
-        let sandbox = Sandbox::with_spec(store::SPEC);
-        let store = match on {
-            On::Sqlite(mode) => AnyStore::Sqlite(Store::start(&sandbox, mode, bug)),
-            On::Postgres => {
-                let store = PostgresStore::start(cluster().database(), bug);
-                sandbox.write("venomqa.yaml", &store.spec());
-                AnyStore::Postgres(store)
-            }
-        };
-        let before = store.dump();
-        Self {
-            sandbox,
-            store,
-            before,
-        }
-    }
-
-    fn explore(&self, flags: &[&str]) -> Running {
-        let url = self.store.url();
-        let arguments = [&["explore", "--base-url", &url, "--report", "json"], flags];
-        self.sandbox.venomqa(arguments.concat()).start()
-    }
-
-    /// A run that would go on for long.
-    fn endless(&self, strategy: &str) -> Running {
-        let flags = ["--max-steps", "1000000", "--progress-every", "1"];
-        self.explore(&[&["--strategy", strategy], &flags[..]].concat())
-    }
-
-    /// The same, `step` steps after its start.
-    fn under_way(&self, strategy: &str, step: u64) -> Running {
-        let mut run = self.endless(strategy);
-        run.wait_for_stderr(&format!("step {step}/"));
-        run
-    }
-
-    /// Until the server of a killed run's database has noticed that its process is gone: what it was told before, it may
-    /// still do.
-    #[track_caller]
-    fn wait_for_sessions_to_end(&self) {
-        let AnyStore::Postgres(store) = &self.store else {
-            return;
-        };
-        let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'venomqa' AND datname = current_database()";
-        eventually("the sessions of a killed run end", || {
-            (store.database.psql(sessions) == "0").then_some(())
-        });
-    }
-
-    #[track_caller]
-    fn assert_untouched(&self, after: &str) {
-        assert_untouched(&self.sandbox, &self.before, &self.store.dump(), after);
-    }
-}
-
-#[track_caller]
-fn assert_untouched(sandbox: &Sandbox, before: &str, dump: &str, after: &str) {
-    assert!(
-        before == dump,
-        "the database is not as it was before {after}:\n{}",
-        difference(before, dump)
-    );
-    let files: Vec<_> = fs::read_dir(sandbox.dir())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.starts_with("store.db"))
-        .filter(|name| !["store.db", "store.db-wal", "store.db-shm"].contains(&&**name))
-        .filter(|name| name != "store.db-journal" || !is_cold(&sandbox.path(name)))
-        .collect();
-    assert!(files.is_empty(), "{after} left {files:?}");
-}
-
-/// Whether a rollback journal of SQLite holds nothing yet. A process that is killed before it has written its first page
-/// leaves such a one behind, and SQLite removes it with the next write.
-fn is_cold(journal: &std::path::Path) -> bool {
-    fs::read(journal)
-        .unwrap()
-        .first()
-        .is_none_or(|byte| *byte == 0)
-}
-
 #[test]
 fn after_a_run_without_violations() {
     for on in KINDS {
         let scene = Scene::new(on, false);
-        let finished = scene.explore(&["--max-steps", "400"]).wait().code(0);
+        let finished = scene.explore("--max-steps 400").wait().code(0);
         scene.assert_untouched(&finished.to_string());
         assert_eq!(warnings(&finished.only_run()), [""; 0], "{finished}");
     }
@@ -155,7 +33,7 @@ fn after_a_run_with_violations_for_every_strategy() {
         for on in [On::Sqlite(MODES[position % 2]), On::Postgres] {
             let scene = Scene::new(on, true);
             let finished = scene
-                .explore(&["--strategy", strategy, "--max-steps", "300"])
+                .explore(&format!("--strategy {strategy} --max-steps 300"))
                 .wait()
                 .code(1);
             assert_eq!(violations(&finished.only_run()), [store::BUG], "{finished}");
@@ -222,16 +100,14 @@ fn killed_at_any_moment(on: On, rounds: usize) {
         journals += usize::from(has_journal);
         changed += usize::from(difference(&scene.before, &killed).contains("- "));
         if round % 2 == 0 {
-            let restored = restore(&scene, &[]).code(0);
+            let restored = scene.restore("").code(0);
             assert_eq!(
                 restored.stdout.contains("put back,") || restored.stdout.contains("was put back"),
                 has_journal,
                 "{restored}"
             );
         } else {
-            let finished = scene
-                .explore(&["--strategy", "bfs", "--max-steps", "12"])
-                .wait();
+            let finished = scene.explore("--strategy bfs --max-steps 12").wait();
             let run = finished.only_run();
             assert_eq!(
                 warnings(&run).contains(&"recovered"),
@@ -255,8 +131,8 @@ fn after_an_interruption_that_cannot_wait_for_an_answer() {
     let before = store.dump();
     let wire = Wire::to(store.port(), Fault::Silence);
     let mut run = sandbox
-        .venomqa(["explore", "--strategy", "bfs", "--progress-every", "1"])
-        .args(["--base-url", &wire.url()])
+        .venomqa("explore --strategy bfs --progress-every 1")
+        .at(&wire.url())
         .start();
     // The next step is the refund, which is committed and then never answered.
     run.wait_for_stderr("step 1/");
@@ -311,14 +187,14 @@ fn with_a_full_text_index_that_no_trigger_can_watch() {
             before,
         };
         let finished = scene
-            .explore(&["--strategy", "bfs", "--max-steps", "80"])
+            .explore("--strategy bfs --max-steps 80")
             .wait()
             .code(1);
         assert_eq!(violations(&finished.only_run()), [store::BUG], "{finished}");
         scene.assert_untouched(&finished.to_string());
         let mut run = scene.under_way("bfs", 30);
         run.kill();
-        let restored = restore(&scene, &[]).code(0);
+        let restored = scene.restore("").code(0);
         scene.assert_untouched(&restored.to_string());
     }
 }
@@ -337,7 +213,7 @@ fn after_somebody_locked_the_database_for_good_once_it_is_free_again() {
         told["cleanup"].to_string().contains("venomqa restore"),
         "{finished}"
     );
-    let restored = restore(&scene, &[]).code(0);
+    let restored = scene.restore("").code(0);
     scene.assert_untouched(&restored.to_string());
 }
 
@@ -346,24 +222,19 @@ fn two_runs_on_one_database_do_not_mix() {
     for on in KINDS {
         let scene = Scene::new(on, true);
         let first = scene.under_way("dfs", 10);
-        let second = scene.explore(&["--max-steps", "10"]).wait().code(3);
+        let second = scene.explore("--max-steps 10").wait().code(3);
         let said = second.stdout.clone() + &second.stderr;
         assert!(said.contains("another venomqa run"), "{second}");
-        let arguments: &[&str] = match on {
-            On::Sqlite(_) => &["--sqlite", "store.db"],
-            On::Postgres => &[],
+        let database = match on {
+            On::Sqlite(_) => "--sqlite store.db",
+            On::Postgres => "",
         };
-        restore(&scene, arguments).code(3);
+        scene.restore(database).code(3);
         first.signal("INT");
         let finished = first.wait().code(130);
         scene.assert_untouched(&finished.to_string());
         // Nothing is left to do, and that is no error.
-        let again = restore(&scene, arguments).code(0);
+        let again = scene.restore(database).code(0);
         scene.assert_untouched(&again.to_string());
     }
-}
-
-fn restore(scene: &Scene, arguments: &[&str]) -> Finished {
-    let arguments = [&["restore"], arguments].concat();
-    scene.sandbox.venomqa(arguments).start().wait()
 }

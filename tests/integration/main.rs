@@ -27,13 +27,13 @@ mod misbehaving;
 mod not_judged;
 mod postgres;
 mod postgres_leaves_no_trace;
-mod postgres_queries;
 mod postgres_rights;
 mod postgres_trust;
 // The one server of this process.
 #[expect(unreachable_pub, dead_code, reason = "shared with the unit tests")]
 #[path = "../support/postgres.rs"]
 mod postgres_for_tests;
+mod queries;
 mod replay;
 mod reports;
 mod reproduction;

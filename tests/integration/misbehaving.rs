@@ -15,7 +15,8 @@ fn explore_over(fault: Fault, spec: &str) -> Finished {
     let before = store.dump();
     let wire = Wire::to(store.port(), fault);
     let finished = sandbox
-        .venomqa(["explore", "--max-steps", "200", "--base-url", &wire.url()])
+        .venomqa("explore --max-steps 200")
+        .at(&wire.url())
         .run();
     assert_eq!(before, store.dump(), "after {finished}");
     finished
@@ -73,7 +74,7 @@ fn an_address_where_nobody_listens() {
     let database = Store::database(&sandbox, JournalMode::Delete);
     let before = database.dump();
     sandbox
-        .venomqa(["explore", "--base-url", "http://127.0.0.1:9"])
+        .venomqa("explore --base-url http://127.0.0.1:9")
         .run()
         .code(3)
         .says(&["nothing answers at `http://127.0.0.1:9/`", "--base-url"]);
@@ -85,7 +86,7 @@ fn explore_started(kind: Kind) -> Finished {
     let sandbox = Sandbox::with_spec(&store::spec_with_service(&service(kind)));
     let database = Store::database(&sandbox, JournalMode::Wal);
     let before = database.dump();
-    let finished = sandbox.venomqa(["explore", "--max-steps", "60"]).run();
+    let finished = sandbox.venomqa("explore --max-steps 60").run();
     assert_eq!(before, database.dump(), "after {finished}");
     finished
 }
@@ -114,7 +115,7 @@ fn a_service_that_never_gets_ready() {
     let sandbox = Sandbox::with_spec(&store::spec_with_service(&section));
     Store::database(&sandbox, JournalMode::Delete);
     sandbox
-        .venomqa(["explore"])
+        .venomqa("explore")
         .run()
         .code(3)
         .says(&["the service was not ready within 300ms", "service.ready"]);
@@ -127,7 +128,7 @@ fn an_interruption_stops_the_service_whether_it_is_ready_or_not() {
         let database = Store::database(&sandbox, JournalMode::Wal);
         let before = database.dump();
         let mut run = sandbox
-            .venomqa(["explore", "--max-steps", "1000000", "--progress-every", "1"])
+            .venomqa("explore --max-steps 1000000 --progress-every 1")
             .start();
         if kind == Kind::Store {
             run.wait_for_stderr("step 30/");
@@ -149,7 +150,7 @@ fn a_service_that_does_not_exist() {
     let sandbox = Sandbox::with_spec(&store::spec_with_service(section));
     Store::database(&sandbox, JournalMode::Delete);
     sandbox
-        .venomqa(["explore"])
+        .venomqa("explore")
         .run()
         .code(3)
         .says(&["cannot start `./no-such-program`"]);
@@ -169,7 +170,8 @@ fn a_database_that_somebody_has_locked() {
     let holder = Database::at(sandbox.path("store.db")).open();
     holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let finished = sandbox
-        .venomqa(["explore", "--base-url", &store.url()])
+        .venomqa("explore")
+        .at(&store.url())
         .run()
         .code(3)
         .says(&["store.db", "locked"]);
@@ -190,7 +192,8 @@ fn a_database_that_may_not_be_written() {
     // To root no file is read-only: then the run has to go on.
     let writable = std::fs::File::options().append(true).open(&path).is_ok();
     let finished = sandbox
-        .venomqa(["explore", "--max-steps", "20", "--base-url", &store.url()])
+        .venomqa("explore --max-steps 20")
+        .at(&store.url())
         .run();
     change(0o644);
     if writable {
@@ -207,7 +210,8 @@ fn a_file_that_is_no_database() {
     let server = Server::start(axum::Router::new());
     sandbox.write("store.db", "this is no database, whatever its name says");
     sandbox
-        .venomqa(["explore", "--base-url", &server.url()])
+        .venomqa("explore")
+        .at(&server.url())
         .run()
         .code(3)
         .says(&["store.db", "is not a SQLite database"]);
@@ -219,7 +223,8 @@ fn a_database_that_is_not_there() {
     let sandbox = Sandbox::with_spec(store::SPEC);
     let server = Server::start(axum::Router::new());
     sandbox
-        .venomqa(["explore", "--base-url", &server.url()])
+        .venomqa("explore")
+        .at(&server.url())
         .run()
         .code(3)
         .says(&["store.db"]);
@@ -236,19 +241,8 @@ fn a_disk_that_is_full_does_not_keep_the_other_reports_from_being_written() {
     let store = Store::start(&sandbox, JournalMode::Delete, true);
     let before = store.dump();
     let finished = sandbox
-        .venomqa([
-            "explore",
-            "--strategy",
-            "bfs",
-            "--max-steps",
-            "60",
-            "--base-url",
-            &store.url(),
-            "--report",
-            "json=/dev/full",
-            "--report",
-            "console",
-        ])
+        .venomqa("explore --strategy bfs --max-steps 60 --report json=/dev/full --report console")
+        .at(&store.url())
         .run()
         .code(3)
         .complains(&["/dev/full", "No space left on device"])
@@ -263,13 +257,8 @@ fn a_report_that_cannot_be_written_is_known_before_anything_is_started() {
     let store = Store::start(&sandbox, JournalMode::Delete, true);
     let before = store.dump();
     let finished = sandbox
-        .venomqa([
-            "explore",
-            "--base-url",
-            &store.url(),
-            "--report",
-            "json=no/such/folder/report.json",
-        ])
+        .venomqa("explore --report json=no/such/folder/report.json")
+        .at(&store.url())
         .run()
         .code(2)
         .complains(&["the report cannot be written to `no/such/folder/report.json`"]);
@@ -287,7 +276,8 @@ fn a_setup_that_is_refused_ends_the_run_with_the_answer() {
     let store = Store::start(&sandbox, JournalMode::Delete, false);
     let before = store.dump();
     sandbox
-        .venomqa(["explore", "--base-url", &store.url()])
+        .venomqa("explore")
+        .at(&store.url())
         .run()
         .code(3)
         .says(&[
@@ -333,7 +323,8 @@ actions:
             ),
     );
     sandbox
-        .venomqa(["explore", "--base-url", &server.url()])
+        .venomqa("explore")
+        .at(&server.url())
         .run()
         .code(3)
         .says(&["schema", "the run failed"]);
@@ -359,7 +350,8 @@ fn a_query_without_an_end_is_given_up_with_the_time_of_the_run() {
     let store = Store::start(&sandbox, JournalMode::Delete, false);
     let before = store.dump();
     sandbox
-        .venomqa(["explore", "--time-limit", "1s", "--base-url", &store.url()])
+        .venomqa("explore --time-limit 1s")
+        .at(&store.url())
         .run()
         .code(3)
         .says(&["the SQL of invariant `endless`", "`time_limit`"]);

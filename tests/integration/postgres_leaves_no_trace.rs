@@ -6,65 +6,13 @@
 use std::time::Duration;
 
 use crate::postgres_for_tests::{Cluster, Database, cluster};
-use crate::support::{Finished, PostgresStore, Running, Sandbox, difference, eventually, warnings};
+use crate::support::{PostgresStore, Scene, eventually, warnings};
 
 const STRATEGIES: [&str; 6] = ["dfs", "bfs", "coverage", "random", "mcts", "weighted"];
 
-/// The store with its content, and what that was.
-struct Scene {
-    sandbox: Sandbox,
-    store: PostgresStore,
-    before: String,
-}
-
-impl Scene {
-    fn new() -> Self {
-        Self::on(cluster().database())
-    }
-
-    fn on(database: Database) -> Self {
-        let store = PostgresStore::start(database, true);
-        let sandbox = Sandbox::with_spec(&store.spec());
-        let before = store.dump();
-        Self {
-            sandbox,
-            store,
-            before,
-        }
-    }
-
-    fn explore(&self, flags: &[&str]) -> Running {
-        let url = self.store.url();
-        let arguments = [&["explore", "--base-url", &url, "--report", "json"], flags];
-        self.sandbox.venomqa(arguments.concat()).start()
-    }
-
-    /// A run that would go on for long. With the bug, refunds never end.
-    fn endless(&self, strategy: &str) -> Running {
-        let flags = ["--max-steps", "1000000", "--progress-every", "1"];
-        self.explore(&[&["--strategy", strategy], &flags[..]].concat())
-    }
-
-    /// The same, `step` steps after its start.
-    fn under_way(&self, strategy: &str, step: u64) -> Running {
-        let mut run = self.endless(strategy);
-        run.wait_for_stderr(&format!("step {step}/"));
-        run
-    }
-
-    fn restore(&self) -> Finished {
-        self.sandbox.venomqa(["restore"]).start().wait()
-    }
-
-    #[track_caller]
-    fn assert_untouched(&self, after: &str) {
-        let now = self.store.dump();
-        assert!(
-            self.before == now,
-            "the database is not as it was before {after}:\n{}",
-            difference(&self.before, &now)
-        );
-    }
+/// A store with the bug, by which refunds never end.
+fn on(database: Database) -> Scene {
+    Scene::of(PostgresStore::start(database, true))
 }
 
 /// Another moment each time, up to so many milliseconds.
@@ -104,19 +52,19 @@ fn after_a_run_that_was_killed_before_the_server_was_restarted() {
     let Some(server) = OwnServer::start() else {
         return;
     };
-    let scene = Scene::on(server.0.database());
+    let scene = on(server.0.database());
     for (is_fast, by_restore) in [(true, true), (true, false), (false, true), (false, false)] {
         let mut run = scene.under_way("bfs", 40);
         run.kill();
-        scene.store.request("POST", "/log");
+        scene.on_postgres().request("POST", "/log");
         server.restart(is_fast);
         assert_ne!(scene.store.dump(), scene.before);
         // The service has found the server again, and the triggers are there.
-        assert_eq!(scene.store.request("POST", "/log"), 204);
+        assert_eq!(scene.on_postgres().request("POST", "/log"), 204);
         let finished = if by_restore {
-            scene.restore().code(0).says(&["was put back"])
+            scene.restore("").code(0).says(&["was put back"])
         } else {
-            let finished = scene.explore(&["--max-steps", "30"]).wait();
+            let finished = scene.explore("--max-steps 30").wait();
             assert!(
                 warnings(&finished.only_run()).contains(&"recovered"),
                 "{finished}"
@@ -132,8 +80,8 @@ fn after_a_crash_of_the_server_that_emptied_an_unlogged_table() {
     let Some(server) = OwnServer::start() else {
         return;
     };
-    let scene = Scene::on(server.0.database());
-    let database = &scene.store.database;
+    let scene = on(server.0.database());
+    let database = &scene.on_postgres().database;
     database.psql("CREATE UNLOGGED TABLE sessions (id serial PRIMARY KEY, name text); INSERT INTO sessions (name) VALUES ('a'), ('b')");
     let mut run = scene.under_way("bfs", 40);
     run.kill();
@@ -141,7 +89,7 @@ fn after_a_crash_of_the_server_that_emptied_an_unlogged_table() {
     database.psql(service);
     // An orderly restart keeps such a table, and what the journal says of it holds.
     server.restart(true);
-    scene.restore().code(0).never_says("unlogged");
+    scene.restore("").code(0).never_says("unlogged");
     let rows = "SELECT string_agg(name, ' ' ORDER BY id) FROM sessions";
     assert_eq!(database.psql(rows), "a b");
 
@@ -150,7 +98,7 @@ fn after_a_crash_of_the_server_that_emptied_an_unlogged_table() {
     database.psql(service);
     server.restart(false);
     database.psql("INSERT INTO sessions (name) VALUES ('after the crash')");
-    scene.restore().code(0).says(&[
+    scene.restore("").code(0).says(&[
         "was put back",
         "emptied these unlogged tables",
         "`sessions`",
@@ -165,7 +113,7 @@ fn after_a_server_that_was_restarted_during_the_run() {
     let Some(server) = OwnServer::start() else {
         return;
     };
-    let scene = Scene::on(server.0.database());
+    let scene = on(server.0.database());
     for is_fast in [true, false] {
         let run = scene.under_way("dfs", 40);
         server.restart(is_fast);
@@ -179,22 +127,22 @@ fn after_a_server_that_went_away_for_long_during_the_run() {
     let Some(server) = OwnServer::start() else {
         return;
     };
-    let scene = Scene::on(server.0.database());
+    let scene = on(server.0.database());
     let run = scene.under_way("coverage", 40);
     server.0.crash();
     let finished = run.wait().code(3);
     assert!(finished.stdout.contains("venomqa restore"), "{finished}");
     server.0.up();
     assert_ne!(scene.store.dump(), scene.before);
-    scene.restore().code(0).says(&["was put back"]);
+    scene.restore("").code(0).says(&["was put back"]);
     scene.assert_untouched(&finished.to_string());
 }
 
 #[test]
 fn after_connections_that_were_cut_at_any_moment() {
-    let scene = Scene::new();
+    let scene = on(cluster().database());
     let cut = |which: &str| {
-        scene.store.database.psql(&format!(
+        scene.on_postgres().database.psql(&format!(
             "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity \
              WHERE application_name = 'venomqa' AND datname = current_database() ORDER BY backend_start {which}) AS s"
         ))
@@ -226,7 +174,7 @@ fn after_connections_that_were_cut_at_any_moment() {
         );
         let now = scene.store.dump();
         if now != scene.before {
-            scene.restore().code(0).says(&["was put back"]);
+            scene.restore("").code(0).says(&["was put back"]);
         }
         scene.assert_untouched(&format!("round {round}: {finished}"));
     }

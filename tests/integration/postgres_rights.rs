@@ -2,7 +2,7 @@
 
 use crate::postgres_for_tests::{Cluster, Role, cluster};
 use crate::support::{
-    Finished, PostgresStore, Running, Sandbox, eventually, postgres_store, store, violations,
+    Finished, PostgresStore, Running, Sandbox, eventually, items, postgres_store, store, violations,
 };
 
 /// Explores the store as a role.
@@ -10,8 +10,8 @@ fn explore_as(role: &Role, store: &PostgresStore, sandbox: &Sandbox) -> Finished
     let spec = postgres_store::spec(&store.database.url_as(role.name));
     sandbox.write("venomqa.yaml", &spec);
     sandbox
-        .venomqa(["explore", "--max-steps", "300", "--report", "json"])
-        .args(["--base-url", &store.url()])
+        .venomqa("explore --max-steps 300 --report json")
+        .at(&store.url())
         .run()
 }
 
@@ -50,9 +50,7 @@ fn a_role_without_rights_is_refused_and_the_statements_that_it_is_shown_are_enou
             before,
             "a refusal changes nothing: {finished}"
         );
-        let statements: Vec<&str> = error["details"]
-            .as_array()
-            .unwrap()
+        let statements: Vec<&str> = items(&error["details"])
             .iter()
             .map(|line| line.as_str().unwrap())
             .collect();
@@ -83,20 +81,21 @@ fn what_a_role_without_superuser_rights_left_behind_is_put_back_by_it() {
     let sandbox = Sandbox::new();
     let role = store.database.role("venomqa_modest");
     let refused = explore_as(&role, &store, &sandbox).code(3).only_run();
-    let lines = refused["stop"]["error"]["details"].as_array().unwrap();
+    let lines = items(&refused["stop"]["error"]["details"]);
     for line in lines {
         store.database.psql(line.as_str().unwrap());
     }
     for strategy in ["bfs", "mcts"] {
         let mut run = sandbox
-            .venomqa(["explore", "--progress-every", "1", "--max-steps", "100000"])
-            .args(["--strategy", strategy, "--base-url", &store.url()])
+            .venomqa("explore --progress-every 1 --max-steps 100000")
+            .args(["--strategy", strategy])
+            .at(&store.url())
             .start();
         run.wait_for_stderr("step 30/");
         run.kill();
         assert_ne!(store.dump(), before);
         sandbox
-            .venomqa(["restore"])
+            .venomqa("restore")
             .run()
             .code(0)
             .says(&["was put back"]);
@@ -136,7 +135,7 @@ fn a_database_that_is_not_on_this_machine_is_refused_however_it_is_written() {
             let sandbox = at(url);
             let invocation = sandbox.venomqa([command]);
             let finished = if command == "explore" {
-                invocation.args(["--base-url", &store.url()]).run()
+                invocation.at(&store.url()).run()
             } else {
                 invocation.run()
             }
@@ -156,7 +155,8 @@ fn settings_from_elsewhere_do_not_lead_to_another_machine() {
     let sandbox = at("postgres://postgres@127.0.0.1:1/shop");
     let file = sandbox.write("pg_service.conf", "[away]\nhost=10.0.0.7\n");
     sandbox
-        .venomqa(["explore", "--base-url", &store.url()])
+        .venomqa("explore")
+        .at(&store.url())
         .env("PGHOST", "10.0.0.7")
         .env("PGHOSTADDR", "10.0.0.7")
         .env("PGSERVICE", "away")
@@ -165,7 +165,8 @@ fn settings_from_elsewhere_do_not_lead_to_another_machine() {
         .code(3)
         .says(&["cannot connect to `postgres://postgres@127.0.0.1:1/shop`"]);
     at("postgres://127.0.0.1/shop?service=away")
-        .venomqa(["explore", "--base-url", &store.url()])
+        .venomqa("explore")
+        .at(&store.url())
         .env("PGSERVICEFILE", &file)
         .run()
         .code(3)
@@ -179,10 +180,7 @@ fn a_database_on_another_machine_is_reached_where_the_spec_allows_it() {
         &postgres_store::spec("postgres://db.invalid/shop")
             .replace("ignore_columns", "allow_remote: true, ignore_columns"),
     );
-    let finished = sandbox
-        .venomqa(["explore", "--base-url", &store.url()])
-        .run()
-        .code(3);
+    let finished = sandbox.venomqa("explore").at(&store.url()).run().code(3);
     assert!(finished.stdout.contains("cannot connect to"), "{finished}");
 }
 
@@ -253,40 +251,11 @@ fn a_password_is_shown_to_nobody() {
 
     // A run that ends well, with all its reports, and one with violations; by `--set` and by `demo --db`.
     let set = format!("db={right}");
-    let invocations: [&[&str]; 3] = [
-        &[
-            "explore",
-            "--set",
-            &set,
-            "--max-steps",
-            "60",
-            "--report",
-            "console",
-            "--report",
-            "json=report.json",
-        ],
-        &[
-            "explore",
-            "--set",
-            &set,
-            "--max-steps",
-            "60",
-            "--report",
-            "json",
-            "--set",
-            "bugs=none",
-        ],
-        &[
-            "demo",
-            "--db",
-            &right,
-            "--max-steps",
-            "60",
-            "--report",
-            "json",
-        ],
-    ];
-    for arguments in invocations {
+    for arguments in [
+        format!("explore --set {set} --max-steps 60 --report console --report json=report.json"),
+        format!("explore --set {set} --max-steps 60 --report json --set bugs=none"),
+        format!("demo --db {right} --max-steps 60 --report json"),
+    ] {
         let finished = sandbox.venomqa(arguments).run().never_says(SECRET);
         assert!(matches!(finished.status.code(), Some(0 | 1)), "{finished}");
     }
@@ -299,15 +268,9 @@ fn a_password_is_shown_to_nobody() {
 
     // What others see of the service that venomqa starts.
     let mut run = sandbox
-        .venomqa([
-            "explore",
-            "--set",
-            &set,
-            "--max-steps",
-            "100000",
-            "--progress-every",
-            "1",
-        ])
+        .venomqa(format!(
+            "explore --set {set} --max-steps 100000 --progress-every 1"
+        ))
         .start();
     run.wait_for_stderr("step 20/");
     let shown = eventually("the shop is there", || {
@@ -353,11 +316,12 @@ fn a_password_is_shown_to_nobody() {
         }
         let direct = at(&url);
         direct
-            .venomqa(["explore", "--report", "json", "--base-url", &store.url()])
+            .venomqa("explore --report json")
+            .at(&store.url())
             .run()
             .code(3)
             .never_says(SECRET);
-        direct.venomqa(["validate"]).run().never_says(SECRET);
+        direct.venomqa("validate").run().never_says(SECRET);
     }
     cluster.shut();
 }

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use serde_json::Value;
 
 use crate::postgres_for_tests::{Database, cluster};
 use crate::support::postgres_store::{dump, executed, statements};
-use crate::support::{Finished, Pool, Sandbox, Server, warnings};
+use crate::support::{Finished, Pool, Sandbox, Server, items, one, warnings};
 
 const TABLES: &str =
     "CREATE TABLE items (id serial PRIMARY KEY, name text); CREATE TABLE beats (n int);
@@ -60,8 +59,8 @@ actions:
     #[track_caller]
     fn explore(&self, server: &Server, code: i32) -> Finished {
         self.sandbox
-            .venomqa(["explore", "--strategy", "dfs", "--max-steps", "300"])
-            .args(["--report", "json", "--base-url", &server.url()])
+            .venomqa("explore --strategy dfs --max-steps 300 --report json")
+            .at(&server.url())
             .run()
             .code(code)
     }
@@ -83,17 +82,6 @@ actions:
         ];
         statements(&self.database.url(), &[&routes, more].concat())
     }
-}
-
-#[track_caller]
-fn warning(run: &Value, code: &str) -> Value {
-    run["warnings"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|warning| warning["code"] == code)
-        .unwrap_or_else(|| panic!("no warning `{code}` in {run:#}"))
-        .clone()
 }
 
 const MIGRATE: &str = "  - name: migrate
@@ -143,7 +131,7 @@ fn a_column_that_comes_during_the_run_ends_it_and_the_way_back_is_told() {
     scene.database.psql("ALTER TABLE items DROP COLUMN price");
     scene
         .sandbox
-        .venomqa(["restore"])
+        .venomqa("restore")
         .run()
         .code(0)
         .says(&["was put back"]);
@@ -177,16 +165,10 @@ fn a_table_that_is_made_during_the_run_ends_it_for_a_plain_role_even_at_the_last
     for steps in ["300", "8"] {
         let finished = scene
             .sandbox
-            .venomqa([
-                "explore",
-                "--strategy",
-                "dfs",
-                "--max-steps",
-                steps,
-                "--report",
-                "json",
-            ])
-            .args(["--base-url", &server.url()])
+            .venomqa(format!(
+                "explore --strategy dfs --max-steps {steps} --report json"
+            ))
+            .at(&server.url())
             .run();
         let made = scene.database.psql("SELECT to_regclass('more')");
         assert_eq!(made, "more", "{finished}");
@@ -244,7 +226,7 @@ fn a_transaction_that_is_left_open_with_a_lock_is_waited_for_and_named_and_nothi
         "{finished}"
     );
     let run = finished.only_run();
-    let said = warning(&run, "open-transaction");
+    let said = one(&run["warnings"], "code", "open-transaction");
     let message = said["message"].as_str().unwrap();
     assert!(message.contains("idle in transaction"), "{said}");
     assert!(message.contains("in the refund handler"), "{said}");
@@ -260,7 +242,7 @@ fn a_transaction_that_is_left_open_with_a_lock_is_waited_for_and_named_and_nothi
     assert!(cleanup.contains("venomqa restore"), "{finished}");
     // The service ends, and with it its transactions.
     server.stop();
-    scene.sandbox.venomqa(["restore"]).run().code(0);
+    scene.sandbox.venomqa("restore").run().code(0);
     scene.assert_untouched(&finished);
 }
 
@@ -285,7 +267,7 @@ fn a_request_that_hangs_at_the_lock_of_an_earlier_one_is_told_who_holds_it() {
     assert!(message.contains("`POST /touch`: no answer"), "{finished}");
     let help = error["help"].as_str().unwrap();
     assert!(help.contains("neither commits nor rolls back"), "{help}");
-    let details = error["details"].as_array().unwrap();
+    let details = items(&error["details"]);
     let told = |words: &[&str]| {
         details.iter().any(|line| {
             let line = line.as_str().unwrap();
@@ -306,7 +288,7 @@ fn a_request_that_hangs_at_the_lock_of_an_earlier_one_is_told_who_holds_it() {
         "{finished}"
     );
     server.stop();
-    scene.sandbox.venomqa(["restore"]).run().code(0);
+    scene.sandbox.venomqa("restore").run().code(0);
     scene.assert_untouched(&finished);
 }
 

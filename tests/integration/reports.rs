@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{JournalMode, Kind, Sandbox, Store, service, store};
+use crate::support::{JournalMode, Kind, Sandbox, Store, items, service, store};
 
 /// Every format that there is.
 pub(crate) const FORMATS: [&str; 8] = [
@@ -10,7 +10,7 @@ pub(crate) const FORMATS: [&str; 8] = [
 ];
 
 /// The arguments that have every format written to a file of its own.
-fn into(flag: &str, folder: &str) -> Vec<String> {
+pub(crate) fn into(flag: &str, folder: &str) -> Vec<String> {
     FORMATS
         .iter()
         .flat_map(|format| [flag.to_owned(), format!("{format}={folder}/{format}")])
@@ -20,7 +20,7 @@ fn into(flag: &str, folder: &str) -> Vec<String> {
 #[track_caller]
 fn assert_rendered_again(sandbox: &Sandbox) {
     sandbox
-        .venomqa(["report", "first/log"])
+        .venomqa("report first/log")
         .args(into("--to", "again"))
         .run()
         .code(0);
@@ -38,14 +38,12 @@ fn assert_rendered_again(sandbox: &Sandbox) {
 fn every_format_is_rendered_again_byte_for_byte() {
     let sandbox = Sandbox::with_shop();
     sandbox
-        .venomqa(["explore", "--max-steps", "150"])
+        .venomqa("explore --max-steps 150")
         .args(into("--report", "first"))
         .run()
         .code(1);
     assert_rendered_again(&sandbox);
-    let again = sandbox
-        .venomqa(["report", "first/log", "--exit-code"])
-        .run();
+    let again = sandbox.venomqa("report first/log --exit-code").run();
     assert_eq!(again.code(1).stdout, sandbox.read("first/console"));
 }
 
@@ -53,7 +51,7 @@ fn every_format_is_rendered_again_byte_for_byte() {
 fn a_run_that_failed_is_rendered_again_too() {
     let sandbox = Sandbox::with_spec(&store::spec_with_service(&service(Kind::ExitsAtOnce)));
     sandbox
-        .venomqa(["explore"])
+        .venomqa("explore")
         .args(into("--report", "first"))
         .run()
         .code(3);
@@ -70,14 +68,14 @@ fn the_log_of_a_killed_run_says_what_it_had_seen() {
     let sandbox = Sandbox::with_spec(store::SPEC);
     let store = Store::start(&sandbox, JournalMode::Wal, true);
     let mut run = sandbox
-        .venomqa(["explore", "--max-steps", "1000000", "--progress-every", "1"])
-        .args(["--base-url", &store.url(), "--strategy", "bfs"])
-        .args(["--report", "log=run.log"])
+        .venomqa("explore --max-steps 1000000 --progress-every 1 --strategy bfs")
+        .at(&store.url())
+        .args("--report log=run.log")
         .start();
     run.wait_for_stderr("violations 1");
     run.kill();
     let mut json = sandbox
-        .venomqa(["report", "run.log", "--to", "json"])
+        .venomqa("report run.log --to json")
         .run()
         .code(0)
         .complains(&["the run was killed"])
@@ -87,13 +85,10 @@ fn the_log_of_a_killed_run_says_what_it_had_seen() {
     let found = json["violations"][0].take();
     assert_eq!(found["name"], store::BUG);
     assert_eq!(found["confirmation"]["result"], "not-tried");
-    assert!(found["path"].as_array().unwrap().len() > 1, "{found}");
+    assert!(items(&found["path"]).len() > 1, "{found}");
+    sandbox.venomqa("report run.log --exit-code").run().code(3);
     sandbox
-        .venomqa(["report", "run.log", "--exit-code"])
-        .run()
-        .code(3);
-    sandbox
-        .venomqa(["report", "run.log"])
+        .venomqa("report run.log")
         .args(into("--to", "all"))
         .run()
         .code(0);
@@ -104,14 +99,15 @@ fn the_runs_of_a_matrix_become_one() {
     let sandbox = Sandbox::with_shop();
     for (strategy, seed) in [("bfs", "1"), ("dfs", "1"), ("random", "7")] {
         sandbox
-            .venomqa(["explore", "--max-steps", "120", "--no-corpus"])
-            .args(["--strategy", strategy, "--seed", seed])
+            .venomqa(format!(
+                "explore --max-steps 120 --no-corpus --strategy {strategy} --seed {seed}"
+            ))
             .args(["--report", &format!("log={strategy}.log")])
             .run();
     }
     let merge = |logs: &[&str]| -> Value {
         sandbox
-            .venomqa(["report", "merge", "--to", "json"])
+            .venomqa("report merge --to json")
             .args(logs)
             .run()
             .code(0)
@@ -120,11 +116,9 @@ fn the_runs_of_a_matrix_become_one() {
     let all = merge(&["bfs.log", "dfs.log", "random.log"]);
     assert_eq!(all["figures"]["steps"], 360);
     assert_eq!(all["strategy"], "bfs, dfs, random");
-    assert_eq!(all["merged"].as_array().unwrap().len(), 3);
+    assert_eq!(items(&all["merged"]).len(), 3);
     let states = |run: &Value| run["figures"]["states"].as_u64().unwrap();
-    let parts: Vec<u64> = all["merged"]
-        .as_array()
-        .unwrap()
+    let parts: Vec<u64> = items(&all["merged"])
         .iter()
         .map(|part| part["states"].as_u64().unwrap())
         .collect();
@@ -133,19 +127,12 @@ fn the_runs_of_a_matrix_become_one() {
     assert!(states(&all) < parts.iter().sum(), "{parts:?}");
     assert_eq!(all, merge(&["random.log", "bfs.log", "dfs.log"]));
     sandbox
-        .venomqa([
-            "report",
-            "merge",
-            "bfs.log",
-            "random.log",
-            "--to",
-            "log=two.log",
-        ])
+        .venomqa("report merge bfs.log random.log --to log=two.log")
         .run()
         .code(0);
     assert_eq!(all, merge(&["two.log", "dfs.log"]));
     sandbox
-        .venomqa(["report", "merge", "two.log", "dfs.log"])
+        .venomqa("report merge two.log dfs.log")
         .args(into("--to", "all"))
         .run()
         .code(0);
@@ -155,7 +142,7 @@ fn the_runs_of_a_matrix_become_one() {
 fn what_is_no_run_log_is_an_error_with_its_place() {
     let sandbox = Sandbox::with_shop();
     sandbox
-        .venomqa(["explore", "--max-steps", "5", "--report", "log=run.log"])
+        .venomqa("explore --max-steps 5 --report log=run.log")
         .run();
     let log = sandbox.read("run.log");
     let lines: Vec<&str> = log.lines().collect();
@@ -195,23 +182,23 @@ fn what_is_no_run_log_is_an_error_with_its_place() {
             .complains(&[says]);
     }
     sandbox
-        .venomqa(["report", "none.log"])
+        .venomqa("report none.log")
         .run()
         .code(2)
         .complains(&["none.log"]);
     sandbox
-        .venomqa(["report", "run.log", "--to", "log=./run.log"])
+        .venomqa("report run.log --to log=./run.log")
         .run()
         .code(2)
         .complains(&["overwrite"]);
     assert_eq!(sandbox.read("run.log"), log);
     sandbox
-        .venomqa(["report", "run.log", "--to", "json", "--to", "sarif"])
+        .venomqa("report run.log --to json --to sarif")
         .run()
         .code(2)
         .complains(&["standard output", "--to sarif=PATH"]);
     sandbox
-        .venomqa(["report", "run.log", "--to", "html"])
+        .venomqa("report run.log --to html")
         .run()
         .code(2)
         .complains(&["--to html=PATH"]);

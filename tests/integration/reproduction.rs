@@ -17,7 +17,7 @@ fn explored() -> (Sandbox, Store) {
     let sandbox = Sandbox::with_spec(store::SPEC);
     let store = Store::start(&sandbox, JournalMode::Wal, true);
     sandbox
-        .venomqa(["explore", "--strategy", "bfs", "--max-steps", "60"])
+        .venomqa("explore --strategy bfs --max-steps 60")
         .env("STORE_URL", store.url())
         .run()
         .code(1)
@@ -25,9 +25,10 @@ fn explored() -> (Sandbox, Store) {
     (sandbox, store)
 }
 
-fn replay(sandbox: &Sandbox, store: &Store, more: &[&str]) -> Finished {
+fn replay(sandbox: &Sandbox, store: &Store, more: &str) -> Finished {
     sandbox
-        .venomqa([&["replay", FOUND][..], more].concat())
+        .venomqa(["replay", FOUND])
+        .args(more)
         .env("STORE_URL", store.url())
         .run()
 }
@@ -44,7 +45,7 @@ fn a_reproduction_runs_without_the_spec_and_tells_a_bug_from_its_absence() {
     let (sandbox, store) = explored();
     let before = store.dump();
     fs::remove_file(sandbox.path("venomqa.yaml")).unwrap();
-    replay(&sandbox, &store, &[]).code(1).says(&[
+    replay(&sandbox, &store, "").code(1).says(&[
         "CRITICAL  no_refund_beyond_the_total",
         "POST /orders/6/refunds {\"amount\": 60}",
         "orders[6]  refunded 60 -> 120",
@@ -54,7 +55,7 @@ fn a_reproduction_runs_without_the_spec_and_tells_a_bug_from_its_absence() {
     assert_eq!(store.dump(), before, "a replay leaves no trace");
     store.stop();
     let clean = Store::on(&sandbox, false);
-    replay(&sandbox, &clean, &[])
+    replay(&sandbox, &clean, "")
         .code(0)
         .says(&[
             "other than in the file: the status is 409, it was 201",
@@ -86,17 +87,8 @@ fn base_url_and_set_work_as_in_explore() {
     );
     let store = Store::start(&sandbox, JournalMode::Delete, true);
     sandbox
-        .venomqa([
-            "explore",
-            "--strategy",
-            "bfs",
-            "--max-steps",
-            "60",
-            "--set",
-            "amount=70",
-            "--base-url",
-            &store.url(),
-        ])
+        .venomqa("explore --strategy bfs --max-steps 60 --set amount=70")
+        .at(&store.url())
         .run()
         .code(1);
     let text = sandbox.read(FOUND);
@@ -107,14 +99,8 @@ fn base_url_and_set_work_as_in_explore() {
     );
     sandbox.venomqa(["replay", FOUND]).run().code(1);
     sandbox
-        .venomqa([
-            "replay",
-            FOUND,
-            "--set",
-            "amount=10",
-            "--base-url",
-            &store.url(),
-        ])
+        .venomqa(["replay", FOUND, "--set", "amount=10"])
+        .at(&store.url())
         .run()
         .code(0)
         .says(&["not reproduced"]);
@@ -140,14 +126,14 @@ fn the_shop_is_replayed_on_sqlite_and_on_postgresql() {
             .code(1)
             .says(&["reproduced:"]);
         sandbox
-            .venomqa(["replay", file, "--set", "bugs=none"])
+            .venomqa(format!("replay {file} --set bugs=none"))
             .run()
             .code(0)
             .says(&["not reproduced:"]);
         let database = cluster().database();
         let on_postgres = format!("db={}", database.url());
         sandbox
-            .venomqa(["replay", file, "--set", &on_postgres])
+            .venomqa(format!("replay {file} --set {on_postgres}"))
             .run()
             .code(1)
             .says(&["reproduced:"]);
@@ -169,15 +155,9 @@ fn the_password_of_a_database_is_asked_for_and_not_written_down() {
     let user = user.split(':').next().unwrap();
     let url = format!("db={scheme}://{user}:s3cr3t-password@{place}");
     sandbox
-        .venomqa([
-            "explore",
-            "--strategy",
-            "bfs",
-            "--max-steps",
-            "150",
-            "--set",
-            &url,
-        ])
+        .venomqa(format!(
+            "explore --strategy bfs --max-steps 150 --set {url}"
+        ))
         .run()
         .code(1)
         .never_says("s3cr3t-password");
@@ -218,8 +198,8 @@ fn another_password_can_be_set_for_a_url_that_names_its_user_and_its_password_al
     ] {
         let sandbox = Sandbox::with_spec(&spec);
         sandbox
-            .venomqa(["explore", "--strategy", "bfs", "--max-steps", "60"])
-            .args(["--base-url", &store.url()])
+            .venomqa("explore --strategy bfs --max-steps 60")
+            .at(&store.url())
             .run()
             .code(1)
             .never_says(":postgres@");
@@ -243,7 +223,7 @@ fn no_secret_is_in_any_file_and_none_is_shown() {
     let sandbox = Sandbox::with_spec(vault::SPEC);
     let server = vault::start(&sandbox, "a", true);
     let explored = sandbox
-        .venomqa(["explore", "--strategy", "bfs", "--max-steps", "60"])
+        .venomqa("explore --strategy bfs --max-steps 60")
         .env("VAULT_URL", server.url())
         .env("VAULT_KEY", vault::KEY)
         .run()
@@ -315,19 +295,19 @@ fn what_is_wrong_with_a_reproduction_is_shown_at_its_place() {
         let broken = good.replacen(from, to, 1);
         assert_ne!(broken, good, "{from}");
         sandbox.write(FOUND, &broken);
-        replay(&sandbox, &store, &[]).code(2).complains(&[
+        replay(&sandbox, &store, "").code(2).complains(&[
             told,
             "--> .venomqa/no_refund_beyond_the_total-refund.yaml:",
             "nothing was started",
         ]);
     }
     sandbox
-        .venomqa(["replay", "missing.yaml"])
+        .venomqa("replay missing.yaml")
         .run()
         .code(2)
         .complains(&["there is no file `missing.yaml`"]);
     sandbox
-        .venomqa(["replay", "venomqa.yaml"])
+        .venomqa("replay venomqa.yaml")
         .run()
         .code(2)
         .complains(&["only reproductions can be replayed"]);
@@ -347,7 +327,7 @@ fn a_folder_that_cannot_be_written_to_is_a_warning() {
     // Where a folder is wanted there is a file: that stops even root.
     sandbox.write(".venomqa", "");
     sandbox
-        .venomqa(["explore", "--strategy", "bfs", "--max-steps", "60"])
+        .venomqa("explore --strategy bfs --max-steps 60")
         .env("STORE_URL", store.url())
         .run()
         .code(1)
@@ -359,14 +339,7 @@ fn without_a_corpus_nothing_is_written() {
     let sandbox = Sandbox::with_spec(store::SPEC);
     let store = Store::start(&sandbox, JournalMode::Delete, true);
     sandbox
-        .venomqa([
-            "explore",
-            "--strategy",
-            "bfs",
-            "--max-steps",
-            "60",
-            "--no-corpus",
-        ])
+        .venomqa("explore --strategy bfs --max-steps 60 --no-corpus")
         .env("STORE_URL", store.url())
         .run()
         .code(1)
@@ -377,7 +350,7 @@ fn without_a_corpus_nothing_is_written() {
 #[test]
 fn stepping_needs_a_terminal() {
     let (sandbox, store) = explored();
-    replay(&sandbox, &store, &["--step"])
+    replay(&sandbox, &store, "--step")
         .code(2)
         .complains(&["standard input is no terminal"]);
 }
@@ -387,14 +360,8 @@ fn stepping(sandbox: &Sandbox, store: &Store) -> Running {
     let command = format!("{} replay {FOUND} --step", env!("CARGO_BIN_EXE_venomqa"));
     let mut script = sandbox.command("script");
     script
-        .args([
-            "--quiet",
-            "--flush",
-            "--return",
-            "--command",
-            &command,
-            "/dev/null",
-        ])
+        .args(["--quiet", "--flush", "--return", "/dev/null"])
+        .args(["--command", &command])
         .env("STORE_URL", store.url())
         .env("SHELL", "/bin/sh")
         .stdin(Stdio::piped());
@@ -459,10 +426,7 @@ fn a_replay_that_is_killed_leaves_a_database_that_restore_puts_back() {
         sandbox.processes().is_empty().then_some(())
     });
     assert_ne!(store.dump(), before, "the killed replay changed something");
-    sandbox
-        .venomqa(["restore", "--sqlite", "store.db"])
-        .run()
-        .code(0);
+    sandbox.venomqa("restore --sqlite store.db").run().code(0);
     assert_eq!(store.dump(), before);
 }
 
@@ -498,7 +462,7 @@ fn a_service_without_a_database_is_started_and_its_violation_replayed() {
             .replace(": Credits\n", ": CleanCredits\n");
         sandbox.write("clean.yaml", &clean);
         sandbox
-            .venomqa(["replay", "clean.yaml"])
+            .venomqa("replay clean.yaml")
             .run()
             .code(0)
             .says(&["not reproduced: `nothing_is_free`"]);
@@ -511,7 +475,7 @@ fn an_initial_state_that_is_broken_already_has_a_reproduction_without_a_request(
     let sandbox = Sandbox::with_spec(&broken);
     let store = Store::start(&sandbox, JournalMode::Delete, true);
     sandbox
-        .venomqa(["explore", "--max-steps", "5"])
+        .venomqa("explore --max-steps 5")
         .env("STORE_URL", store.url())
         .run()
         .code(1);

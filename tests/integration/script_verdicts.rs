@@ -118,7 +118,7 @@ fn a_script_fails_while_the_bug_is_there_and_succeeds_once_it_is_not() {
         ));
         for language in ["curl", "hurl"] {
             let script = sandbox
-                .venomqa(["replay", "venomqa.yaml", "--to", language])
+                .venomqa(format!("replay venomqa.yaml --to {language}"))
                 .env("SERVICE_URL", server.url())
                 .run()
                 .code(0)
@@ -162,7 +162,7 @@ fn a_request_before_the_last_that_is_answered_otherwise_is_no_verdict() {
         );
     let sandbox = Sandbox::with_spec(&text);
     let script = sandbox
-        .venomqa(["replay", "venomqa.yaml", "--to", "curl"])
+        .venomqa("replay venomqa.yaml --to curl")
         .env("SERVICE_URL", server.url())
         .run()
         .code(0)

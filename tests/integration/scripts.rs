@@ -8,7 +8,7 @@ use crate::support::{Finished, Running, Sandbox, Server, hurl, vault};
 fn script(sandbox: &Sandbox, language: &str) -> String {
     let server = vault::start(sandbox, "a", true);
     sandbox
-        .venomqa(["explore", "--strategy", "bfs", "--max-steps", "60"])
+        .venomqa("explore --strategy bfs --max-steps 60")
         .env("VAULT_URL", server.url())
         .env("VAULT_KEY", vault::KEY)
         .run()
@@ -29,7 +29,7 @@ fn script(sandbox: &Sandbox, language: &str) -> String {
     );
     sandbox.write("longer.yaml", &longer.replace("folder: ..", "folder: ."));
     let finished = sandbox
-        .venomqa(["replay", "longer.yaml", "--to", language])
+        .venomqa(format!("replay longer.yaml --to {language}"))
         .env("VAULT_KEY", vault::KEY)
         .env("VENOMQA_PASSWORD", vault::PASSWORD)
         .run()
@@ -139,7 +139,7 @@ fn what_a_language_cannot_say_is_refused_with_the_reason() {
     );
     sandbox.write("longer.yaml", &text);
     sandbox
-        .venomqa(["replay", "longer.yaml", "--to", "hurl"])
+        .venomqa("replay longer.yaml --to hurl")
         .env("VAULT_KEY", vault::KEY)
         .env("VENOMQA_PASSWORD", vault::PASSWORD)
         .run()

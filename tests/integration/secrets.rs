@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::reports::FORMATS;
+use crate::reports::{FORMATS, into};
 use crate::support::{Database, Sandbox, Server};
 
 const BEARER: &str = "bearer-7f3a91c4";
@@ -130,14 +130,12 @@ fn everything(refuses: bool, code: i32) -> Vec<(String, String)> {
         .execute_batch("CREATE TABLE people (id INTEGER PRIMARY KEY, ssn TEXT, note TEXT)")
         .unwrap();
     let service = vault(&database, refuses);
-    let reports = FORMATS
-        .iter()
-        .flat_map(|format| ["--report".to_owned(), format!("{format}=reports/{format}")]);
     let run = sandbox
-        .venomqa(["explore", "--max-steps", "20", "--base-url", &service.url()])
+        .venomqa("explore --max-steps 20")
+        .at(&service.url())
         .args(["--set", &format!("password={PASSWORD}")])
-        .args(["--set", "db=postgres://qa:hunter2%2Bhorse%26co@127.0.0.1/x"])
-        .args(reports)
+        .args("--set db=postgres://qa:hunter2%2Bhorse%26co@127.0.0.1/x")
+        .args(into("--report", "reports"))
         .env("API_KEY", API_KEY)
         .run()
         .code(code);
@@ -321,14 +319,12 @@ fn what_stands_under_a_name_that_says_so_is_in_no_artefact() {
         .execute_batch("CREATE TABLE people (id INTEGER PRIMARY KEY, reset_token TEXT, note TEXT)")
         .unwrap();
     let service = leaky(&database);
-    let reports = FORMATS
-        .iter()
-        .flat_map(|format| ["--report".to_owned(), format!("{format}=reports/{format}")]);
     let explored = sandbox
-        .venomqa(["explore", "--max-steps", "12", "--base-url", &service.url()])
-        .args(["--strategy", "bfs"])
+        .venomqa("explore --max-steps 12")
+        .at(&service.url())
+        .args("--strategy bfs")
         .args(["--set", &format!("client={}", UNNAMED[4])])
-        .args(reports)
+        .args(into("--report", "reports"))
         .run()
         .code(1);
     let mut all = vec![
@@ -446,12 +442,10 @@ actions:
             .route("/tell", post(tell))
             .route("/show", get(show)),
     );
-    let reports = FORMATS
-        .iter()
-        .flat_map(|format| ["--report".to_owned(), format!("{format}=reports/{format}")]);
     let explored = sandbox
-        .venomqa(["explore", "--max-steps", "20", "--base-url", &service.url()])
-        .args(reports)
+        .venomqa("explore --max-steps 20")
+        .at(&service.url())
+        .args(into("--report", "reports"))
         .run()
         .code(1);
     let mut all = vec![("explore".to_owned(), explored.stdout + &explored.stderr)];
@@ -510,7 +504,7 @@ actions:
         .execute_batch("CREATE TABLE people (id INTEGER PRIMARY KEY)")
         .unwrap();
     sandbox
-        .venomqa(["explore", "--max-steps", "20"])
+        .venomqa("explore --max-steps 20")
         .run()
         .code(3)
         .says(&[
@@ -565,8 +559,9 @@ fn a_word_under_the_name_of_a_secret_hides_no_name() {
             .route("/refresh", post(refresh)),
     );
     let explored = sandbox
-        .venomqa(["explore", "--max-steps", "3", "--base-url", &service.url()])
-        .args(["--report", "junit=junit.xml"])
+        .venomqa("explore --max-steps 3")
+        .at(&service.url())
+        .args("--report junit=junit.xml")
         .run()
         .code(1);
     let junit = sandbox.read("junit.xml");
@@ -616,7 +611,8 @@ actions:
         .execute_batch("CREATE TABLE people (id INTEGER PRIMARY KEY)")
         .unwrap();
     sandbox
-        .venomqa(["explore", "--max-steps", "3", "--base-url", &hanging_up()])
+        .venomqa("explore --max-steps 3")
+        .at(&hanging_up())
         .run()
         .code(3)
         .says(&["/ask?access_token=[redacted]"])

@@ -90,7 +90,8 @@ fn cookies_go_back_with_the_database_for_every_strategy() {
         database.execute(TABLES);
         let server = door(&database);
         let run = sandbox
-            .venomqa(["explore", "--report", "json", "--base-url", &server.url()])
+            .venomqa("explore --report json")
+            .at(&server.url())
             .args(["--strategy", strategy])
             .run()
             .code(0)
@@ -155,14 +156,8 @@ fn a_token_of_the_setup_is_sent_with_every_request_and_stands_in_no_report() {
             ),
     );
     let finished = sandbox
-        .venomqa([
-            "explore",
-            "--report",
-            "console",
-            "--report",
-            "json=report.json",
-        ])
-        .args(["--base-url", &server.url()])
+        .venomqa("explore --report console --report json=report.json")
+        .at(&server.url())
         .run()
         .code(1)
         .says(&["the_door_opens_once"])

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Sandbox, violations, without_times};
+use crate::support::{Sandbox, items, one, texts, violations, without_times};
 
 const STRATEGIES: [&str; 6] = ["dfs", "bfs", "coverage", "random", "mcts", "weighted"];
 
@@ -15,21 +15,12 @@ const BUGS: [&str; 5] = [
     "stock_is_never_negative",
 ];
 
-fn explore(sandbox: &Sandbox, strategy: &str, steps: &str, more: &[&str], code: i32) -> Value {
-    let arguments = [
-        &[
-            "explore",
-            "--strategy",
-            strategy,
-            "--max-steps",
-            steps,
-            "--report",
-            "json",
-        ],
-        more,
-    ];
+fn explore(sandbox: &Sandbox, strategy: &str, steps: &str, more: &str, code: i32) -> Value {
     sandbox
-        .venomqa(arguments.concat())
+        .venomqa(format!(
+            "explore --strategy {strategy} --max-steps {steps} --report json"
+        ))
+        .args(more)
         .run()
         .code(code)
         .only_run()
@@ -37,7 +28,7 @@ fn explore(sandbox: &Sandbox, strategy: &str, steps: &str, more: &[&str], code: 
 
 #[track_caller]
 fn assert_all_confirmed(run: &Value) {
-    for violation in run["violations"].as_array().unwrap() {
+    for violation in items(&run["violations"]) {
         assert_eq!(
             violation["confirmation"]["result"], "confirmed",
             "{violation:#}"
@@ -48,15 +39,13 @@ fn assert_all_confirmed(run: &Value) {
 #[test]
 fn bfs_finds_short_bugs_on_shortest_paths_within_500_steps() {
     let sandbox = Sandbox::with_shop();
-    let run = explore(&sandbox, "bfs", "500", &[], 1);
+    let run = explore(&sandbox, "bfs", "500", "", 1);
     assert_all_confirmed(&run);
     let shortest = |name: &str| {
-        run["violations"]
-            .as_array()
-            .unwrap()
+        items(&run["violations"])
             .iter()
             .filter(|violation| violation["name"] == name)
-            .map(|violation| violation["path"].as_array().unwrap().len())
+            .map(|violation| items(&violation["path"]).len())
             .min()
     };
     assert_eq!(shortest("every_order_line_has_its_product"), Some(3));
@@ -72,7 +61,7 @@ fn bfs_finds_short_bugs_on_shortest_paths_within_500_steps() {
 #[test]
 fn coverage_finds_every_bug_within_5000_steps() {
     let sandbox = Sandbox::with_shop();
-    let run = explore(&sandbox, "coverage", "5000", &[], 1);
+    let run = explore(&sandbox, "coverage", "5000", "", 1);
     assert_eq!(violations(&run), BUGS);
     assert_all_confirmed(&run);
 }
@@ -80,7 +69,7 @@ fn coverage_finds_every_bug_within_5000_steps() {
 #[test]
 fn mcts_finds_every_bug_within_5000_steps() {
     let sandbox = Sandbox::with_shop();
-    let run = explore(&sandbox, "mcts", "5000", &[], 1);
+    let run = explore(&sandbox, "mcts", "5000", "", 1);
     assert_eq!(violations(&run), BUGS);
     assert_all_confirmed(&run);
 }
@@ -89,7 +78,7 @@ fn mcts_finds_every_bug_within_5000_steps() {
 fn no_strategy_reports_a_violation_of_the_shop_without_bugs() {
     for strategy in STRATEGIES {
         let sandbox = Sandbox::with_shop();
-        let run = explore(&sandbox, strategy, "1000", &["--set", "bugs=none"], 0);
+        let run = explore(&sandbox, strategy, "1000", "--set bugs=none", 0);
         assert!(violations(&run).is_empty(), "{strategy}: {run:#}");
         assert_eq!(run["warnings"], Value::Array(Vec::new()), "{strategy}");
     }
@@ -98,19 +87,9 @@ fn no_strategy_reports_a_violation_of_the_shop_without_bugs() {
 #[test]
 fn a_violation_shows_its_path_and_its_rows() {
     let sandbox = Sandbox::with_shop();
-    let run = explore(&sandbox, "bfs", "500", &[], 1);
-    let found = run["violations"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|violation| violation["name"] == "no_refund_beyond_the_payment")
-        .unwrap();
-    let path: Vec<_> = found["path"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|step| step["action"].as_str().unwrap())
-        .collect();
+    let run = explore(&sandbox, "bfs", "500", "", 1);
+    let found = one(&run["violations"], "name", "no_refund_beyond_the_payment");
+    let path: Vec<_> = texts(&found["path"], "action");
     assert_eq!(
         path,
         [
@@ -125,12 +104,7 @@ fn a_violation_shows_its_path_and_its_rows() {
     assert_eq!(last["request"]["target"], "/payments/1/refunds");
     assert_eq!(last["request"]["body"]["json"]["amount"], 60);
     assert_eq!(last["response"]["status"], 201);
-    let refund = last["rows"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|row| row["table"] == "refunds")
-        .unwrap();
+    let refund = one(&last["rows"], "table", "refunds");
     assert_eq!(refund["before"], Value::Null);
     assert_eq!(refund["after"]["amount"], 60);
     let evidence = &found["evidence"];
@@ -148,19 +122,7 @@ fn the_same_seed_gives_the_same_reports_for_every_strategy() {
             .map(|_| {
                 let sandbox = Sandbox::with_shop();
                 let finished = sandbox
-                    .venomqa([
-                        "explore",
-                        "--strategy",
-                        strategy,
-                        "--max-steps",
-                        "300",
-                        "--seed",
-                        "7",
-                        "--report",
-                        "console",
-                        "--report",
-                        "json=report.json",
-                    ])
+                    .venomqa(format!("explore --strategy {strategy} --max-steps 300 --seed 7 --report console --report json=report.json"))
                     .run();
                 let json: Value = serde_json::from_str(&sandbox.read("report.json")).unwrap();
                 (finished.report(), finished.notes(), without_times(json))
@@ -176,7 +138,7 @@ fn the_same_seed_gives_the_same_reports_for_every_strategy() {
 fn another_seed_takes_other_steps() {
     let runs = ["1", "2"].map(|seed| {
         let sandbox = Sandbox::with_shop();
-        let flags = ["--seed", seed, "--set", "bugs=none"];
+        let flags = format!("--seed {seed} --set bugs=none");
         let mut run = explore(&sandbox, "random", "100", &flags, 0);
         assert_eq!(run["seed"].to_string(), seed);
         run["actions"].take()

@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 use serde_json::Value;
 
 use crate::support::bank::{self, Asked, Flaw};
-use crate::support::{Database, Kind, Sandbox, Server, credits, service, violations};
+use crate::support::{
+    Database, Kind, Sandbox, Server, actions, credits, items, service, violations,
+};
 
 /// A bank that runs already, on a file with the tables in it.
 struct Scene {
@@ -30,22 +32,15 @@ impl Scene {
         }
     }
 
-    fn explore(&self, flags: &[&str], code: i32) -> Value {
+    fn explore(&self, flags: &str, code: i32) -> Value {
         self.sandbox
-            .venomqa(["explore", "--report", "json", "--base-url"])
-            .args([&self.server.url()])
+            .venomqa("explore --report json")
             .args(flags)
+            .at(&self.server.url())
             .run()
             .code(code)
             .only_run()
     }
-}
-
-fn actions(violation: &Value) -> Vec<&str> {
-    let path = violation["path"].as_array().unwrap();
-    path.iter()
-        .map(|step| step["action"].as_str().unwrap())
-        .collect()
 }
 
 /// Steps of the three attempts to confirm a path of three steps.
@@ -59,17 +54,9 @@ fn a_random_path_of_forty_steps_and_more_shrinks_to_the_three_that_matter_in_und
         let before = scene.database.dump();
         let seed = seed.to_string();
         let run = scene.explore(
-            &[
-                "--strategy",
-                "random",
-                "--max-depth",
-                "400",
-                "--max-steps",
-                "2000",
-                "--fail-fast",
-                "--seed",
-                &seed,
-            ],
+            &format!(
+                "--strategy random --max-depth 400 --max-steps 2000 --fail-fast --seed {seed}"
+            ),
             1,
         );
         assert_eq!(violations(&run), ["nothing_leaves_a_frozen_account"]);
@@ -100,7 +87,7 @@ fn a_random_path_of_forty_steps_and_more_shrinks_to_the_three_that_matter_in_und
 fn a_clean_bank_has_nothing_to_shrink() {
     let scene = Scene::new(Flaw::Nothing);
     let before = scene.database.dump();
-    let run = scene.explore(&["--strategy", "random", "--max-depth", "400"], 0);
+    let run = scene.explore("--strategy random --max-depth 400", 0);
     assert_eq!(violations(&run), [""; 0]);
     assert_eq!(scene.database.dump(), before);
 }
@@ -108,17 +95,7 @@ fn a_clean_bank_has_nothing_to_shrink() {
 #[test]
 fn parameters_of_one_action_are_one_violation_with_the_simplest_value() {
     let scene = Scene::new(Flaw::Melts);
-    let run = scene.explore(
-        &[
-            "--strategy",
-            "random",
-            "--max-depth",
-            "60",
-            "--max-steps",
-            "600",
-        ],
-        1,
-    );
+    let run = scene.explore("--strategy random --max-depth 60 --max-steps 600", 1);
     assert_eq!(
         violations(&run),
         ["nothing_leaves_a_frozen_account"],
@@ -137,11 +114,11 @@ fn parameters_of_one_action_are_one_violation_with_the_simplest_value() {
 fn the_same_seed_shrinks_to_the_same_report() {
     let run = || {
         let scene = Scene::new(Flaw::Melts);
-        let flags = ["--strategy", "random", "--max-depth", "100", "--seed", "5"];
-        scene.explore(&flags, 1)["violations"].take()
+        let flags = "--strategy random --max-depth 100 --seed 5";
+        scene.explore(flags, 1)["violations"].take()
     };
     let (first, second) = (run(), run());
-    for violation in first.as_array().unwrap() {
+    for violation in items(&first) {
         assert_eq!(violation["shrink"]["result"], "minimal");
     }
     assert_eq!(
@@ -153,9 +130,8 @@ fn the_same_seed_shrinks_to_the_same_report() {
 #[test]
 fn without_a_database_a_path_is_shrunk_by_replaying() {
     let sandbox = Sandbox::with_spec(&format!("{}{}", credits::SPEC, service(Kind::Credits)));
-    let flags = ["--strategy", "dfs", "--max-steps", "60", "--report", "json"];
     let run = sandbox
-        .venomqa([&["explore"][..], &flags].concat())
+        .venomqa("explore --strategy dfs --max-steps 60 --report json")
         .run()
         .code(1)
         .only_run();
@@ -174,8 +150,8 @@ fn what_cannot_be_put_back_is_not_shrunk_and_that_is_said() {
     let sandbox = Sandbox::with_spec(&format!("{}restore: none\n", credits::SPEC));
     let server = Server::start(credits::router(true));
     sandbox
-        .venomqa(["explore", "--strategy", "random", "--max-steps", "60"])
-        .args(["--base-url", &server.url()])
+        .venomqa("explore --strategy random --max-steps 60")
+        .at(&server.url())
         .run()
         .code(1)
         .says(&["not shrunk: the service cannot be put back (`restore: none`)"]);

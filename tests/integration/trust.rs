@@ -11,7 +11,7 @@ use axum::{Json, Router};
 use rusqlite::config::DbConfig;
 use serde_json::{Value, json};
 
-use crate::support::{AnyDatabase, KINDS, Sandbox, Server, violations, warnings};
+use crate::support::{AnyDatabase, KINDS, Sandbox, Server, one, violations, warnings};
 
 const TABLES: &str = "CREATE TABLE items ({key}, token TEXT);
      CREATE TABLE beats (number INTEGER NOT NULL);
@@ -64,8 +64,8 @@ actions:
     fn explore(&self, server: &Server, code: i32) -> Value {
         let finished = self
             .sandbox
-            .venomqa(["explore", "--strategy", "dfs", "--max-steps", "300"])
-            .args(["--report", "json", "--base-url", &server.url()])
+            .venomqa("explore --strategy dfs --max-steps 300 --report json")
+            .at(&server.url())
             .run()
             .code(code);
         finished.only_run()
@@ -173,16 +173,6 @@ impl Items {
     }
 }
 
-#[track_caller]
-fn warning<'r>(run: &'r Value, code: &str) -> &'r Value {
-    run["warnings"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|warning| warning["code"] == code)
-        .unwrap_or_else(|| panic!("no warning `{code}` in {run:#}"))
-}
-
 #[test]
 fn an_honest_service_raises_no_suspicion() {
     for kind in KINDS {
@@ -200,7 +190,7 @@ fn a_cache_in_the_service_makes_the_run_untrusted_and_names_the_action() {
     for kind in KINDS {
         let scene = Scene::new(kind);
         let run = scene.explore(&items(&scene, Flaw::Caches), 3);
-        let said = warning(&run, "state-outside-systems");
+        let said = one(&run["warnings"], "code", "state-outside-systems");
         assert_eq!(said["untrusted"], true);
         assert!(
             said["message"].as_str().unwrap().contains("`list`"),
@@ -230,7 +220,7 @@ fn a_value_that_is_another_one_each_time_is_named_unless_it_is_ignored() {
     for kind in KINDS {
         let scene = Scene::new(kind);
         let run = scene.explore(&items(&scene, Flaw::Random), 0);
-        let said = warning(&run, "non-deterministic");
+        let said = one(&run["warnings"], "code", "non-deterministic");
         let message = said["message"].as_str().unwrap();
         assert!(
             message.contains("`add`") && message.contains("items.token"),
@@ -339,7 +329,7 @@ fn a_job_in_the_background_is_reported_with_its_table() {
         let heart = Heart::beating(&scene);
         let run = scene.explore(&server, 0);
         drop(heart);
-        let said = warning(&run, "background-write");
+        let said = one(&run["warnings"], "code", "background-write");
         assert!(
             said["message"].as_str().unwrap().contains("`beats`"),
             "{said}"

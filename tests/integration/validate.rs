@@ -33,7 +33,7 @@ invariants:
     expect: { at_least: 0 }
 "#,
     );
-    let finished = sandbox.venomqa(["validate", "bad.yaml"]).run().code(2);
+    let finished = sandbox.venomqa("validate bad.yaml").run().code(2);
     assert_eq!(finished.stdout, "");
     insta::assert_snapshot!(finished.stderr, @r#"
     error[unknown-key]: unknown key `jsno`
@@ -131,7 +131,7 @@ invariants:
 explore: { strategy: deep }
 "#,
     );
-    let finished = sandbox.venomqa(["validate", "whole.yaml"]).run().code(2);
+    let finished = sandbox.venomqa("validate whole.yaml").run().code(2);
     insta::assert_snapshot!(finished.stderr, @r#"
     error[precondition-cycle]: these actions wait for each other: hen -> egg -> hen
       --> whole.yaml:7:21
@@ -192,7 +192,7 @@ actions:
     request: { path: /look }
 "#,
     );
-    let finished = sandbox.venomqa(["validate", "odd.yaml"]).run().code(0);
+    let finished = sandbox.venomqa("validate odd.yaml").run().code(0);
     insta::assert_snapshot!(finished.stderr, @r#"
     warning[unused-variable]: nothing reads the variable `unused`
      --> odd.yaml:4:14
@@ -208,7 +208,7 @@ actions:
 fn a_text_that_is_no_yaml_is_shown_where_it_breaks() {
     let sandbox = Sandbox::new();
     sandbox.write("broken.yaml", "venomqa: 1\nactions: [\n  - name: a\n");
-    let finished = sandbox.venomqa(["validate", "broken.yaml"]).run().code(2);
+    let finished = sandbox.venomqa("validate broken.yaml").run().code(2);
     insta::assert_snapshot!(finished.stderr, @r#"
     error[syntax-error]: not YAML: "-" is only valid inside a block
      --> broken.yaml:3:3
@@ -246,7 +246,7 @@ fn mistakes_of_several_specs_are_reported_together() {
     let sandbox = Sandbox::with_shop();
     sandbox.write("specs/a.yaml", "venomqa: 1\nacton: []\n");
     sandbox.write("specs/b.yaml", "venomqa: 2\n");
-    let finished = sandbox.venomqa(["explore"]).run().code(2).complains(&[
+    let finished = sandbox.venomqa("explore").run().code(2).complains(&[
         "unknown key `acton`",
         "specs/a.yaml:2:1",
         "specs/b.yaml:1:",
@@ -259,7 +259,7 @@ fn mistakes_of_several_specs_are_reported_together() {
 fn a_sound_spec_is_said_to_be_sound() {
     let sandbox = Sandbox::with_shop();
     sandbox
-        .venomqa(["validate"])
+        .venomqa("validate")
         .run()
         .code(0)
         .says(&["specs/shop.yaml: valid, 17 actions and 7 invariants"]);
@@ -273,12 +273,12 @@ fn a_variable_of_the_environment_that_is_not_set_is_named() {
         "venomqa: 1\nhttp: { base_url: \"${API_URL}\" }\nrestore: none\nactions: [{ name: a, request: { path: / } }]\n",
     );
     sandbox
-        .venomqa(["validate"])
+        .venomqa("validate")
         .run()
         .code(2)
         .complains(&["API_URL", "venomqa.yaml:2:"]);
     sandbox
-        .venomqa(["validate"])
+        .venomqa("validate")
         .env("API_URL", "http://127.0.0.1:9")
         .run()
         .code(0);
@@ -297,13 +297,14 @@ fn five_thousand_actions_are_checked_and_explored() {
     }
     let sandbox = Sandbox::with_spec(&spec);
     sandbox
-        .venomqa(["validate", "--base-url", "http://127.0.0.1:9"])
+        .venomqa("validate --base-url http://127.0.0.1:9")
         .run()
         .code(0)
         .says(&["valid, 5000 actions"]);
     let server = Server::start(axum::Router::new().fallback(async || "{}"));
     sandbox
-        .venomqa(["explore", "--max-steps", "50", "--base-url", &server.url()])
+        .venomqa("explore --max-steps 50")
+        .at(&server.url())
         .run()
         .code(0)
         .says(&["of 5,000 actions never ran"]);
@@ -312,7 +313,7 @@ fn five_thousand_actions_are_checked_and_explored() {
 #[test]
 fn the_schema_in_the_tree_is_that_of_the_program() {
     let sandbox = Sandbox::new();
-    let printed = sandbox.venomqa(["schema"]).run().code(0);
+    let printed = sandbox.venomqa("schema").run().code(0);
     let committed = include_str!("../../venomqa.schema.json");
     assert!(
         printed.stdout == committed,

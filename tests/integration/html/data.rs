@@ -95,14 +95,14 @@ fn the_merged_runs_of_a_matrix_are_one_graph() {
     for strategy in ["bfs", "dfs"] {
         let log = format!("log={strategy}.log");
         sandbox
-            .venomqa(["explore", "--strategy", strategy, "--max-steps", "60"])
+            .venomqa(format!("explore --strategy {strategy} --max-steps 60"))
             .args(["--report", &log])
             .run();
     }
     let merge = ["report", "merge", "bfs.log", "dfs.log"];
     let merged = sandbox
         .venomqa(merge)
-        .args(["--to", "html=page.html", "--to", "json"])
+        .args("--to html=page.html --to json")
         .run()
         .code(0)
         .only_run();

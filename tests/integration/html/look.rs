@@ -36,7 +36,7 @@ return poor;
 #[test]
 fn dark_and_light_differ_and_both_can_be_read() {
     let sandbox = Sandbox::with_shop();
-    let (report, _) = explore(&sandbox, &["--strategy", "bfs"], 1);
+    let (report, _) = explore(&sandbox, "--strategy bfs", 1);
     let browser = opened(&sandbox, &report);
     let ground = || {
         browser.script("return [getComputedStyle(document.documentElement).backgroundColor, venomqa.graph.view.colors.canvas]")
@@ -74,7 +74,7 @@ fn dark_and_light_differ_and_both_can_be_read() {
 #[test]
 fn every_control_has_a_name_and_every_reference_an_end() {
     let sandbox = Sandbox::with_shop();
-    let (report, _) = explore(&sandbox, &["--strategy", "bfs"], 1);
+    let (report, _) = explore(&sandbox, "--strategy bfs", 1);
     let browser = opened(&sandbox, &report);
     for view in ['1', '2', '3', '4', '?'] {
         browser.press([view]);
@@ -114,7 +114,7 @@ fn browser_html_is_shown(html: &str, role: &str) -> bool {
 #[test]
 fn a_phone_scrolls_in_one_direction_only() {
     let sandbox = Sandbox::with_shop();
-    let (report, _) = explore(&sandbox, &["--strategy", "bfs"], 1);
+    let (report, _) = explore(&sandbox, "--strategy bfs", 1);
     let browser = opened(&sandbox, &report);
     browser.resize(400, 800);
     for view in ['1', '2', '3', '4'] {

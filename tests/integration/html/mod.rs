@@ -11,19 +11,10 @@ use serde_json::Value;
 use crate::support::{Browser, Sandbox};
 
 /// Explores the shop; the report, and what the JSON report says of the same run.
-fn explore(sandbox: &Sandbox, more: &[&str], code: i32) -> (PathBuf, Value) {
-    let arguments = [
-        &[
-            "explore",
-            "--report",
-            "html=report.html",
-            "--report",
-            "json",
-        ],
-        more,
-    ];
+fn explore(sandbox: &Sandbox, more: &str, code: i32) -> (PathBuf, Value) {
     let run = sandbox
-        .venomqa(arguments.concat())
+        .venomqa("explore --report html=report.html --report json")
+        .args(more)
         .run()
         .code(code)
         .only_run();
@@ -41,7 +32,7 @@ fn log_of(sandbox: &Sandbox, steps: &str) -> Vec<Value> {
     let arguments = ["explore", "--strategy", "bfs", "--max-steps", steps];
     sandbox
         .venomqa(arguments)
-        .args(["--report", "log=run.log"])
+        .args("--report log=run.log")
         .run();
     let text = sandbox.read("run.log");
     text.lines()
@@ -54,7 +45,7 @@ fn page_of(sandbox: &Sandbox, entries: &[Value]) -> PathBuf {
     let lines: Vec<String> = entries.iter().map(Value::to_string).collect();
     sandbox.write("changed.log", &(lines.join("\n") + "\n"));
     sandbox
-        .venomqa(["report", "changed.log", "--to", "html=page.html"])
+        .venomqa("report changed.log --to html=page.html")
         .run()
         .code(0);
     sandbox.path("page.html")

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{assert_quiet, explore, opened};
-use crate::support::{Sandbox, key};
+use crate::support::{Sandbox, items, key};
 
 #[test]
 fn violations_are_listed_and_their_steps_are_shown_without_a_network() {
     let sandbox = Sandbox::with_shop();
-    let (report, run) = explore(&sandbox, &["--strategy", "bfs"], 1);
+    let (report, run) = explore(&sandbox, "--strategy bfs", 1);
     let browser = opened(&sandbox, &report);
     assert_eq!(
         browser.text("#verdict h1"),
@@ -19,7 +19,7 @@ fn violations_are_listed_and_their_steps_are_shown_without_a_network() {
         run["repeat"].as_str().unwrap()
     );
 
-    let violations = run["violations"].as_array().unwrap();
+    let violations = items(&run["violations"]);
     for (position, violation) in violations.iter().enumerate() {
         let entry = format!(".violations li:nth-child({}) button", position + 1);
         let shown = browser.text(&entry);
@@ -34,7 +34,7 @@ fn violations_are_listed_and_their_steps_are_shown_without_a_network() {
             "{shown}"
         );
         browser.click(&entry);
-        let path = violation["path"].as_array().unwrap();
+        let path = items(&violation["path"]);
         let names = browser.script(
             "return [...document.querySelectorAll('.steps .name')].map((name) => name.textContent)",
         );
@@ -69,7 +69,7 @@ fn violations_are_listed_and_their_steps_are_shown_without_a_network() {
             step.contains(&last["response"]["status"].to_string()),
             "{step}"
         );
-        for change in last["rows"].as_array().unwrap() {
+        for change in items(&last["rows"]) {
             assert!(step.contains(change["table"].as_str().unwrap()), "{step}");
         }
     }
@@ -87,22 +87,18 @@ fn violations_are_listed_and_their_steps_are_shown_without_a_network() {
 #[test]
 fn an_update_shows_both_rows_with_the_changed_cells_marked() {
     let sandbox = Sandbox::with_shop();
-    let (report, run) = explore(&sandbox, &["--strategy", "bfs"], 1);
+    let (report, run) = explore(&sandbox, "--strategy bfs", 1);
     let updates = |step: &Value| {
-        let rows = step["rows"].as_array().unwrap();
+        let rows = items(&step["rows"]);
         rows.iter()
             .any(|row| !row["before"].is_null() && !row["after"].is_null())
     };
-    let violations = run["violations"].as_array().unwrap();
+    let violations = items(&run["violations"]);
     let (number, at) = violations
         .iter()
         .enumerate()
         .find_map(|(number, violation)| {
-            let at = violation["path"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .position(updates)?;
+            let at = items(&violation["path"]).iter().position(updates)?;
             Some((number + 1, at + 1))
         })
         .unwrap();
@@ -112,7 +108,7 @@ fn an_update_shows_both_rows_with_the_changed_cells_marked() {
     let marked = browser.script(
         "return ['before', 'after'].map((side) => [...document.querySelectorAll(`.step .update.${side} mark`)].map((mark) => mark.textContent))",
     );
-    let [before, after] = [&marked[0], &marked[1]].map(|cells| cells.as_array().unwrap());
+    let [before, after] = [&marked[0], &marked[1]].map(|cells| items(&cells));
     assert!(
         !before.is_empty() && before.len() == after.len() && before != after,
         "{marked}"
@@ -129,8 +125,8 @@ fn an_update_shows_both_rows_with_the_changed_cells_marked() {
 #[test]
 fn everything_can_be_reached_by_keys() {
     let sandbox = Sandbox::with_shop();
-    let (report, run) = explore(&sandbox, &["--strategy", "bfs"], 1);
-    let violations = run["violations"].as_array().unwrap();
+    let (report, run) = explore(&sandbox, "--strategy bfs", 1);
+    let violations = items(&run["violations"]);
     let browser = opened(&sandbox, &report);
     let current = || {
         browser
@@ -140,7 +136,7 @@ fn everything_can_be_reached_by_keys() {
             .to_owned()
     };
 
-    let length = violations[0]["path"].as_array().unwrap().len();
+    let length = items(&violations[0]["path"]).len();
     assert_eq!(current(), length.to_string());
     browser.press(['k']);
     assert_eq!(current(), (length - 1).to_string());
@@ -236,7 +232,7 @@ fn everything_can_be_reached_by_keys() {
 #[test]
 fn search_and_filters_tell_what_they_leave() {
     let sandbox = Sandbox::with_shop();
-    let (report, run) = explore(&sandbox, &["--strategy", "bfs"], 1);
+    let (report, run) = explore(&sandbox, "--strategy bfs", 1);
     let browser = opened(&sandbox, &report);
     browser.click("#tab-graph");
     let shown = || browser.script("return venomqa.graph.view.dimmed?.shown ?? null");
@@ -255,9 +251,7 @@ fn search_and_filters_tell_what_they_leave() {
     choose("by-action", "");
     choose("by-status", "");
     browser.click("#only-violations");
-    let seen: u64 = run["violations"]
-        .as_array()
-        .unwrap()
+    let seen: u64 = items(&run["violations"])
         .iter()
         .map(|found| found["occurrences"].as_u64().unwrap())
         .sum();
@@ -282,7 +276,7 @@ fn search_and_filters_tell_what_they_leave() {
 #[test]
 fn a_click_on_a_state_or_a_transition_tells_about_it() {
     let sandbox = Sandbox::with_shop();
-    let (report, _) = explore(&sandbox, &["--strategy", "bfs", "--max-steps", "12"], 0);
+    let (report, _) = explore(&sandbox, "--strategy bfs --max-steps 12", 0);
     let browser = opened(&sandbox, &report);
     let point = |of: &str| {
         let place = browser.script(&format!(
@@ -312,15 +306,15 @@ fn a_click_on_a_state_or_a_transition_tells_about_it() {
 #[test]
 fn what_earlier_runs_found_is_named_with_what_became_of_it() {
     let sandbox = Sandbox::with_shop();
-    explore(&sandbox, &["--strategy", "bfs"], 1);
-    let (report, again) = explore(&sandbox, &["--strategy", "bfs"], 1);
+    explore(&sandbox, "--strategy bfs", 1);
+    let (report, again) = explore(&sandbox, "--strategy bfs", 1);
     let before = sandbox.path("before.html");
     std::fs::rename(&report, &before).unwrap();
-    let (after, _) = explore(&sandbox, &["--set", "bugs=none", "--max-steps", "5"], 0);
+    let (after, _) = explore(&sandbox, "--set bugs=none --max-steps 5", 0);
 
     let browser = opened(&sandbox, &before);
     let shown = browser.text(".corpus");
-    let known = again["corpus"].as_array().unwrap();
+    let known = items(&again["corpus"]);
     assert!(!known.is_empty(), "{again:#}");
     for found in known {
         let name = found["name"].as_str().unwrap();

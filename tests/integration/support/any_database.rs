@@ -1,7 +1,12 @@
 //! A database of either kind, for what must hold on both.
 
+use std::future::ready;
+
+use axum::http::StatusCode;
+
 use super::postgres_store::{self, Pool};
-use super::{Database, Sandbox};
+use super::server::statements;
+use super::{Database, Sandbox, Server};
 use crate::postgres_for_tests::{self, cluster};
 
 /// The kinds of databases, by their key in a spec.
@@ -41,6 +46,28 @@ impl AnyDatabase {
         match self {
             Self::Sqlite(database) => database.execute(sql),
             Self::Postgres(_, pool) => assert!(pool.execute(sql).await.is_ok(), "{sql}"),
+        }
+    }
+
+    /// Executes statements past the service.
+    pub(crate) fn edit(&self, sql: &str) {
+        match self {
+            Self::Sqlite(database) => database.execute(sql),
+            Self::Postgres(database, _) => drop(database.psql(sql)),
+        }
+    }
+
+    /// A service of which each route (`POST /items`) executes its statements and answers 204.
+    pub(crate) fn serve(&self, routes: &[(&str, &'static str)]) -> Server {
+        match self {
+            Self::Sqlite(database) => {
+                let database = database.clone();
+                statements(routes, move |sql| {
+                    database.execute(sql);
+                    ready(StatusCode::NO_CONTENT)
+                })
+            }
+            Self::Postgres(database, _) => postgres_store::statements(&database.url(), routes),
         }
     }
 

@@ -141,25 +141,44 @@ pub(crate) fn without_times(mut report: Value) -> Value {
     report
 }
 
+/// The items of a list in a JSON report.
+#[track_caller]
+pub(crate) fn items(list: &Value) -> &[Value] {
+    list.as_array()
+        .unwrap_or_else(|| panic!("no list: {list:#}"))
+}
+
+/// A text of each item of a list in a JSON report.
+#[track_caller]
+pub(crate) fn texts<'r>(list: &'r Value, key: &str) -> Vec<&'r str> {
+    let text = |item: &'r Value| item[key].as_str().unwrap();
+    items(list).iter().map(text).collect()
+}
+
+/// The first item with this value in a list of a JSON report.
+#[track_caller]
+pub(crate) fn one<'r>(list: &'r Value, key: &str, value: &str) -> &'r Value {
+    let found = items(list).iter().find(|item| item[key] == value);
+    found.unwrap_or_else(|| panic!("no {key} `{value}` in {list:#}"))
+}
+
 /// The names of the violations in a run of a JSON report, sorted.
+#[track_caller]
 pub(crate) fn violations(run: &Value) -> Vec<&str> {
-    let mut names: Vec<&str> = run["violations"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|violation| violation["name"].as_str().unwrap())
-        .collect();
+    let mut names = texts(&run["violations"], "name");
     names.sort_unstable();
     names.dedup();
     names
 }
 
+/// The actions on the path of a violation in a JSON report.
+#[track_caller]
+pub(crate) fn actions(violation: &Value) -> Vec<&str> {
+    texts(&violation["path"], "action")
+}
+
 /// The codes of the warnings in a run of a JSON report.
+#[track_caller]
 pub(crate) fn warnings(run: &Value) -> Vec<&str> {
-    run["warnings"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|warning| warning["code"].as_str().unwrap())
-        .collect()
+    texts(&run["warnings"], "code")
 }

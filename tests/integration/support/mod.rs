@@ -11,6 +11,7 @@ pub(crate) mod postgres_store;
 mod process;
 mod running;
 mod sandbox;
+mod scene;
 mod server;
 pub(crate) mod store;
 pub(crate) mod vault;
@@ -19,12 +20,15 @@ mod wire;
 pub(crate) use any_database::{AnyDatabase, KINDS};
 pub(crate) use browser::{Browser, key};
 pub(crate) use database::Database;
-pub(crate) use finished::{Finished, violations, warnings, without_times};
+pub(crate) use finished::{
+    Finished, actions, items, one, texts, violations, warnings, without_times,
+};
 pub(crate) use hurl::hurl;
 pub(crate) use postgres_store::{Pool, PostgresStore};
 pub(crate) use process::{Kind, service};
 pub(crate) use running::Running;
 pub(crate) use sandbox::Sandbox;
+pub(crate) use scene::{AnyStore, On, Scene, assert_untouched};
 pub(crate) use server::{Port, Server};
 pub(crate) use store::{JournalMode, Store};
 pub(crate) use wire::{Fault, Wire};

@@ -305,18 +305,6 @@ async fn rename_tag(State(pool): State<Pool>) -> Answer {
 /// A service of which each route (`POST /items`) executes its statements, over one pool, and answers 204, or 500 where the
 /// database refuses.
 pub(crate) fn statements(url: &str, routes: &[(&str, &'static str)]) -> Server {
-    let mut router = Router::new().route("/", get(async || "ready"));
-    for (route, sql) in routes {
-        let sql = *sql;
-        let (method, path) = route.split_once(' ').unwrap();
-        let handler = async move |State(pool): State<Pool>| executed(pool, sql).await;
-        let handler = match method {
-            "GET" => get(handler),
-            "POST" => post(handler),
-            "PUT" => put(handler),
-            _ => delete(handler),
-        };
-        router = router.route(path, handler);
-    }
-    Server::start(router.with_state(Pool::new(url)))
+    let pool = Pool::new(url);
+    super::server::statements(routes, move |sql| executed(pool.clone(), sql))
 }

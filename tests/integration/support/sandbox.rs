@@ -1,6 +1,6 @@
 //! A folder of its own for each test, and the built binary started in it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,6 +10,41 @@ use tempfile::TempDir;
 use super::{Finished, Running, eventually};
 
 const SHOP: &str = include_str!("../../../specs/shop.yaml");
+
+/// The arguments of a command: a text of words without spaces in them, or a list.
+pub(crate) trait Words {
+    fn words(self) -> Vec<OsString>;
+}
+
+impl Words for &str {
+    fn words(self) -> Vec<OsString> {
+        self.split_whitespace().map(OsString::from).collect()
+    }
+}
+
+impl Words for String {
+    fn words(self) -> Vec<OsString> {
+        self.as_str().words()
+    }
+}
+
+impl<A: AsRef<OsStr>> Words for &[A] {
+    fn words(self) -> Vec<OsString> {
+        self.iter().map(|word| word.as_ref().to_owned()).collect()
+    }
+}
+
+impl<A: AsRef<OsStr>> Words for Vec<A> {
+    fn words(self) -> Vec<OsString> {
+        self.as_slice().words()
+    }
+}
+
+impl<A: AsRef<OsStr>, const N: usize> Words for [A; N] {
+    fn words(self) -> Vec<OsString> {
+        self.as_slice().words()
+    }
+}
 
 /// A folder with everything that one test has, removed at its end. Processes that are still there then are ended.
 pub(crate) struct Sandbox {
@@ -71,12 +106,9 @@ impl Sandbox {
     }
 
     /// The built binary with these arguments, in this folder, with an environment that has nothing from outside in it.
-    pub(crate) fn venomqa<A: AsRef<OsStr>>(
-        &self,
-        arguments: impl IntoIterator<Item = A>,
-    ) -> Invocation<'_> {
+    pub(crate) fn venomqa(&self, words: impl Words) -> Invocation<'_> {
         let mut command = self.command(env!("CARGO_BIN_EXE_venomqa"));
-        command.args(arguments);
+        command.args(words.words());
         Invocation {
             sandbox: self,
             command,
@@ -173,9 +205,14 @@ impl Invocation<'_> {
         self
     }
 
-    pub(crate) fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
-        self.command.args(arguments);
+    pub(crate) fn args(mut self, words: impl Words) -> Self {
+        self.command.args(words.words());
         self
+    }
+
+    /// Explores the service at this address.
+    pub(crate) fn at(self, url: &str) -> Self {
+        self.args(["--base-url", url])
     }
 
     /// Runs it to its end. Whatever it started must have ended, too, and its temporary files must be gone.

@@ -4,6 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::thread::JoinHandle;
 
 use axum::Router;
+use axum::http::Method;
+use axum::response::IntoResponse;
+use axum::routing::{MethodFilter, get, on};
 use tokio::sync::oneshot;
 
 /// Where something can be reached.
@@ -68,6 +71,26 @@ impl Drop for Server {
             let _ = thread.join();
         }
     }
+}
+
+/// A service of which each route (`POST /items`) hands its statements to `execute` and answers what comes back.
+pub(super) fn statements<A, F>(
+    routes: &[(&str, &'static str)],
+    execute: impl Fn(&'static str) -> F + Clone + Send + Sync + 'static,
+) -> Server
+where
+    A: IntoResponse,
+    F: Future<Output = A> + Send,
+{
+    let mut router = Router::new().route("/", get(async || "ready"));
+    for (route, sql) in routes {
+        let sql = *sql;
+        let (method, path) = route.split_once(' ').unwrap();
+        let method = MethodFilter::try_from(Method::from_bytes(method.as_bytes()).unwrap());
+        let execute = execute.clone();
+        router = router.route(path, on(method.unwrap(), async move || execute(sql).await));
+    }
+    Server::start(router)
 }
 
 pub(super) fn runtime() -> tokio::runtime::Runtime {
