@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -27,27 +26,8 @@ const HOSTILE: [&str; 9] = [
     "<!--DATA--><!--SCRIPT-->",
 ];
 
-#[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 fn page_of(runs: &[RunReport]) -> String {
-    let shared = Shared::default();
-    let mut html = Html::new(Destination::stdout(Box::new(shared.clone())));
-    for run in runs {
-        html.run(run);
-    }
-    html.finish(0).unwrap();
-    let bytes = shared.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
+    fixture::written(Html::new, runs)
 }
 
 /// The text of a data block as a browser finds it: up to the first `</script`, whatever its case.

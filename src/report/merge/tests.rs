@@ -280,7 +280,7 @@ fn different_initial_states_are_told() {
     other.initial = Some("elsewhere".to_owned());
     let all = merged([whole(1), other]);
     assert_eq!(all.summary.warnings[0].code, "merged-states-apart");
-    // LogReplay of all together, once, however they were merged.
+    // One warning for all runs together, however they were merged.
     let again = merged([all, whole(3)]);
     assert_eq!(again.summary.warnings.len(), 1);
 }

@@ -205,7 +205,10 @@ fn five_thousand_states_are_drawn_searched_and_moved() {
     assert!(drawn().as_f64().unwrap() > 0.0);
     assert_quiet(&browser);
 
-    // Not judged, for machines differ: how long it takes. `docs/html.md` names a reading.
+    // How long it takes is not judged, because machines differ. `docs/html.md` names a measurement and how to repeat it.
+    if std::env::var_os("VENOMQA_MEASURE_PAGE").is_none() {
+        return;
+    }
     browser.script(
         "window.measured = null; (async () => { const { view } = venomqa.graph; const frame = () => new Promise(requestAnimationFrame); \
          const median = (list) => list.sort((a, b) => a - b)[Math.floor(list.length / 2)]; const out = {}; \

@@ -5,16 +5,16 @@ use serde_json::json;
 use super::{assert_quiet, explore, opened};
 use crate::support::Sandbox;
 
-/// Everything that people can operate.
-const CONTROLS: &str =
-    "button, input, select, summary, canvas, a[href], [tabindex='0'], [role=tab]";
-
 /// Texts whose colour is not far enough from what they stand on, as WCAG 2 counts it, with the ratio.
 const POOR_CONTRAST: &str = r"
+const probe = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+const known = new Map();
 const numbers = (color) => {
-  const probe = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-  probe.fillStyle = color; probe.fillRect(0, 0, 1, 1);
-  return [...probe.getImageData(0, 0, 1, 1).data];
+  if (!known.has(color)) {
+    probe.clearRect(0, 0, 1, 1); probe.fillStyle = color; probe.fillRect(0, 0, 1, 1);
+    known.set(color, [...probe.getImageData(0, 0, 1, 1).data]);
+  }
+  return known.get(color);
 };
 const alpha = (color) => numbers(color)[3] && 1;
 const luminance = ([r, g, b]) => [r, g, b].map((c) => c / 255).map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4).reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
@@ -81,13 +81,13 @@ fn every_control_has_a_name_and_every_reference_an_end() {
         if view == '2' {
             browser.script("venomqa.graph.choose(2, -1)");
         }
-        let controls = browser.names_and_roles(CONTROLS);
-        assert!(controls.len() > 10, "{}", controls.len());
-        for (name, role, html) in controls {
-            let shown = browser_html_is_shown(&html, &role);
+        let controls = browser.roles_and_names();
+        // In the dialog with all keys there is only a button beside the dialog and the page.
+        assert!(controls.len() > 2, "view {view}: {controls:?}");
+        for (role, name) in &controls {
             assert!(
-                !shown || !name.trim().is_empty(),
-                "view {view}: no name: {role} {html}"
+                !name.trim().is_empty(),
+                "view {view}: a {role} without a name"
             );
         }
     }
@@ -104,11 +104,6 @@ fn every_control_has_a_name_and_every_reference_an_end() {
         json!({ "twice": [], "nowhere": [], "language": "en", "mains": 1, "headings": 1, "tabs": 1 })
     );
     assert_quiet(&browser);
-}
-
-/// Whether assistive technology is told of the element at all: what is hidden has no role.
-fn browser_html_is_shown(html: &str, role: &str) -> bool {
-    !matches!(role, "" | "none") && !html.contains("hidden")
 }
 
 #[test]

@@ -137,26 +137,21 @@ impl Browser {
         });
     }
 
-    /// The name and the role that assistive technology is told of each element that matches, in the order of the page.
+    /// The role and the name that assistive technology is told of each element that can have the focus.
     #[track_caller]
-    pub(crate) fn names_and_roles(&self, selector: &str) -> Vec<(String, String, String)> {
-        let found = self.post(
-            "/elements",
-            &json!({ "using": "css selector", "value": selector }),
-        );
-        let elements = found.as_array().unwrap().iter().map(id_of);
-        elements
-            .map(|id| {
-                let of = |what: &str| {
-                    let said = self.get(&format!("/element/{id}/{what}"));
-                    said.as_str().unwrap_or_default().to_owned()
-                };
-                (
-                    of("computedlabel"),
-                    of("computedrole"),
-                    of("property/outerHTML"),
-                )
-            })
+    pub(crate) fn roles_and_names(&self) -> Vec<(String, String)> {
+        let tree = self.chromium("Accessibility.getFullAXTree", &json!({}));
+        let can_have_focus = |node: &&Value| {
+            let mut properties = node["properties"].as_array().into_iter().flatten();
+            node["ignored"] == false
+                && properties
+                    .any(|known| known["name"] == "focusable" && known["value"]["value"] == true)
+        };
+        let text = |value: &Value| value["value"].as_str().unwrap_or_default().to_owned();
+        let nodes = tree["nodes"].as_array().unwrap().iter();
+        nodes
+            .filter(can_have_focus)
+            .map(|node| (text(&node["role"]), text(&node["name"])))
             .collect()
     }
 
@@ -206,9 +201,9 @@ impl Browser {
     }
 
     #[track_caller]
-    fn chromium(&self, command: &str, parameters: &Value) {
+    fn chromium(&self, command: &str, parameters: &Value) -> Value {
         let call = json!({ "cmd": command, "params": parameters });
-        self.post("/goog/cdp/execute", &call);
+        self.post("/goog/cdp/execute", &call)
     }
 
     #[track_caller]
