@@ -288,57 +288,6 @@ fn a_setup_that_is_refused_ends_the_run_with_the_answer() {
 }
 
 #[test]
-fn a_table_that_is_created_during_the_run_ends_it() {
-    use axum::http::StatusCode;
-    use axum::routing::{get, post};
-
-    let sandbox = Sandbox::with_spec(
-        "
-venomqa: 1
-systems: { db: { sqlite: migrated.db } }
-actions:
-  - name: write
-    request: { method: POST, path: /write }
-  - name: migrate
-    request: { method: POST, path: /migrate }
-    preconditions: [write]
-",
-    );
-    let database = Database::at(sandbox.path("migrated.db"));
-    database.execute("CREATE TABLE items (id INTEGER PRIMARY KEY); INSERT INTO items VALUES (5)");
-    let execute = |sql: &'static str| {
-        let database = database.clone();
-        post(async move || {
-            database.execute(sql);
-            StatusCode::NO_CONTENT
-        })
-    };
-    let server = Server::start(
-        axum::Router::new()
-            .route("/", get(async || "ready"))
-            .route("/write", execute("INSERT INTO items DEFAULT VALUES"))
-            .route(
-                "/migrate",
-                execute("CREATE TABLE IF NOT EXISTS more (id INTEGER PRIMARY KEY)"),
-            ),
-    );
-    sandbox
-        .venomqa("explore")
-        .at(&server.url())
-        .run()
-        .code(3)
-        .says(&["schema", "the run failed"]);
-    assert_eq!(
-        database.number("SELECT group_concat(id) = '5' FROM items"),
-        1
-    );
-    assert_eq!(
-        database.number("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'venomqa%'"),
-        0
-    );
-}
-
-#[test]
 fn a_query_without_an_end_is_given_up_with_the_time_of_the_run() {
     let endless = "invariants:
   - name: endless

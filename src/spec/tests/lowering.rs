@@ -180,6 +180,21 @@ fn without_a_system_a_service_is_restarted() {
 }
 
 #[test]
+fn a_strategy_that_never_goes_back_needs_no_way_back() {
+    let found = |strategy: &str| {
+        listed(&format!(
+            "venomqa: 1\nhttp: {{ base_url: http://h }}\nactions: [{{ name: a, request: {{ path: / }} }}]\nexplore: {{ strategy: {strategy} }}"
+        ))
+    };
+    assert_eq!(found("zigzag"), [""; 0]);
+    let found = found("bfs");
+    assert!(
+        found[0].contains("nothing says how to get the service back"),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn a_constant_stands_in_for_a_value_that_is_extracted_later() {
     let spec = spec(&sound(
         "variables: { page: 1 }\nactions: [{ name: next, request: { path: '/{{ page }}' }, extract: { page: $.next } }]",

@@ -29,9 +29,6 @@ pub(super) fn shop(store: &Store, quirk: Quirk) -> RawServer {
             ("POST", "/items") => {
                 let id = store.rows().last().map_or(1, |(id, _)| id + 1);
                 store.put(id, Some(id * 10));
-                if quirk != Quirk::Caches {
-                    cache = None;
-                }
                 Some(answer(201, "", json!({ "id": id }).to_string().as_bytes()))
             }
             ("GET", "/items") => {
@@ -40,7 +37,7 @@ pub(super) fn shop(store: &Store, quirk: Quirk) -> RawServer {
                     body = json!({ "items": body, "tick": ticks });
                 }
                 let mut text = body.to_string();
-                if quirk == Quirk::Caches || quirk == Quirk::CachesUntilWrite {
+                if quirk == Quirk::Caches {
                     text = cache.get_or_insert(text).clone();
                 }
                 Some(answer(200, "", text.as_bytes()))
@@ -48,17 +45,12 @@ pub(super) fn shop(store: &Store, quirk: Quirk) -> RawServer {
             ("DELETE", path) => {
                 let id = path.rsplit('/').next()?.parse().ok()?;
                 store.put(id, None);
-                cache = None;
                 Some(answer(204, "", b""))
             }
             ("POST", "/login") => {
                 logins += 1;
                 let cookie = format!("set-cookie: session={logins}\r\n");
                 Some(answer(200, &cookie, b"{\"token\":\"t\"}"))
-            }
-            ("POST", "/cache/clear") => {
-                cache = None;
-                Some(answer(204, "", b""))
             }
             ("GET", "/whoami") => {
                 let cookie = head
@@ -81,7 +73,6 @@ pub(super) enum Quirk {
     None,
     Ticks,
     Caches,
-    CachesUntilWrite,
 }
 
 pub(super) fn shop_model() -> Arc<Model> {

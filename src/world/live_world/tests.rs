@@ -111,33 +111,6 @@ async fn back_and_forth(world: &mut LiveWorld, root: &Arrival<Checkpoint>) -> Ve
 }
 
 #[tokio::test]
-async fn a_service_that_answers_from_a_cache_after_a_restore_is_found_out() {
-    let store = Store::default();
-    let (mut world, root) = begun(&store, Quirk::CachesUntilWrite).await;
-    let warnings = back_and_forth(&mut world, &root).await;
-    assert_eq!(codes(&warnings), ["state-outside-systems"]);
-    assert!(warnings[0].untrusted);
-    assert!(
-        warnings[0]
-            .message
-            .starts_with("`list` answers with another body")
-    );
-    assert!(warnings[0].help.as_ref().unwrap().contains("after_restore"));
-    assert_eq!(store.rows(), [(1, 10)], "sending again changed nothing");
-}
-
-#[tokio::test]
-async fn a_cache_that_is_emptied_after_each_restore_is_no_problem() {
-    let store = Store::default();
-    let server = shop(&store, Quirk::CachesUntilWrite);
-    let mut config = config(&server);
-    config.after_restore = vec![request("POST", "/cache/clear")];
-    let mut world = start(&config, &store, &shop_model()).await;
-    let root = world.begin().await.unwrap();
-    assert_eq!(back_and_forth(&mut world, &root).await, []);
-}
-
-#[tokio::test]
 async fn rows_that_an_after_restore_request_writes_are_put_back_again() {
     let store = Store::default();
     let server = shop(&store, Quirk::None);
