@@ -15,7 +15,7 @@ fn explore_over(fault: Fault, spec: &str) -> Finished {
     let before = store.dump();
     let wire = Wire::to(store.port(), fault);
     let finished = sandbox
-        .venomqa("explore --max-steps 200")
+        .venomqa("explore --max-steps 60")
         .at(&wire.url())
         .run();
     assert_eq!(before, store.dump(), "after {finished}");
