@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::json;
 
-use crate::reports::FORMATS;
+use crate::reports::{FORMATS, into};
 use crate::support::{Sandbox, Server};
 
 /// Each stands in one place only.
@@ -91,12 +91,9 @@ fn assert_hidden(name: &str, text: &str) {
 fn secrets_in_unusual_places_are_in_no_artefact_and_ordinary_fields_stay() {
     let sandbox = Sandbox::with_spec(SPEC);
     let service = teller();
-    let reports = FORMATS
-        .iter()
-        .flat_map(|format| ["--report".to_owned(), format!("{format}=reports/{format}")]);
     let explored = sandbox
         .venomqa(["explore", "--max-steps", "3", "--base-url", &service.url()])
-        .args(reports)
+        .args(into("--report", "reports"))
         .run()
         .code(1);
     assert_hidden("what is said", &(explored.stdout + &explored.stderr));
