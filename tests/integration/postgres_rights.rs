@@ -221,10 +221,6 @@ fn settings_as_libpq_takes_them_are_refused_without_their_password() {
 }
 
 #[test]
-#[expect(
-    clippy::too_many_lines,
-    reason = "one server for every way in which a password could come out"
-)]
 fn a_password_is_shown_to_nobody() {
     let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start()));
     let Some(folder) = cluster.folder() else {

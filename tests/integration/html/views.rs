@@ -108,7 +108,7 @@ fn an_update_shows_both_rows_with_the_changed_cells_marked() {
     let marked = browser.script(
         "return ['before', 'after'].map((side) => [...document.querySelectorAll(`.step .update.${side} mark`)].map((mark) => mark.textContent))",
     );
-    let [before, after] = [&marked[0], &marked[1]].map(|cells| items(&cells));
+    let [before, after] = [&marked[0], &marked[1]].map(|cells| items(cells));
     assert!(
         !before.is_empty() && before.len() == after.len() && before != after,
         "{marked}"

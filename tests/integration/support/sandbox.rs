@@ -28,19 +28,19 @@ impl Words for String {
     }
 }
 
-impl<A: AsRef<OsStr>> Words for &[A] {
+impl<T: AsRef<OsStr>> Words for &[T] {
     fn words(self) -> Vec<OsString> {
         self.iter().map(|word| word.as_ref().to_owned()).collect()
     }
 }
 
-impl<A: AsRef<OsStr>> Words for Vec<A> {
+impl<T: AsRef<OsStr>> Words for Vec<T> {
     fn words(self) -> Vec<OsString> {
         self.as_slice().words()
     }
 }
 
-impl<A: AsRef<OsStr>, const N: usize> Words for [A; N] {
+impl<T: AsRef<OsStr>, const N: usize> Words for [T; N] {
     fn words(self) -> Vec<OsString> {
         self.as_slice().words()
     }
