@@ -179,3 +179,40 @@ fn after_connections_that_were_cut_at_any_moment() {
         scene.assert_untouched(&format!("round {round}: {finished}"));
     }
 }
+
+#[test]
+fn a_database_that_is_dropped_during_the_run_is_said_to_be() {
+    let Some(server) = OwnServer::start() else {
+        return;
+    };
+    let scene = on(server.0.database());
+    let run = scene.under_way("bfs", 40);
+    let name = &scene.on_postgres().database.name;
+    let drop = format!("DROP DATABASE {name} WITH (FORCE)");
+    server.0.psql("postgres", &drop);
+    let finished = run.wait().code(3);
+    for said in [
+        "was dropped during the run",
+        "comes back from a backup only",
+    ] {
+        assert!(finished.stdout.contains(said), "{finished}");
+    }
+}
+
+#[test]
+fn what_was_defined_anew_before_a_kill_is_as_it_was_and_what_is_new_stays_and_is_named() {
+    let scene = on(cluster().database());
+    let mut run = scene.under_way("bfs", 40);
+    run.kill();
+    scene.wait_for_sessions_to_end();
+    let database = &scene.on_postgres().database;
+    database.psql("DROP VIEW open_orders; CREATE TABLE theirs AS SELECT 7 AS n");
+    let finished = scene.restore("").code(3);
+    for said in ["table `public.theirs` is new", "view `public.open_orders`"] {
+        assert!(format!("{finished}").contains(said), "{said}: {finished}");
+    }
+    assert_eq!(database.psql("SELECT n FROM theirs"), "7");
+    database.psql("DROP TABLE theirs");
+    scene.assert_untouched(&finished.to_string());
+    scene.restore("").code(0);
+}

@@ -107,7 +107,36 @@ fn a_table_that_is_made_during_the_run_ends_it_for_a_superuser() {
         error["help"].as_str().unwrap().contains("migrations"),
         "{finished}"
     );
-    scene.database.psql("DROP TABLE IF EXISTS more");
+    // Somebody else might have made it.
+    let run = finished.only_run();
+    let left = one(&run["warnings"], "code", "not-restored");
+    assert!(
+        left.to_string().contains("table `public.more` is new"),
+        "{finished}"
+    );
+    scene.database.psql("DROP TABLE more");
+    scene.assert_untouched(&finished);
+}
+
+#[test]
+fn a_function_that_is_replaced_during_the_run_is_put_back_and_named() {
+    let scene = Scene::new("", MIGRATE);
+    let define = "CREATE FUNCTION rate() RETURNS int LANGUAGE sql AS 'SELECT 1'";
+    scene.database.psql(define);
+    let server = scene.serve(&[(
+        "POST /migrate",
+        "CREATE OR REPLACE FUNCTION rate() RETURNS int LANGUAGE sql AS 'SELECT 2'",
+    )]);
+    let finished = scene.explore(&server, 3);
+    let run = finished.only_run();
+    let said = one(&run["warnings"], "code", "database-replaced");
+    let message = said["message"].as_str().unwrap();
+    assert!(
+        message.contains("function `public.rate()`") && message.contains("SELECT 2"),
+        "{finished}"
+    );
+    assert_eq!(scene.database.psql("SELECT rate()"), "1");
+    scene.database.psql("DROP FUNCTION rate()");
     scene.assert_untouched(&finished);
 }
 

@@ -13,7 +13,7 @@ use super::batches::{Noted, batches};
 use super::catalog::{Catalog, Watched};
 use super::connections::Connections;
 use super::ctid_hints::{self, CtidHints};
-use super::failure::WRITTEN_PAST;
+use super::failure::{WRITTEN_PAST, refuses_rows};
 use super::journal;
 use super::lock_diagnosis;
 use super::sequences::SequenceValue;
@@ -78,6 +78,11 @@ impl Refusal {
     /// Whether a session that wrote at the same time may be the cause.
     pub(super) fn is_overtaken(&self) -> bool {
         matches!(self, Self::Missing(_)) || self.is_collision() || self.is_deadlock()
+    }
+
+    /// Whether something of the application refuses a row.
+    pub(super) fn is_of_application(&self) -> bool {
+        matches!(self, Self::Database(error) if error.as_db_error().is_some_and(refuses_rows))
     }
 
     /// Whether a row that had to be added, or one that excludes it, was there already.

@@ -4,7 +4,7 @@
 //! and it acts as a replica, so that no trigger, foreign key or rule fires when it writes. The *reader*
 //! runs the queries of the spec: read-only, with the names (`search_path`) that the role sees anywhere else.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::MakeTlsConnect;
@@ -19,9 +19,18 @@ use crate::world::{WorldError, WorldErrorKind};
 /// How long a lock of another session is waited for.
 pub(super) const LOCK_WAIT_SECONDS: u32 = 5;
 
-/// How often, and how far apart, the lock of the run is tried.
-const LOCK_ATTEMPTS: u32 = 10;
+/// How long the lock of another run is waited for, how often its session is seen at rest meanwhile, and how far apart the looks are.
+/// The session of a run that was killed is never at rest for long: it ends with the statement that it executes, whose locks
+/// it may wait for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_RESTS: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
+/// Whether the session that has the lock of a run executes a statement; `NULL` where the role may not know.
+const LOCK_HOLDER: &str = "
+SELECT a.state <> 'idle' FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND l.classid::int8 << 32 | l.objid::int8 = $1
+  AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())";
 
 /// What fixes the text form of values, in both directions. The triggers of the journal set the same.
 pub(super) const TEXT_FORM: &[(&str, &str)] = &[
@@ -167,24 +176,34 @@ impl Connections {
         self.writer.batch_execute("").await.is_ok()
     }
 
+    /// Gives the lock of the run back. The end of the session does so as well.
+    pub(super) async fn unlock(&self) {
+        let unlock = "SELECT pg_advisory_unlock($1)";
+        // A session that is lost has given it back.
+        let _ = self.writer.query(unlock, &[&RUN_LOCK]).await;
+    }
+
     /// Takes the lock that says that a run is using this database. The server releases it when the writer's session ends, however
     /// it ends.
     pub(super) async fn lock(&self, address: &Address) -> Result<(), WorldError> {
         let cannot =
             |error: tokio_postgres::Error| failed(address, "take the lock of the run", &error);
-        // The server may take a moment to notice that the process of an earlier run is gone.
-        for attempt in 0..LOCK_ATTEMPTS {
+        let key: i64 = RUN_LOCK;
+        let began = Instant::now();
+        let mut rests = 0;
+        while rests < LOCK_RESTS && began.elapsed() < LOCK_PATIENCE {
             let row = self
                 .writer
-                .query_one(&format!("SELECT pg_try_advisory_lock({RUN_LOCK})"), &[])
+                .query_one("SELECT pg_try_advisory_lock($1)", &[&key])
                 .await
                 .map_err(cannot)?;
             if row.get(0) {
                 return Ok(());
             }
-            if attempt + 1 < LOCK_ATTEMPTS {
-                tokio::time::sleep(LOCK_PAUSE).await;
-            }
+            let holder = self.writer.query_opt(LOCK_HOLDER, &[&key]).await;
+            let is_busy = holder.map_err(cannot)?.and_then(|row| row.get(0));
+            rests += u32::from(is_busy != Some(true));
+            tokio::time::sleep(LOCK_PAUSE).await;
         }
         Err(WorldError::new(
             WorldErrorKind::System,

@@ -12,6 +12,10 @@ use crate::world::{WorldError, WorldErrorKind};
 pub(super) const WRITTEN_PAST: &str =
     "rows were written past the journal, by a session that switches triggers off perhaps";
 
+/// Help where the server is there and the database is not.
+pub(super) const NO_DATABASE: &str = "check the name of the database in the URL; where it was dropped during a run, the journal went with it, and \
+     its content comes back from a backup only: keep what drops the database out of the spec";
+
 /// An error of the database while venomqa wanted to do something (`doing`: "read the journal").
 pub(super) fn failed(address: &Address, doing: &str, error: &Error) -> WorldError {
     let system = |message: String| WorldError::new(WorldErrorKind::System, message);
@@ -59,7 +63,7 @@ pub(super) fn ends_session(db: &DbError) -> bool {
 }
 
 /// Whether something of the application refuses a row that is written.
-fn refuses_rows(db: &DbError) -> bool {
+pub(super) fn refuses_rows(db: &DbError) -> bool {
     [
         SqlState::CHECK_VIOLATION,
         SqlState::UNDEFINED_FUNCTION,
@@ -83,8 +87,8 @@ pub(super) fn lost(address: &Address, doing: &str) -> WorldError {
         format!("cannot {doing}: the connection to `{address}` is lost"),
     )
     .with_help(
-        "the content before the run is kept in the schema `venomqa` of the database; where the end of this run cannot put it \
-         back, the next run, or `venomqa restore`, does",
+        "unless the database itself was dropped, the content before the run is kept in its schema `venomqa`; where the end of this run \
+         cannot put it back, the next run, or `venomqa restore`, does",
     )
 }
 
@@ -93,13 +97,16 @@ pub(super) fn no_connection(address: &Address, error: &Error) -> WorldError {
     let why = error
         .as_db_error()
         .map_or_else(|| cause(error), |db| db.message().to_owned());
+    let is_missing = error.code() == Some(&SqlState::INVALID_CATALOG_NAME);
     WorldError::new(
         WorldErrorKind::System,
         format!("cannot connect to `{address}`: {why}"),
     )
-    .with_help(
-        "check that the server is running and that host, port, user, password and database in the URL are right",
-    )
+    .with_help(if is_missing {
+        NO_DATABASE
+    } else {
+        "check that the server is running and that host, port, user, password and database in the URL are right"
+    })
 }
 
 /// Detail, hint and place, each a line.

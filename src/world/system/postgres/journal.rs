@@ -6,7 +6,7 @@
 //! - `venomqa.past`: what has been read, and what restores wrote. Together with the journal it is everything that
 //!   happened since the run began.
 //! - `venomqa.tables`: the watched tables by number, with their names: a table that is dropped has none any more.
-//! - `venomqa.relations` and `venomqa.triggers`: what there was beside rows; see [`objects`].
+//! - `venomqa.objects`: what there was beside rows; see [`objects`].
 //! - `venomqa.sequences`: the sequences as they were before the run.
 //! - `venomqa.alive`: one row, in an unlogged table. A crash of the server empties such tables, those of the application
 //!   as well. Where the row is gone, what the journal says of unlogged tables is no longer true.
@@ -31,7 +31,7 @@ use super::sql::literal;
 use super::{objects, sequences};
 
 /// Changes when the journal's tables do.
-pub(super) const FORMAT: i32 = 7;
+pub(super) const FORMAT: i32 = 8;
 
 /// Number that stands for a change of the schema among the tables of the journal.
 pub(super) const SCHEMA_CHANGE: u32 = 0;
@@ -49,7 +49,7 @@ pub(super) const REFRESH: u32 = 3;
 pub(super) const FIRST_TABLE: u32 = 16;
 
 /// Key of the advisory lock that a run holds. Locks belong to one database, so it can be the same everywhere.
-pub(super) const RUN_LOCK: &str = "8243107338930713204";
+pub(super) const RUN_LOCK: i64 = 8_243_107_338_930_713_204;
 
 /// Statements that change what the journal has to know. An index, a comment or a grant does not.
 const TAGS: &str = "'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'DROP TABLE', 'CREATE SEQUENCE', 'ALTER SEQUENCE', \
@@ -170,7 +170,7 @@ pub(super) async fn past(
             continue;
         }
         let Some(watched) = catalog.by_number(number) else {
-            past.unfit.insert(number, "is no longer there".to_owned());
+            past.unfit.insert(number, "was dropped".to_owned());
             continue;
         };
         for (column, came) in [(1, false), (2, true)] {
@@ -213,7 +213,7 @@ pub(super) fn forget_others(tables: &[u32]) -> String {
 pub(super) fn keep_only(tables: &[u32]) -> String {
     let numbers: Vec<String> = tables.iter().map(u32::to_string).collect();
     format!(
-        "{}; DELETE FROM venomqa.sequences; DELETE FROM venomqa.tables WHERE oid NOT IN ({});
+        "{}; DELETE FROM venomqa.sequences; DELETE FROM venomqa.objects; DELETE FROM venomqa.tables WHERE oid NOT IN ({});
          DO $$ DECLARE f regprocedure; BEGIN
            FOR f IN SELECT oid FROM pg_proc WHERE pronamespace = 'venomqa'::regnamespace LOOP EXECUTE format('DROP FUNCTION %s CASCADE', f); END LOOP;
          END $$",
@@ -253,7 +253,7 @@ pub(super) async fn sum_up(client: &Client, catalog: &Catalog) -> Result<u64, Er
 }
 
 fn tables() -> String {
-    // A publication of all tables refuses to delete from one whose rows have no identity.
+    // A publication of all tables refuses to write to one whose rows have no identity.
     format!(
         "CREATE SCHEMA venomqa;
          COMMENT ON SCHEMA venomqa IS 'journal of a venomqa run; `venomqa restore` puts the database back and removes it';
@@ -261,11 +261,12 @@ fn tables() -> String {
          INSERT INTO venomqa.run VALUES ({FORMAT}, {}, now());
          CREATE TABLE venomqa.journal (tbl oid NOT NULL, old text, new text, went tid, came tid);
          CREATE TABLE venomqa.past (tbl oid NOT NULL, old text, new text);
-         ALTER TABLE venomqa.journal REPLICA IDENTITY FULL;
-         ALTER TABLE venomqa.past REPLICA IDENTITY FULL;
          CREATE TABLE venomqa.tables (oid oid, name text);
          {}
          CREATE TABLE venomqa.sequences (oid oid, name text, last_value bigint, is_called boolean, shape text);
+         ALTER TABLE venomqa.journal REPLICA IDENTITY FULL; ALTER TABLE venomqa.past REPLICA IDENTITY FULL;
+         ALTER TABLE venomqa.tables REPLICA IDENTITY FULL; ALTER TABLE venomqa.objects REPLICA IDENTITY FULL;
+         ALTER TABLE venomqa.sequences REPLICA IDENTITY FULL;
          CREATE UNLOGGED TABLE venomqa.alive AS SELECT 1;",
         literal(env!("CARGO_PKG_VERSION")),
         objects::keep(),
@@ -349,8 +350,8 @@ fn shape(oid: impl Display) -> String {
     )
 }
 
-/// Notes every change of the schema as an entry. Only a superuser may create these; without them the schema is compared
-/// now and then.
+/// Notes every change of the schema as an entry, and switches triggers of the journal on again that a statement has switched off
+/// (`DISABLE TRIGGER USER`). Only a superuser may create these; without them the schema is compared now and then.
 fn schema_triggers() -> String {
     let head = "RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS";
     let number =
@@ -361,11 +362,14 @@ fn schema_triggers() -> String {
     let shape = shape("objid");
     let mine = "IF current_setting('venomqa.writer', true) = 'on' THEN RETURN; END IF;";
     format!(
-        "CREATE FUNCTION venomqa.note_ddl() {head} $$ BEGIN {mine}
+        "CREATE FUNCTION venomqa.note_ddl() {head} $$ DECLARE mine record; BEGIN {mine}
            INSERT INTO venomqa.journal
            SELECT DISTINCT {of_command}, command_tag, object_identity FROM pg_event_trigger_ddl_commands()
            WHERE schema_name IS DISTINCT FROM 'pg_temp' AND object_type NOT IN ('index', 'function') AND object_identity !~ ' on pg_temp'
              AND NOT (command_tag = 'ALTER SEQUENCE' AND EXISTS (SELECT FROM venomqa.sequences AS known WHERE known.oid = objid AND known.shape = {shape}));
+           FOR mine IN SELECT tgrelid::regclass AS of_table, tgname FROM pg_trigger WHERE tgname IN ('venomqa_row', 'venomqa_truncate') AND tgenabled <> 'A' LOOP
+             EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', mine.of_table, mine.tgname);
+           END LOOP;
          END $$;
          CREATE FUNCTION venomqa.note_drop() {head} $$ BEGIN {mine}
            INSERT INTO venomqa.journal

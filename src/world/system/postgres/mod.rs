@@ -17,6 +17,7 @@ mod bind;
 mod catalog;
 mod connections;
 mod ctid_hints;
+mod definitions;
 mod failure;
 mod journal;
 mod lock_diagnosis;
@@ -73,6 +74,14 @@ const CANCEL_PAUSE: Duration = Duration::from_millis(100);
 /// How long the end of a run waits for a server that is being restarted, and how often it looks.
 const RESTART_PATIENCE: Duration = Duration::from_secs(5);
 const RESTART_PAUSE: Duration = Duration::from_millis(100);
+
+/// What to do about things that are not as they were.
+const LEFT_BEHIND: &str = "look at each: rows that are lost come back from a backup only; what is new may be dropped if nobody needs it, \
+     and what is defined anew can be defined as it was, which is said here";
+
+/// What to do about things that were not rows and were put back.
+const PUT_BACK: &str = "a state that was left did not take such changes along, so what was seen after them cannot be relied on; \
+     let migrations come before the run. Where the change was not the run's, make it again: what it had defined is in the message";
 
 /// PostgreSQL as a kind of database.
 #[derive(Debug)]
@@ -176,10 +185,21 @@ impl PostgresSystem {
                 self.address,
                 recovered.lost.join("; ")
             );
-            let help = "bring it back from a backup; a journal holds only rows that were touched";
             told.push(
                 Warning::new(WarningCode::NotRestored, message)
-                    .with_help(help)
+                    .with_help(LEFT_BEHIND)
+                    .untrusted(),
+            );
+        }
+        if !recovered.put_back.is_empty() {
+            let message = format!(
+                "more than rows changed in `{}` during the run: {}",
+                self.address,
+                recovered.put_back.join("; ")
+            );
+            told.push(
+                Warning::new(WarningCode::DatabaseReplaced, message)
+                    .with_help(PUT_BACK)
                     .untrusted(),
             );
         }
@@ -252,8 +272,14 @@ pub async fn recover(url: &str, allow_remote: bool) -> Result<Option<String>, Wo
     if !connections.is_replica {
         return Err(refuse(&connections, &address, Blockers::default()));
     }
-    let recovered = recover::recover(&connections, &address, None).await?;
-    Ok(recovered.map(|recovered| recovered.describe(&address)))
+    let recovered = recover::recover(&connections, &address, None).await;
+    connections.unlock().await;
+    match recovered? {
+        Some(recovered) if !recovered.lost.is_empty() => {
+            Err(recovered.error(&address).with_help(LEFT_BEHIND))
+        }
+        recovered => Ok(recovered.map(|recovered| recovered.describe(&address))),
+    }
 }
 
 #[async_trait(?Send)]
@@ -294,6 +320,9 @@ impl System for PostgresSystem {
             });
         }
         self.has_journal = true;
+        objects::forget_ignored(&connections, &self.config)
+            .await
+            .map_err(|error| failed(&self.address, "read the schema", &error))?;
         self.left_alone = Catalog::count_ignored(&connections, &self.config)
             .await
             .map_err(|error| failed(&self.address, "count the rows of ignored tables", &error))?;
@@ -390,9 +419,15 @@ impl System for PostgresSystem {
                 None => open_again(address).await?,
             };
             match recover::recover(&connections, address, Some(&self.config)).await {
-                Ok(Some(recovered)) => break self.told(&connections, &recovered).await?,
-                Ok(None) if self.has_journal => return Err(self.journal_is_gone()),
-                Ok(None) => break Vec::new(),
+                Ok(recovered) => {
+                    // The session's end would do so too, only later.
+                    connections.unlock().await;
+                    break match recovered {
+                        Some(recovered) => self.told(&connections, &recovered).await?,
+                        None if self.has_journal => return Err(self.journal_is_gone()),
+                        None => Vec::new(),
+                    };
+                }
                 Err(error) if attempt >= RECONNECTIONS || connections.answer().await => {
                     return Err(error);
                 }
@@ -411,6 +446,13 @@ async fn open_again(address: &Address) -> Result<Connections, WorldError> {
     let connections = loop {
         match Connections::open(address).await {
             Ok(connections) => break connections,
+            Err(error) if error.help.as_deref() == Some(failure::NO_DATABASE) => {
+                return Err(WorldError::new(
+                    error.kind,
+                    format!("`{address}` was dropped during the run"),
+                )
+                .with_help(failure::NO_DATABASE));
+            }
             Err(error) if began.elapsed() >= RESTART_PATIENCE => return Err(error),
             Err(_) => tokio::time::sleep(RESTART_PAUSE).await,
         }

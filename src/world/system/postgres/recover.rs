@@ -11,6 +11,7 @@ use super::apply::{Changes, Writer};
 use super::catalog::{Catalog, Watched};
 use super::connections::Connections;
 use super::failure::failed;
+use super::objects::Objects;
 use super::sequences::SequenceValue;
 use super::{journal, lock_diagnosis, objects};
 use crate::world::config::SystemConfig;
@@ -28,6 +29,8 @@ pub(super) struct Recovered {
     sequences: usize,
     /// Tables that a crash of the server has emptied.
     emptied: Vec<String>,
+    /// What was put back beside rows, in words.
+    pub(super) put_back: Vec<String>,
     /// What could not be put back, and does not wait in the journal, in words.
     pub(super) lost: Vec<String>,
 }
@@ -42,6 +45,16 @@ struct PutBack {
 }
 
 impl Recovered {
+    /// The error of what could not be put back, and does not wait in the journal.
+    pub(super) fn error(&self, address: &Address) -> WorldError {
+        let message = format!(
+            "`{address}` was put back to its content before the run ({} rows, {} sequences), but for what is named here",
+            self.rows, self.sequences
+        );
+        WorldError::new(WorldErrorKind::System, message)
+            .with_details(details(&self.put_back, &self.lost))
+    }
+
     /// For people.
     pub(super) fn describe(&self, address: &Address) -> String {
         let mut text = format!(
@@ -52,12 +65,24 @@ impl Recovered {
             text.push_str("; a crash of the server has emptied these unlogged tables, as it always does, so they were left alone: ");
             text.push_str(&self.emptied.join(", "));
         }
-        if !self.lost.is_empty() {
-            text.push_str("; not put back: ");
-            text.push_str(&self.lost.join("; "));
+        for (what, which) in [
+            ("put back as well", &self.put_back),
+            ("not put back", &self.lost),
+        ] {
+            if !which.is_empty() {
+                text.extend(["; ", what, ": ", &which.join("; ")]);
+            }
         }
         text
     }
+}
+
+/// What was put back beside rows, and what was not, for the details of an error.
+fn details(put_back: &[String], lost: &[String]) -> Vec<String> {
+    let put_back = put_back.iter();
+    let lost = lost.iter().cloned();
+    lost.chain(put_back.map(|what| format!("put back as well: {what}")))
+        .collect()
 }
 
 /// Puts the content before the run back and removes the journal; `None` where there is none. The caller holds the lock
@@ -96,7 +121,9 @@ pub(super) async fn recover(
         .with_help("run `venomqa restore` with the version that wrote it"));
     }
     // First of all: what is new is in no list of what was there.
-    let mut lost = objects::put_back(connections, of_run)
+    let mut objects = Objects::new(connections, of_run);
+    objects
+        .put_back(false)
         .await
         .map_err(|error| cannot(&error))?;
     let (catalog, _) = Catalog::read(connections, None)
@@ -113,8 +140,18 @@ pub(super) async fn recover(
             is_back = false;
             PutBack::default()
         }
-        done => done?,
+        Err(mut error) => {
+            // The next recovery finds nothing of it.
+            let (put_back, lost) = objects.told();
+            error.details.extend(details(&put_back, &lost));
+            return Err(error);
+        }
+        Ok(first) => first,
     };
+    objects
+        .put_back(true)
+        .await
+        .map_err(|error| cannot(&error))?;
     let lock = lock_of(client, &catalog)
         .await
         .map_err(|error| cannot(&error))?;
@@ -126,16 +163,7 @@ pub(super) async fn recover(
         attempt += 1;
         match remove(connections, address, &catalog, &emptied, &lock).await {
             Ok(last) => {
-                // Nobody watched what these lost.
-                let is_gone = |number: &u32| {
-                    catalog.by_number(*number).is_none() && !last.unfit.contains_key(number)
-                };
-                let gone = names.iter().filter(|(number, _)| is_gone(number));
-                lost.extend(
-                    gone.map(|(_, name)| {
-                        format!("the rows of the table `{name}`, which was dropped")
-                    }),
-                );
+                let (put_back, lost) = objects.told();
                 let recovered = Recovered {
                     started,
                     rows: first.rows + last.rows,
@@ -146,6 +174,7 @@ pub(super) async fn recover(
                         .filter(|watched| emptied.contains(&watched.oid))
                         .map(|watched| format!("`{}`", watched.table.name))
                         .collect(),
+                    put_back,
                     lost,
                 };
                 return match waiting(address, &recovered, &names, &last.unfit) {
@@ -221,23 +250,16 @@ fn waiting(
     let details = unfit.iter().map(|(number, why)| {
         let name = names.get(number).map_or("?", String::as_str);
         format!(
-            "the table `{name}` {why}; the rows that the run had touched are kept in `venomqa.past`"
+            "the table `{name}` {why}; the rows that the run had touched are kept in `venomqa.past` (`tbl` {number})"
         )
     });
-    Some(
-        WorldError::new(
-            WorldErrorKind::System,
-            format!(
-                "`{address}` was put back to its content before the run ({} rows, {} sequences), but for what is named here",
-                recovered.rows, recovered.sequences
-            ),
-        )
-        .with_details(details.chain(recovered.lost.iter().cloned()))
-        .with_help(
-            "the schema has changed since the run began: change it back and run `venomqa restore`; or bring the tables back from a \
-             backup, and give the rows in the journal up with `DROP SCHEMA venomqa CASCADE`",
-        ),
-    )
+    let mut error = recovered.error(address).with_help(
+        "the schema has changed since the run began: change it back and run `venomqa restore`. Where that is too late, keep those rows as they \
+         are and give the journal up: `ALTER TABLE venomqa.past RENAME TO venomqa_past; ALTER TABLE venomqa.venomqa_past SET SCHEMA public; \
+         DROP SCHEMA venomqa CASCADE`; in the column `old` are the rows as they were before the run",
+    );
+    error.details.splice(0..0, details);
+    Some(error)
 }
 
 /// Undoes everything in the journal, in one transaction. `is_last` says whether it ends with the removal of the journal.
@@ -304,6 +326,11 @@ async fn put_back(
             unfit: past.unfit,
         });
     };
+    if refusal.is_of_application() {
+        objects::await_cure(client)
+            .await
+            .map_err(|error| failed(address, doing, &error))?;
+    }
     let is_overtaken = refusal.is_overtaken();
     let mut error = refusal.explain(connections, address, doing).await;
     if let Some(help) = &mut error.help {

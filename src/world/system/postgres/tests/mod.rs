@@ -5,6 +5,7 @@ use crate::postgres_for_tests as support;
 
 mod beyond;
 mod calls;
+mod definitions;
 mod dialect;
 pub(in crate::world::system) mod fixture;
 mod life;
