@@ -24,6 +24,12 @@ fn script(sandbox: &Sandbox, wrapper: &[&str], text: &str, store: Option<&Store>
     Running::spawn(&mut command, sandbox.dir()).wait()
 }
 
+/// All that was shown, for lines are wrapped at blanks.
+fn words(finished: &Finished) -> String {
+    let shown = format!("{} {}", finished.stdout, finished.stderr);
+    shown.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Whether a program can be run here.
 fn can(command: &[&str]) -> bool {
     Command::new(command[0])
@@ -106,7 +112,7 @@ fn a_limit_on_the_size_of_files_is_said_and_without_it_the_content_is_back() {
             let finished = script(&sandbox, &[], &text, Some(&store));
             // Steps are written to the file as they come: the last limit is met in the middle of them, or never.
             assert!(
-                finished.stdout.contains("ulimit -f") || limit > kilobytes + 300,
+                words(&finished).contains("ulimit -f") || limit > kilobytes + 300,
                 "{finished}"
             );
             let restored = sandbox.venomqa(["restore"]).start().wait().code(0);
@@ -125,13 +131,7 @@ fn too_few_file_descriptors_are_said_and_nothing_is_left() {
             "ulimit -n {descriptors}; $VENOMQA explore --strategy bfs --max-steps 20 --no-corpus"
         );
         let finished = script(&sandbox, &[], &text, Some(&store));
-        // Lines are wrapped at blanks.
-        let shown = finished.to_string();
-        let is_said = shown
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ")
-            .contains("Too many open files");
+        let is_said = words(&finished).contains("Too many open files");
         let is_done = finished.stdout.contains("no violation");
         assert!(is_said || is_done, "{descriptors}: {finished}");
         said += usize::from(is_said);

@@ -166,6 +166,7 @@ impl SafetyCopy {
         kept.busy_timeout(LOCK_WAIT)?;
         let form = Form::read(&kept)?;
         form.make_way(connection)?;
+        let is_encoded_otherwise = encoding(connection) != encoding(&kept);
         if let Some(config) = ignoring {
             let tables = ignored::tables(connection, config)?;
             spared::carry_over(&kept, database, config, &tables)?;
@@ -178,6 +179,10 @@ impl SafetyCopy {
             done => done?,
         }
         kept.close().map_err(|(_, error)| error)?;
+        if is_encoded_otherwise {
+            // A connection keeps to the encoding that it has met first.
+            *connection = open(database, OpenFlags::empty())?;
+        }
         Ok(form)
     }
 
@@ -187,6 +192,12 @@ impl SafetyCopy {
         remove_with_attendants(&self.armed)?;
         remove(&self.note)
     }
+}
+
+/// How a database keeps its texts; `None` where that cannot be read.
+fn encoding(connection: &Connection) -> Option<String> {
+    let read = connection.pragma_query_value(None, "encoding", |row| row.get(0));
+    read.ok()
 }
 
 /// Whether a file holds no database that SQLite can read.

@@ -19,7 +19,7 @@ const ITEMS: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT, n IN
 type Misfortune = fn(&Path);
 
 /// What may happen to a file that a service has open.
-const MISFORTUNES: [(&str, Misfortune); 6] = [
+const MISFORTUNES: [(&str, Misfortune); 7] = [
     ("deleted", |path| remove(path)),
     ("replaced by a new one", |path| {
         remove(path);
@@ -38,6 +38,12 @@ const MISFORTUNES: [(&str, Misfortune); 6] = [
         drop(there);
         remove(path);
         fs::rename(copy, path).unwrap();
+    }),
+    ("replaced by one with another encoding", |path| {
+        remove(path);
+        let new = Connection::open(path).unwrap();
+        new.execute_batch("PRAGMA encoding = 'UTF-16'; CREATE TABLE loose (what TEXT)")
+            .unwrap();
     }),
     ("emptied", |path| {
         fs::write(path, "").unwrap();
@@ -100,6 +106,7 @@ impl<const WAL: bool> Scene<WAL> {
         let before = content(&fixture.path);
         let mut config = fixture.config();
         config.safety_copy = copy;
+        config.ignore_tables = vec!["no_such_*".to_owned()];
         let mut system = OnFile::<WAL>::open(&config, &fixture.location()).unwrap();
         assert_eq!(now(system.install()).unwrap(), None);
         now(system.mark_initial()).unwrap();
@@ -172,7 +179,9 @@ fn a_killed_run_is_undone_although_the_file_is_not_the_same() {
         let text = text.unwrap();
         assert!(text.contains("put back"), "{what}");
         let saved = scene.fixture.take_saved().len();
-        let is_saved = ["new one", "garbage"].iter().any(|it| what.contains(it));
+        let is_saved = ["new one", "encoding", "garbage"]
+            .iter()
+            .any(|it| what.contains(it));
         assert_eq!(saved, usize::from(is_saved), "{what}");
         assert_eq!(text.contains("venomqa-replaced"), is_saved, "{text}");
         scene.system = InDeleteMode::open(&config, &place).unwrap();
@@ -199,7 +208,7 @@ fn without_a_copy_a_file_that_lost_its_name_is_had_back_from_the_open_connection
 #[test]
 fn without_a_copy_what_is_lost_is_said() {
     let mut scene = Scene::<false>::new(SafetyCopy::Never);
-    let (_, emptied) = MISFORTUNES[3];
+    let (_, emptied) = MISFORTUNES[4];
     emptied(&scene.fixture.path);
     let error = now(scene.system.uninstall()).unwrap_err();
     assert!(error.message.contains("was emptied"), "{error:?}");
