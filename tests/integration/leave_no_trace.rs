@@ -90,7 +90,7 @@ fn killed_at_any_moment(on: On, rounds: usize) {
             scene.wait_for_sessions_to_end();
         }
         let killed = scene.store.dump();
-        let has_journal = ["schema venomqa\n", "venomqa_"]
+        let has_journal = ["venomqa: schema\n", "venomqa_"]
             .iter()
             .any(|name| killed.contains(name));
         if has_journal && let AnyStore::Postgres(store) = &scene.store {

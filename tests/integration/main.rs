@@ -50,5 +50,6 @@ mod sqlite_files;
 mod sqlite_limits;
 mod states;
 mod support;
+mod torture;
 mod trust;
 mod validate;

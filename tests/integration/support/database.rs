@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
+use rusqlite::types::ValueRef;
 
 /// A SQLite file that a service works on.
 #[derive(Clone, Debug)]
@@ -38,8 +39,16 @@ impl Database {
     /// Everything in it, as text: the schema, and every row of every table with its hidden row number, each value with
     /// its type. `sqlite_sequence` is a table like any other here.
     pub(crate) fn dump(&self) -> String {
+        self.contents()
+            .into_iter()
+            .map(|(object, text)| format!("{object}\n{text}\n"))
+            .collect()
+    }
+
+    /// The same by what it is of: `header`, or the name of a table, an index, a view or a trigger.
+    pub(crate) fn contents(&self) -> Vec<(String, String)> {
         let connection = self.open();
-        let mut dump = String::new();
+        let mut header = String::new();
         for pragma in [
             "journal_mode",
             "user_version",
@@ -49,33 +58,32 @@ impl Database {
             let value: rusqlite::types::Value = connection
                 .pragma_query_value(None, pragma, |row| row.get(0))
                 .unwrap();
-            writeln!(dump, "{pragma} = {value:?}").unwrap();
+            writeln!(header, "{pragma} = {value:?}").unwrap();
         }
-        let schema = rows(
-            &connection,
-            "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name",
-        );
-        writeln!(dump, "{schema}").unwrap();
-        let tables: Vec<String> = connection
-            .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+        let mut contents = vec![("header".to_owned(), header)];
+        let schema: Vec<(String, String, String)> = connection
+            .prepare("SELECT type, name, type || ' of ' || tbl_name || coalesce(': ' || sql, '') FROM sqlite_schema ORDER BY type, name")
             .unwrap()
-            .query_map([], |row| row.get(0))
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .unwrap()
             .map(Result::unwrap)
             .collect();
-        for table in tables {
-            let quoted = table.replace('"', "\"\"");
-            let has_rowid = connection
-                .prepare(&format!("SELECT rowid FROM \"{quoted}\""))
-                .is_ok();
-            let columns = if has_rowid { "rowid, *" } else { "*" };
-            let content = rows(
-                &connection,
-                &format!("SELECT {columns} FROM \"{quoted}\" ORDER BY 1, 2"),
-            );
-            writeln!(dump, "{table}\n{content}").unwrap();
+        for (kind, name, mut text) in schema {
+            if kind == "table" {
+                let quoted = name.replace('"', "\"\"");
+                let has_rowid = connection
+                    .prepare(&format!("SELECT rowid FROM \"{quoted}\""))
+                    .is_ok();
+                let columns = if has_rowid { "rowid, *" } else { "*" };
+                text += "\n";
+                text += &rows(
+                    &connection,
+                    &format!("SELECT {columns} FROM \"{quoted}\" ORDER BY 1, 2"),
+                );
+            }
+            contents.push((name, text));
         }
-        dump
+        contents
     }
 }
 
@@ -86,7 +94,12 @@ fn rows(connection: &Connection, sql: &str) -> String {
     let mut rows = statement.query([]).unwrap();
     while let Some(row) = rows.next().unwrap() {
         for column in 0..width {
-            write!(lines, " {:?}", row.get_ref(column).unwrap()).unwrap();
+            match row.get_ref(column).unwrap() {
+                ValueRef::Text(text) => write!(lines, " '{}'", text.escape_ascii()),
+                ValueRef::Blob(bytes) => write!(lines, " x'{}'", bytes.escape_ascii()),
+                other => write!(lines, " {other:?}"),
+            }
+            .unwrap();
         }
         lines.push('\n');
     }

@@ -13,6 +13,7 @@ mod running;
 mod sandbox;
 mod scene;
 mod server;
+mod sql_service;
 pub(crate) mod store;
 pub(crate) mod vault;
 mod wire;
@@ -26,10 +27,11 @@ pub(crate) use finished::{
 pub(crate) use hurl::hurl;
 pub(crate) use postgres_store::{Pool, PostgresStore};
 pub(crate) use process::{Kind, service};
-pub(crate) use running::Running;
+pub(crate) use running::{Running, signal};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use scene::{AnyStore, On, Scene, assert_untouched};
 pub(crate) use server::{Port, Server};
+pub(crate) use sql_service::{Location, SqlService, Statement};
 pub(crate) use store::{JournalMode, Store};
 pub(crate) use wire::{Fault, Wire};
 

@@ -106,10 +106,18 @@ impl PostgresStore {
     }
 }
 
-/// Everything in a database as text: the names of all schemas, relations, triggers, functions, types, rules and event triggers,
-/// then every row of every table and every sequence. Whatever venomqa leaves there is in it.
+/// Everything in a database as text: all schemas, relations, columns, conditions, triggers, functions, types, rules and event
+/// triggers, then every row of every table and every sequence. Whatever venomqa leaves there is in it.
 pub(crate) fn dump(database: &Database) -> String {
-    database.psql(
+    contents(database)
+        .into_iter()
+        .map(|(object, line)| format!("{object}: {line}\n"))
+        .collect()
+}
+
+/// The same line by line, each with the name of what it is of.
+pub(crate) fn contents(database: &Database) -> Vec<(String, String)> {
+    let lines = database.psql(
         r#"
 SET extra_float_digits = 3; SET TimeZone = 'UTC';
 CREATE FUNCTION pg_temp.content(relation regclass, kind "char") RETURNS SETOF text LANGUAGE plpgsql AS $$ BEGIN
@@ -117,23 +125,28 @@ CREATE FUNCTION pg_temp.content(relation regclass, kind "char") RETURNS SETOF te
     ELSE format('SELECT content::text FROM ONLY %s AS content', relation) END;
 END $$;
 WITH mine AS (SELECT oid, nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema')
-SELECT line FROM (
-  SELECT 'schema ' || nspname FROM mine
-  UNION ALL SELECT format('relation %s %s %s %s', c.oid::regclass, c.relkind, c.relpersistence, c.reloptions)
+SELECT coalesce(json_agg(json_build_array(object, line) ORDER BY object, line), '[]') FROM (
+  SELECT nspname::text, 'schema' FROM mine
+  UNION ALL SELECT c.oid::regclass::text, format('relation %s %s %s', c.relkind, c.relpersistence, c.reloptions)
     FROM pg_class c JOIN mine ON mine.oid = c.relnamespace
-  UNION ALL SELECT format('column %s %s %s', a.attrelid::regclass, a.attname, a.atttypid::regtype)
+  UNION ALL SELECT a.attrelid::regclass::text, format('column %s %s', a.attname, a.atttypid::regtype)
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN mine ON mine.oid = c.relnamespace WHERE a.attnum > 0
-  UNION ALL SELECT format('trigger %s %s %s', tgrelid::regclass, tgname, tgenabled) FROM pg_trigger WHERE NOT tgisinternal
-  UNION ALL SELECT format('function %s', p.oid::regprocedure) FROM pg_proc p JOIN mine ON mine.oid = p.pronamespace
-  UNION ALL SELECT format('type %s', t.oid::regtype) FROM pg_type t JOIN mine ON mine.oid = t.typnamespace
-  UNION ALL SELECT format('rule %s %s', ev_class::regclass, rulename) FROM pg_rewrite WHERE ev_class >= 16384
-  UNION ALL SELECT format('event trigger %s', evtname) FROM pg_event_trigger
-  UNION ALL SELECT format('%s: %s', c.oid::regclass, content)
+  UNION ALL SELECT i.indrelid::regclass::text, pg_get_indexdef(i.indexrelid)
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN mine ON mine.oid = c.relnamespace
+  UNION ALL SELECT conrelid::regclass::text, format('condition %s %s', conname, pg_get_constraintdef(k.oid))
+    FROM pg_constraint k JOIN mine ON mine.oid = k.connamespace WHERE conrelid <> 0
+  UNION ALL SELECT tgrelid::regclass::text, format('trigger %s %s', tgname, tgenabled) FROM pg_trigger WHERE NOT tgisinternal
+  UNION ALL SELECT p.oid::regprocedure::text, 'function' FROM pg_proc p JOIN mine ON mine.oid = p.pronamespace
+  UNION ALL SELECT t.oid::regtype::text, 'type' FROM pg_type t JOIN mine ON mine.oid = t.typnamespace
+  UNION ALL SELECT ev_class::regclass::text, format('rule %s %s', rulename, pg_get_ruledef(oid)) FROM pg_rewrite WHERE ev_class >= 16384
+  UNION ALL SELECT evtname::text, 'event trigger' FROM pg_event_trigger
+  UNION ALL SELECT c.oid::regclass::text, content
     FROM pg_class c JOIN mine ON mine.oid = c.relnamespace, pg_temp.content(c.oid, c.relkind) AS content
     WHERE c.relkind IN ('r', 'S')
-) AS all_of_it(line) ORDER BY line;
+) AS all_of_it(object, line);
 "#,
-    )
+    );
+    serde_json::from_str(&lines).unwrap()
 }
 
 /// Connections that are opened when they are needed, and kept.

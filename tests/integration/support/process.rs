@@ -11,7 +11,7 @@ use std::{env, fmt};
 use serde_json::json;
 
 use super::server::{runtime, serve};
-use super::{Running, Sandbox, bank, credits, store};
+use super::{Running, Sandbox, SqlService, bank, credits, store};
 
 const KIND: &str = "TEST_SERVICE_KIND";
 const PORT: &str = "TEST_SERVICE_PORT";
@@ -39,9 +39,11 @@ pub(crate) enum Kind {
     ExitsAtOnce,
     /// The store in a grandchild, and deaf to SIGTERM.
     Stubborn,
+    /// Runs the statements that it finds in a file of its working directory.
+    Sql,
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 11] = [
     Kind::Credits,
     Kind::CleanCredits,
     Kind::Store,
@@ -52,6 +54,7 @@ const KINDS: [Kind; 10] = [
     Kind::NeverReady,
     Kind::ExitsAtOnce,
     Kind::Stubborn,
+    Kind::Sql,
 ];
 
 impl fmt::Display for Kind {
@@ -142,6 +145,7 @@ fn run(kind: Kind, port: u16) {
             std::process::exit(7);
         }
         Kind::Stubborn => stubborn(port),
+        Kind::Sql => runtime().block_on(serve(listen(), SqlService::read().router())),
     }
 }
 

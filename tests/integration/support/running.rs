@@ -68,6 +68,14 @@ impl Running {
         self.wait_for(text, |running| running.stderr.so_far())
     }
 
+    /// Waits until its standard error says this, or it ends.
+    pub(crate) fn wait_for_stderr_or_end(&mut self, text: &str) {
+        eventually(&format!("{} says `{text}` or ends", self.shown), || {
+            let said = self.stderr.so_far().contains(text);
+            (said || self.child.try_wait().unwrap().is_some()).then_some(())
+        });
+    }
+
     /// Waits until its standard output says this.
     #[track_caller]
     pub(crate) fn wait_for_stdout(&mut self, text: &str) -> String {
@@ -154,7 +162,7 @@ fn shown(command: &Command) -> String {
 }
 
 /// Sends a signal by its name. The standard library knows SIGKILL only, and only for children; every shell has `kill`.
-pub(super) fn signal(process: u32, name: &str) {
+pub(crate) fn signal(process: u32, name: &str) {
     // It may be over by now; who cares looks.
     let _ = Command::new("sh")
         .args(["-c", &format!("kill -{name} {process}")])
