@@ -42,7 +42,8 @@ pub(super) fn untold(differences: &[(char, &(String, String))], output: &str) ->
         .map(|(_, (object, _))| bare(object))
         .collect();
     // Rows that wait there are told of with the schema.
-    let keeps_journal = is_named("DROP SCHEMA venomqa CASCADE");
+    let keeps_journal =
+        is_named("DROP SCHEMA venomqa CASCADE") || is_named("begin with `venomqa_`");
     names
         .iter()
         .filter(|name| !is_named(name))
