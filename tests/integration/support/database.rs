@@ -39,10 +39,11 @@ impl Database {
     /// Everything in it, as text: the schema, and every row of every table with its hidden row number, each value with
     /// its type. `sqlite_sequence` is a table like any other here.
     pub(crate) fn dump(&self) -> String {
-        self.contents()
-            .into_iter()
+        let contents = self.contents().into_iter();
+        let parts: Vec<String> = contents
             .map(|(object, text)| format!("{object}\n{text}\n"))
-            .collect()
+            .collect();
+        parts.concat()
     }
 
     /// The same by what it is of: `header`, or the name of a table, an index, a view or a trigger.

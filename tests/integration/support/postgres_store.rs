@@ -109,10 +109,11 @@ impl PostgresStore {
 /// Everything in a database as text: all schemas, relations, columns, conditions, triggers, functions, types, rules and event
 /// triggers, then every row of every table and every sequence. Whatever venomqa leaves there is in it.
 pub(crate) fn dump(database: &Database) -> String {
-    contents(database)
-        .into_iter()
+    let contents = contents(database).into_iter();
+    let lines: Vec<String> = contents
         .map(|(object, line)| format!("{object}: {line}\n"))
-        .collect()
+        .collect();
+    lines.concat()
 }
 
 /// The same line by line, each with the name of what it is of.

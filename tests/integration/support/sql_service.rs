@@ -115,14 +115,13 @@ impl Service {
 
     fn on_sqlite(&self, file: &Path, statements: &[Statement]) -> Result<(), rusqlite::Error> {
         let mut kept = self.sqlite.lock().unwrap();
-        let connection = match kept.take() {
-            Some(connection) => connection,
-            None => {
-                let connection = Connection::open(file)?;
-                connection.busy_timeout(std::time::Duration::from_secs(5))?;
-                connection.execute_batch(&self.told.opening)?;
-                connection
-            }
+        let connection = if let Some(connection) = kept.take() {
+            connection
+        } else {
+            let connection = Connection::open(file)?;
+            connection.busy_timeout(std::time::Duration::from_secs(5))?;
+            connection.execute_batch(&self.told.opening)?;
+            connection
         };
         let done = statements.iter().try_for_each(|statement| match statement {
             Statement::Sql(sql) => connection.execute_batch(sql),
@@ -145,14 +144,13 @@ impl Service {
         statements: &[Statement],
     ) -> Result<(), tokio_postgres::Error> {
         let mut kept = self.postgres.lock().await;
-        let client = match kept.take().filter(|client| !client.is_closed()) {
-            Some(client) => client,
-            None => {
-                let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-                tokio::spawn(connection);
-                client.batch_execute(&self.told.opening).await?;
-                client
-            }
+        let client = if let Some(client) = kept.take().filter(|client| !client.is_closed()) {
+            client
+        } else {
+            let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+            tokio::spawn(connection);
+            client.batch_execute(&self.told.opening).await?;
+            client
         };
         let mut done = Ok(());
         for statement in statements {

@@ -26,7 +26,7 @@ enum Kind {
 }
 
 /// Rounds that are a test: so many that all of them take some seconds.
-const SAMPLE: u64 = 12;
+const SAMPLE: u64 = 6;
 
 /// Faults after which a search ends.
 const FAULTS: usize = 10;

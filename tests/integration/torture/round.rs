@@ -142,7 +142,7 @@ impl Round {
             server: server.as_ref(),
             said: Vec::new(),
         };
-        let outcome = play.to_the_end(&before);
+        let outcome = play.run_to_the_end(&before);
         drop(server);
         sandbox.kill_processes();
         drop(subject);
@@ -230,7 +230,7 @@ struct Play<'r> {
 }
 
 impl Play<'_> {
-    fn to_the_end(mut self, before: &Contents) -> Outcome {
+    fn run_to_the_end(mut self, before: &Contents) -> Outcome {
         let run = self.start();
         let took_steps = self.let_it_happen(run);
         self.round_off(before);
