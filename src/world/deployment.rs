@@ -220,7 +220,8 @@ impl Deployment {
             Ok(response) => response,
             Err(failure) => {
                 let took = began.elapsed();
-                let (no_answer, _) = self.explain(failure).await?;
+                let (mut no_answer, help) = self.explain(failure).await?;
+                no_answer.details.extend(help);
                 self.is_lost = true;
                 Response::none(no_answer, took)
             }

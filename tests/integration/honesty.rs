@@ -111,8 +111,8 @@ reset: { request: { method: POST, path: / } }
         .venomqa("explore")
         .at(&server.url())
         .run()
-        .code(0)
-        .says(&["every request was refused"]);
+        .code(3)
+        .says(&["no request was accepted, so the run proves nothing"]);
     assert!(!finished.stdout.contains("no violation in"), "{finished}");
 }
 
@@ -228,13 +228,15 @@ fn an_invariant_that_could_not_be_judged_spoils_the_clean_pass_and_says_where_an
     ] {
         let run = judged(content_type, body, 0);
         assert_eq!(run["outcome"], "incomplete", "{why}");
-        assert_eq!(
-            run["gaps"],
-            serde_json::json!([
-                "`no_negative_total` could not be judged 1 time",
-                "`no_negative_weight` could not be judged 1 time"
-            ])
-        );
+        let gaps = run["gaps"].as_array().unwrap();
+        let gaps: Vec<&str> = gaps.iter().map(|gap| gap.as_str().unwrap()).collect();
+        assert_eq!(gaps.len(), 2, "{gaps:?}");
+        for (gap, name) in gaps.iter().zip(["no_negative_total", "no_negative_weight"]) {
+            assert!(
+                gap.starts_with(&format!("`{name}` could not be judged ")),
+                "{gap}"
+            );
+        }
         let warnings = run["warnings"].to_string();
         assert!(warnings.contains("`no_negative_total` could not be judged after `look`"));
         assert!(warnings.contains(why), "{warnings}");
@@ -267,9 +269,8 @@ fn an_invariant_that_never_found_what_it_speaks_of_spoils_the_clean_pass() {
         run["gaps"],
         serde_json::json!(["`no_negative_weight` was never judged"])
     );
-    let tallies: Vec<&Value> = items(&run["invariants"])
-        .iter()
-        .map(|invariant| &invariant["judged"])
-        .collect();
-    assert_eq!(tallies, [1, 0]);
+    let invariants = run["invariants"].as_array().unwrap();
+    let judged = invariants.iter().map(|invariant| &invariant["judged"]);
+    let is_judged: Vec<bool> = judged.map(|times| *times != 0).collect();
+    assert_eq!(is_judged, [true, false]);
 }

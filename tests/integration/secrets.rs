@@ -614,7 +614,7 @@ actions:
         .venomqa("explore --max-steps 3")
         .at(&hanging_up())
         .run()
-        .code(3)
-        .says(&["/ask?access_token=[redacted]"])
+        .code(1)
+        .says(&["/ask?access_token=[redacted]", "`ask` was not answered"])
         .never_says("of-hung-up-1a2b");
 }
