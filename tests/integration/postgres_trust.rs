@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 
 use crate::postgres_for_tests::{Database, cluster};
 use crate::support::postgres_store::{dump, executed, statements};
-use crate::support::{Finished, Pool, Sandbox, Server, items, one, warnings};
+use crate::support::{Finished, Pool, Sandbox, Server, one, warnings};
 
 const TABLES: &str =
     "CREATE TABLE items (id serial PRIMARY KEY, name text); CREATE TABLE beats (n int);

@@ -67,18 +67,19 @@ async fn a_query_without_an_end_is_ended<F: Fixture>() {
     let (time_over, requested) = (Interrupt::default(), Interrupt::default());
     time_over.limit_time(Some(Duration::ZERO));
     requested.request();
-    for (interrupt, why) in [
+    for (interrupt, why, kind) in [
         (
             &time_over,
             "because the time of the run (`time_limit`) was over",
+            WorldErrorKind::System,
         ),
-        (&requested, "because the run was interrupted"),
+        (&requested, "interrupted", WorldErrorKind::Interrupted),
     ] {
         walk.system.end_with(interrupt);
         let error = walk.system.query(&query::<F>(endless, &[]), &[]).await;
         let error = error.unwrap_err();
         assert!(error.message.ends_with(why), "{error:?}");
-        assert_eq!(error.kind, WorldErrorKind::System);
+        assert_eq!(error.kind, kind);
     }
     // The session is of use after that.
     walk.system.end_with(&Interrupt::default());

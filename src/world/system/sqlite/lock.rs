@@ -9,6 +9,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::own_files;
 use crate::world::{WorldError, WorldErrorKind};
@@ -21,8 +22,22 @@ pub(super) struct RunLock {
 }
 
 impl RunLock {
-    /// Takes the lock, or says which process holds it.
+    /// Takes the lock, or says which process holds it. A holder that has ended may be held on to for a moment by a process
+    /// that it was about to start.
     pub(super) fn acquire(database: &Path) -> Result<Self, WorldError> {
+        let mut attempts = 0;
+        loop {
+            match Self::try_acquire(database) {
+                Err(Taken::Held(_)) if attempts < ATTEMPTS => {}
+                Err(Taken::Held(error) | Taken::Failed(error)) => return Err(error),
+                Ok(lock) => return Ok(lock),
+            }
+            attempts += 1;
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn try_acquire(database: &Path) -> Result<Self, Taken> {
         let beside = own_files::beside(database, ".venomqa-lock");
         let by_file = by_file(database);
         let files = std::iter::once(beside)
@@ -36,6 +51,19 @@ impl RunLock {
     }
 }
 
+/// How often a lock is tried again, and how long after.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Why a lock could not be taken.
+#[derive(Debug)]
+enum Taken {
+    /// Somebody holds it.
+    Held(WorldError),
+    /// Nobody can take it.
+    Failed(WorldError),
+}
+
 #[derive(Debug)]
 struct LockFile {
     path: PathBuf,
@@ -43,14 +71,16 @@ struct LockFile {
 }
 
 impl LockFile {
-    fn acquire(path: PathBuf, database: &Path) -> Result<Self, WorldError> {
+    fn acquire(path: PathBuf, database: &Path) -> Result<Self, Taken> {
+        let failed = |error: &io::Error| Taken::Failed(cannot_lock(&path, error));
         loop {
-            let mut file =
-                own_files::open_or_create(&path).map_err(|error| cannot_lock(&path, &error))?;
+            let mut file = own_files::open_or_create(&path).map_err(|error| failed(&error))?;
             match file.try_lock() {
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(held(database, &mut file)),
-                Err(TryLockError::Error(error)) => return Err(cannot_lock(&path, &error)),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Taken::Held(held(database, &mut file)));
+                }
+                Err(TryLockError::Error(error)) => return Err(failed(&error)),
             }
             // The holder before us removes the file while it still has the lock: what we locked may have no name any more.
             if !is_named(&file, &path) {
@@ -58,7 +88,7 @@ impl LockFile {
             }
             file.set_len(0)
                 .and_then(|()| file.write_all(std::process::id().to_string().as_bytes()))
-                .map_err(|error| cannot_lock(&path, &error))?;
+                .map_err(|error| failed(&error))?;
             return Ok(Self { path, _file: file });
         }
     }
@@ -100,7 +130,7 @@ type Name = std::convert::Infallible;
 
 /// Takes the name that is called after device and inode. `None` where there can be no such name: then the files must do.
 #[cfg(target_os = "linux")]
-fn by_name(database: &Path) -> Result<Option<Name>, WorldError> {
+fn by_name(database: &Path) -> Result<Option<Name>, Taken> {
     use std::os::linux::net::SocketAddrExt as _;
     use std::os::unix::fs::MetadataExt as _;
     use std::os::unix::net::SocketAddr;
@@ -110,14 +140,16 @@ fn by_name(database: &Path) -> Result<Option<Name>, WorldError> {
     let name = format!("venomqa-{}-{}", file.dev(), file.ino());
     match SocketAddr::from_abstract_name(name).and_then(|address| Name::bind_addr(&address)) {
         Ok(name) => Ok(Some(name)),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(in_use(database, "")),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            Err(Taken::Held(in_use(database, "")))
+        }
         Err(_) => Ok(None),
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 #[expect(clippy::unnecessary_wraps, reason = "elsewhere it may be taken")]
-fn by_name(_database: &Path) -> Result<Option<Name>, WorldError> {
+fn by_name(_database: &Path) -> Result<Option<Name>, Taken> {
     Ok(None)
 }
 
