@@ -123,6 +123,8 @@ UNION ALL SELECT 'index', x.name, t.name, t.of_table, NULL,
        CASE x.relkind WHEN 'I' THEN replace(pg_get_indexdef(x.oid), ' ON ONLY ', ' ON ') ELSE pg_get_indexdef(x.oid) END, format('DROP INDEX %s', x.name)
   FROM relation x JOIN pg_index i ON i.indexrelid = x.oid JOIN relation t ON t.oid = i.indrelid
   WHERE NOT x.relispartition AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = x.oid AND contype IN ('p', 'u', 'x'))
+UNION ALL SELECT 'clustering of', h.name, h.name, h.of_table, NULL, format('ALTER TABLE %s CLUSTER ON %I', h.name, i.relname), format('ALTER TABLE %s SET WITHOUT CLUSTER', h.name)
+  FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN held h ON h.oid = x.indrelid WHERE x.indisclustered
 UNION ALL SELECT 'constraint', format('%I on %s', n.conname, h.name), h.name, h.of_table, NULL,
        format('ALTER TABLE %s ADD CONSTRAINT %I %s', h.name, n.conname, pg_get_constraintdef(n.oid)), format('ALTER TABLE %s DROP CONSTRAINT %I', h.name, n.conname)
   FROM pg_constraint n JOIN held h ON h.oid = n.conrelid WHERE n.contype IN ('c', 'f', 'p', 'u', 'x') AND n.conparentid = 0 AND n.conislocal

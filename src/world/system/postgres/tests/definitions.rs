@@ -23,6 +23,7 @@ CREATE RULE never AS ON DELETE TO "Odd ""T" DO INSTEAD NOTHING;
 COMMENT ON TABLE items IS 'it''s'; COMMENT ON COLUMN items.n IS 'n'; COMMENT ON FUNCTION twice(int) IS 'two'; COMMENT ON TRIGGER seen ON items IS 'x';
 GRANT SELECT ON names TO PUBLIC; GRANT UPDATE (n) ON items TO PUBLIC;
 CREATE SEQUENCE tickets INCREMENT 3; CREATE INDEX by_n ON items (n) WHERE n > 2; CREATE STATISTICS both_of ON n, name FROM items;
+ALTER TABLE items CLUSTER ON one_name;
 INSERT INTO items (n, name) VALUES (1, 'x'), (2, 'y'); INSERT INTO "Odd ""T" ("C c") VALUES ('x'); SELECT nextval('tickets'), nextval('tickets')"#;
 
 /// A change, and what is said of it. All of it is put back.
@@ -144,6 +145,14 @@ const CHANGES: &[(&str, &[&str])] = &[
     (
         "ALTER TABLE items DISABLE TRIGGER USER; DELETE FROM items WHERE id = 2; UPDATE items SET n = 50",
         &["trigger `seen on public.items`"],
+    ),
+    (
+        "ALTER TABLE items CLUSTER ON items_pkey",
+        &["clustering of `public.items` was changed"],
+    ),
+    (
+        "ALTER TABLE items SET WITHOUT CLUSTER",
+        &["clustering of `public.items` was dropped"],
     ),
     (
         "DROP TRIGGER seen ON items",
