@@ -269,6 +269,11 @@ impl<'a> Compiler<'a> {
     }
 
     /// Warns about a slice up to a column whose name looks like a value's.
+    /// `file:line:column` of the text at a path.
+    pub(super) fn place(&self, at: &Path, text: &str) -> String {
+        self.problems.origin(&self.file, at, text).place(0)
+    }
+
     fn slice(&mut self, at: &Path, text: &str, name: &str, range: &Range<usize>) {
         // Names of a few letters resemble each other by chance.
         if name.len() > 3

@@ -8,6 +8,8 @@ use crate::expr::Template;
 use crate::model::{Extraction, RequestTemplate, SqlQuery};
 use crate::secret::Secrets;
 
+pub use super::patterns::{Pattern, TableNames};
+
 /// Everything about the system under test that the spec declares.
 #[derive(Clone, Debug)]
 pub struct WorldConfig {
@@ -98,12 +100,13 @@ pub struct SystemConfig {
     pub name: String,
     /// What kind of database it is, and where.
     pub location: Location,
-    /// What identifies a state. Patterns are `table` or `schema.table`, `*` matches any run of characters.
-    pub observe_tables: Option<Vec<String>>,
+    /// What identifies a state. Patterns are `table` or `schema.table`, `*` matches any run of characters; one that begins with
+    /// `!` leaves tables out.
+    pub observe_tables: Option<Vec<Pattern>>,
     /// `table.column` patterns left out of the identity.
-    pub ignore_columns: Vec<String>,
+    pub ignore_columns: Vec<Pattern>,
     /// Tables that are neither journalled nor restored nor observed.
-    pub ignore_tables: Vec<String>,
+    pub ignore_tables: Vec<Pattern>,
     /// Queries whose results are part of the identity, by name.
     pub observation_queries: Vec<(String, SqlQuery)>,
     /// How long one query of the spec may take.
@@ -157,35 +160,6 @@ pub struct SetupStep {
     pub extract: Vec<Extraction>,
 }
 
-/// The names under which patterns match a table: each as people write it (`orders`), and with its schema
-/// (`public.orders`). A part of something larger (a partition, a shadow of a virtual table) also goes by the name of that.
-#[derive(Clone, Debug, Default)]
-pub struct TableNames(Vec<(String, String)>);
-
-impl TableNames {
-    /// Adds a name, as it is written and with its schema.
-    #[must_use]
-    pub fn or(mut self, short: impl Into<String>, long: impl Into<String>) -> Self {
-        self.0.push((short.into(), long.into()));
-        self
-    }
-
-    /// Whether a pattern matches one of the names; with a column, `name.column`.
-    fn match_one_of(&self, patterns: &[String], column: Option<&str>) -> bool {
-        let full = |name: &str| {
-            column.map_or_else(|| name.to_owned(), |column| format!("{name}.{column}"))
-        };
-        self.0.iter().any(|(short, long)| {
-            let (short, long) = (full(short), full(long));
-            patterns.iter().any(|pattern| {
-                // A schema is only meant where the pattern has a place for it: `p*` is not all of `public`.
-                matches(pattern, &short)
-                    || (dots(pattern) >= dots(&long) && matches(pattern, &long))
-            })
-        })
-    }
-}
-
 impl SystemConfig {
     /// How long one query may take by default.
     pub const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -212,32 +186,19 @@ impl SystemConfig {
 
     /// Whether `observe_tables` matches the table, or is left out.
     pub fn observes(&self, table: &TableNames) -> bool {
-        self.observe_tables
-            .as_ref()
-            .is_none_or(|patterns| table.match_one_of(patterns, None))
+        let Some(patterns) = &self.observe_tables else {
+            return true;
+        };
+        let (out, within): (Vec<_>, Vec<_>) =
+            patterns.iter().partition(|pattern| pattern.leaves_out());
+        let are_all = within.is_empty() && !out.is_empty();
+        (are_all || table.match_one_of(within, None)) && !table.match_one_of(out, None)
     }
 
     /// Whether `ignore_columns` matches the column.
     pub fn ignores_column(&self, table: &TableNames, column: &str) -> bool {
         table.match_one_of(&self.ignore_columns, Some(column))
     }
-}
-
-/// Whether a name matches a pattern in which `*` stands for any run of characters.
-fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((prefix, rest)) => name.strip_prefix(prefix).is_some_and(|tail| {
-            tail.char_indices()
-                .map(|(at, _)| at)
-                .chain([tail.len()])
-                .any(|at| matches(rest, &tail[at..]))
-        }),
-    }
-}
-
-fn dots(text: &str) -> usize {
-    text.matches('.').count()
 }
 
 #[cfg(test)]
@@ -269,7 +230,7 @@ mod tests {
             .or("sales", "public.sales");
         let ignores = |pattern: &str| {
             SystemConfig {
-                ignore_tables: vec![pattern.to_owned()],
+                ignore_tables: vec![pattern.into()],
                 ..config()
             }
             .ignores(&table)
@@ -290,7 +251,7 @@ mod tests {
         }
         let ignores_column = |pattern: &str| {
             SystemConfig {
-                ignore_columns: vec![pattern.to_owned()],
+                ignore_columns: vec![pattern.into()],
                 ..config()
             }
             .ignores_column(&table, "at")
@@ -306,6 +267,29 @@ mod tests {
         }
         for pattern in ["at", "public.at", "other.at", "*.id"] {
             assert!(!ignores_column(pattern), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_begins_with_an_exclamation_mark_leaves_tables_out() {
+        let observes = |patterns: &[&str], table: &str| {
+            SystemConfig {
+                observe_tables: Some(patterns.iter().map(|it| (*it).into()).collect()),
+                ..config()
+            }
+            .observes(&TableNames::default().or(table, format!("public.{table}")))
+        };
+        for (patterns, orders, audit) in [
+            (&["*", "!audit"][..], true, false),
+            (&["!audit", "*"], true, false),
+            (&["!audit"], true, false),
+            (&["!public.au*"], true, false),
+            (&["orders", "!*"], false, false),
+            (&["orders", "audit"], true, true),
+            (&[], false, false),
+        ] {
+            assert_eq!(observes(patterns, "orders"), orders, "{patterns:?}");
+            assert_eq!(observes(patterns, "audit"), audit, "{patterns:?}");
         }
     }
 }

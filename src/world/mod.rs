@@ -18,6 +18,7 @@ pub mod mock;
 mod observations;
 mod path;
 mod process;
+mod patterns;
 mod render;
 mod restore_check;
 mod run_names;

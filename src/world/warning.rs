@@ -38,6 +38,8 @@ pub enum WarningCode {
     NotRestored,
     /// A transaction of the service was still open after the answer.
     OpenTransaction,
+    /// A pattern of the spec matches nothing.
+    PatternMatchesNothing,
     /// What a killed run had left behind was put back.
     Recovered,
     /// A value is another one each time that a path is replayed.
@@ -63,6 +65,7 @@ impl WarningCode {
             Self::NothingAccepted => "nothing-accepted",
             Self::NotRestored => "not-restored",
             Self::OpenTransaction => "open-transaction",
+            Self::PatternMatchesNothing => "pattern-matches-nothing",
             Self::Recovered => "recovered",
             Self::ReplayDiffers => "replay-differs",
             Self::StateOutsideSystems => "state-outside-systems",
@@ -173,8 +176,10 @@ mod tests {
             WarningCode::DatabaseReplaced,
             WarningCode::NonDeterministic,
             WarningCode::NotJudged,
+            WarningCode::NothingAccepted,
             WarningCode::NotRestored,
             WarningCode::OpenTransaction,
+            WarningCode::PatternMatchesNothing,
             WarningCode::Recovered,
             WarningCode::ReplayDiffers,
             WarningCode::StateOutsideSystems,

@@ -274,3 +274,56 @@ fn an_invariant_that_never_found_what_it_speaks_of_spoils_the_clean_pass() {
     let is_judged: Vec<bool> = judged.map(|times| *times != 0).collect();
     assert_eq!(is_judged, [true, false]);
 }
+
+#[test]
+fn a_pattern_that_matches_nothing_is_said_with_its_place_and_one_that_matches_is_not() {
+    for (settings, told) in [
+        (
+            "observe_tables: [lamp, lmap]",
+            "`lmap` under `observe_tables` of system `db` matches no table (venomqa.yaml:4:58)",
+        ),
+        (
+            "ignore_columns: [lamp.lti]",
+            "`lamp.lti` under `ignore_columns` of system `db` matches no column (venomqa.yaml:4:52)",
+        ),
+        (
+            "observe_tables: ['*', '!lamps'], ignore_tables: []",
+            "`!lamps` under",
+        ),
+        (
+            "ignore_tables: [metrics]",
+            "`metrics` under `ignore_tables`",
+        ),
+        (
+            "observe_tables: ['*', '!sqlite*'], ignore_columns: ['*.lit']",
+            "`!sqlite*` under",
+        ),
+        ("observe_tables: [lamp], ignore_columns: ['*.lit']", ""),
+    ] {
+        let written = format!("sqlite: lamp.db, {settings} }} }}");
+        let sandbox = Sandbox::with_spec(&SPEC.replace("sqlite: lamp.db } }", &written));
+        let server = lamp(&sandbox);
+        let run = sandbox
+            .venomqa(["explore", "--base-url", &server.url(), "--report", "json"])
+            .run()
+            .only_run();
+        let warnings = run["warnings"].as_array().unwrap();
+        let about: Vec<&Value> = warnings
+            .iter()
+            .filter(|warning| warning["code"] == "pattern-matches-nothing")
+            .collect();
+        assert_eq!(about.len(), usize::from(!told.is_empty()), "{warnings:?}");
+        assert!(
+            about
+                .iter()
+                .all(|it| it["message"].as_str().unwrap().contains(told)),
+            "{about:?}"
+        );
+        assert!(
+            about
+                .iter()
+                .all(|it| it["help"].as_str().unwrap().contains("lamp")),
+            "{about:?}"
+        );
+    }
+}

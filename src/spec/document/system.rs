@@ -28,7 +28,7 @@ pub(in crate::spec) struct System {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::spec) struct Settings {
-    /// Tables whose rows tell states apart, `*` matches anything. Default: all. Every table is restored either way.
+    /// Tables whose rows tell states apart, `*` matches anything, `!name` leaves tables out. Default: all. Every table is restored either way.
     pub observe_tables: Option<Vec<String>>,
     /// Columns that do not tell states apart: `orders.etag`, `*.created_at`.
     #[serde(default)]

@@ -13,8 +13,8 @@ use crate::spec::document::{
 };
 use crate::spec::names::Scope;
 use crate::world::config::{
-    HttpConfig, Reset, RestoreMode, RunText, SafetyCopy, ServiceConfig, SetupStep, SystemConfig,
-    WorldConfig,
+    HttpConfig, Pattern, Reset, RestoreMode, RunText, SafetyCopy, ServiceConfig, SetupStep,
+    SystemConfig, WorldConfig,
 };
 use crate::world::system::{ENGINES, Location, LocationKind};
 
@@ -282,9 +282,11 @@ impl Lowering<'_> {
         SystemConfig {
             name: name.to_owned(),
             location,
-            observe_tables: system.settings.observe_tables.clone(),
-            ignore_columns: system.settings.ignore_columns.clone(),
-            ignore_tables: system.settings.ignore_tables.clone(),
+            observe_tables: (system.settings.observe_tables.as_ref())
+                .map(|written| self.patterns(&at.key("observe_tables"), written)),
+            ignore_columns: self
+                .patterns(&at.key("ignore_columns"), &system.settings.ignore_columns),
+            ignore_tables: self.patterns(&at.key("ignore_tables"), &system.settings.ignore_tables),
             observation_queries,
             query_timeout: (system.settings.query_timeout)
                 .map_or(SystemConfig::QUERY_TIMEOUT, |timeout| timeout.0),
@@ -295,6 +297,16 @@ impl Lowering<'_> {
                 SafetyCopyWord::Never => SafetyCopy::Never,
             },
         }
+    }
+
+    fn patterns(&self, at: &Path, written: &[String]) -> Vec<Pattern> {
+        let written = written.iter().enumerate();
+        written
+            .map(|(index, text)| Pattern {
+                text: text.clone(),
+                place: Some(self.compiler.place(&at.index(index), text)),
+            })
+            .collect()
     }
 
     /// The steps, and everything they extract.

@@ -14,8 +14,8 @@ async fn identity_follows_the_observed_tables_and_columns<F: Fixture>() {
     let mut walk = Walk::<F>::configured(
         "CREATE TABLE items (id INTEGER PRIMARY KEY, n INTEGER, at TEXT, etag TEXT); CREATE TABLE audit (x INTEGER)",
         |config| {
-            config.observe_tables = Some(vec!["items".to_owned()]);
-            config.ignore_columns = vec!["*.at".to_owned(), "items.etag".to_owned()];
+            config.observe_tables = Some(vec!["items".into()]);
+            config.ignore_columns = vec!["*.at".into(), "items.etag".into()];
         },
     )
     .await;

@@ -64,7 +64,7 @@ async fn ignored_tables_are_left_alone<F: Fixture>() {
     let key = F::GENERATED_KEY;
     let mut walk = Walk::<F>::configured(
         &format!("CREATE TABLE items ({key}, n INTEGER); CREATE TABLE log ({key}, x TEXT); INSERT INTO items (n) VALUES (1)"),
-        |config| config.ignore_tables = vec!["l*".to_owned()],
+        |config| config.ignore_tables = vec!["l*".into()],
     )
     .await;
     let start = walk.state.clone();

@@ -14,6 +14,7 @@ use super::connections::Connections;
 use super::sql::{fields, quoted, row_text};
 use crate::model::{Cell, Row, RowKey, Table, TableId, TableKind, row_key};
 use crate::world::config::SystemConfig;
+use crate::world::patterns::{self, TableThere};
 use crate::world::system::left_alone::{COUNTED, LeftAlone};
 use crate::world::{Warning, WarningCode};
 use listing::{Kind, Listed};
@@ -120,11 +121,18 @@ impl Catalog {
             .into_iter()
             .partition(|table| names.is_ignored(table));
         let numbers: Vec<u32> = listed.iter().map(|table| table.oid).collect();
+        let all = ignored.iter().chain(&listed);
+        let columns = listing::columns(
+            client,
+            &all.clone().map(|table| table.oid).collect::<Vec<_>>(),
+        )
+        .await?;
+        let there: Vec<TableThere> = all.map(|table| names.there(table, &columns)).collect();
         let mut reader = Reader {
             connections,
             names,
             ignored: ignored.iter().map(|table| table.oid).collect(),
-            columns: listing::columns(client, &numbers).await?,
+            columns,
             keys: listing::keys(client, &numbers).await?,
             sequences: listing::sequences(client, &numbers).await?,
             catalog: Self::default(),
@@ -147,6 +155,9 @@ impl Catalog {
                 b'S' => reader.sequence(table, shown),
                 _ => reader.table(table, shown),
             }
+        }
+        if let Some(config) = config {
+            (reader.catalog.notes).extend(patterns::unmatched(config, &there));
         }
         reader.large_objects().await?;
         let searching = Blockers::searching(client, &numbers).await?;

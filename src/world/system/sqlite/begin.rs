@@ -13,6 +13,7 @@ use super::safety_copy::{CopyError, LARGEST, SafetyCopy};
 use super::session::SqliteSession;
 use super::{SqliteSystem, counters, ignored, image, journal, verify};
 use crate::world::config::SafetyCopy as Wish;
+use crate::world::patterns;
 use crate::world::{Warning, WarningCode, WorldError, WorldErrorKind};
 
 impl SqliteSystem {
@@ -84,6 +85,7 @@ impl SqliteSystem {
         if is_copied {
             copy.write(&self.place, &run.id)?;
         }
+        let there = catalog::there(connection)?;
         let left_alone = ignored::count(connection, &self.config)?;
         let schema = journal::create(connection, &catalog, &self.config, &run)?;
         let mut counters = counters::Known::default();
@@ -95,7 +97,8 @@ impl SqliteSystem {
         }
         let system: Arc<str> = self.config.name.as_str().into();
         let images = image::Images::begin(connection, &catalog, &system)?;
-        let warnings = self.copies_whole(&catalog, images.as_ref());
+        let mut warnings = self.copies_whole(&catalog, images.as_ref());
+        warnings.extend(patterns::unmatched(&self.config, &there));
         // Enough for every statement of the loop, the queries of the spec included.
         connection.set_prepared_statement_cache_capacity(catalog.tables.len() * 5 + 256);
         Ok(SqliteSession {

@@ -10,6 +10,7 @@ use super::sql::{index_text, quoted};
 use super::{ignored, journal};
 use crate::model::{Row, RowKey, Table, TableId, TableKind, row_key};
 use crate::world::config::SystemConfig;
+use crate::world::patterns::TableThere;
 
 /// The tables of a database, as the journal and the restore see them.
 #[derive(Debug)]
@@ -235,6 +236,25 @@ pub(super) fn list(connection: &Connection) -> rusqlite::Result<BTreeMap<String,
         })
         .map(|listed| listed.map(|listed| (listed.name.clone(), listed)))
         .collect()
+}
+
+/// Every table as patterns may name it, with all columns, generated ones too.
+pub(super) fn there(connection: &Connection) -> rusqlite::Result<Vec<TableThere>> {
+    let listed = list(connection)?;
+    let shadows = Shadows::of(&listed);
+    let there = |(name, table): (&String, &Listed)| {
+        // The columns of a virtual table are known to its module only, which the application may have alone.
+        let columns = match table.kind.as_str() {
+            "virtual" => Vec::new(),
+            _ => columns(connection, name)?,
+        };
+        Ok(TableThere {
+            names: ignored::names(name, &shadows),
+            shown: (table.kind != "shadow").then(|| name.clone()),
+            columns: columns.into_iter().map(|column| column.name).collect(),
+        })
+    };
+    listed.iter().map(there).collect()
 }
 
 /// A table with all that is needed to watch it, or the reason why that cannot be done.

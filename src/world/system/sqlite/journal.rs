@@ -328,7 +328,9 @@ impl Run {
             file: place(database),
             started,
             whole,
-            ignored: config.ignore_tables.clone(),
+            ignored: (config.ignore_tables.iter())
+                .map(|pattern| pattern.text.clone())
+                .collect(),
         })
     }
 }

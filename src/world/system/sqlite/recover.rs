@@ -182,7 +182,7 @@ fn damaged(error: &rusqlite::Error) -> String {
 /// What the run was told to ignore.
 fn ignoring(run: &Run) -> SystemConfig {
     let mut config = SystemConfig::new("", Location::new(&Sqlite, ""));
-    config.ignore_tables.clone_from(&run.ignored);
+    config.ignore_tables = run.ignored.iter().map(Into::into).collect();
     config
 }
 

@@ -1,14 +1,17 @@
 //! The names of tables, and which tables the spec names.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio_postgres::Error;
 
 use super::super::connections::Connections;
 use super::super::sql::quoted;
+use super::Column;
 use super::listing::Listed;
 use crate::model::{Table, TableId, TableKind};
 use crate::world::config::{SystemConfig, TableNames};
+use crate::world::patterns::TableThere;
 
 /// The names of tables as people write them.
 pub(super) struct Names<'a> {
@@ -62,6 +65,20 @@ impl Names<'_> {
                 })
                 .collect(),
             columns,
+        }
+    }
+
+    /// The table as patterns may name it.
+    pub(super) fn there(
+        &self,
+        table: &Listed,
+        columns: &BTreeMap<u32, Vec<(i16, Column)>>,
+    ) -> TableThere {
+        let columns = columns.get(&table.oid).into_iter().flatten();
+        TableThere {
+            names: self.of(table),
+            shown: (table.kind == b'r').then(|| self.shown(&table.schema, &table.name)),
+            columns: columns.map(|(_, column)| column.name.clone()).collect(),
         }
     }
 

@@ -41,9 +41,9 @@ fn observed_and_ignored_tables_and_columns_are_told_apart() {
              CREATE TABLE audit.log (id serial PRIMARY KEY); CREATE TABLE jobs (id serial PRIMARY KEY);
              CREATE TABLE p (id int, at int) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10)",
             |config| {
-                config.observe_tables = Some(vec!["orders".to_owned(), "public.p".to_owned()]);
-                config.ignore_columns = vec!["*.at".to_owned(), "orders.etag".to_owned()];
-                config.ignore_tables = vec!["audit.*".to_owned(), "jobs".to_owned()];
+                config.observe_tables = Some(vec!["orders".into(), "public.p".into()]);
+                config.ignore_columns = vec!["*.at".into(), "orders.etag".into()];
+                config.ignore_tables = vec!["audit.*".into(), "jobs".into()];
             },
         )
         .await;
@@ -65,6 +65,55 @@ fn observed_and_ignored_tables_and_columns_are_told_apart() {
         walk.system.uninstall().await.unwrap();
         let left = walk.database.psql("SELECT (SELECT count(*) FROM jobs), (SELECT count(*) FROM orders), (SELECT count(*) FROM audit.log)");
         assert_eq!(left, "1|0|1", "ignored tables are left alone");
+    });
+}
+
+#[test]
+fn patterns_that_match_nothing_are_told_and_those_of_schemas_and_partitions_match() {
+    run(async {
+        let mut walk = Walk::configured(
+            "CREATE SCHEMA audit; CREATE TABLE orders (id int PRIMARY KEY, at int); CREATE TABLE audit.log (id serial PRIMARY KEY);
+             CREATE TABLE p (id int) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10)",
+            |config| {
+                config.observe_tables = Some(vec!["p".into(), "public.*".into(), "!ordres".into()]);
+                config.ignore_columns = vec!["*.at".into(), "audit.log.id".into(), "orders.et".into()];
+                config.ignore_tables = vec!["audit.*".into(), "log".into(), "log_id_seq".into()];
+            },
+        )
+        .await;
+        walk.system.uninstall().await.unwrap();
+        walk.system.install().await.unwrap();
+        let reading = walk.system.read(&SystemState::default()).await.unwrap();
+        let told: Vec<(&str, &str)> = reading
+            .warnings
+            .iter()
+            .map(|it| (it.message.as_str(), it.help.as_deref().unwrap_or_default()))
+            .collect();
+        let system = "of system `db` matches no";
+        assert_eq!(
+            told.iter()
+                .map(|(message, _)| (*message).to_owned())
+                .collect::<Vec<_>>(),
+            [
+                format!("`!ordres` under `observe_tables` {system} table"),
+                format!("`log` under `ignore_tables` {system} table"),
+                format!("`log_id_seq` under `ignore_tables` {system} table"),
+                format!("`orders.et` under `ignore_columns` {system} column"),
+            ]
+        );
+        assert!(
+            told[0]
+                .1
+                .starts_with("did you mean `!orders`? The tables are `audit.log`, `orders`, `p1`;"),
+            "{told:?}"
+        );
+        assert!(
+            told[3]
+                .1
+                .starts_with("did you mean `orders.at`? The columns are `orders.at`, `orders.id`;"),
+            "{told:?}"
+        );
+        walk.finish().await;
     });
 }
 

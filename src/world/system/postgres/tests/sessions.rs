@@ -298,7 +298,7 @@ fn jobs_of_which_one_is_always_at_work_are_not_waited_for() {
         let mut walk = Walk::configured(
             "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1); CREATE TABLE beats (id int PRIMARY KEY, n int);
              INSERT INTO beats SELECT i, 0 FROM generate_series(1, 3) i",
-            |config| config.ignore_tables = vec!["beats".to_owned()],
+            |config| config.ignore_tables = vec!["beats".into()],
         )
         .await;
         let start = walk.state.clone();

@@ -106,7 +106,7 @@ impl<const WAL: bool> Scene<WAL> {
         let before = content(&fixture.path);
         let mut config = fixture.config();
         config.safety_copy = copy;
-        config.ignore_tables = vec!["no_such_*".to_owned()];
+        config.ignore_tables = vec!["no_such_*".into()];
         let mut system = OnFile::<WAL>::open(&config, &fixture.location()).unwrap();
         assert_eq!(now(system.install()).unwrap(), None);
         now(system.mark_initial()).unwrap();

@@ -246,7 +246,7 @@ fn without_a_copy_the_rows_of_a_table_that_is_gone_wait_for_it() {
 #[test]
 fn an_ignored_table_may_come_and_go() {
     let ignoring = |config: &mut crate::world::config::SystemConfig| {
-        config.ignore_tables = vec!["log".to_owned(), "tmp_*".to_owned()];
+        config.ignore_tables = vec!["log".into(), "tmp_*".into()];
     };
     let schema = format!(
         "{SCHEMA}; CREATE TABLE tmp_old (n INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO tmp_old VALUES (5)"
