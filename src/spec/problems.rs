@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::read::{Mistake, MistakeKind, one_of, read};
-use super::yaml::Tree;
+use super::yaml::{CutText, Tree};
 use crate::diagnostic::{Code, Diagnostic, Path, did_you_mean};
 use crate::model::SqlOrigin;
 
@@ -22,6 +22,8 @@ pub(super) struct Problems {
     above_broken: HashSet<Path>,
     /// Paths of values that were replaced after a problem was reported. A wrong type there is no second problem.
     explained: HashSet<Path>,
+    /// Where the texts begin that were reported as cut off by a comma.
+    cut: HashSet<usize>,
 }
 
 impl Problems {
@@ -32,6 +34,7 @@ impl Problems {
             broken: HashSet::new(),
             above_broken: HashSet::new(),
             explained: HashSet::new(),
+            cut: HashSet::new(),
         }
     }
 
@@ -136,6 +139,10 @@ impl Problems {
         if self.explained.contains(&at) || self.tree.is_refused(&at) {
             return;
         }
+        if let Some(cut) = self.tree.cut_text(&at) {
+            self.cut_by_comma(&at, &cut);
+            return;
+        }
         let name = if at.segments().is_empty() {
             "the spec".to_owned()
         } else {
@@ -207,6 +214,24 @@ impl Problems {
                 Diagnostic::error(Code::BadValue, format!("{name}: {message}")),
             ),
         }
+    }
+}
+
+impl Problems {
+    /// Says once for each text that it needs quotes.
+    fn cut_by_comma(&mut self, at: &Path, cut: &CutText) {
+        if !self.cut.insert(cut.range.start) {
+            return;
+        }
+        let message = format!("the text of `{}` ends at a comma", cut.key);
+        let diagnostic = Diagnostic::error(Code::UnknownKey, message)
+            .beside(self.tree.source(), cut.range.clone(), "the text")
+            .help(format!(
+                "between `{{ }}` a text with a comma needs quotes: `{}: {}`",
+                cut.key,
+                cut.quoted()
+            ));
+        self.at_key(at, "read as a key of its own", diagnostic);
     }
 }
 

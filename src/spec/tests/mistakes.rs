@@ -39,6 +39,83 @@ fn a_reference_to_the_environment_in_a_flow_mapping_is_told_to_get_quotes() {
     );
 }
 
+/// A spec with this invariant in one line.
+fn invariant(text: &str) -> String {
+    sound(&format!(
+        "systems: {{ db: {{ sqlite: x.db }} }}\nactions: [{{ name: a, request: {{ path: / }} }}]\ninvariants:\n  - {{ {text} }}"
+    ))
+}
+
+#[test]
+fn sql_that_a_comma_cuts_off_is_told_to_get_quotes() {
+    insta::assert_snapshot!(drawn(&invariant("name: over, sql: SELECT id, total FROM orders WHERE refunded > total")), @r#"
+    error[unknown-key]: the text of `sql` ends at a comma
+     --> specs/venomqa.yaml:7:35
+      |
+    7 |   - { name: over, sql: SELECT id, total FROM orders WHERE refunded > total }
+      |                        ---------  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ read as a key of its own
+      |                        |
+      |                        the text
+      |
+      = help: between `{ }` a text with a comma needs quotes: `sql: "SELECT id, total FROM orders WHERE refunded > total"`
+    "#);
+    for (written, quoted) in [
+        (
+            "name: i, sql: SELECT a, b, c FROM t",
+            r#"sql: "SELECT a, b, c FROM t""#,
+        ),
+        (
+            "sql: SELECT a, b FROM t, name: i",
+            r#"sql: "SELECT a, b FROM t""#,
+        ),
+        (
+            "name: i, sql: SELECT a, message, b FROM t",
+            r#"sql: "SELECT a, message, b FROM t""#,
+        ),
+        (
+            r#"name: i, sql: SELECT "a", b || 'c' FROM t"#,
+            r#"sql: 'SELECT "a", b || ''c'' FROM t'"#,
+        ),
+        (
+            "name: i, message: paid, but open, sql: SELECT 1",
+            r#"message: "paid, but open""#,
+        ),
+        (
+            "name: i, sql: SELECT id FROM t WHERE id IN (1, 2)",
+            r#"sql: "SELECT id FROM t WHERE id IN (1, 2)""#,
+        ),
+    ] {
+        let text = drawn(&invariant(written));
+        let help = format!("between `{{ }}` a text with a comma needs quotes: `{quoted}`");
+        assert!(text.contains(&help), "{written}: {text}");
+        assert_eq!(text.matches("error[").count(), 1, "{written}: {text}");
+    }
+    let query = sound(
+        "systems: { db: { sqlite: x.db, observation_queries: { open: SELECT a, b FROM t } } }\nactions: [{ name: a, request: { path: / } }]",
+    );
+    let text = drawn(&query);
+    assert!(text.contains(r#"`open: "SELECT a, b FROM t"`"#), "{text}");
+}
+
+#[test]
+fn brackets_in_sql_between_braces_are_told_to_get_quotes() {
+    for sql in [
+        "SELECT a[1] FROM t",
+        "SELECT a, 'b' FROM t",
+        "SELECT id FROM t WHERE tags = '{a,b}'",
+    ] {
+        let text = drawn(&invariant(&format!("name: i, sql: {sql}")));
+        assert!(text.contains("needs quotes around it"), "{sql}: {text}");
+    }
+}
+
+#[test]
+fn an_unknown_key_between_braces_is_still_an_unknown_key() {
+    let text = drawn(&invariant("name: i, sql: SELECT 1, severty: high"));
+    assert!(text.contains("unknown key `severty`"), "{text}");
+    assert!(!text.contains("quotes"), "{text}");
+}
+
 #[test]
 fn a_duplicate_key_shows_both_places() {
     insta::assert_snapshot!(drawn(&sound("actions:\n  - name: a\n    request: { path: / }\n    name: b")), @r"

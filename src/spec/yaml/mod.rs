@@ -13,7 +13,7 @@ use crate::diagnostic::{Lines, SourceId};
 
 pub(super) use node::{Entry, Node};
 pub(super) use scalar::scalar;
-pub(super) use tree::Tree;
+pub(super) use tree::{CutText, Tree};
 pub(super) use write::document;
 
 /// The values of a text, with `${NAME}` still open. An error is a sentence.

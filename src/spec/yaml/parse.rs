@@ -64,6 +64,10 @@ impl Tree {
                         diagnostic = diagnostic.help(
                             "between `{ }` and `[ ]` a text with `${NAME}` needs quotes around it",
                         );
+                    } else if is_behind_bracket(text, at) {
+                        diagnostic = diagnostic.help(
+                            "between `{ }` and `[ ]` a text with any of `, [ ] { }` or a colon needs quotes around it: `sql: \"SELECT ...\"`",
+                        );
                     }
                     builder.unusable(diagnostic, at..end, "");
                     break;
@@ -75,6 +79,12 @@ impl Tree {
         }
         (builder.tree, builder.problems)
     }
+}
+
+/// Whether a bracket opens a collection on the line of a byte, before it. The text may be one that a bracket of its own has ended.
+fn is_behind_bracket(text: &str, at: usize) -> bool {
+    let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    at < text.len() && text[line..at].contains(['{', '['])
 }
 
 /// A collection that is being read.
@@ -165,7 +175,11 @@ impl Builder {
     fn tag(&mut self, tag: Option<&Tag>, range: &Range<usize>) {
         if let Some(tag) = tag.filter(|tag| tag.is_custom()) {
             let message = format!("the tag `{}` means nothing here", tag.original());
-            self.refuse(range.clone(), &message, "remove the tag");
+            let help = format!(
+                "remove it; where it is text, put it in quotes: \"{}\"",
+                tag.original()
+            );
+            self.refuse(range.clone(), &message, &help);
         }
     }
 

@@ -50,6 +50,28 @@ pub(super) struct Entry {
     pub(super) value: NodeId,
 }
 
+/// A text that was cut off by a comma.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::spec) struct CutText {
+    /// The key that it stands under.
+    pub(in crate::spec) key: String,
+    /// The part before the comma.
+    pub(in crate::spec) range: Range<usize>,
+    /// The whole text, as it was probably meant.
+    pub(in crate::spec) text: String,
+}
+
+impl CutText {
+    /// The whole text in quotes.
+    pub(in crate::spec) fn quoted(&self) -> String {
+        if self.text.contains(['"', '\\']) {
+            format!("'{}'", self.text.replace('\'', "''"))
+        } else {
+            format!("\"{}\"", self.text)
+        }
+    }
+}
+
 impl Tree {
     /// The text that the places point into.
     pub(in crate::spec) fn source(&self) -> SourceId {
@@ -152,6 +174,47 @@ impl Tree {
             Kind::Alias(target) => target,
             _ => node,
         }
+    }
+
+    /// Where the key at a path is no key but a part of a text without quotes, which a comma between braces has ended: the text.
+    pub(in crate::spec) fn cut_text(&self, path: &Path) -> Option<CutText> {
+        let mut parent = path.clone();
+        let Some(Segment::Key(last)) = parent.pop() else {
+            return None;
+        };
+        let mapping = &self.nodes[self.resolve(self.find(&parent)?.1)];
+        let Kind::Mapping(entries) = &mapping.kind else {
+            return None;
+        };
+        if !self.text[mapping.range.start..].starts_with('{') {
+            return None;
+        }
+        let is_part = |entry: &Entry| {
+            let behind = self.text[entry.key.end..].trim_start();
+            behind.starts_with([',', '}'])
+        };
+        let at = entries.get_index_of(&last)?;
+        let parts = |range: Range<usize>| entries.values().take(range.end).skip(range.start);
+        let before = parts(0..at + 1)
+            .rev()
+            .take_while(|entry| is_part(entry))
+            .count();
+        if before == 0 {
+            return None;
+        }
+        let (key, beginning) = entries.get_index((at + 1).checked_sub(before + 1)?)?;
+        let Spanned { range, kind, .. } = &self.nodes[beginning.value];
+        let end = parts(at..entries.len())
+            .take_while(|entry| is_part(entry))
+            .last()?
+            .key
+            .end;
+        let written = self.text.get(range.start..end)?;
+        matches!(kind, Kind::Scalar(_, ScalarStyle::Plain)).then(|| CutText {
+            key: key.clone(),
+            range: range.clone(),
+            text: written.split_whitespace().collect::<Vec<_>>().join(" "),
+        })
     }
 
     fn scalar(&self, path: &Path) -> Option<(&Range<usize>, ScalarStyle)> {
