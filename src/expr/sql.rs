@@ -27,6 +27,8 @@ pub struct SqlText {
     pub unbound: Vec<Range<usize>>,
     /// Every `{{ ... }}`, which SQL does not take.
     pub templates: Vec<SqlTemplate>,
+    /// Whether it says in which order its rows come: an `ORDER BY` that is not within brackets.
+    pub is_ordered: bool,
     /// Where the statement ends: before a final `;` and the comments around it.
     pub end: usize,
 }
@@ -151,6 +153,13 @@ impl SqlText {
                     _ => false,
                 },
             };
+            if brackets.is_empty()
+                && token == Token::Word
+                && before.eq_ignore_ascii_case("order")
+                && word.eq_ignore_ascii_case("by")
+            {
+                read.is_ordered = true;
+            }
             is_after_operand = is_operand;
             before = word;
             if word != ";" {

@@ -43,7 +43,8 @@ pub enum Assertion {
     Contains(Value),
     /// Every value is a text in which this regular expression matches somewhere.
     Matches(regex::Regex),
-    /// The values, or the elements of the only value, are those of this query, in its order. Holds where a context
+    /// The values, or the elements of the only value, are those of this query: in its order where it has an `ORDER BY`, else in
+    /// any. Holds where a context
     /// value that the query needs is not defined.
     EqualsSql(SqlQuery),
 }

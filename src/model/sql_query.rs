@@ -18,6 +18,8 @@ pub struct SqlQuery {
     pub parameters: Vec<(String, SqlParameter)>,
     /// Where they stand in the text, colon included, in bytes and in order; each with its position in `parameters`.
     pub places: Vec<(Range<usize>, usize)>,
+    /// Whether it says in which order its rows come.
+    pub is_ordered: bool,
     /// Where the text stands in the spec; `None` for one that comes from elsewhere.
     pub origin: Option<SqlOrigin>,
 }
@@ -53,6 +55,7 @@ impl SqlQuery {
                 .map(|name| ((*name).to_owned(), SqlParameter::Constant(Value::Null)))
                 .collect(),
             places: read.parameters.into_iter().filter_map(place).collect(),
+            is_ordered: read.is_ordered,
             origin: None,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use serde_json::{Number, Value};
 
@@ -152,13 +153,7 @@ impl<'v> Found<'v> {
                 Value::String(_) => Some("does not match".to_owned()),
                 other => Some(format!("is {}, not text", kind(other))),
             }),
-            Assertion::EqualsSql(_) => {
-                let reference = reference?;
-                if self.is_list(reference, true) {
-                    return None;
-                }
-                Some(self.difference(reference))
-            }
+            Assertion::EqualsSql(query) => self.difference(reference?, query.is_ordered),
         }
     }
 
@@ -169,15 +164,6 @@ impl<'v> Found<'v> {
                 .as_array()
                 .is_some_and(|list| self.equal_items(list, database)),
         }
-    }
-
-    /// Whether the values, or the elements of the only value, are these.
-    fn is_list(&self, expected: &[Value], database: bool) -> bool {
-        self.equal_items(expected, database)
-            || self.only_list().is_some_and(|list| {
-                list.len() == expected.len()
-                    && list.iter().zip(expected).all(|(a, b)| same(a, b, database))
-            })
     }
 
     fn equal_items(&self, expected: &[Value], database: bool) -> bool {
@@ -228,33 +214,54 @@ impl<'v> Found<'v> {
         })
     }
 
-    fn difference(&self, expected: &[Value]) -> String {
-        let borrowed;
-        let actual: &[Cow<'_, Value>] = match self.only_list() {
-            Some(list) => {
-                borrowed = list.iter().map(Cow::Borrowed).collect::<Vec<_>>();
-                &borrowed
-            }
-            None => &self.values,
+    /// How the values, or the elements of the only value, differ from the rows of a query.
+    fn difference(&self, expected: &[Value], is_ordered: bool) -> Option<String> {
+        if self.equal_items(expected, true) {
+            return None;
+        }
+        let actual: Vec<&Value> = match self.only_list() {
+            Some(list) => list.iter().collect(),
+            None => self.values.iter().map(|value| &**value).collect(),
         };
-        let shown = brief(&actual.iter().map(|value| (**value).clone()).collect());
         let differing = actual
             .iter()
             .zip(expected)
             .position(|(a, b)| !same(a, b, true));
-        match differing {
-            Some(at) => format!(
-                "it is `{shown}`; item {} is `{}`, not `{}`",
-                at + 1,
-                brief(&actual[at]),
-                brief(&expected[at])
-            ),
-            None => format!(
-                "it is `{shown}`, {} instead of {}",
-                items(actual.len()),
-                expected.len()
-            ),
+        if differing.is_none() && actual.len() == expected.len() {
+            return None;
         }
+        let (more, missing) = unmatched(&actual, expected);
+        let are_same = more.is_empty() && missing.is_empty();
+        if are_same && !is_ordered {
+            return None;
+        }
+        let shown = brief(&actual.iter().map(|value| (*value).clone()).collect());
+        let what = match differing {
+            None => format!("{} instead of {}", items(actual.len()), expected.len()),
+            Some(at) if is_ordered => {
+                let (is, not) = (brief(actual[at]), brief(&expected[at]));
+                let order = if are_same {
+                    "the same values in another order: "
+                } else {
+                    ""
+                };
+                return Some(format!(
+                    "it is `{shown}`; {order}item {} is `{is}`, not `{not}`",
+                    at + 1
+                ));
+            }
+            Some(_) => {
+                let more = more
+                    .first()
+                    .map(|value| format!("`{}` has no row of its own", brief(value)));
+                let missing = missing
+                    .first()
+                    .map(|value| format!("`{}` is missing", brief(value)));
+                let parts: Vec<String> = more.into_iter().chain(missing).collect();
+                return Some(format!("it is `{shown}`; {}", parts.join(", ")));
+            }
+        };
+        Some(format!("it is `{shown}`, {what}"))
     }
 
     fn description(&self) -> String {
@@ -309,12 +316,44 @@ impl<'v> Found<'v> {
             Assertion::Contains(value) => format!("something that contains `{}`", brief(value)),
             Assertion::Matches(pattern) => format!("text that matches `{pattern}`"),
             Assertion::EqualsSql(query) => format!(
-                "what `{}` returns, `{}`",
+                "what `{}` returns{}, `{}`",
                 one_line(&query.text),
+                if query.is_ordered {
+                    ""
+                } else {
+                    " in any order"
+                },
                 brief(&Value::from(reference.unwrap_or_default().to_vec()))
             ),
         }
     }
+}
+
+/// The values that are on one side only, whatever their order.
+fn unmatched<'v>(actual: &[&'v Value], expected: &'v [Value]) -> (Vec<&'v Value>, Vec<&'v Value>) {
+    // Most are written alike on both sides, and found by that; only the rest is compared one by one.
+    let mut alike: HashMap<String, Vec<usize>> = HashMap::new();
+    for (at, value) in expected.iter().enumerate() {
+        alike.entry(value.to_string()).or_default().push(at);
+    }
+    let mut is_found = vec![false; expected.len()];
+    let mut more = Vec::new();
+    for value in actual {
+        match alike.get_mut(&value.to_string()).and_then(Vec::pop) {
+            Some(at) => is_found[at] = true,
+            None => more.push(*value),
+        }
+    }
+    let mut missing: Vec<&Value> = expected
+        .iter()
+        .zip(is_found)
+        .filter_map(|(value, is_found)| (!is_found).then_some(value))
+        .collect();
+    more.retain(|value| {
+        let equal = missing.iter().position(|other| same(value, other, true));
+        equal.map(|at| missing.remove(at)).is_none()
+    });
+    (more, missing)
 }
 
 fn items(count: usize) -> String {

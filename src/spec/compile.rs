@@ -264,16 +264,17 @@ impl<'a> Compiler<'a> {
             text: text[..read.end].to_owned(),
             parameters,
             places,
+            is_ordered: read.is_ordered,
             origin: Some(self.problems.origin(&self.file, at, text)),
         }
     }
 
-    /// Warns about a slice up to a column whose name looks like a value's.
     /// `file:line:column` of the text at a path.
     pub(super) fn place(&self, at: &Path, text: &str) -> String {
         self.problems.origin(&self.file, at, text).place(0)
     }
 
+    /// Warns about a slice up to a column whose name looks like a value's.
     fn slice(&mut self, at: &Path, text: &str, name: &str, range: &Range<usize>) {
         // Names of a few letters resemble each other by chance.
         if name.len() > 3

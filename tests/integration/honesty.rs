@@ -327,3 +327,49 @@ fn a_pattern_that_matches_nothing_is_said_with_its_place_and_one_that_matches_is
         );
     }
 }
+
+#[test]
+fn a_list_in_another_order_is_a_violation_only_where_the_sql_names_an_order() {
+    const LIST: &str = "
+venomqa: 1
+name: list
+systems: { db: { sqlite: list.db } }
+actions:
+  - { name: look, request: { method: GET, path: / } }
+invariants:
+  - name: list_agrees
+    request: { method: GET, path: / }
+    jsonpath: $[*].id
+    expect: { equals_sql: SELECT id FROM items }
+";
+    let judged = |sql: &str, answer: &'static str| {
+        let sandbox = Sandbox::with_spec(&LIST.replace("SELECT id FROM items", sql));
+        let database = Database::at(sandbox.path("list.db"));
+        database.execute(
+            "CREATE TABLE items (id INTEGER PRIMARY KEY); INSERT INTO items VALUES (1), (2), (3)",
+        );
+        let json = [("content-type", "application/json")];
+        let server = Server::start(Router::new().route("/", get(async move || (json, answer))));
+        sandbox
+            .venomqa(["explore", "--base-url", &server.url()])
+            .run()
+    };
+    let other_order = r#"[{"id": 3}, {"id": 1}, {"id": 2}]"#;
+    let ordered = "SELECT id FROM items ORDER BY id";
+    judged("SELECT id FROM items", other_order).code(0);
+    judged(
+        "SELECT id FROM (SELECT id FROM items ORDER BY id)",
+        other_order,
+    )
+    .code(0);
+    judged(ordered, other_order)
+        .code(1)
+        .says(&["the same values in another order: item 1 is `3`, not `1`"]);
+    judged(ordered, r#"[{"id": 1}, {"id": 2}, {"id": 3}]"#).code(0);
+    judged(
+        "SELECT id FROM items",
+        r#"[{"id": 3}, {"id": 1}, {"id": 4}]"#,
+    )
+    .code(1)
+    .says(&["in any order", "`4` has no row of its own, `2` is missing"]);
+}

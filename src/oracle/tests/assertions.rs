@@ -43,6 +43,7 @@ fn parsed(text: &str) -> Assertion {
 fn world() -> Fake {
     Fake::default()
         .with_rows("REFERENCE", &["id"], json!([[1], [2]]))
+        .with_rows("R ORDER BY 1", &["id"], json!([[1], [2]]))
         .with_rows("PAIRS", &["id", "paid"], json!([[1, 0], [2, 1]]))
 }
 
@@ -206,14 +207,21 @@ fn matches_asks_every_value_for_text_that_matches() {
 }
 
 #[test]
-fn equals_sql_compares_with_the_rows_of_a_query_in_order() {
+fn equals_sql_compares_with_the_rows_of_a_query_in_order_where_it_has_one() {
     judge(
         r#"
         $[*].id [{"id": 1}, {"id": 2.0}] | equals_sql REFERENCE
         $.ids {"ids": [1, 2]} | equals_sql REFERENCE
         [[1], [2]] | equals_sql REFERENCE
-        $[*].id [{"id": 2}, {"id": 1}] | equals_sql REFERENCE | `rule` expects what `REFERENCE` returns, `[1,2]`, but it is `[2,1]`; item 1 is `2`, not `1`
-        $.ids {"ids": [1]} | equals_sql REFERENCE | `rule` expects what `REFERENCE` returns, `[1,2]`, but it is `[1]`, 1 item instead of 2
+        $[*].id [{"id": 2.0}, {"id": 1}] | equals_sql REFERENCE
+        [[2], [1]] | equals_sql REFERENCE
+        $.ids {"ids": [2, 1]} | equals_sql R ORDER BY 1 | `rule` expects what `R ORDER BY 1` returns, `[1,2]`, but it is `[2,1]`; the same values in another order: item 1 is `2`, not `1`
+        $.ids {"ids": [1, 3]} | equals_sql R ORDER BY 1 | `rule` expects what `R ORDER BY 1` returns, `[1,2]`, but it is `[1,3]`; item 2 is `3`, not `2`
+        $.ids {"ids": [1, 2]} | equals_sql R ORDER BY 1
+        $.ids {"ids": [3, 1]} | equals_sql REFERENCE | `rule` expects what `REFERENCE` returns in any order, `[1,2]`, but it is `[3,1]`; `3` has no row of its own, `2` is missing
+        $.ids {"ids": [1, 1]} | equals_sql REFERENCE | `rule` expects what `REFERENCE` returns in any order, `[1,2]`, but it is `[1,1]`; `1` has no row of its own, `2` is missing
+        $.ids {"ids": [1]} | equals_sql REFERENCE | `rule` expects what `REFERENCE` returns in any order, `[1,2]`, but it is `[1]`, 1 item instead of 2
+        [[2, true], [1, 0]] | equals_sql PAIRS
         [[1, 0], [2, 1]] | equals_sql PAIRS
         [[1, 1], [2, 1]] | equals_sql PAIRS | *"#,
     );
