@@ -98,7 +98,7 @@ impl Process {
                 return Err(error);
             }
             let launch = self.names.service(service);
-            let mut process = Service::spawn(&launch)?;
+            let mut process = Service::spawn_guarded(&launch)?;
             match self
                 .probe
                 .wait(
@@ -178,7 +178,7 @@ impl Process {
             ));
         };
         client.reconnect()?;
-        let mut process = Service::spawn(&self.names.service(config))?;
+        let mut process = Service::spawn_guarded(&self.names.service(config))?;
         let what = match self
             .probe
             .wait(

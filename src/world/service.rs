@@ -1,7 +1,4 @@
 //! The service as a child process: started in its own process group, its output kept, always stopped.
-//!
-//! What cannot be done without unsafe code: telling the kernel to stop the service when venomqa itself is killed with
-//! SIGKILL. The service then lives on until somebody stops it; its database is put back by the next run.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -14,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::guard::Guard;
 use super::{WorldError, WorldErrorKind};
 
 /// How long a service may take to stop by itself before it is killed.
@@ -35,6 +33,7 @@ pub(super) struct Service {
     log: Log,
     readers: Vec<JoinHandle<()>>,
     name: String,
+    guard: Option<Guard>,
 }
 
 /// What to start.
@@ -60,6 +59,13 @@ impl Launch {
 }
 
 impl Service {
+    /// Starts a process as [`Service::spawn`] does, which ends also when venomqa is killed with SIGKILL.
+    pub(super) fn spawn_guarded(launch: &Launch) -> Result<Self, WorldError> {
+        let mut service = Self::spawn(launch)?;
+        service.guard = service.child.id().and_then(Guard::of_group);
+        Ok(service)
+    }
+
     /// Starts a process. It leads a process group of its own, so that Ctrl-C in a terminal reaches venomqa alone, which
     /// then puts the database back before it stops the service.
     pub(super) fn spawn(launch: &Launch) -> Result<Self, WorldError> {
@@ -119,6 +125,7 @@ impl Service {
             child,
             log,
             readers,
+            guard: None,
             // Without its folder, which differs between machines.
             name: Path::new(program).file_name().map_or_else(
                 || program.clone(),

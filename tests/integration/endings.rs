@@ -78,3 +78,18 @@ actions:
         .code(3)
         .says(&["`--time-limit` was reached"]);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_that_is_killed_takes_the_service_that_it_started_with_it() {
+    let sandbox = Sandbox::with_shop();
+    let mut run = sandbox
+        .venomqa(["explore", "--strategy", "random", "--max-steps", "1000000"])
+        .args(["--progress-every", "1"])
+        .start();
+    run.wait_for_stderr("step 5/");
+    run.kill();
+    eventually("the service and its guard end", || {
+        sandbox.processes().is_empty().then_some(())
+    });
+}

@@ -119,3 +119,25 @@ async fn a_program_that_is_not_there_is_named() {
     );
     assert!(error.help.unwrap().contains("working directory"));
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_guarded_process_and_its_children_end_when_venomqa_is_gone_and_only_then() {
+    let script = "trap '' TERM; sleep 1000 & echo $!; wait; wait";
+    let mut service = Service::spawn_guarded(&sh(script)).unwrap();
+    let child = first_line(&mut service).await;
+    assert!(
+        service
+            .exits_within(Duration::from_millis(50))
+            .await
+            .is_none()
+    );
+    service.guard.as_mut().unwrap().let_go();
+    assert!(
+        service
+            .exits_within(Duration::from_secs(30))
+            .await
+            .is_some()
+    );
+    assert!(is_gone(&child).await);
+}
