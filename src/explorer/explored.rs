@@ -83,6 +83,15 @@ impl<C: Clone> Explored<C> {
         self.record_of(id?)
     }
 
+    /// The last answer to an action, in short.
+    pub(super) fn last_answer(&self, action: ActionId) -> Option<String> {
+        let mut transitions = (0..self.graph.transition_count() as u32)
+            .rev()
+            .map(TransitionId);
+        let last = transitions.find(|id| self.graph.transition(*id).action == action)?;
+        Some(self.step_record(last)?.response.excerpt())
+    }
+
     /// A record that was kept.
     pub(super) fn record_of(&self, id: RecordId) -> Option<Arc<StepRecord>> {
         self.records.borrow_mut().get(id).map(Arc::new)

@@ -86,6 +86,8 @@ pub struct Tally {
     pub runs: u64,
     /// Runs that were accepted.
     pub accepted: u64,
+    /// Runs that were accepted and changed something, be it only what the identity leaves out.
+    pub changed: u64,
     /// Runs that led to a new state.
     pub new_states: u64,
     /// Runs that left the state as it was.
@@ -416,6 +418,7 @@ impl Graph {
         self.actions_run += usize::from(tally.runs == 0);
         tally.runs += 1;
         tally.accepted += u64::from(effect != Effect::None);
+        tally.changed += u64::from(effect == Effect::Changed);
         tally.new_states += u64::from(new_state);
         tally.unchanged += u64::from(unchanged);
         let known = tally.statuses.iter_mut().find(|(seen, _)| *seen == status);

@@ -425,7 +425,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     /// Sums up.
     fn finish(&mut self, violations: &[Violation], stop: Stop, time: Time) -> Finished {
         let is_complete = matches!(stop, Stop::Complete { .. });
-        let actions = action_tallies(self.model, self.explored.graph(), is_complete);
+        let actions = action_tallies(self.model, &self.explored, is_complete);
         self.warn_of_refusals(&actions);
         self.pass_on_warnings();
         let figures = self.figures();

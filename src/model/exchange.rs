@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::action::brief;
 use super::body::Body;
 use super::delta::RowDelta;
 
@@ -90,6 +91,25 @@ pub struct NoAnswer {
 impl Response {
     /// The status where there is no complete answer.
     pub const NO_ANSWER: u16 = 0;
+
+    /// Status and the beginning of the body, on one line.
+    pub fn excerpt(&self) -> String {
+        const SHOWN: usize = 200;
+        if let Some(no_answer) = &self.no_answer {
+            return format!("no answer: {}", no_answer.why);
+        }
+        if let Some(json) = self.body.json() {
+            return format!("{}: {}", self.status, brief(json));
+        }
+        let text = self.body.text();
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if text.is_empty() {
+            return format!("{} without a body", self.status);
+        }
+        let cut: String = text.chars().take(SHOWN).collect();
+        let dots = if cut.len() < text.len() { "..." } else { "" };
+        format!("{}: {cut}{dots}", self.status)
+    }
 
     /// No complete answer.
     pub fn none(why: NoAnswer, duration: Duration) -> Self {

@@ -6,7 +6,6 @@ use crate::model::{Context, Evidence, Invariant, NoJson, RequestTemplate, StepRe
 use crate::world::{Observe, WorldError};
 
 use super::expectation::{Failure, Found, Source};
-use super::response::excerpt;
 use super::sql;
 use super::{Objection, Verdict, message};
 
@@ -107,7 +106,7 @@ pub(super) async fn probe<W: Observe>(
     let status = record.response.status;
     if !(200..300).contains(&status) {
         // An error's body has nothing to do with the assertion, which would hold of it by accident.
-        let verdict = refused(format!("the answer was {}", excerpt(&record.response)));
+        let verdict = refused(format!("the answer was {}", record.response.excerpt()));
         return Ok(Probed { verdict, wrote });
     }
     let verdict = match record.response.body.read_json() {
@@ -125,7 +124,7 @@ pub(super) async fn probe<W: Observe>(
                 Err(why) => not_tried(path, why),
             }
         }
-        Err(why) => refused(format!("{}: {}", why.in_words(), excerpt(&record.response))),
+        Err(why) => refused(format!("{}: {}", why.in_words(), record.response.excerpt())),
     };
     Ok(Probed { verdict, wrote })
 }

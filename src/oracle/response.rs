@@ -1,6 +1,6 @@
 //! The answer of a step against the `expect` of its action.
 
-use crate::model::{Context, Evidence, ExpectedResponse, Response, StepRecord, brief};
+use crate::model::{Context, Evidence, ExpectedResponse, StepRecord};
 use crate::world::{Observe, WorldError, WorldErrorKind};
 
 use super::Objection;
@@ -26,7 +26,7 @@ pub(super) async fn judge_body<W: Observe>(
                 message: format!("the answer to `{action}` is not JSON"),
                 evidence: Evidence::Values {
                     expected: "a JSON body".to_owned(),
-                    actual: format!("{}: {}", why.in_words(), excerpt(&record.response)),
+                    actual: format!("{}: {}", why.in_words(), record.response.excerpt()),
                 },
             }));
         }
@@ -71,22 +71,4 @@ pub(super) async fn judge_body<W: Observe>(
             ..objection
         },
     }))
-}
-
-/// Status and the beginning of the body, on one line.
-pub(super) fn excerpt(response: &Response) -> String {
-    const SHOWN: usize = 200;
-    if let Some(no_answer) = &response.no_answer {
-        return format!("no answer: {}", no_answer.why);
-    }
-    if let Some(json) = response.body.json() {
-        return format!("{}: {}", response.status, brief(json));
-    }
-    let text = super::expectation::one_line(&response.body.text());
-    if text.is_empty() {
-        return format!("{} without a body", response.status);
-    }
-    let cut: String = text.chars().take(SHOWN).collect();
-    let dots = if cut.len() < text.len() { "..." } else { "" };
-    format!("{}: {cut}{dots}", response.status)
 }

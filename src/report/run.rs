@@ -441,9 +441,12 @@ fn stop_sentence(stop: &Stop, limits: &Limits, untried: u64, merged: bool) -> St
             "complete to depth {}: every state that near was visited, deeper ones were not (`--max-depth`)",
             limits.max_depth
         ),
+        Stop::MaxSteps if limits.max_steps == 1 => {
+            format!("`--max-steps`: the only step was taken{untried}")
+        }
         Stop::MaxSteps => format!(
-            "`--max-steps`: all {} were taken{untried}",
-            count(limits.max_steps, "step")
+            "`--max-steps`: all {} steps were taken{untried}",
+            limits.max_steps
         ),
         Stop::TimeLimit => format!("`--time-limit` was reached{untried}"),
         Stop::CoverageTarget => format!("`--coverage-target` was reached{untried}"),

@@ -412,7 +412,7 @@ enum Language {
     Condition,
 }
 
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     text.chars()
         .all(|letter| letter.is_alphanumeric() || letter == '_')
         && !text.starts_with(|first: char| first.is_ascii_digit())

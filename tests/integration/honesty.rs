@@ -373,3 +373,58 @@ invariants:
     .code(1)
     .says(&["in any order", "`4` has no row of its own, `2` is missing"]);
 }
+
+#[test]
+fn advice_to_save_steps_is_given_for_accepted_requests_that_change_nothing_at_all() {
+    let spec = "
+venomqa: 1
+name: advice
+systems: { db: { sqlite: advice.db, ignore_columns: [t.at] } }
+actions:
+  - { name: fail, request: { method: POST, path: /fail } }
+  - { name: refuse, request: { method: POST, path: /refuse } }
+  - { name: touch, request: { method: POST, path: /touch } }
+  - { name: knock, request: { method: POST, path: /knock } }
+checks: { server-error: off }
+";
+    let sandbox = Sandbox::with_spec(spec);
+    let database = Database::at(sandbox.path("advice.db"));
+    database.execute(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, at INTEGER); INSERT INTO t VALUES (1, 0)",
+    );
+    let touch = async move || {
+        database.execute("UPDATE t SET at = at + 1");
+        StatusCode::NO_CONTENT
+    };
+    let server = Server::start(
+        Router::new()
+            .route("/", get(async || "ready"))
+            .route("/fail", post(async || StatusCode::INTERNAL_SERVER_ERROR))
+            .route(
+                "/refuse",
+                post(async || (StatusCode::FORBIDDEN, "no   entry")),
+            )
+            .route("/touch", post(touch))
+            .route("/knock", post(async || StatusCode::NO_CONTENT)),
+    );
+    let url = server.url();
+    let explore = ["explore", "--base-url", &url, "--report"];
+    let run = sandbox.venomqa(explore).args(["json"]).run().only_run();
+    let advice = |name: &str| one(&run["actions"], "name", name)["advice"].clone();
+    let knock = "`knock` never changed any state in 1 run; a precondition could save those steps";
+    assert_eq!(advice("knock"), knock);
+    assert_eq!(advice("touch"), Value::Null);
+    assert_eq!(
+        advice("fail"),
+        "`fail` was refused every time; the last answer was 500 without a body"
+    );
+    assert_eq!(
+        advice("refuse"),
+        "`refuse` was refused every time; the last answer was 403: no entry"
+    );
+    sandbox
+        .venomqa(explore)
+        .args(["console", "--max-steps", "1"])
+        .run()
+        .says(&["the only step was taken"]);
+}

@@ -2,7 +2,6 @@
 
 use crate::model::{Action, Evidence, Severity, StepRecord};
 
-use super::super::response::excerpt;
 use super::{Check, Evaluate, Objection};
 
 pub(super) const CHECK: Check = Check {
@@ -24,7 +23,7 @@ fn judge(action: &Action, record: &StepRecord) -> Option<Objection> {
         message: format!("`{}` was answered with {status}", action.name),
         evidence: Evidence::Values {
             expected: "a status below 500".to_owned(),
-            actual: excerpt(&record.response),
+            actual: record.response.excerpt(),
         },
     })
 }

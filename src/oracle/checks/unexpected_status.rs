@@ -2,7 +2,6 @@
 
 use crate::model::{Action, Evidence, Severity, StepRecord};
 
-use super::super::response::excerpt;
 use super::{Check, Evaluate, Objection};
 
 pub(super) const CHECK: Check = Check {
@@ -29,7 +28,7 @@ fn judge(action: &Action, record: &StepRecord) -> Option<Objection> {
         ),
         evidence: Evidence::Values {
             expected: format!("status {expected}"),
-            actual: excerpt(&record.response),
+            actual: record.response.excerpt(),
         },
     })
 }

@@ -6,6 +6,7 @@ use super::Lowering;
 use crate::diagnostic::{Code, Diagnostic, Path};
 use crate::expr::{JsonPath, Template};
 use crate::model::{BodyTemplate, ExtractSource, Extraction, RequestTemplate, VariableId};
+use crate::spec::compile::is_name;
 use crate::spec::document::{Extract, Request, ScalarText};
 use crate::spec::names::Scope;
 
@@ -18,6 +19,7 @@ impl Lowering<'_> {
     ) -> RequestTemplate {
         let method = self.method(at, request.method.as_deref());
         self.path_text(&at.key("path"), &request.path);
+        self.placeholders(&at.key("path"), &request.path);
         RequestTemplate {
             method,
             path: self
@@ -59,6 +61,41 @@ impl Lowering<'_> {
                     "write `/{path}` for a path below `http.base_url`, or a whole URL"
                 )),
             );
+        }
+    }
+
+    /// Warns about what is a placeholder in other notations, and is sent as it is here: `/orders/{id}`, `/orders/:id`.
+    fn placeholders(&mut self, at: &Path, text: &str) {
+        let path = text.split('?').next().unwrap_or_default();
+        let mut start = 0;
+        for segment in path.split('/') {
+            let part = start..start + segment.len();
+            start = part.end + 1;
+            let within = |open: &str, close: &str| {
+                let name = segment.strip_prefix(open)?.strip_suffix(close)?;
+                is_name(name).then_some(name)
+            };
+            let Some(name) = within("{", "}").or_else(|| within(":", "")) else {
+                continue;
+            };
+            let meant = self.known.meant(name).unwrap_or_else(|| name.to_owned());
+            let name = if self.known.is_value(name) {
+                name
+            } else {
+                &meant
+            };
+            let help = if self.known.is_value(name) {
+                format!("write `{{{{ {name} }}}}`")
+            } else {
+                format!(
+                    "write `{{{{ {name} }}}}`, and let an action extract it: `extract: {{ {name}: $.{name} }}`"
+                )
+            };
+            let message = format!("`{segment}` is no placeholder: it is sent as it is");
+            let diagnostic = Diagnostic::warning(Code::BadTemplate, message).help(help);
+            self.compiler
+                .problems
+                .inside(at, text, &part, "", diagnostic);
         }
     }
 

@@ -117,6 +117,48 @@ fn an_unknown_key_between_braces_is_still_an_unknown_key() {
 }
 
 #[test]
+fn a_placeholder_of_another_notation_in_a_path_is_warned_of() {
+    let warned = |path: &str| {
+        drawn(&sound(&format!(
+            "actions:\n  - name: a\n    request: {{ path: / }}\n    extract: {{ order_id: $.id }}\n  - name: b\n    request: {{ path: \"{path}\" }}"
+        )))
+    };
+    insta::assert_snapshot!(warned("/orders/{id}/lines/:order_id"), @r#"
+    warning[bad-template]: `{id}` is no placeholder: it is sent as it is
+     --> specs/venomqa.yaml:9:31
+      |
+    9 |     request: { path: "/orders/{id}/lines/:order_id" }
+      |                               ^^^^
+      |
+      = help: write `{{ id }}`, and let an action extract it: `extract: { id: $.id }`
+
+    warning[bad-template]: `:order_id` is no placeholder: it is sent as it is
+     --> specs/venomqa.yaml:9:42
+      |
+    9 |     request: { path: "/orders/{id}/lines/:order_id" }
+      |                                          ^^^^^^^^^
+      |
+      = help: write `{{ order_id }}`
+    "#);
+    for path in ["/orders/{oder_id}?x={y}", "/orders/{order_id}"] {
+        let text = warned(path);
+        assert!(text.contains("write `{{ order_id }}`"), "{text}");
+        assert_eq!(text.matches("warning[bad-template]").count(), 1, "{text}");
+    }
+    for path in [
+        "/orders/{{ order_id }}",
+        "/mail:send",
+        "/a/{b,c}",
+        "/a?x={y}",
+        "{{ order_id }}",
+        "/{{ order_id }}/:1",
+    ] {
+        let text = warned(path);
+        assert!(!text.contains("warning[bad-template]"), "{text}");
+    }
+}
+
+#[test]
 fn a_duplicate_key_shows_both_places() {
     insta::assert_snapshot!(drawn(&sound("actions:\n  - name: a\n    request: { path: / }\n    name: b")), @r"
     error[duplicate-key]: the key `name` is there twice
