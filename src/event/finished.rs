@@ -74,6 +74,8 @@ pub enum Stop {
         /// The severity.
         severity: Severity,
     },
+    /// The service no longer knew the login of the run; a warning says more.
+    LoginLost,
     /// The user asked to stop.
     Interrupted,
     /// The run cannot go on or cannot be trusted.

@@ -14,6 +14,7 @@ mod explored;
 pub mod graph;
 mod guard_state;
 mod invariant_tallies;
+mod lost_login;
 mod observer;
 mod path_replay;
 mod regressions;

@@ -14,11 +14,12 @@ use crate::world::{Arrival, Warning, WarningCode, World, WorldError, WorldErrorK
 use super::action_tally::action_tallies;
 use super::budget::Limits;
 use super::clock::Clock;
-use super::determinism;
+use super::determinism::{self, Again};
 use super::emitter::Emitter;
 use super::explored::Explored;
 use super::graph::{StateId, TransitionId};
 use super::invariant_tallies::InvariantTallies;
+use super::lost_login::LostLogin;
 use super::observer::Observer;
 use super::path_replay::PathReplay;
 use super::regressions;
@@ -59,6 +60,7 @@ pub async fn explore<W: World, J: Judge<W>>(
         explored: Explored::nothing(model),
         violations: Violations::default(),
         invariants: InvariantTallies::new(model),
+        login: LostLogin::new(model),
         initial: Judgement::default(),
         regressions: Vec::new(),
         steps: 0,
@@ -105,6 +107,7 @@ struct Walk<'r, W: World, J> {
     explored: Explored<W::Checkpoint>,
     violations: Violations,
     invariants: InvariantTallies,
+    login: LostLogin,
     /// What was said of the initial state.
     initial: Judgement,
     /// Whether the violations that earlier runs found still happen.
@@ -182,6 +185,13 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             Ok(()) => self.take_steps(&mut clock).await,
             Err(error) => Stop::of_error(&error, Vec::new()),
         };
+        if !matches!(
+            stop,
+            Stop::Failed { .. } | Stop::Interrupted | Stop::TimeLimit
+        ) && let Err(lost) = self.look_into_refusals().await
+        {
+            stop = lost;
+        }
         if !matches!(stop, Stop::Failed { .. } | Stop::Interrupted)
             && let Err(error) = self.world.conclude().await
         {
@@ -232,12 +242,19 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     ) -> Result<Option<StateId>, Stop> {
         let Move { from, action } = step;
         if self.explored.graph().can_restore() && standing != Some(from) {
-            let restored = self.restore(from).await;
-            restored.map_err(|error| Stop::of_error(&error, Vec::new()))?;
+            self.restore(from).await?;
         }
         let context = self.explored.graph().context(from).clone();
         let arrival = self.world.act(action, &context).await;
         let arrival = arrival.map_err(|error| self.failed_at(step, &error))?;
+        let (login, status) = (&mut self.login, arrival.status);
+        if login.is_suspicious(self.model, from, action, status)
+            && self.explored.graph().can_restore()
+        {
+            self.look_into_refusal(action).await?;
+            let restored = self.world.restore(&arrival.checkpoint).await;
+            restored.map_err(|error| self.failed_at(step, &error))?;
+        }
         self.steps += 1;
         let identity = self.explored.identify(self.model, from, action, &arrival);
         let known = self.explored.graph().find(identity);
@@ -332,14 +349,48 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     }
 
     /// Restores a state, and now and then tests that the service behaves there as it did.
-    async fn restore(&mut self, to: StateId) -> Result<(), WorldError> {
-        self.world.restore(self.explored.checkpoint(to)).await?;
+    async fn restore(&mut self, to: StateId) -> Result<(), Stop> {
+        let failed = |error| Stop::of_error(&error, Vec::new());
+        let restored = self.world.restore(self.explored.checkpoint(to)).await;
+        restored.map_err(failed)?;
         self.restores += 1;
         if determinism::is_due(self.restores) {
-            let warning = determinism::take_again(self.model, self.world, &self.explored, to);
-            if let Some(warning) = warning.await? {
-                self.emitter.warn(warning);
+            let again = determinism::take_again(self.model, self.world, &self.explored, to);
+            match again.await.map_err(failed)? {
+                Again::Same => {}
+                Again::Otherwise(warning) => self.emitter.warn(warning),
+                Again::Denied(action) => {
+                    self.look_into_refusal(action).await?;
+                    let restored = self.world.restore(self.explored.checkpoint(to)).await;
+                    restored.map_err(failed)?;
+                }
             }
+        }
+        Ok(())
+    }
+
+    /// Looks whether an action that is refused is still accepted where it was; ends the walk where it is not.
+    async fn look_into_refusal(&mut self, action: ActionId) -> Result<(), Stop> {
+        let look = self
+            .login
+            .look(self.model, self.world, &self.explored, action);
+        let lost = look.await;
+        match lost.map_err(|error| Stop::of_error(&error, Vec::new()))? {
+            Some(warning) => {
+                self.emitter.warn(warning);
+                Err(Stop::LoginLost)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Looks, once the walk is over, into the refusals that have not been looked into.
+    async fn look_into_refusals(&mut self) -> Result<(), Stop> {
+        if !self.explored.graph().can_restore() {
+            return Ok(());
+        }
+        for action in self.login.refused() {
+            self.look_into_refusal(action).await?;
         }
         Ok(())
     }

@@ -453,6 +453,7 @@ fn stop_sentence(stop: &Stop, limits: &Limits, untried: u64, merged: bool) -> St
         Stop::FailFast { severity } => {
             format!("`--fail-fast`: a violation of severity {severity} was found{untried}")
         }
+        Stop::LoginLost => format!("the login of the run was lost{untried}"),
         Stop::Interrupted => format!("interrupted{untried}"),
         Stop::Failed { error, .. } => format!("failed: {}", error.message),
         Stop::CutOff => "cut off: the run was killed before it was over".to_owned(),

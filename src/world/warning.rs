@@ -28,6 +28,10 @@ pub enum WarningCode {
     ConditionFailed,
     /// The schema of a database changed, or its file was replaced; it was put back as a whole.
     DatabaseReplaced,
+    /// A request without fault changed rows later than its answer came.
+    LateWrite,
+    /// What was accepted from a state is refused in that state with 401 or 403.
+    LoginLost,
     /// The same action led from the same state to another one.
     NonDeterministic,
     /// An invariant could not be judged.
@@ -60,6 +64,8 @@ impl WarningCode {
             Self::BackgroundWrite => "background-write",
             Self::ConditionFailed => "condition-failed",
             Self::DatabaseReplaced => "database-replaced",
+            Self::LateWrite => "late-write",
+            Self::LoginLost => "login-lost",
             Self::NonDeterministic => "non-deterministic",
             Self::NotJudged => "not-judged",
             Self::NothingAccepted => "nothing-accepted",
@@ -174,6 +180,8 @@ mod tests {
             WarningCode::BackgroundWrite,
             WarningCode::ConditionFailed,
             WarningCode::DatabaseReplaced,
+            WarningCode::LateWrite,
+            WarningCode::LoginLost,
             WarningCode::NonDeterministic,
             WarningCode::NotJudged,
             WarningCode::NothingAccepted,

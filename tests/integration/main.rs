@@ -23,6 +23,7 @@ mod hostile_text;
 mod html;
 mod json_report;
 mod leave_no_trace;
+mod lost_login;
 mod misbehaving;
 mod not_judged;
 mod postgres;

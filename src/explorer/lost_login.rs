@@ -1,0 +1,162 @@
+//! Notices that the service no longer knows the login of the run, most often because it has run out.
+//!
+//! A refusal with 401 or 403 proves nothing by itself: somebody may have logged out on the path, or a role may be gone from
+//! the rows. So it is compared with the same state only: a step of the same action that was accepted is taken again, from
+//! the state where it was accepted. Where that is refused now as well, it is not the state that has changed.
+
+use crate::model::{ActionId, Model};
+use crate::world::{Warning, WarningCode, World, WorldError};
+
+use super::determinism;
+use super::explored::Explored;
+use super::graph::StateId;
+
+/// Refusals that were looked into and found rightful, after which only long series of them are.
+const EAGER: u32 = 8;
+
+/// What is known of the acceptances and refusals of every action.
+#[derive(Debug, Default)]
+pub(super) struct LostLogin {
+    /// By [`ActionId`].
+    actions: Vec<Seen>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    /// Where it was accepted last.
+    accepted_from: Option<StateId>,
+    /// Answers of 401 and 403 since then.
+    refused: u64,
+    /// How often refusals were found rightful.
+    rightful: u32,
+}
+
+impl LostLogin {
+    /// Nothing was seen yet.
+    pub(super) fn new(model: &Model) -> Self {
+        Self {
+            actions: vec![Seen::default(); model.actions.len()],
+        }
+    }
+
+    /// Takes note of an answer to a step from `from`. Says whether it has to be looked into before it is judged.
+    pub(super) fn is_suspicious(
+        &mut self,
+        model: &Model,
+        from: StateId,
+        action: ActionId,
+        status: u16,
+    ) -> bool {
+        let seen = &mut self.actions[action.0 as usize];
+        if model.action(action).expect.accepts(status) {
+            seen.accepted_from = Some(from);
+            seen.refused = 0;
+            return false;
+        }
+        if !is_denial(status) || seen.accepted_from.is_none() {
+            return false;
+        }
+        seen.refused += 1;
+        seen.refused.is_multiple_of(64)
+            || seen.rightful < EAGER && determinism::is_due(seen.refused)
+    }
+
+    /// Takes an accepted step of this action again, from the same state. A warning where it is refused now.
+    pub(super) async fn look<W: World>(
+        &mut self,
+        model: &Model,
+        world: &mut W,
+        explored: &Explored<W::Checkpoint>,
+        action: ActionId,
+    ) -> Result<Option<Warning>, WorldError> {
+        let Some(from) = self.actions[action.0 as usize].accepted_from else {
+            return Ok(None);
+        };
+        world.restore(explored.checkpoint(from)).await?;
+        let context = explored.graph().context(from);
+        let status = world.act(action, context).await?.status;
+        if is_denial(status) {
+            let refused = self.actions.iter().map(|seen| seen.refused).sum();
+            return Ok(Some(warning(&model.action(action).name, status, refused)));
+        }
+        self.actions[action.0 as usize].rightful += 1;
+        Ok(None)
+    }
+
+    /// The actions that were accepted once and refused since.
+    pub(super) fn refused(&self) -> Vec<ActionId> {
+        let refused = self.actions.iter().enumerate();
+        refused
+            .filter(|(_, seen)| seen.refused > 0)
+            .map(|(id, _)| ActionId(id as u32))
+            .collect()
+    }
+}
+
+/// Whether this status denies whoever asks.
+pub(super) fn is_denial(status: u16) -> bool {
+    matches!(status, 401 | 403)
+}
+
+fn warning(action: &str, status: u16, refused: u64) -> Warning {
+    let more = match refused {
+        0 | 1 => String::new(),
+        more => {
+            format!("; {more} steps were refused with 401 or 403 since they were last accepted")
+        }
+    };
+    let message = format!(
+        "`{action}` is refused with {status} in a state in which it had been accepted: the login of this run is lost{more}"
+    );
+    Warning::new(WarningCode::LoginLost, message)
+        .with_help(
+            "let the logins of the service under test live longer than a run, or end the run before they run out, for example with `--time-limit 1m`; sessions that a service keeps in its memory are gone when it is started again",
+        )
+        .untrusted()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Action;
+
+    fn model() -> Model {
+        Model {
+            actions: vec![Action::named("pay")],
+            ..Model::default()
+        }
+    }
+
+    #[test]
+    fn an_action_that_was_never_accepted_is_not_suspicious() {
+        let (model, pay) = (model(), ActionId(0));
+        let mut login = LostLogin::new(&model);
+        assert!(!login.is_suspicious(&model, StateId::INITIAL, pay, 401));
+        assert_eq!(login.refused(), []);
+    }
+
+    #[test]
+    fn the_first_refusal_after_an_acceptance_is_suspicious_and_another_acceptance_clears_it() {
+        let (model, pay) = (model(), ActionId(0));
+        let mut login = LostLogin::new(&model);
+        let mut suspicious = |status| login.is_suspicious(&model, StateId::INITIAL, pay, status);
+        assert!(!suspicious(200));
+        assert!(!suspicious(409));
+        assert!(suspicious(403));
+        assert!(suspicious(401));
+        assert!(!suspicious(401));
+        assert!(!suspicious(200));
+        assert_eq!(login.refused(), []);
+    }
+
+    #[test]
+    fn after_many_rightful_refusals_only_a_long_series_is_suspicious() {
+        let (model, pay) = (model(), ActionId(0));
+        let mut login = LostLogin::new(&model);
+        login.actions[0].rightful = EAGER;
+        login.is_suspicious(&model, StateId::INITIAL, pay, 200);
+        let mut series = (1..=64).map(|_| login.is_suspicious(&model, StateId::INITIAL, pay, 403));
+        assert!(series.by_ref().take(63).all(|suspicious| !suspicious));
+        assert_eq!(series.next(), Some(true));
+    }
+}
