@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use super::checkpoint::{Checkpoint, State};
 use super::config::WorldConfig;
-use super::databases::Open;
+use super::cookies::Cookies;
+use super::databases::{Change, Open};
 use super::deployment::Deployment;
 use super::extract::Extracted;
 use super::path::Path;
@@ -16,7 +17,8 @@ use super::{Arrival, Observe, Warning, World, WorldError, WorldErrorKind, WorldT
 use crate::expr::Lookup as _;
 use crate::interrupt::Interrupt;
 use crate::model::{
-    ActionId, Context, Effect, Model, RequestTemplate, SqlQuery, StepRecord, Table,
+    ActionId, Bindings, Context, Effect, Model, RequestTemplate, RowDelta, SqlQuery, StepRecord,
+    Table,
 };
 
 /// A service and the systems under it.
@@ -29,6 +31,8 @@ pub struct LiveWorld {
     way_back: Box<dyn WayBack>,
     model: Arc<Model>,
     position: Option<Position>,
+    /// The action that was sent last whose method may change something, and when that was answered.
+    last_writer: Option<(ActionId, Instant)>,
 }
 
 impl LiveWorld {
@@ -56,6 +60,7 @@ impl LiveWorld {
             way_back,
             model,
             position: None,
+            last_writer: None,
         })
     }
 
@@ -108,6 +113,84 @@ impl LiveWorld {
     }
 }
 
+/// A request that was sent from a state, and what came of it.
+struct Sent {
+    exchange: Exchange,
+    /// Those of the state, and those that the answer set.
+    cookies: Cookies,
+    /// Nothing where there was no answer.
+    change: Change,
+}
+
+/// Sends requests from a state whose rows should stay as they are.
+struct Sending<'s> {
+    name: &'s str,
+    template: &'s RequestTemplate,
+    bindings: Bindings,
+    now: &'s Checkpoint,
+    /// Whether a request that was lost may be sent again where the systems hold what they did.
+    may_repeat: bool,
+    last_writer: Option<(ActionId, Instant)>,
+}
+
+impl Sending<'_> {
+    /// Sends the request once, and reads what it changed.
+    async fn once(&self, deployment: &mut Deployment) -> Result<Sent, WorldError> {
+        let mut cookies = self.now.cookies().clone();
+        let content = self.now.content();
+        let known = self.may_repeat.then_some(&**content);
+        let bindings = self.bindings.clone();
+        let exchange = deployment
+            .attempt(self.name, self.template, bindings, &mut cookies, known)
+            .await?;
+        let change = if exchange.response.no_answer.is_some() {
+            Change::default()
+        } else {
+            deployment.sender().settle().await?;
+            deployment.databases().read(content).await?
+        };
+        Ok(Sent {
+            exchange,
+            cookies,
+            change,
+        })
+    }
+
+    /// Sends again what should have changed no row and did. Rows that do not come again belong to a request before it, and
+    /// that is said. What came the second time is what counts.
+    async fn again(&self, deployment: &mut Deployment, first: Sent) -> Result<Sent, WorldError> {
+        let Some(found) = &first.change.content else {
+            return Ok(first);
+        };
+        let databases = deployment.databases();
+        databases.put_back(found, self.now.content()).await?;
+        let second = self.once(deployment).await?;
+        if !deployment.is_lost() {
+            let late = only_in(&first.change.rows, &second.change.rows);
+            if !late.is_empty() {
+                let writer = self.last_writer.map(|(id, at)| {
+                    let model = deployment.model();
+                    (model.action(id).name.clone(), at.elapsed())
+                });
+                deployment.warn(Warning::late_write(writer, &late, self.name));
+            }
+        }
+        Ok(second)
+    }
+}
+
+/// The names of the tables of which rows changed in the first delta only.
+fn only_in(first: &RowDelta, second: &RowDelta) -> Vec<String> {
+    let is_new = |table: &Table| !second.rows().any(|change| change.table.id == table.id);
+    let mut names: Vec<String> = first
+        .rows()
+        .filter(|change| is_new(&change.table))
+        .map(|change| change.table.name.clone())
+        .collect();
+    names.dedup();
+    names
+}
+
 impl World for LiveWorld {
     type Checkpoint = Checkpoint;
 
@@ -139,17 +222,33 @@ impl World for LiveWorld {
         let declared = self.model.action(action);
         let name = format!("action `{}`", declared.name);
         let live = self.way_back.live_values(context);
-        let mut cookies = now.cookies().clone();
-        let bindings = self.model.action_bindings(action, &live);
-        let known = Some(&**now.content());
-        let exchange = deployment
-            .attempt(&name, &declared.request, bindings, &mut cookies, known)
-            .await?;
+        let sending = Sending {
+            name: &name,
+            template: &declared.request,
+            bindings: self.model.action_bindings(action, &live),
+            now: &now,
+            may_repeat: true,
+            last_writer: self.last_writer,
+        };
+        let is_safe = declared.request.is_safe();
+        let mut sent = sending.once(deployment).await?;
+        // The row may have come late, from the request before.
+        let status = sent.exchange.response.status;
+        let may_write = status >= 500 || !is_safe && declared.expect.accepts(status);
+        if !may_write && self.way_back.puts_rows_back() {
+            sent = sending.again(deployment, sent).await?;
+        }
+        if !is_safe {
+            self.last_writer = Some((action, Instant::now()));
+        }
+        let Sent {
+            exchange,
+            cookies,
+            change,
+        } = sent;
         if exchange.response.no_answer.is_some() {
             return Ok(unanswered(&now, exchange));
         }
-        deployment.sender().settle().await?;
-        let change = deployment.databases().read(now.content()).await?;
         let response = exchange.response;
         let extracted = Extracted::by_action(declared, &response);
         deployment.secrets().learn_extracted(&extracted.found);
@@ -162,7 +261,6 @@ impl World for LiveWorld {
             .await?;
 
         let wrote = change.content.is_some();
-        let is_safe = declared.request.is_safe();
         let is_refused = declared.expect.refuses(response.status);
         let after = State::new(
             change.content.unwrap_or_else(|| now.content().clone()),
@@ -287,18 +385,24 @@ impl Observe for LiveWorld {
         if !defined {
             return Ok(None);
         }
-        // Its cookies are thrown away: a probe leaves everything as it was.
-        let mut cookies = now.cookies().clone();
-        let exchange = deployment
-            .attempt(NAME, request, bindings, &mut cookies, None)
-            .await?;
-        if exchange.response.no_answer.is_some() {
-            return Ok(Some(exchange.into()));
+        let sending = Sending {
+            name: NAME,
+            template: request,
+            bindings,
+            now,
+            may_repeat: false,
+            last_writer: self.last_writer,
+        };
+        let mut sent = sending.once(deployment).await?;
+        if self.way_back.puts_rows_back() {
+            sent = sending.again(deployment, sent).await?;
         }
-        deployment.sender().settle().await?;
-        let databases = deployment.databases();
-        let change = databases.read(now.content()).await?;
+        // Its cookies are thrown away: a probe leaves everything as it was.
+        let Sent {
+            exchange, change, ..
+        } = sent;
         if let Some(found) = &change.content {
+            let databases = deployment.databases();
             databases.put_back(found, now.content()).await?;
         }
         deployment.secrets().learn_rows(&change.rows);

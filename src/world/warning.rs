@@ -1,6 +1,7 @@
 //! What the user should know although the run goes on.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use crate::model::{Cell, RowChange, RowDelta, TableKind};
 
@@ -114,6 +115,29 @@ impl Warning {
         }
         let sequences = delta.changes().iter();
         sequences.map(Self::background_write).collect()
+    }
+
+    /// Rows of these tables changed while `request` was sent, and did not when it was sent again from the same state. `writer` is the
+    /// request that may have written them, with the time since its answer; `None` where only `setup` can have been that.
+    pub(super) fn late_write(
+        writer: Option<(String, Duration)>,
+        tables: &[String],
+        request: &str,
+    ) -> Self {
+        let (writer, since) = match writer {
+            Some((action, since)) => (format!("action `{action}`"), since),
+            None => ("`setup`".to_owned(), Duration::ZERO),
+        };
+        let tables: Vec<String> = tables.iter().map(|name| format!("`{name}`")).collect();
+        let message = format!(
+            "{writer} writes after it has answered: rows of {} changed while {request} was sent, and did not when it was sent again from the same state; they have been put back",
+            tables.join(", ")
+        );
+        // So long it took at most.
+        let settle = (since.as_millis() / 20 + 1) * 20;
+        Self::new(WarningCode::LateWrite, message).with_help(format!(
+            "give the service time to write before its rows are read: `settle: {settle}ms` at the top level of the spec"
+        ))
     }
 
     fn background_write(change: &RowChange) -> Self {

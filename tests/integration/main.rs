@@ -22,6 +22,7 @@ mod hostile_files;
 mod hostile_text;
 mod html;
 mod json_report;
+mod late_writes;
 mod leave_no_trace;
 mod lost_login;
 mod misbehaving;

@@ -41,6 +41,10 @@ impl Database {
 
 #[async_trait(?Send)]
 impl WayBack for Database {
+    fn puts_rows_back(&self) -> bool {
+        true
+    }
+
     /// What a read-only action answers, for the check of a restore.
     fn remember(&mut self, before: &Checkpoint, step: &Step<'_>) -> Path {
         if step.is_safe && !step.wrote && step.context == before.context() {

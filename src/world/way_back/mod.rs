@@ -35,6 +35,11 @@ pub(super) trait WayBack {
         true
     }
 
+    /// Whether putting rows back is all that going back takes.
+    fn puts_rows_back(&self) -> bool {
+        false
+    }
+
     /// The values that a request has to be filled with where a state remembers these.
     fn live_values(&self, remembered: &Context) -> Context {
         remembered.clone()

@@ -1,0 +1,127 @@
+//! Rows that come after the answer are the doing of the request that wrote them, not of the one that is under way by then.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use rusqlite::Connection;
+use serde_json::Value;
+
+use crate::support::{Database, Sandbox, Server, violations, warnings};
+
+const SPEC: &str = "
+venomqa: 1
+name: till
+systems: { db: { sqlite: till.db } }
+checks: { rejected-but-wrote: high }
+actions:
+  - { name: pay, request: { method: POST, path: /pay } }
+  - { name: refused, request: { method: POST, path: /refused }, expect: { status: 403 } }
+  - { name: look, request: { path: /look } }
+";
+
+const INVARIANTS: &str = "invariants:
+  - { name: total_is_a_number, request: { path: /look }, jsonpath: $.missing, expect: empty }
+";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Till {
+    /// Pays after it has answered: while the next request is under way.
+    Late,
+    /// Writes down whom it refuses.
+    NotesRefusals,
+}
+
+/// A late payment waits in memory for the next request, so that no test depends on time.
+fn till(database: &Database, till: Till) -> Server {
+    let connection: Arc<Mutex<Connection>> = Arc::new(Mutex::new(database.open()));
+    let is_due = Arc::new(AtomicBool::new(false));
+    let write = move |sql: &str| {
+        connection.lock().unwrap().execute(sql, []).unwrap();
+    };
+    let (due, pay) = (is_due.clone(), write.clone());
+    let catch_up = move || {
+        if due.swap(false, Ordering::SeqCst) {
+            pay("UPDATE till SET paid = 1");
+        }
+    };
+    let (refuse, look) = (catch_up.clone(), catch_up);
+    let note = write.clone();
+    Server::start(
+        Router::new()
+            .route("/", get(async || "ready"))
+            .route(
+                "/pay",
+                post(async move || match till {
+                    Till::Late => is_due.store(true, Ordering::SeqCst),
+                    Till::NotesRefusals => write("UPDATE till SET paid = 1"),
+                }),
+            )
+            .route(
+                "/refused",
+                post(async move || {
+                    refuse();
+                    if till == Till::NotesRefusals {
+                        note("UPDATE till SET refused = 1");
+                    }
+                    StatusCode::FORBIDDEN
+                }),
+            )
+            .route(
+                "/look",
+                get(async move || {
+                    look();
+                    axum::Json(serde_json::json!({}))
+                }),
+            ),
+    )
+}
+
+fn explore(which: Till, more: &str, strategy: &str, code: i32) -> Value {
+    let sandbox = Sandbox::with_spec(&format!("{SPEC}{more}"));
+    let database = Database::at(sandbox.path("till.db"));
+    database.execute("CREATE TABLE till (paid INT, refused INT); INSERT INTO till VALUES (0, 0)");
+    let server = till(&database, which);
+    sandbox
+        .venomqa(["explore", "--strategy", strategy, "--report", "json"])
+        .args(["--base-url", &server.url()])
+        .run()
+        .code(code)
+        .only_run()
+}
+
+#[test]
+fn a_late_row_is_blamed_on_the_request_that_wrote_it() {
+    for (strategy, more) in [
+        ("bfs", ""),
+        ("dfs", ""),
+        ("bfs", INVARIANTS),
+        ("mcts", INVARIANTS),
+    ] {
+        let run = explore(Till::Late, more, strategy, 0);
+        assert_eq!(violations(&run), [""; 0], "{strategy}: {run:#}");
+        let warning = &run["warnings"][0];
+        assert_eq!(warning["code"], "late-write", "{strategy}: {run:#}");
+        let message = warning["message"].as_str().unwrap();
+        assert!(
+            message.starts_with("action `pay` writes after it has answered: rows of `till`"),
+            "{message}"
+        );
+        assert!(
+            warning["help"].as_str().unwrap().contains("`settle: "),
+            "{warning}"
+        );
+        // Nobody but `pay` leads to the state in which it is paid.
+        assert_eq!(run["actions"][1]["new_states"], 0, "{run:#}");
+    }
+}
+
+#[test]
+fn rows_that_a_refused_request_writes_each_time_are_its_own() {
+    let run = explore(Till::NotesRefusals, "", "bfs", 1);
+    assert_eq!(violations(&run), ["rejected-but-wrote"], "{run:#}");
+    assert_eq!(warnings(&run), [""; 0]);
+    assert_ne!(run["actions"][1]["new_states"], 0, "{run:#}");
+}
