@@ -30,6 +30,9 @@ pub(crate) struct Confirmed {
     pub(crate) confirmation: Confirmation,
     /// The finding of the last attempt that reproduced the violation, with the path of that same attempt.
     pub(crate) seen: Option<(Finding, Vec<PathStep>)>,
+    /// Whether a service that was started again did not show it at first, and then never or each time: it does not depend on
+    /// chance, and not on what was put back. `false` where the service began in another state than the walk.
+    pub(crate) is_forgotten: bool,
 }
 
 /// One attempt.
@@ -49,15 +52,17 @@ pub(crate) async fn confirm<W: World, J: Judge<W>>(
     let mut seen = None;
     let mut failed = None;
     let mut times = 0;
+    let mut was_first_seen = false;
     let initial = world.renew().await?;
-    for attempt in 0..ATTEMPTS {
-        if attempt > 0 {
+    for attempt_number in 0..ATTEMPTS {
+        if attempt_number > 0 {
             world.restore(&initial.checkpoint).await?;
         }
         let attempt = run(model, world, judge, claim, &initial).await?;
         match attempt.outcome {
             Ok(finding) => {
                 times += 1;
+                was_first_seen |= attempt_number == 0;
                 seen = Some((finding, attempt.path));
             }
             Err(why) => {
@@ -78,7 +83,23 @@ pub(crate) async fn confirm<W: World, J: Judge<W>>(
     Ok(Confirmed {
         confirmation: Confirmation::tried(times, ATTEMPTS, reason),
         seen,
+        is_forgotten: !was_first_seen
+            && (times == 0 || times == ATTEMPTS - 1)
+            && initial.identity == claim.initial,
     })
+}
+
+/// Whether the path shows the finding when it is run from this initial state, on the service as it runs.
+pub(crate) async fn happens<W: World, J: Judge<W>>(
+    model: &Model,
+    world: &mut W,
+    judge: &mut J,
+    claim: Claim<'_>,
+    initial: &Arrival<W::Checkpoint>,
+) -> Result<bool, WorldError> {
+    world.restore(&initial.checkpoint).await?;
+    let attempt = run(model, world, judge, claim, initial).await?;
+    Ok(attempt.outcome.is_ok())
 }
 
 /// Runs the path from where the world stands: in its initial state.

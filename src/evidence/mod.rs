@@ -10,7 +10,7 @@ mod shrink;
 mod simplicity;
 mod slice;
 
-pub(crate) use confirm::{Claim, Confirmed, confirm};
+pub(crate) use confirm::{Claim, Confirmed, confirm, happens};
 pub(crate) use corpus::{Corpus, Destination, TO_SPEC};
 pub(crate) use difference::differences;
 pub(crate) use reproduce::{Rerun, doubt, evaluate, is_broken};

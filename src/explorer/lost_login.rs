@@ -105,8 +105,13 @@ fn warning(action: &str, status: u16, refused: u64) -> Warning {
             format!("; {more} steps were refused with 401 or 403 since they were last accepted")
         }
     };
+    let what = if status == 401 {
+        "the login of this run is lost"
+    } else {
+        "the login of this run is lost, or this service keeps state in its process"
+    };
     let message = format!(
-        "`{action}` is refused with {status} in a state in which it had been accepted: the login of this run is lost{more}"
+        "`{action}` is refused with {status} in a state in which it had been accepted: {what}{more}"
     );
     Warning::new(WarningCode::LoginLost, message)
         .with_help(
@@ -132,7 +137,7 @@ mod tests {
         let (model, pay) = (model(), ActionId(0));
         let mut login = LostLogin::new(&model);
         assert!(!login.is_suspicious(&model, StateId::INITIAL, pay, 401));
-        assert_eq!(login.refused(), []);
+        assert!(login.refused().is_empty());
     }
 
     #[test]
@@ -146,7 +151,7 @@ mod tests {
         assert!(suspicious(401));
         assert!(!suspicious(401));
         assert!(!suspicious(200));
-        assert_eq!(login.refused(), []);
+        assert!(login.refused().is_empty());
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod invariant_tallies;
 mod lost_login;
 mod observer;
 mod path_replay;
+mod process_state;
 mod regressions;
 mod shrink_and_confirm;
 mod spool;

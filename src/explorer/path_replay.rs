@@ -124,6 +124,12 @@ impl<'r, W: World, J: Judge<W>> PathReplay<'r, W, J> {
         (!self.world.can_restore()).then_some("the service cannot be put back (`restore: none`)")
     }
 
+    /// World and judge, to be used in other ways than by running paths here, and what has been explored in it.
+    pub(super) fn leave(&mut self) -> (&mut W, &mut J, &'r Explored<W::Checkpoint>) {
+        self.standing = None;
+        (&mut *self.world, &mut *self.judge, self.explored)
+    }
+
     pub(super) fn is_interrupted(&self) -> bool {
         self.interrupt.is_requested()
     }

@@ -7,9 +7,10 @@ use crate::event::{self, Confirmation, ConfirmationResult, ShrinkResult, Time};
 use crate::evidence::{self, Confirmed, Stop, Trial as _};
 use crate::model::{ActionId, Finding, PathStep};
 use crate::oracle::Judge;
-use crate::world::{World, WorldError};
+use crate::world::{Warning, WarningCode, World, WorldError};
 
 use super::path_replay::{Allowance, PathReplay};
+use super::process_state::{self, Sample};
 use super::violations::{Violation, Violations};
 
 /// Requests that shrinking one violation may take.
@@ -18,24 +19,29 @@ const REQUESTS: u64 = 1_000;
 /// Time that shrinking all violations may take, where the walk did not take longer.
 const LEAST_TIME: Duration = Duration::from_secs(10);
 
+/// How often a path is run again on the service as it runs.
+const LASTING: u32 = 2;
+
 /// A violation on its way to the report.
 struct Candidate {
     violation: Violation,
     /// The finding and the path of the walk, before any shrinking.
     finding: Finding,
     path: Vec<PathStep>,
+    /// Whether the path as it was shrunk shows it again and again, as long as the service runs.
+    is_lasting: bool,
 }
 
 /// Shrinks the violations while the service still runs as it did, then confirms them on a service that is started anew; the
 /// worst first. An error ends both, and the run: violations that cannot be run again cannot be trusted. Violations that did
-/// not happen again come last.
+/// not happen again come last. In between it is found out whether the service keeps state in its process, which the warnings say.
 pub(super) async fn shrink_and_confirm<W: World, J: Judge<W>>(
     mut replay: PathReplay<'_, W, J>,
     violations: &Violations,
     time_limit: Option<Duration>,
     stop: &mut event::Stop,
     time: &mut Time,
-) -> Vec<Violation> {
+) -> (Vec<Violation>, Vec<Warning>) {
     let all = violations.all(replay.explored()).into_iter();
     let mut all: Vec<_> = all.map(Candidate::new).collect();
     all.sort_by_key(|Candidate { violation, .. }| {
@@ -50,14 +56,68 @@ pub(super) async fn shrink_and_confirm<W: World, J: Judge<W>>(
     shrink_all(&mut replay, &mut all, stop, allowed).await;
     time.shrink = clock.elapsed();
     let clock = Instant::now();
-    confirm_all(&mut replay, &mut all, stop).await;
+    let warm = run_warm(&mut replay, &mut all, stop).await;
+    let samples = warm.unwrap_or_else(|error| {
+        *stop = event::Stop::of_error(&error, Vec::new());
+        Vec::new()
+    });
+    let mut warnings = confirm_all(&mut replay, &mut all, stop).await;
+    warnings.extend(run_cold(&mut replay, &samples, stop).await);
     time.confirm += clock.elapsed();
     let mut all: Vec<_> = all
         .into_iter()
         .map(|candidate| candidate.violation)
         .collect();
     all.sort_by_key(|violation| violation.confirmation.result == ConfirmationResult::Unconfirmed);
-    all
+    (all, warnings)
+}
+
+/// While the service still has in its memory what it had during the walk: runs again what was found, and steps of the walk. Returns
+/// those that are answered as they were.
+async fn run_warm<W: World, J: Judge<W>>(
+    replay: &mut PathReplay<'_, W, J>,
+    all: &mut [Candidate],
+    stop: &mut event::Stop,
+) -> Result<Vec<Sample>, WorldError> {
+    if !replay.leave().0.starts_anew() || not_tried(replay, stop).is_some() {
+        return Ok(Vec::new());
+    }
+    for candidate in all.iter_mut() {
+        let (finding, path) = (&candidate.violation.finding, &candidate.violation.path);
+        candidate.is_lasting = process_state::happens(replay, finding, path, LASTING).await?;
+    }
+    if *stop == event::Stop::LoginLost {
+        return Ok(Vec::new());
+    }
+    process_state::steady(replay).await
+}
+
+/// Whether these steps are answered otherwise by a service that was started again.
+async fn run_cold<W: World, J: Judge<W>>(
+    replay: &mut PathReplay<'_, W, J>,
+    samples: &[Sample],
+    stop: &mut event::Stop,
+) -> Option<Warning> {
+    if not_tried(replay, stop).is_some() {
+        return None;
+    }
+    match process_state::find(replay, samples).await {
+        Ok(warning) => warning,
+        Err(error) if error.is_end() => {
+            *stop = event::Stop::of_error(&error, Vec::new());
+            None
+        }
+        Err(error) => Some(not_started_again(&error)),
+    }
+}
+
+/// What was found has been run again by now, so the run stands.
+fn not_started_again(error: &WorldError) -> Warning {
+    let message = format!(
+        "the service could not be started again, so nobody knows whether it keeps state in its process: {error}"
+    );
+    Warning::new(WarningCode::NotStartedAgain, message)
+        .with_help("where it cannot be started twice, say `restart: false` under `service`")
 }
 
 /// Why nothing can be run any more, if so.
@@ -106,13 +166,22 @@ async fn confirm_all<W: World, J: Judge<W>>(
     replay: &mut PathReplay<'_, W, J>,
     all: &mut [Candidate],
     stop: &mut event::Stop,
-) {
+) -> Vec<Warning> {
+    let mut warnings = Vec::new();
     for candidate in all {
         candidate.violation.confirmation = if let Some(reason) = not_tried(replay, stop) {
             Confirmation::not_tried(reason)
         } else {
             match candidate.confirm(replay).await {
-                Ok(confirmation) => confirmation,
+                Ok((confirmation, is_forgotten)) => {
+                    if candidate.is_lasting && is_forgotten {
+                        let name = &candidate.finding.name;
+                        warnings.push(process_state::warning(&format!(
+                            "the violation of `{name}` happens again and again as long as the service runs, and not once it has been started again"
+                        )));
+                    }
+                    confirmation
+                }
                 Err(error) => {
                     let why = format!("running it again failed: {error}");
                     *stop = event::Stop::of_error(&error, Vec::new());
@@ -121,6 +190,7 @@ async fn confirm_all<W: World, J: Judge<W>>(
             }
         };
     }
+    warnings
 }
 
 impl Candidate {
@@ -129,6 +199,7 @@ impl Candidate {
             finding: violation.finding.clone(),
             path: violation.path.clone(),
             violation,
+            is_lasting: false,
         }
     }
 
@@ -179,16 +250,17 @@ impl Candidate {
     }
 
     /// Runs the shrunk path again; where that does not show the finding each time, also the path of the walk, and the better
-    /// of both stays.
+    /// of both stays. Also says whether a service that was started again has forgotten what made the shrunk path show it.
     async fn confirm<W: World, J: Judge<W>>(
         &mut self,
         replay: &mut PathReplay<'_, W, J>,
-    ) -> Result<Confirmation, WorldError> {
+    ) -> Result<(Confirmation, bool), WorldError> {
         let violation = &mut self.violation;
         let confirmed = replay.confirm(&violation.finding, &violation.path).await?;
         let is_same = |(a, b): (&PathStep, &PathStep)| a.action == b.action;
         let was_shrunk = violation.path.len() != self.path.len()
             || !violation.path.iter().zip(&self.path).all(is_same);
+        let is_forgotten = confirmed.is_forgotten;
         let Confirmation { result, times, .. } = confirmed.confirmation;
         if result == ConfirmationResult::Unconfirmed && was_shrunk {
             let whole = replay.confirm(&self.finding, &self.path).await?;
@@ -197,10 +269,10 @@ impl Candidate {
                 violation.shrink.ended(ShrinkResult::TakenBack, reason);
                 violation.finding = self.finding.clone();
                 violation.path.clone_from(&self.path);
-                return Ok(keep_evidence(violation, whole));
+                return Ok((keep_evidence(violation, whole), is_forgotten));
             }
         }
-        Ok(keep_evidence(violation, confirmed))
+        Ok((keep_evidence(violation, confirmed), is_forgotten))
     }
 }
 

@@ -123,7 +123,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             Ok(()) => self.walk().await,
             Err(error) => (Stop::of_error(&error, Vec::new()), Time::default()),
         };
-        let violations = shrink_and_confirm(
+        let (violations, warnings) = shrink_and_confirm(
             PathReplay::new(
                 self.model,
                 self.world,
@@ -137,6 +137,9 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             &mut time,
         )
         .await;
+        for warning in warnings {
+            self.emitter.warn(warning);
+        }
         self.finish(&violations, stop, time)
     }
 

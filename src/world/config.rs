@@ -134,6 +134,8 @@ pub enum SafetyCopy {
 pub enum RestoreMode {
     /// Write back the rows that differ, in every system. The default where a system is declared.
     Database,
+    /// Write them back, and start the service again each time.
+    Full,
     /// Reset the service and replay the path. The default without systems.
     Replay,
     /// Never go back; only for strategies that can do without.

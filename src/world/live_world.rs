@@ -339,6 +339,10 @@ impl World for LiveWorld {
         self.way_back.can_restore()
     }
 
+    fn starts_anew(&self) -> bool {
+        self.way_back.starts_anew()
+    }
+
     fn time(&self) -> WorldTime {
         self.deployment.time()
     }

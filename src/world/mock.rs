@@ -15,6 +15,10 @@ pub struct MockWorld<S, F> {
     requests: u64,
     rule: F,
     can_restore: bool,
+    /// The status of each answer: by the state before, the action, and the state after.
+    status: fn(&S, ActionId, &S) -> u16,
+    /// What starting the service again does, where that is possible.
+    restart: Option<Box<dyn FnMut()>>,
     /// Every step and restore, for tests of what the engine did.
     pub log: Vec<MockCall<S>>,
     logging: bool,
@@ -49,6 +53,8 @@ impl<S: Clone + Hash, F: FnMut(&S, ActionId) -> S> MockWorld<S, F> {
             requests: 0,
             rule,
             can_restore: true,
+            status: |_, _, _| 200,
+            restart: None,
             log: Vec::new(),
             logging: false,
         }
@@ -61,6 +67,20 @@ impl<S: Clone + Hash, F: FnMut(&S, ActionId) -> S> MockWorld<S, F> {
         self
     }
 
+    /// The same world, with other answers than 200. Only 2xx are acceptances.
+    #[must_use]
+    pub fn answering(mut self, status: fn(&S, ActionId, &S) -> u16) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The same world, on a service that can be started again, which does this to it.
+    #[must_use]
+    pub fn starting_anew(mut self, restart: impl FnMut() + 'static) -> Self {
+        self.restart = Some(Box::new(restart));
+        self
+    }
+
     /// The same world, recording what the engine calls.
     #[must_use]
     pub fn logged(mut self) -> Self {
@@ -68,12 +88,12 @@ impl<S: Clone + Hash, F: FnMut(&S, ActionId) -> S> MockWorld<S, F> {
         self
     }
 
-    fn arrival(&self, context: &Context, effect: Effect) -> Arrival<S> {
+    fn arrival(&self, context: &Context, effect: Effect, status: u16) -> Arrival<S> {
         Arrival {
             context: context.clone(),
             identity: digest(&self.state),
             checkpoint: self.state.clone(),
-            status: 200,
+            status,
             effect,
             wrote: effect == Effect::Changed,
             record: None,
@@ -85,7 +105,7 @@ impl<S: Clone + Hash + PartialEq, F: FnMut(&S, ActionId) -> S> World for MockWor
     type Checkpoint = S;
 
     async fn begin(&mut self) -> Result<Arrival<S>, WorldError> {
-        Ok(self.arrival(&Context::empty(0), Effect::None))
+        Ok(self.arrival(&Context::empty(0), Effect::None, 200))
     }
 
     async fn act(&mut self, action: ActionId, context: &Context) -> Result<Arrival<S>, WorldError> {
@@ -94,13 +114,14 @@ impl<S: Clone + Hash + PartialEq, F: FnMut(&S, ActionId) -> S> World for MockWor
         }
         self.requests += 1;
         let next = (self.rule)(&self.state, action);
-        let effect = if next == self.state {
-            Effect::Accepted
-        } else {
-            Effect::Changed
+        let status = (self.status)(&self.state, action, &next);
+        let effect = match (status, next == self.state) {
+            (200..300, true) => Effect::Accepted,
+            (200..300, false) => Effect::Changed,
+            _ => Effect::None,
         };
         self.state = next;
-        Ok(self.arrival(context, effect))
+        Ok(self.arrival(context, effect, status))
     }
 
     async fn restore(&mut self, to: &S) -> Result<(), WorldError> {
@@ -117,8 +138,11 @@ impl<S: Clone + Hash + PartialEq, F: FnMut(&S, ActionId) -> S> World for MockWor
         if self.logging {
             self.log.push(MockCall::Renew);
         }
+        if let Some(restart) = &mut self.restart {
+            restart();
+        }
         self.state = self.initial.clone();
-        Ok(self.arrival(&Context::empty(0), Effect::None))
+        Ok(self.arrival(&Context::empty(0), Effect::None, 200))
     }
 
     fn requests(&self) -> u64 {
@@ -127,6 +151,10 @@ impl<S: Clone + Hash + PartialEq, F: FnMut(&S, ActionId) -> S> World for MockWor
 
     fn can_restore(&self) -> bool {
         self.can_restore
+    }
+
+    fn starts_anew(&self) -> bool {
+        self.restart.is_some()
     }
 }
 

@@ -89,6 +89,11 @@ pub trait World {
         true
     }
 
+    /// Whether [`World::renew`] starts the service again, so that nothing is left in its memory.
+    fn starts_anew(&self) -> bool {
+        false
+    }
+
     /// Time spent so far, by what it was spent on.
     fn time(&self) -> WorldTime {
         WorldTime::default()

@@ -107,7 +107,8 @@ impl RestoreCheck {
     ) -> Result<(), WorldError> {
         let action = remembered.action();
         let first = send_again(deployment, restored, action).await?;
-        if first == remembered || deployment.is_lost() {
+        // A login that is lost is noticed by the explorer.
+        if first == remembered || first.status() == 401 || deployment.is_lost() {
             return Ok(());
         }
         let mut again = send_again(deployment, restored, action).await?;
@@ -127,10 +128,10 @@ impl RestoreCheck {
             format!("with {} instead of {}", first.status(), remembered.status())
         };
         let message = format!(
-            "`{}` answers {status} after its state has been restored: the service keeps state outside the declared systems, perhaps in a cache",
+            "`{}` answers {status} after its state has been restored: this service keeps state in its process, or elsewhere outside the declared systems",
             deployment.model().action(action).name
         );
-        let help = "declare the system that holds it, switch the cache off, or name a request that empties it under `after_restore`";
+        let help = "a cache: empty it with a request under `after_restore`, switch it off, or write `restore: full`, which starts the service again for each restore; another system: declare it";
         deployment.warn(
             Warning::new(WarningCode::StateOutsideSystems, message)
                 .with_help(help)

@@ -41,6 +41,8 @@ pub enum WarningCode {
     NothingAccepted,
     /// Something in a database is not put back.
     NotRestored,
+    /// The service could not be started again to see whether it keeps state in its process.
+    NotStartedAgain,
     /// A transaction of the service was still open after the answer.
     OpenTransaction,
     /// A pattern of the spec matches nothing.
@@ -71,6 +73,7 @@ impl WarningCode {
             Self::NotJudged => "not-judged",
             Self::NothingAccepted => "nothing-accepted",
             Self::NotRestored => "not-restored",
+            Self::NotStartedAgain => "not-started-again",
             Self::OpenTransaction => "open-transaction",
             Self::PatternMatchesNothing => "pattern-matches-nothing",
             Self::Recovered => "recovered",
@@ -210,6 +213,7 @@ mod tests {
             WarningCode::NotJudged,
             WarningCode::NothingAccepted,
             WarningCode::NotRestored,
+            WarningCode::NotStartedAgain,
             WarningCode::OpenTransaction,
             WarningCode::PatternMatchesNothing,
             WarningCode::Recovered,

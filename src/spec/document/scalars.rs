@@ -276,6 +276,8 @@ impl CheckLevel {
 pub(in crate::spec) enum RestoreWord {
     /// Write back the rows that differ, in every system.
     Database,
+    /// Write them back and start the service again each time, for services that keep state in their process.
+    Full,
     /// Reset the service and replay the path.
     Replay,
     /// Never go back; only for the strategies `random` and `weighted`.

@@ -409,6 +409,17 @@ impl Lowering<'_> {
                 }
                 RestoreMode::Database
             }
+            Some(RestoreWord::Full) => {
+                if document.service.is_none() && understood {
+                    let diagnostic = Diagnostic::error(
+                        Code::Contradiction,
+                        "`restore: full` has no service to start again",
+                    );
+                    let help = "let venomqa start it: `service: { command: [...] }`";
+                    self.at_value(&at, "there is no `service`", diagnostic.help(help));
+                }
+                RestoreMode::Full
+            }
             Some(RestoreWord::Replay) => {
                 if !can_replay && understood {
                     self.at_value(&at, "nothing says how to start over", no_way_back());

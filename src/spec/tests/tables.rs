@@ -322,6 +322,7 @@ fn sections_around_the_actions_are_checked() {
             "systems: { db: { sqlite: a, observation_queries: { q: 'SELECT :z' } } }",
             "systems: { db: { sqlite: a } }\nreset: { restart: true }",
             "restore: database",
+            "restore: full",
             "restore: replay",
             "restore: sometimes",
             "restore: none\nexplore: { strategy: bfs }",
@@ -401,10 +402,12 @@ fn sections_around_the_actions_are_checked() {
         4:10 contradiction: there is no `service` to restart
     restore: database
         3:10 contradiction: `restore: database` needs a system to restore
+    restore: full
+        3:10 contradiction: `restore: full` has no service to start again
     restore: replay
         3:10 contradiction: nothing says how to get the service back to an earlier state
     restore: sometimes
-        3:10 bad-value: `restore` must be `database`, `replay` or `none`, not `sometimes`
+        3:10 bad-value: `restore` must be `database`, `full`, `replay` or `none`, not `sometimes`
     restore: none
     explore: { strategy: bfs }
         4:22 contradiction: the strategy `bfs` goes back to earlier states, and `restore: none` never does

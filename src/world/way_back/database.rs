@@ -41,13 +41,19 @@ impl Database {
 
 #[async_trait(?Send)]
 impl WayBack for Database {
+    fn starts_anew(&self) -> bool {
+        self.may_restart
+    }
+
     fn puts_rows_back(&self) -> bool {
         true
     }
 
     /// What a read-only action answers, for the check of a restore.
     fn remember(&mut self, before: &Checkpoint, step: &Step<'_>) -> Path {
-        if step.is_safe && !step.wrote && step.context == before.context() {
+        // A failure of the service may be chance.
+        let is_failure = step.response.status >= 500;
+        if step.is_safe && !step.wrote && !is_failure && step.context == before.context() {
             before.remember(Answer::new(step.action, step.response));
         }
         Path::default()

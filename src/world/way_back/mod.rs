@@ -3,6 +3,7 @@
 //! A new way is one new file here, a variant of `RestoreMode` with its word in the spec, and one line in [`chosen`].
 
 mod database;
+mod full;
 mod none;
 mod replay;
 
@@ -22,6 +23,7 @@ use crate::model::{ActionId, Context, RequestTemplate, Response};
 pub(super) fn chosen(config: &WorldConfig) -> Result<Box<dyn WayBack>, WorldError> {
     Ok(match config.restore {
         RestoreMode::Database => Box::new(database::Database::new(config)?),
+        RestoreMode::Full => Box::new(full::Full::new(config)?),
         RestoreMode::Replay => Box::new(replay::Replay::new(config)?),
         RestoreMode::None => Box::new(none::None),
     })
@@ -33,6 +35,11 @@ pub(super) trait WayBack {
     /// Whether it goes back at all.
     fn can_restore(&self) -> bool {
         true
+    }
+
+    /// Whether [`WayBack::renew`] starts the service again, and [`WayBack::go_back`] does not.
+    fn starts_anew(&self) -> bool {
+        false
     }
 
     /// Whether putting rows back is all that going back takes.

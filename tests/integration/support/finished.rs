@@ -34,6 +34,15 @@ impl Finished {
         self
     }
 
+    /// Fails unless it ended with one of these codes.
+    #[track_caller]
+    pub(crate) fn code_among(self, expected: &[i32]) -> Self {
+        let code = self.status.code();
+        let is_expected = code.is_some_and(|code| expected.contains(&code));
+        assert!(is_expected, "exit code of {self}");
+        self
+    }
+
     /// Fails unless its standard output has each of these in it.
     #[track_caller]
     pub(crate) fn says(self, texts: &[&str]) -> Self {

@@ -3,6 +3,7 @@
 mod any_database;
 pub(crate) mod bank;
 mod browser;
+pub(crate) mod club;
 pub(crate) mod credits;
 mod database;
 mod finished;

@@ -11,7 +11,7 @@ use std::{env, fmt};
 use serde_json::json;
 
 use super::server::{runtime, serve};
-use super::{Running, Sandbox, SqlService, bank, credits, store};
+use super::{Running, Sandbox, SqlService, bank, club, credits, store};
 
 const KIND: &str = "TEST_SERVICE_KIND";
 const PORT: &str = "TEST_SERVICE_PORT";
@@ -33,6 +33,10 @@ pub(crate) enum Kind {
     TiredBank,
     /// The bank, which throws its file away when it starts.
     BankOnANewFile,
+    /// The club, on `club.db` of its working directory.
+    Club,
+    /// The club, which keeps in its memory who is a member.
+    ForgetfulClub,
     /// Never listens.
     NeverReady,
     /// Ends at once, and says why.
@@ -43,7 +47,7 @@ pub(crate) enum Kind {
     Sql,
 }
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 13] = [
     Kind::Credits,
     Kind::CleanCredits,
     Kind::Store,
@@ -51,6 +55,8 @@ const KINDS: [Kind; 11] = [
     Kind::Bank,
     Kind::TiredBank,
     Kind::BankOnANewFile,
+    Kind::Club,
+    Kind::ForgetfulClub,
     Kind::NeverReady,
     Kind::ExitsAtOnce,
     Kind::Stubborn,
@@ -119,6 +125,10 @@ fn run(kind: Kind, port: u16) {
         let file = env::current_dir().unwrap().join("bank.db");
         bank::router(&file, flaw, Arc::default())
     };
+    let club = |is_forgetful| {
+        let file = env::current_dir().unwrap().join("club.db");
+        club::router(&file, is_forgetful)
+    };
     match kind {
         Kind::Credits => runtime().block_on(serve(listen(), credits::router(true))),
         Kind::CleanCredits => runtime().block_on(serve(listen(), credits::router(false))),
@@ -133,6 +143,8 @@ fn run(kind: Kind, port: u16) {
             let _ = std::fs::remove_file(env::current_dir().unwrap().join("bank.db"));
             runtime().block_on(serve(listen(), bank(bank::Flaw::Melts)));
         }
+        Kind::Club => runtime().block_on(serve(listen(), club(false))),
+        Kind::ForgetfulClub => runtime().block_on(serve(listen(), club(true))),
         Kind::NeverReady => loop {
             std::thread::park();
         },

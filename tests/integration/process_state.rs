@@ -1,0 +1,61 @@
+//! A service that keeps state in its process is found out by every strategy; one that does not is not suspected.
+
+use serde_json::Value;
+
+use crate::support::{Database, Kind, Sandbox, service, warnings};
+
+/// Members may edit. The invariant sees whoever could and is none.
+const SPEC: &str = "
+venomqa: 1
+name: club
+systems: { db: { sqlite: club.db } }
+actions:
+  - { name: join, request: { method: POST, path: /join } }
+  - { name: leave, request: { method: POST, path: /leave } }
+  - { name: edit, request: { method: POST, path: /edit }, expect: { status: [200, 409] }, max_calls: 2 }
+invariants:
+  - { name: only_members_edit, sql: SELECT * FROM club WHERE edited_by_a_stranger > 0 }
+";
+
+const STRATEGIES: [&str; 6] = ["bfs", "dfs", "mcts", "coverage", "random", "weighted"];
+
+fn explore(kind: Kind, strategy: &str, more: &str, code: &[i32]) -> Value {
+    let sandbox = Sandbox::with_spec(&format!("{SPEC}{}{more}", service(kind)));
+    let database = Database::at(sandbox.path("club.db"));
+    database.execute(
+        "CREATE TABLE club (member INT, edits INT, edited_by_a_stranger INT); INSERT INTO club VALUES (0, 0, 0)",
+    );
+    let before = database.dump();
+    let finished = sandbox
+        .venomqa(["explore", "--strategy", strategy, "--report", "json"])
+        .run()
+        .code_among(code);
+    assert_eq!(database.dump(), before);
+    finished.only_run()
+}
+
+#[test]
+fn rights_that_are_cached_for_good_are_found_or_make_the_run_untrusted() {
+    for strategy in STRATEGIES {
+        let run = explore(Kind::ForgetfulClub, strategy, "", &[1, 3]);
+        let confirmed = &run["violations"][0]["confirmation"]["result"];
+        let said = warnings(&run).contains(&"state-outside-systems");
+        assert!(said || confirmed == "confirmed", "{strategy}: {run:#}");
+    }
+}
+
+#[test]
+fn a_service_without_a_cache_is_not_suspected() {
+    for strategy in STRATEGIES {
+        let run = explore(Kind::Club, strategy, "", &[0]);
+        assert_eq!(warnings(&run), [""; 0], "{strategy}: {run:#}");
+    }
+}
+
+#[test]
+fn started_again_for_each_restore_the_same_cache_misleads_nobody() {
+    // Each step of this strategy is taken by a service that has just been started.
+    let run = explore(Kind::ForgetfulClub, "bfs", "restore: full\n", &[0]);
+    assert_eq!(warnings(&run), [""; 0], "{run:#}");
+    assert!(!run["actions"][2]["statuses"]["200"].is_null(), "{run:#}");
+}
