@@ -17,8 +17,8 @@ use super::{Arrival, Observe, Warning, World, WorldError, WorldErrorKind, WorldT
 use crate::expr::Lookup as _;
 use crate::interrupt::Interrupt;
 use crate::model::{
-    ActionId, Bindings, Context, Effect, Model, RequestTemplate, RowDelta, SqlQuery, StepRecord,
-    Table,
+    Action, ActionId, Bindings, Context, Effect, Model, RequestTemplate, RowDelta, SqlQuery,
+    StepRecord, Table,
 };
 
 /// A service and the systems under it.
@@ -179,6 +179,12 @@ impl Sending<'_> {
     }
 }
 
+/// Whether an action that was answered like this is known to change rows: it was accepted and is not safe, or it failed.
+fn may_write(action: &Action, Exchange { response, .. }: &Exchange) -> bool {
+    let status = response.status;
+    status >= 500 || !action.request.is_safe() && action.expect.accepts(status)
+}
+
 /// The names of the tables of which rows changed in the first delta only.
 fn only_in(first: &RowDelta, second: &RowDelta) -> Vec<String> {
     let is_new = |table: &Table| !second.rows().any(|change| change.table.id == table.id);
@@ -233,9 +239,7 @@ impl World for LiveWorld {
         let is_safe = declared.request.is_safe();
         let mut sent = sending.once(deployment).await?;
         // The row may have come late, from the request before.
-        let status = sent.exchange.response.status;
-        let may_write = status >= 500 || !is_safe && declared.expect.accepts(status);
-        if !may_write && self.way_back.puts_rows_back() {
+        if self.way_back.puts_rows_back() && !may_write(declared, &sent.exchange) {
             sent = sending.again(deployment, sent).await?;
         }
         if !is_safe {
