@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::system::Location;
 use crate::expr::Template;
-use crate::model::{Extraction, RequestTemplate, SqlQuery};
+use crate::model::{Extraction, RequestTemplate, SqlQuery, StatusPattern};
 use crate::secret::Secrets;
 
 pub use super::patterns::{Pattern, TableNames};
@@ -156,8 +156,10 @@ pub enum Reset {
 /// One entry of `setup:`
 #[derive(Clone, Debug)]
 pub struct SetupStep {
-    /// What is sent; an answer that is not 2xx ends the run.
+    /// What is sent.
     pub request: RequestTemplate,
+    /// Statuses of a good answer, any other ends the run; where there are none, every 2xx is good.
+    pub status: Vec<StatusPattern>,
     /// What is remembered from the answer.
     pub extract: Vec<Extraction>,
 }

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use url::{Origin, Url, form_urlencoded};
 
 use super::cookies::Cookies;
@@ -123,6 +123,11 @@ impl Target {
         {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
             shown.push(("content-type".to_owned(), content_type.to_owned()));
+        }
+        // RFC 9110, 8.6: some servers refuse such a request without a length.
+        if body.is_none() && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
+            let entry = headers.entry(CONTENT_LENGTH);
+            entry.or_insert(HeaderValue::from_static("0"));
         }
         if audience == Audience::Service
             && !headers.contains_key(COOKIE)

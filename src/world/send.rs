@@ -11,7 +11,9 @@ use super::render::{Rendered, Unsendable};
 use super::{WorldError, WorldErrorKind};
 use crate::expr::Lookup;
 use crate::interrupt::Interrupt;
-use crate::model::{Bindings, Request, RequestTemplate, Response, RowDelta, StepRecord};
+use crate::model::{
+    Bindings, Request, RequestTemplate, Response, RowDelta, StatusPattern, StepRecord,
+};
 
 /// Characters of an answer that an error shows.
 const SHOWN_BODY: usize = 400;
@@ -134,12 +136,23 @@ impl Sender {
     }
 }
 
-/// The error for an answer that had to be 2xx.
-pub(super) fn refused(name: &str, request: &Request, answer: &Response) -> WorldError {
+/// The error for an answer that had to have one of these statuses, or where there are none, 2xx.
+pub(super) fn refused(
+    name: &str,
+    request: &Request,
+    answer: &Response,
+    expected: &[StatusPattern],
+) -> WorldError {
+    let expected = if expected.is_empty() {
+        "a 2xx answer".to_owned()
+    } else {
+        let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
+        expected.join(" or ")
+    };
     WorldError::new(
         WorldErrorKind::Service,
         format!(
-            "{name}: `{} {}`: expected a 2xx answer, got {}",
+            "{name}: `{} {}`: expected {expected}, got {}",
             request.method, request.target, answer.status
         ),
     )

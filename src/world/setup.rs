@@ -31,8 +31,23 @@ async fn send(deployment: &mut Deployment) -> Result<(Context, Cookies), WorldEr
         let answer = deployment
             .send(&name, &rendered, &mut cookies, None)
             .await?;
-        if !answer.is_success() {
-            return Err(refused(&name, &rendered.record, &answer));
+        let is_good = if step.status.is_empty() {
+            answer.is_success()
+        } else {
+            step.status
+                .iter()
+                .any(|pattern| pattern.matches(answer.status))
+        };
+        if !is_good {
+            let error = refused(&name, &rendered.record, &answer, &step.status);
+            return Err(if (300..400).contains(&answer.status) {
+                error.with_help(format!(
+                    "where this redirect is the answer to a login that worked, say so: `expect: {{ status: {} }}`",
+                    answer.status
+                ))
+            } else {
+                error
+            });
         }
         let extracted = Extracted::by(&step.extract, &answer);
         if !extracted.failures.is_empty() {

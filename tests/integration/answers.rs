@@ -162,6 +162,20 @@ fn a_run_in_which_nothing_was_accepted_proves_nothing() {
     explore(&closed(", expect: { status: 403 }"), &[]).code(0);
 }
 
+#[test]
+fn a_login_that_answers_with_a_redirect_is_good_where_setup_says_so() {
+    let spec = |expect: &str| {
+        format!(
+            "setup:\n  - {{ request: {{ method: POST, path: /leave }}{expect} }}\nactions:\n  - {{ name: verify, request: {{ method: POST, path: /verify }} }}\n"
+        )
+    };
+    let refused = explore(&spec(""), &[]).code(3).only_run();
+    let error = refused["stop"]["error"].to_string();
+    assert!(error.contains("expected a 2xx answer, got 303"), "{error}");
+    assert!(error.contains("expect: { status: 303 }"), "{error}");
+    explore(&spec(", expect: { status: [302, 303] }"), &[]).code(0);
+}
+
 /// A counter that answers with 500 once in its life.
 fn hiccup() -> Server {
     let happened = Arc::new(Mutex::new(0));

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 pub(super) use assertion::{Assertions, InvariantExpect, Written};
-pub(super) use request::{ActionExpect, Extract, Request, STATUS, status_key};
+pub(super) use request::{ActionExpect, Extract, Request, STATUS, Status, status_key};
 pub use scalars::duration;
 pub(super) use scalars::{
     CheckLevel, DurationText, FailFast, Json, Level, RestoreWord, SafetyCopyWord, ScalarText,
@@ -175,13 +175,23 @@ pub(super) struct AfterRestore {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Setup {
-    /// What is sent; an answer that is not 2xx ends the run.
+    /// What is sent; an answer that is not 2xx, and not listed under `expect`, ends the run.
     pub request: Request,
+    /// What a good answer looks like. Default: any 2xx.
+    pub expect: Option<SetupExpect>,
     /// Values to remember from the answer, by name.
     #[serde(default)]
     pub extract: IndexMap<String, Extract>,
     #[serde(skip)]
     pub position: usize,
+}
+
+/// What a good answer to a request of `setup` looks like.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetupExpect {
+    /// Good statuses: `302`, `2xx`, or a list of these.
+    pub status: Status,
 }
 
 /// One thing that can be done.

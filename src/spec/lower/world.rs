@@ -319,6 +319,8 @@ impl Lowering<'_> {
             let request = self.request(&at.key("request"), &written.request, Scope::Setup(&so_far));
             steps.push(SetupStep {
                 request,
+                status: (written.expect.as_ref())
+                    .map_or_else(Vec::new, |expect| expect.status.0.clone()),
                 extract: self.extractions(&at.key("extract"), &written.extract),
             });
             so_far.extend(written.extract.keys().cloned());

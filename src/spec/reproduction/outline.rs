@@ -300,7 +300,10 @@ impl<'c> Writer<'c> {
             headers,
             body,
             captures,
-            status: seen.map(|seen| seen.status).filter(|status| *status > 0),
+            status: match seen {
+                Some(seen) => Some(seen.status).filter(|status| *status > 0),
+                None => expected_status(node),
+            },
         })
     }
 
@@ -634,6 +637,16 @@ fn is_open(node: &Node) -> bool {
             .iter()
             .any(|part| matches!(part, Part::Environment(..))),
         _ => false,
+    }
+}
+
+/// The first status that a request of `setup` expects.
+fn expected_status(node: &Node) -> Option<u16> {
+    let status = node.field("expect")?.field("status")?;
+    let first = status.items().first().unwrap_or(status);
+    match first {
+        Node::Scalar(Value::Number(code)) => code.as_u64()?.try_into().ok(),
+        _ => None,
     }
 }
 

@@ -184,6 +184,7 @@ async fn setup_runs_before_the_initial_state_and_a_refusal_shows_the_answer() {
     let mut config = config(&server);
     config.setup = vec![SetupStep {
         request: request("POST", "/items"),
+        status: Vec::new(),
         extract: vec![extraction(0, "id", "$.id")],
     }];
     let mut world = start(&config, &store, &shop_model()).await;

@@ -91,6 +91,22 @@ fn a_request_that_cannot_be_filled_names_the_template() {
 }
 
 #[test]
+fn a_method_with_a_body_and_no_body_says_that_its_length_is_zero() {
+    let target = Target::new("http://127.0.0.1:8080", &[]).unwrap();
+    let model = model(Vec::new(), &[]);
+    let values: Arc<dyn Lookup> = Arc::new(model.bindings(&Context::empty(0)));
+    let methods = ["POST", "PUT", "PATCH", "GET", "DELETE"];
+    let lengths = methods.map(|method| {
+        let rendered = target.render(&request(method, "/"), &values, &Cookies::default());
+        let headers = rendered.unwrap().wire.headers().clone();
+        let length = headers.get(CONTENT_LENGTH);
+        length.map(|length| length.to_str().unwrap().to_owned())
+    });
+    let zero = Some("0".to_owned());
+    assert_eq!(lengths, [zero.clone(), zero.clone(), zero, None, None]);
+}
+
+#[test]
 fn a_header_value_with_a_line_break_is_refused() {
     let target = Target::new("http://127.0.0.1:8080", &[]).unwrap();
     let model = model(Vec::new(), &["v"]);

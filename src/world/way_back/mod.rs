@@ -161,5 +161,5 @@ async fn send_accepted(
     if exchange.response.is_success() {
         return Ok(());
     }
-    Err(refused(name, &exchange.request, &exchange.response))
+    Err(refused(name, &exchange.request, &exchange.response, &[]))
 }
