@@ -53,12 +53,20 @@ pub(crate) async fn confirm<W: World, J: Judge<W>>(
     let mut failed = None;
     let mut times = 0;
     let mut was_first_seen = false;
-    let initial = world.renew().await?;
+    let mut initial = world.renew().await?;
+    let mut was_answered = true;
     for attempt_number in 0..ATTEMPTS {
-        if attempt_number > 0 {
+        if !was_answered {
+            // The service was started again, and knows the sessions of `setup` no longer.
+            initial = world.renew().await?;
+        } else if attempt_number > 0 {
             world.restore(&initial.checkpoint).await?;
         }
         let attempt = run(model, world, judge, claim, &initial).await?;
+        was_answered = attempt.path.iter().all(|step| {
+            let record = step.record.as_ref();
+            record.is_none_or(|record| record.response.no_answer.is_none())
+        });
         match attempt.outcome {
             Ok(finding) => {
                 times += 1;

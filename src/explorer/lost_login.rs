@@ -14,6 +14,9 @@ use super::graph::StateId;
 /// Refusals that were looked into and found rightful, after which only long series of them are.
 const EAGER: u32 = 8;
 
+/// How often an accepted step is taken again before its refusal is believed.
+const LOOKS: u32 = 5;
+
 /// What is known of the acceptances and refusals of every action.
 #[derive(Debug, Default)]
 pub(super) struct LostLogin {
@@ -72,15 +75,19 @@ impl LostLogin {
         let Some(from) = self.actions[action.0 as usize].accepted_from else {
             return Ok(None);
         };
-        world.restore(explored.checkpoint(from)).await?;
         let context = explored.graph().context(from);
-        let status = world.act(action, context).await?.status;
-        if is_denial(status) {
-            let refused = self.actions.iter().map(|seen| seen.refused).sum();
-            return Ok(Some(warning(&model.action(action).name, status, refused)));
+        let mut status = 0;
+        // A service that refuses at random is another matter.
+        for _ in 0..LOOKS {
+            world.restore(explored.checkpoint(from)).await?;
+            status = world.act(action, context).await?.status;
+            if !is_denial(status) {
+                self.actions[action.0 as usize].rightful += 1;
+                return Ok(None);
+            }
         }
-        self.actions[action.0 as usize].rightful += 1;
-        Ok(None)
+        let refused = self.actions.iter().map(|seen| seen.refused).sum();
+        Ok(Some(warning(&model.action(action).name, status, refused)))
     }
 
     /// The actions that were accepted once and refused since.
@@ -98,7 +105,8 @@ pub(super) fn is_denial(status: u16) -> bool {
     matches!(status, 401 | 403)
 }
 
-fn warning(action: &str, status: u16, refused: u64) -> Warning {
+/// The warning that ends a walk; `refused` is how many steps were refused since they were last accepted.
+pub(super) fn warning(action: &str, status: u16, refused: u64) -> Warning {
     let more = match refused {
         0 | 1 => String::new(),
         more => {
@@ -115,7 +123,7 @@ fn warning(action: &str, status: u16, refused: u64) -> Warning {
     );
     Warning::new(WarningCode::LoginLost, message)
         .with_help(
-            "let the logins of the service under test live longer than a run, or end the run before they run out, for example with `--time-limit 1m`; sessions that a service keeps in its memory are gone when it is started again",
+            "let the logins of the service under test live longer than a run, or end the run before they run out, for example with `--time-limit 1m`; sessions that a service keeps in its memory are gone when it is started again, and a logout that it keeps there outlasts a restore: for that there is `restore: full`",
         )
         .untrusted()
 }

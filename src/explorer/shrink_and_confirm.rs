@@ -103,7 +103,7 @@ async fn run_cold<W: World, J: Judge<W>>(
     }
     match process_state::find(replay, samples).await {
         Ok(warning) => warning,
-        Err(error) if error.is_end() => {
+        Err(error) if error.is_ending() => {
             *stop = event::Stop::of_error(&error, Vec::new());
             None
         }

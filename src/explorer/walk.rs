@@ -19,7 +19,7 @@ use super::emitter::Emitter;
 use super::explored::Explored;
 use super::graph::{StateId, TransitionId};
 use super::invariant_tallies::InvariantTallies;
-use super::lost_login::LostLogin;
+use super::lost_login::{self, LostLogin};
 use super::observer::Observer;
 use super::path_replay::PathReplay;
 use super::regressions;
@@ -96,6 +96,9 @@ pub fn not_started(model: &Model, options: &Options, error: &WorldError) -> Fini
         time: Time::default(),
     }
 }
+
+/// A request that waits longer than this for its answer is worth a word.
+const LONG_WAIT: Duration = Duration::from_secs(1);
 
 /// A walk under way.
 struct Walk<'r, W: World, J> {
@@ -248,15 +251,26 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             self.restore(from).await?;
         }
         let context = self.explored.graph().context(from).clone();
+        let asked = Instant::now();
         let arrival = self.world.act(action, &context).await;
-        let arrival = arrival.map_err(|error| self.failed_at(step, &error))?;
+        let arrival = match arrival {
+            Ok(arrival) => arrival,
+            Err(error) => {
+                self.warn_of_silence(action, asked.elapsed(), &error);
+                return Err(self.failed_at(step, &error));
+            }
+        };
         let (login, status) = (&mut self.login, arrival.status);
-        if login.is_suspicious(self.model, from, action, status)
-            && self.explored.graph().can_restore()
-        {
-            self.look_into_refusal(action).await?;
-            let restored = self.world.restore(&arrival.checkpoint).await;
-            restored.map_err(|error| self.failed_at(step, &error))?;
+        if login.is_suspicious(self.model, from, action, status) {
+            if self.explored.graph().can_restore() {
+                self.look_into_refusal(action).await?;
+                let restored = self.world.restore(&arrival.checkpoint).await;
+                restored.map_err(|error| self.failed_at(step, &error))?;
+            } else if self.was_accepted(step) {
+                let name = &self.model.action(action).name;
+                self.emitter.warn(lost_login::warning(name, status, 0));
+                return Err(Stop::LoginLost);
+            }
         }
         self.steps += 1;
         let identity = self.explored.identify(self.model, from, action, &arrival);
@@ -370,6 +384,32 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             }
         }
         Ok(())
+    }
+
+    /// Warns where the end of the run cut a request off that had been waiting for its answer for long.
+    fn warn_of_silence(&mut self, action: ActionId, waited: Duration, error: &WorldError) {
+        if !error.is_ending() || waited < LONG_WAIT {
+            return;
+        }
+        let name = &self.model.action(action).name;
+        let message = format!(
+            "`{name}` had not been answered for {:.1} s when the run ended",
+            waited.as_secs_f64()
+        );
+        let warning = Warning::new(WarningCode::UnansweredAtTheEnd, message);
+        self.emitter.warn(warning.with_help(
+            "give the run more time, or the request less (`http.timeout`): then a service that hangs is a finding",
+        ));
+    }
+
+    /// Whether an action was accepted from the same state before.
+    fn was_accepted(&self, Move { from, action }: Move) -> bool {
+        let graph = self.explored.graph();
+        let expect = &self.model.action(action).expect;
+        graph.outgoing(from).any(|id| {
+            let before = graph.transition(id);
+            before.action == action && expect.accepts(before.status)
+        })
     }
 
     /// Looks whether an action that is refused is still accepted where it was; ends the walk where it is not.

@@ -247,6 +247,20 @@ impl RunReport {
             1 => gaps.push("1 finding could not be confirmed".to_owned()),
             several => gaps.push(format!("{several} findings could not be confirmed")),
         }
+        let warned = |code: &str| {
+            let warnings = self.summary.warnings.iter();
+            warnings.filter(|warning| warning.code == code).count()
+        };
+        if warned("unanswered-at-the-end") > 0 {
+            gaps.push("a request was not answered when the run ended".to_owned());
+        }
+        match warned("late-write") {
+            0 => {}
+            1 => gaps.push("rows that came late were not judged".to_owned()),
+            several => gaps.push(format!(
+                "rows that came late {several} times were not judged"
+            )),
+        }
         let never = self.never_ran().count() as u64;
         if never > 0 {
             gaps.push(format!(

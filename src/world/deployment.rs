@@ -271,7 +271,11 @@ impl Deployment {
         if matches!(&outcome, Err(failure) if failure.kind == FailureKind::MaybeIdle)
             && self.did_nothing(request, known).await?
         {
-            outcome = self.sender.send_again(request, cookies).await;
+            let again = self.sender.send_again(request, cookies).await;
+            // Where there is nobody to connect to any more, the first failure says what happened.
+            if !matches!(&again, Err(failure) if failure.kind == FailureKind::Unsent) {
+                outcome = again;
+            }
         }
         self.http += began.elapsed();
         if let Ok(response) = &outcome {

@@ -66,14 +66,6 @@ impl WorldError {
         }
     }
 
-    /// Whether nothing went wrong: the user asked to stop, or the time of the run was over.
-    pub(crate) fn is_end(&self) -> bool {
-        matches!(
-            self.kind,
-            WorldErrorKind::Interrupted | WorldErrorKind::TimeOver
-        )
-    }
-
     /// The error of whatever was under way when the user asked to stop.
     pub(super) fn interrupted() -> Self {
         Self::ended(Ending::Requested)

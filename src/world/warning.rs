@@ -55,6 +55,8 @@ pub enum WarningCode {
     StateOutsideSystems,
     /// The records of steps cannot be kept in a file.
     StepRecords,
+    /// A request had not been answered when the run ended.
+    UnansweredAtTheEnd,
     /// Every state is a copy of the whole database.
     WholeCopies,
 }
@@ -80,6 +82,7 @@ impl WarningCode {
             Self::ReplayDiffers => "replay-differs",
             Self::StateOutsideSystems => "state-outside-systems",
             Self::StepRecords => "step-records",
+            Self::UnansweredAtTheEnd => "unanswered-at-the-end",
             Self::WholeCopies => "whole-copies",
         }
     }
@@ -214,6 +217,7 @@ mod tests {
             WarningCode::NothingAccepted,
             WarningCode::NotRestored,
             WarningCode::NotStartedAgain,
+            WarningCode::UnansweredAtTheEnd,
             WarningCode::OpenTransaction,
             WarningCode::PatternMatchesNothing,
             WarningCode::Recovered,

@@ -64,7 +64,7 @@ fn left(sandbox: &Sandbox) -> Vec<String> {
 
 /// `$1`: what fills the disk but for a rest.
 const ON_A_SMALL_DISK: &str = "
-    mkdir small && mount -t tmpfs -o size=1m none small || exit 99
+    mkdir small && mount -t tmpfs -o size=2m none small || exit 99
     explore() { $VENOMQA explore specs/shop.yaml --set db=sqlite:$PWD/small/shop.db --set bugs=none --no-corpus --max-steps $1; }
     explore 5 >/dev/null || exit 98
     cp small/shop.db before.db
@@ -87,7 +87,7 @@ fn a_full_disk_is_said_and_with_room_the_content_is_back() {
         return;
     }
     // Full while the journal is installed, and full in the middle of the run.
-    for fill in ["450k", "350k"] {
+    for fill in ["1474k", "1374k"] {
         let sandbox = Sandbox::with_shop();
         let text = ON_A_SMALL_DISK.replace("FILL", fill);
         let finished = script(&sandbox, &namespace, &text, None)

@@ -238,12 +238,16 @@ fn evidence(page: &mut Page, evidence: &Evidence) {
         Evidence::Values { expected, actual } => {
             let room = page.room(11);
             for (label, text) in [("expected", expected), ("found", actual)] {
-                for (position, line) in wrap_words(&printable(text), room).iter().enumerate() {
+                // The lines are ours; what stands in them may be somebody else's.
+                let lines = text
+                    .lines()
+                    .flat_map(|line| wrap_words(&printable(line), room));
+                for (position, line) in lines.enumerate() {
                     let label = if position == 0 { label } else { "" };
                     page.line(&format!(
                         " {} {}",
                         paint(BOLD, &format!("{label:>8}")),
-                        clip(line, room)
+                        clip(&line, room)
                     ));
                 }
             }

@@ -21,6 +21,18 @@ impl WayBack for None {
         Path::default()
     }
 
+    async fn bring_back(
+        &mut self,
+        _deployment: &mut Deployment,
+        _position: &mut Position,
+    ) -> Result<(), WorldError> {
+        Err(WorldError::new(
+            WorldErrorKind::Restore,
+            "after a request without an answer nobody knows in which state the service is, and `restore: none` cannot put it back",
+        )
+        .with_help("declare a system that can be restored, or use `restore: replay`"))
+    }
+
     async fn go_back(
         &mut self,
         _deployment: &mut Deployment,
