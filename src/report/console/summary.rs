@@ -208,7 +208,7 @@ fn refused(page: &mut Page, run: &RunReport) {
         paint(DOUBT, "refused every time"),
         paint(
             DIM,
-            "(only answers of 400 and above, and the spec does not expect them)"
+            "(no answer was accepted, and the spec lists none of their statuses)"
         )
     ));
     let room = page.room(2);
