@@ -1,6 +1,7 @@
 //! SQLite's errors in words that say what to do.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -74,7 +75,7 @@ pub(super) fn failed(path: &Path, doing: &str, error: &rusqlite::Error) -> World
         ),
         Some(ErrorCode::ReadOnly) => system(format!(
             "cannot {doing}: the database `{file}` cannot be written: {}",
-            rights(path)
+            limit(path).unwrap_or_else(|| rights(path, error))
         ))
         .with_help(
             "venomqa keeps its journal in the same file, so the file and its folder must be writable; check owner and \
@@ -83,7 +84,7 @@ pub(super) fn failed(path: &Path, doing: &str, error: &rusqlite::Error) -> World
         Some(ErrorCode::NotADatabase) => system(format!("`{file}` is not a SQLite database"))
             .with_help("check the path after `sqlite:`; an encrypted database cannot be watched"),
         Some(ErrorCode::CannotOpen) => {
-            let why = limit(path).unwrap_or_else(|| rights(path));
+            let why = limit(path).unwrap_or_else(|| rights(path, error));
             system(format!("cannot {doing}: the database `{file}`, or a file beside it, cannot be opened: {why}"))
                 .with_help("SQLite and venomqa keep files beside the database: the folder must be there and writable")
         }
@@ -104,12 +105,19 @@ pub(super) fn failed(path: &Path, doing: &str, error: &rusqlite::Error) -> World
     }
 }
 
-/// The limit of the system that was reached, as far as that can be seen now.
+/// How many files SQLite opens at most at the same time for one statement: the database, its journal or log, the log's index, a folder, files for sorting.
+const OPEN_AT_ONCE: usize = 8;
+
+/// The limit of the system that was reached, as far as that can be seen now. SQLite has closed again what it had opened before it failed, and opens a file for
+/// reading alone where the limit kept it from opening the file for writing; so as many files are opened as one statement may want.
 fn limit(path: &Path) -> Option<String> {
-    if cfg!(unix)
-        && let Err(error) = File::open("/dev/null")
-    {
-        return Some(error.to_string());
+    if cfg!(unix) {
+        let opened: io::Result<Vec<File>> = (0..OPEN_AT_ONCE)
+            .map(|_| File::open("/dev/null"))
+            .collect();
+        if let Err(error) = opened {
+            return Some(error.to_string());
+        }
     }
     #[cfg(unix)]
     if rustix::fs::statvfs(folder(path)).is_ok_and(|found| found.f_bavail == 0) {
@@ -118,12 +126,12 @@ fn limit(path: &Path) -> Option<String> {
     None
 }
 
-/// What the user may not do with the file or its folder.
+/// What the user may not do with the file or its folder; or what SQLite says, if the user may do everything.
 #[cfg(unix)]
-fn rights(path: &Path) -> String {
+fn rights(path: &Path, error: &rusqlite::Error) -> String {
     use std::os::unix::fs::MetadataExt as _;
 
-    use rustix::fs::{Access, access};
+    use rustix::fs::{Access, StatVfsMountFlags, access};
     let user = rustix::process::geteuid().as_raw();
     for (what, place) in [("the file", path), ("the folder", folder(path))] {
         if access(place, Access::READ_OK | Access::WRITE_OK).is_ok() {
@@ -138,10 +146,15 @@ fn rights(path: &Path) -> String {
             place.display()
         );
     }
-    "the file system, or a part of it, is read-only".to_owned()
+    if rustix::fs::statvfs(folder(path))
+        .is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY))
+    {
+        return "the file system is read-only".to_owned();
+    }
+    error.to_string()
 }
 
 #[cfg(not(unix))]
-fn rights(_path: &Path) -> String {
-    "the file or its folder is read-only".to_owned()
+fn rights(_path: &Path, error: &rusqlite::Error) -> String {
+    error.to_string()
 }
