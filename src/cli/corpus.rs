@@ -101,11 +101,16 @@ pub(super) fn keep(
 
 /// What a shell has to set in front of the command that runs a reproduction: the secrets that neither the environment nor the
 /// spec has, for `--set` gave them.
-fn settings(session: &Session<'_>, source: &Spec, told: &Reproduction, file: &Path) -> String {
+fn settings(
+    session: &Session<'_>,
+    source: &Spec,
+    reproduction: &Reproduction,
+    file: &Path,
+) -> String {
     let left_out = reproduction::left_out(
         source,
-        told,
-        &evidence::invariants_of(&source.model, &told.oracle),
+        reproduction,
+        &evidence::invariants_of(&source.model, &reproduction.oracle),
     );
     if left_out.is_empty() {
         return String::new();

@@ -122,8 +122,8 @@ async fn start(
         Err(Stopped::Output(problem)) => session.report(&problem),
     };
     match put_back {
-        Ok(told) => {
-            for warning in told {
+        Ok(warnings) => {
+            for warning in warnings {
                 session.note(&format!("  warning: {}", secrets.hide(&warning.message)));
             }
         }
@@ -174,11 +174,11 @@ struct Running<'r> {
 impl Running<'_> {
     async fn run(&mut self, world: &mut LiveWorld) -> Result<ExitCode, Stopped> {
         let case = self.case;
-        let told = &case.reproduction;
+        let reproduction = &case.reproduction;
         let mut oracles = self.oracles();
-        let only = oracles.find(&told.oracle);
+        let only = oracles.find(&reproduction.oracle);
         let initial = world.begin().await?;
-        self.session.page(&page::title(told))?;
+        self.session.page(&page::title(reproduction))?;
         let step = Judged {
             only,
             ..Judged::initial(&initial)
@@ -206,7 +206,7 @@ impl Running<'_> {
                 return Ok(ExitCode::Interrupted);
             }
         }
-        self.session.page(&page::verdict(told, &verdict))?;
+        self.session.page(&page::verdict(reproduction, &verdict))?;
         Ok(match verdict {
             Verdict::Reproduced => ExitCode::Violations,
             Verdict::NotReproduced => ExitCode::Success,
@@ -221,8 +221,8 @@ impl Running<'_> {
             self.found(finding)?;
             return Ok(Verdict::Reproduced);
         }
-        let told = &self.case.reproduction.oracle;
-        let other = findings.find(|finding| evidence::oracle_name(finding) == *told);
+        let meant = &self.case.reproduction.oracle;
+        let other = findings.find(|finding| evidence::oracle_name(finding) == *meant);
         let unjudged = only.and_then(|oracle| judgement.why_unjudged(oracle));
         Ok(match evidence::doubt(other, unjudged) {
             Some(why) => Verdict::NotJudged(self.secrets.hide(&why).into_owned()),
@@ -232,21 +232,24 @@ impl Running<'_> {
 
     /// The one oracle, and those that it cannot do without.
     fn oracles(&self) -> Oracles {
-        let told = &self.case.reproduction;
+        let reproduction = &self.case.reproduction;
         let settings = checks::NAMES
             .iter()
             .map(|name| {
-                let is_meant = told.oracle == OracleName::Check((*name).to_owned());
-                ((*name).to_owned(), is_meant.then_some(told.severity))
+                let is_meant = reproduction.oracle == OracleName::Check((*name).to_owned());
+                (
+                    (*name).to_owned(),
+                    is_meant.then_some(reproduction.severity),
+                )
             })
             .collect();
         Oracles::new(self.case.spec.model.clone(), &settings)
     }
 
     fn is_meant(&self, finding: &Finding) -> bool {
-        let told = &self.case.reproduction;
-        evidence::oracle_name(finding) == told.oracle
-            && (told.kind.is_empty() || finding.kind == told.kind)
+        let reproduction = &self.case.reproduction;
+        evidence::oracle_name(finding) == reproduction.oracle
+            && (reproduction.kind.is_empty() || finding.kind == reproduction.kind)
     }
 
     /// Shows the last step, and where it went another way than the file says.

@@ -105,7 +105,7 @@ pub fn secrets_of_reproduction(
         // What can be read only once is left alone.
         let text = (!own_files::is_stream(path)).then(|| text_of(path, Kind::Reproduction));
         let text = text?.ok()?;
-        let (told, spec) = reproduction::read_with_spec(path, &text).ok()?;
+        let (reproduction, spec) = reproduction::read_with_spec(path, &text).ok()?;
         let written = Tree::parse(SourceId(0), &text).0.written()?;
         // A spec that leaves the address to `--base-url` cannot be read without one.
         let addresses = [None, Some("http://127.0.0.1")];
@@ -117,11 +117,11 @@ pub fn secrets_of_reproduction(
             };
             load(&spec, &as_written).spec
         })?;
-        let invariants = invariants(&spec.model, &told.oracle);
+        let invariants = invariants(&spec.model, &reproduction.oracle);
         Some(reproduction::secrets_of(
             &written,
             &spec,
-            &told,
+            &reproduction,
             &invariants,
         ))
     };

@@ -357,7 +357,7 @@ impl Databases {
         let mut errors = Vec::new();
         for system in self.systems.iter_mut().take(self.installed) {
             match system.uninstall().await {
-                Ok(told) => self.warnings.extend(told),
+                Ok(warnings) => self.warnings.extend(warnings),
                 // What is lost is not cured by that.
                 Err(error) if error.kind == WorldErrorKind::Restore => errors.push(error),
                 Err(error) => errors.push(error.with_more_help(

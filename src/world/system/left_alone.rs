@@ -20,7 +20,7 @@ impl LeftAlone {
     /// What is to be said at the end of a run that began with these: the tables that have more or fewer rows `now`.
     pub(super) fn differences(&self, now: &Self, system: &str) -> Vec<Warning> {
         let names: BTreeSet<&String> = self.0.keys().chain(now.0.keys()).collect();
-        let told = names.into_iter().filter_map(|name| {
+        let differences = names.into_iter().filter_map(|name| {
             let what = match (self.0.get(name), now.0.get(name)) {
                 (Some(Some(before)), Some(Some(now))) if now > before => {
                     format!("has {} more than", rows(now - before))
@@ -39,7 +39,7 @@ impl LeftAlone {
                 ),
             ))
         });
-        told.collect()
+        differences.collect()
     }
 }
 
@@ -64,13 +64,13 @@ mod tests {
         let before = counted(&[("same", 1), ("more", 1), ("fewer", 9), ("gone", 0)]);
         let huge = counted(&[("huge", COUNTED + 1)]);
         let now = counted(&[("same", 1), ("more", 2), ("fewer", 7), ("new", 0)]);
-        let told = before.differences(&now, "db");
-        let told: Vec<&str> = told.iter().map(|told| told.message.as_str()).collect();
-        assert_eq!(told.len(), 4, "{told:?}");
-        assert!(told[0].starts_with("`fewer` (system `db`) has 2 rows fewer than before"));
-        assert!(told[1].starts_with("`gone` (system `db`) is gone"));
-        assert!(told[2].starts_with("`more` (system `db`) has 1 row more than before"));
-        assert!(told[3].starts_with("`new` (system `db`) is new"));
+        let warnings = before.differences(&now, "db");
+        let lines: Vec<&str> = warnings.iter().map(|it| it.message.as_str()).collect();
+        assert_eq!(lines.len(), 4, "{lines:?}");
+        assert!(lines[0].starts_with("`fewer` (system `db`) has 2 rows fewer than before"));
+        assert!(lines[1].starts_with("`gone` (system `db`) is gone"));
+        assert!(lines[2].starts_with("`more` (system `db`) has 1 row more than before"));
+        assert!(lines[3].starts_with("`new` (system `db`) is new"));
         assert!(huge.differences(&huge, "db").is_empty());
     }
 }

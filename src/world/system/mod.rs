@@ -8,8 +8,8 @@
 mod contract;
 mod engine;
 mod left_alone;
-mod mark;
 pub mod postgres;
+mod query_excerpt;
 mod query_limit;
 pub mod sqlite;
 

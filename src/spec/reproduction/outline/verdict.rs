@@ -48,8 +48,8 @@ pub struct Values {
 /// The verdict of a reproduction, its probe aside. `node` is what the file says of the oracle: the invariant, or the last
 /// action for a check.
 pub(super) fn verdict(case: &CompiledReproduction, node: Option<&Node>) -> Verdict {
-    let told = &case.reproduction;
-    let holds = match &told.oracle {
+    let reproduction = &case.reproduction;
+    let holds = match &reproduction.oracle {
         OracleName::Invariant(name) => {
             let mut invariants = case.spec.model.invariants.iter();
             invariants
@@ -58,7 +58,7 @@ pub(super) fn verdict(case: &CompiledReproduction, node: Option<&Node>) -> Verdi
         }
         OracleName::Check(name) => {
             let last = case.path.last().map(|id| case.spec.model.action(*id));
-            last.and_then(|action| check(name, &told.kind, action))
+            last.and_then(|action| check(name, &reproduction.kind, action))
         }
     };
     let expected = node.and_then(|node| node.field("expect"));
@@ -80,15 +80,15 @@ pub(super) fn verdict(case: &CompiledReproduction, node: Option<&Node>) -> Verdi
         about.push("The SQL:".to_owned());
         about.extend(query.lines().map(|line| format!("  {line}")));
     }
-    if !told.expected.is_empty() {
-        about.push(format!("Expected: {}", told.expected));
+    if !reproduction.expected.is_empty() {
+        about.push(format!("Expected: {}", reproduction.expected));
     }
-    match &told.found {
+    match &reproduction.found {
         Value::Null => {}
         Value::String(found) => about.push(format!("Found: {found}")),
         found => about.push(format!("Found: {found}")),
     }
-    let seen = told.path.last().map_or(0, |step| step.status);
+    let seen = reproduction.path.last().map_or(0, |step| step.status);
     Verdict {
         about,
         probe: None,

@@ -12,9 +12,11 @@ use tokio_postgres::{CancelToken, Client, Config, NoTls, Socket};
 
 use super::address::Address;
 use super::failure::{failed, no_connection};
-use super::journal::RUN_LOCK;
 use super::tls;
 use crate::world::{WorldError, WorldErrorKind};
+
+/// Key of the advisory lock that a run holds. Locks belong to one database, so it can be the same everywhere.
+const RUN_LOCK: i64 = 8_243_107_338_930_713_204;
 
 /// How long a lock of another session is waited for.
 pub(super) const LOCK_WAIT_SECONDS: u32 = 5;
@@ -188,19 +190,18 @@ impl Connections {
     pub(super) async fn lock(&self, address: &Address) -> Result<(), WorldError> {
         let cannot =
             |error: tokio_postgres::Error| failed(address, "take the lock of the run", &error);
-        let key: i64 = RUN_LOCK;
         let began = Instant::now();
         let mut rests = 0;
         while rests < LOCK_RESTS && began.elapsed() < LOCK_PATIENCE {
             let row = self
                 .writer
-                .query_one("SELECT pg_try_advisory_lock($1)", &[&key])
+                .query_one("SELECT pg_try_advisory_lock($1)", &[&RUN_LOCK])
                 .await
                 .map_err(cannot)?;
             if row.get(0) {
                 return Ok(());
             }
-            let holder = self.writer.query_opt(LOCK_HOLDER, &[&key]).await;
+            let holder = self.writer.query_opt(LOCK_HOLDER, &[&RUN_LOCK]).await;
             let is_busy = holder.map_err(cannot)?.and_then(|row| row.get(0));
             rests += u32::from(is_busy != Some(true));
             tokio::time::sleep(LOCK_PAUSE).await;

@@ -48,9 +48,6 @@ pub(super) const REFRESH: u32 = 3;
 /// From here on numbers are those of tables: what is below belongs to the server itself.
 pub(super) const FIRST_TABLE: u32 = 16;
 
-/// Key of the advisory lock that a run holds. Locks belong to one database, so it can be the same everywhere.
-pub(super) const RUN_LOCK: i64 = 8_243_107_338_930_713_204;
-
 /// Statements that change what the journal has to know. An index, a comment or a grant does not.
 const TAGS: &str = "'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'DROP TABLE', 'CREATE SEQUENCE', 'ALTER SEQUENCE', \
      'DROP SEQUENCE', 'ALTER TYPE', 'DROP TYPE', 'CREATE SCHEMA', 'ALTER SCHEMA', 'DROP SCHEMA', 'CREATE EXTENSION', \

@@ -170,7 +170,7 @@ impl PostgresSystem {
     }
 
     /// What is to be said at the end of a run that put so much back.
-    async fn told(
+    async fn end_warnings(
         &self,
         connections: &Connections,
         recovered: &Recovered,
@@ -178,14 +178,14 @@ impl PostgresSystem {
         let counted = Catalog::count_ignored(connections, &self.config)
             .await
             .map_err(|error| failed(&self.address, "count the rows of ignored tables", &error))?;
-        let mut told = self.left_alone.differences(&counted, &self.config.name);
+        let mut warnings = self.left_alone.differences(&counted, &self.config.name);
         if !recovered.lost.is_empty() {
             let message = format!(
                 "`{}` was put back to its content before the run, but for this: {}",
                 self.address,
                 recovered.lost.join("; ")
             );
-            told.push(
+            warnings.push(
                 Warning::new(WarningCode::NotRestored, message)
                     .with_help(LEFT_BEHIND)
                     .untrusted(),
@@ -197,13 +197,13 @@ impl PostgresSystem {
                 self.address,
                 recovered.put_back.join("; ")
             );
-            told.push(
+            warnings.push(
                 Warning::new(WarningCode::DatabaseReplaced, message)
                     .with_help(PUT_BACK)
                     .untrusted(),
             );
         }
-        Ok(told)
+        Ok(warnings)
     }
 
     fn journal_is_gone(&self) -> WorldError {
@@ -413,7 +413,7 @@ impl System for PostgresSystem {
             .filter(PgSession::is_connected)
             .map(|session| session.connections);
         let mut attempt = 0;
-        let told = loop {
+        let warnings = loop {
             let connections = match alive.take() {
                 Some(connections) => connections,
                 None => open_again(address).await?,
@@ -423,7 +423,7 @@ impl System for PostgresSystem {
                     // The session's end would do so too, only later.
                     connections.unlock().await;
                     break match recovered {
-                        Some(recovered) => self.told(&connections, &recovered).await?,
+                        Some(recovered) => self.end_warnings(&connections, &recovered).await?,
                         None if self.has_journal => return Err(self.journal_is_gone()),
                         None => Vec::new(),
                     };
@@ -436,7 +436,7 @@ impl System for PostgresSystem {
             }
         };
         self.is_installed = false;
-        Ok(told)
+        Ok(warnings)
     }
 }
 

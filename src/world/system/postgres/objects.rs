@@ -156,7 +156,7 @@ impl<'a> Objects<'a> {
     }
 
     /// What is to be said of it in the end: what was put back, and what was not.
-    pub(super) fn told(&self) -> (Vec<String>, Vec<String>) {
+    pub(super) fn describe(&self) -> (Vec<String>, Vec<String>) {
         let nothing = Differences::new();
         let found = self.found.as_ref().unwrap_or(&nothing);
         let back = independent(found)

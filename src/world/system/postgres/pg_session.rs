@@ -155,7 +155,7 @@ impl PgSession {
     /// The rows that changed relative to `known`.
     pub(super) async fn read(&mut self, known: &NetDelta) -> Result<Reading, WorldError> {
         self.settle().await?;
-        let changes = self.told(known)?;
+        let changes = self.net_changes(known)?;
         Ok(Reading {
             delta: RowDelta::new(changes),
             image: None,
@@ -164,7 +164,7 @@ impl PgSession {
     }
 
     /// The entries that were taken from the journal, as changes relative to `known`.
-    fn told(&mut self, known: &NetDelta) -> Result<Vec<RowChange>, WorldError> {
+    fn net_changes(&mut self, known: &NetDelta) -> Result<Vec<RowChange>, WorldError> {
         let mut changes = self
             .unread
             .changes(&self.catalog, known)

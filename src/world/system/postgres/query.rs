@@ -18,7 +18,7 @@ use super::failure::{self, failed};
 use super::sql::{literal, quoted};
 use crate::model::{SqlQuery, Table};
 use crate::world::system::QueryRows;
-use crate::world::system::mark::marked;
+use crate::world::system::query_excerpt::query_excerpt;
 use crate::world::system::query_limit::Collected;
 use crate::world::{WorldError, WorldErrorKind};
 
@@ -300,7 +300,7 @@ fn wrong(
     };
     let mut details = Vec::new();
     if let Some(place) = failure::position(db).and_then(original) {
-        details.extend(marked(query, place));
+        details.extend(query_excerpt(query, place));
     }
     details.extend(failure::lines(db));
     let wrong = WorldError::new(WorldErrorKind::System, db.message()).with_details(details);

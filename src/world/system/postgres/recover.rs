@@ -142,7 +142,7 @@ pub(super) async fn recover(
         }
         Err(mut error) => {
             // The next recovery finds nothing of it.
-            let (put_back, lost) = objects.told();
+            let (put_back, lost) = objects.describe();
             error.details.extend(details(&put_back, &lost));
             return Err(error);
         }
@@ -163,7 +163,7 @@ pub(super) async fn recover(
         attempt += 1;
         match remove(connections, address, &catalog, &emptied, &lock).await {
             Ok(last) => {
-                let (put_back, lost) = objects.told();
+                let (put_back, lost) = objects.describe();
                 let recovered = Recovered {
                     started,
                     rows: first.rows + last.rows,

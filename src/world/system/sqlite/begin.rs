@@ -11,7 +11,7 @@ use super::lock::RunLock;
 use super::recover::{self, Occasion, copy_failed};
 use super::safety_copy::{CopyError, LARGEST, SafetyCopy};
 use super::session::SqliteSession;
-use super::{SqliteSystem, counters, ignored, image, journal, verify};
+use super::{SqliteSystem, counters, ignored, image, journal, listing, verify};
 use crate::world::config::SafetyCopy as Wish;
 use crate::world::patterns;
 use crate::world::{Warning, WarningCode, WorldError, WorldErrorKind};
@@ -54,7 +54,7 @@ impl SqliteSystem {
                     .collect::<rusqlite::Result<_>>()
             })
             .map_err(|error| failed(&self.path, "read the schema", &error))?;
-        match names.iter().find(|name| journal::is_ours(name)) {
+        match names.iter().find(|name| listing::is_ours(name)) {
             None => Ok(()),
             Some(name) => Err(WorldError::new(
                 WorldErrorKind::System,
@@ -88,7 +88,7 @@ impl SqliteSystem {
         let there = catalog::there(connection)?;
         let left_alone = ignored::count(connection, &self.config)?;
         let schema = journal::create(connection, &catalog, &self.config, &run)?;
-        let mut counters = counters::Known::default();
+        let mut counters = counters::CounterValues::default();
         counters.begin(counters::read(connection, &catalog.counters)?);
         let data_version = number(connection, "PRAGMA data_version")?;
         scope.commit()?;

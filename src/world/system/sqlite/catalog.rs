@@ -1,13 +1,13 @@
 //! Reads the schema: which tables there are, what identifies their rows, and which indexes a row must be unique in.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use super::listing::{Listed, list};
 use super::shadows::Shadows;
 use super::sql::{index_text, quoted};
-use super::{ignored, journal};
 use crate::model::{Row, RowKey, Table, TableId, TableKind, row_key};
 use crate::world::config::SystemConfig;
 use crate::world::patterns::TableThere;
@@ -120,16 +120,6 @@ struct Column {
     generated: bool,
 }
 
-/// A table as SQLite lists it.
-pub(super) struct Listed {
-    pub(super) name: String,
-    /// `table`, `shadow` or `virtual`.
-    pub(super) kind: String,
-    without_rowid: bool,
-    /// Its `CREATE` statement.
-    pub(super) sql: String,
-}
-
 impl Catalog {
     /// The watched table with this number.
     pub(super) fn watched(&self, id: TableId) -> Option<&Watched> {
@@ -144,7 +134,7 @@ impl Catalog {
         let (mut tables, mut unwatchable_tables) = (Vec::new(), Vec::new());
         let mut ignored = HashSet::new();
         for (name, table) in &listed {
-            let names = ignored::names(name, &shadows);
+            let names = shadows.names_of(name);
             if config.ignores(&names) {
                 ignored.insert(name.clone());
                 continue;
@@ -213,31 +203,6 @@ impl Catalog {
     }
 }
 
-/// Every table of the file but SQLite's own and the journal's, by name.
-pub(super) fn list(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Listed>> {
-    connection
-        .prepare(
-            "SELECT list.name, list.type, list.wr, coalesce(schema.sql, '') \
-             FROM pragma_table_list AS list JOIN sqlite_schema AS schema ON schema.name = list.name \
-             WHERE list.schema = 'main' AND list.type IN ('table', 'shadow', 'virtual') AND schema.type = 'table'",
-        )?
-        .query_map([], |row| {
-            Ok(Listed {
-                name: row.get(0)?,
-                kind: row.get(1)?,
-                without_rowid: row.get(2)?,
-                sql: row.get(3)?,
-            })
-        })?
-        .filter(|listed| {
-            listed.as_ref().map_or(true, |listed| {
-                !listed.name.starts_with("sqlite_") && !journal::is_ours(&listed.name)
-            })
-        })
-        .map(|listed| listed.map(|listed| (listed.name.clone(), listed)))
-        .collect()
-}
-
 /// Every table as patterns may name it, with all columns, generated ones too.
 pub(super) fn there(connection: &Connection) -> rusqlite::Result<Vec<TableThere>> {
     let listed = list(connection)?;
@@ -249,7 +214,7 @@ pub(super) fn there(connection: &Connection) -> rusqlite::Result<Vec<TableThere>
             _ => columns(connection, name)?,
         };
         Ok(TableThere {
-            names: ignored::names(name, &shadows),
+            names: shadows.names_of(name),
             shown: (table.kind != "shadow").then(|| name.clone()),
             columns: columns.into_iter().map(|column| column.name).collect(),
         })

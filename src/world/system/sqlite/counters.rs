@@ -20,9 +20,9 @@ const HEADER: [(&str, &str); 2] = [
 /// Values of counters: of tables by the rowid in `sqlite_sequence`, of the header by name.
 pub(super) type Values = BTreeMap<RowKey, Row>;
 
-/// The counters in the initial state, and at the last read or restore.
+/// The values of all counters in the initial state, and at the last read or restore.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct CounterValues {
     /// In the initial state.
     initial: Values,
     /// At the last read or restore.
@@ -31,7 +31,7 @@ pub(super) struct Known {
     keys: BTreeSet<RowKey>,
 }
 
-impl Known {
+impl CounterValues {
     /// Marks these values as those of the initial state.
     pub(super) fn begin(&mut self, values: Values) {
         self.see(&values);

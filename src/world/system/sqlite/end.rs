@@ -57,7 +57,7 @@ impl SqliteSystem {
     /// changed, and what was left as it is.
     pub(super) fn stop(&mut self) -> Result<Vec<Warning>, WorldError> {
         if self.session.is_some() {
-            self.told = self.put_back()?;
+            self.end_warnings = self.put_back()?;
         }
         if let Some(form) = self.form {
             let stays = form
@@ -68,7 +68,7 @@ impl SqliteSystem {
             }
             self.form = None;
         }
-        Ok(std::mem::take(&mut self.told))
+        Ok(std::mem::take(&mut self.end_warnings))
     }
 
     fn put_back(&mut self) -> Result<Vec<Warning>, WorldError> {
@@ -76,7 +76,7 @@ impl SqliteSystem {
         if let Some(session) = &mut self.session {
             session.inspector = None;
         }
-        let mut told = Vec::new();
+        let mut warnings = Vec::new();
         let trouble = match self.file.trouble_at_its_place() {
             Ok(Some(trouble)) => Some(trouble),
             // Whatever else is wrong with it, the recovery will say.
@@ -90,25 +90,25 @@ impl SqliteSystem {
             return Err(self.nothing_to_put(Trouble::Overwritten));
         };
         if !recovered.lost.is_empty() {
-            told.push(self.lost_for_good(&recovered.lost.join(", ")));
+            warnings.push(self.lost_for_good(&recovered.lost.join(", ")));
         } else if recovered.journal_was_there() && !recovered.found.is_empty() {
-            told.push(self.was_changed(&recovered.found.join(", ")));
+            warnings.push(self.was_changed(&recovered.found.join(", ")));
         } else if !recovered.journal_was_there() {
             let trouble = trouble.unwrap_or(Trouble::Overwritten);
-            told.push(self.was_changed(trouble.describe()));
+            warnings.push(self.was_changed(trouble.describe()));
         }
         if !self.file.leads_to_its_place() {
-            told.push(self.leads_elsewhere());
+            warnings.push(self.leads_elsewhere());
         }
         let counted = ignored::count(&self.connection, &self.config)
             .map_err(|error| failed(&self.path, "count the rows of ignored tables", &error))?;
         if let Some(session) = &self.session {
-            told.extend(session.left_alone.differences(&counted, &self.config.name));
+            warnings.extend(session.left_alone.differences(&counted, &self.config.name));
         }
         // The lock goes with the run, after the journal. Where it could not be removed, that can be tried again.
         self.session = None;
         self.lock = None;
-        Ok(told)
+        Ok(warnings)
     }
 
     /// Puts the content before the run into the file that has the name of the database now, or into a new one.
@@ -181,7 +181,7 @@ impl SqliteSystem {
             WorldErrorKind::Restore,
             format!("the rows of `{path}` are what they were before the run, but {what}"),
         )
-        .with_details(self.told.iter().map(|told| told.message.clone()))
+        .with_details(self.end_warnings.iter().map(|it| it.message.clone()))
         .with_help(format!(
             "end whatever has it open, then `sqlite3 {path} 'PRAGMA journal_mode = MODE'`, or keep the mode, and have it set before a run"
         ))

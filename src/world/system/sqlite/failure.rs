@@ -112,9 +112,8 @@ const OPEN_AT_ONCE: usize = 8;
 /// reading alone where the limit kept it from opening the file for writing; so as many files are opened as one statement may want.
 fn limit(path: &Path) -> Option<String> {
     if cfg!(unix) {
-        let opened: io::Result<Vec<File>> = (0..OPEN_AT_ONCE)
-            .map(|_| File::open("/dev/null"))
-            .collect();
+        let opened: io::Result<Vec<File>> =
+            (0..OPEN_AT_ONCE).map(|_| File::open("/dev/null")).collect();
         if let Err(error) = opened {
             return Some(error.to_string());
         }

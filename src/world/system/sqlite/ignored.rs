@@ -4,21 +4,11 @@ use std::collections::BTreeSet;
 
 use rusqlite::Connection;
 
-use super::catalog::{self, Listed};
+use super::listing::{Listed, list};
 use super::shadows::Shadows;
 use super::sql::quoted;
-use crate::world::config::{SystemConfig, TableNames};
+use crate::world::config::SystemConfig;
 use crate::world::system::left_alone::{COUNTED, LeftAlone};
-
-/// The names by which a pattern may match a table: its own name, and the name of the virtual table that it belongs to.
-pub(super) fn names(table: &str, shadows: &Shadows) -> TableNames {
-    let owner = shadows.owners.get(table).map_or(table, String::as_str);
-    [table, owner]
-        .into_iter()
-        .fold(TableNames::default(), |names, name| {
-            names.or(name, format!("main.{name}"))
-        })
-}
 
 /// The ignored tables in the database, with the shadow tables of ignored virtual tables.
 pub(super) fn tables(
@@ -52,10 +42,10 @@ fn listed(connection: &Connection, config: &SystemConfig) -> rusqlite::Result<Ve
     if config.ignore_tables.is_empty() {
         return Ok(Vec::new());
     }
-    let listed = catalog::list(connection)?;
+    let listed = list(connection)?;
     let shadows = Shadows::of(&listed);
     Ok(listed
         .into_values()
-        .filter(|table| config.ignores(&names(&table.name, &shadows)))
+        .filter(|table| config.ignores(&shadows.names_of(&table.name)))
         .collect())
 }

@@ -60,11 +60,11 @@ impl Images {
         for (position, unwatchable) in catalog.unwatchable.iter().enumerate() {
             // A virtual table that has no tables of its own may keep its content in any other.
             let all = catalog.tables.iter().map(|watched| &watched.table.name);
-            let told: Vec<&String> = match unwatchable.content.as_slice() {
+            let sources: Vec<&String> = match unwatchable.content.as_slice() {
                 [] => all.collect(),
-                told => told.iter().collect(),
+                sources => sources.iter().collect(),
             };
-            let queries: Vec<String> = told
+            let queries: Vec<String> = sources
                 .into_iter()
                 .map(|table| format!("SELECT * FROM {}", quoted(table)))
                 .collect();

@@ -23,26 +23,18 @@ use super::apply::{cells, execute};
 use super::catalog::{Catalog, Key, Watched, comma};
 use super::copy_note::place;
 use super::form::Form;
+use super::listing::{PREFIX, is_ours};
 use super::schema::Schema;
 use super::sql::{literal, quoted};
 use super::{counters, statistics, triggers};
 use crate::model::{RowKey, TableId};
 use crate::world::config::SystemConfig;
 
-/// What the name of everything begins with that venomqa creates.
-pub(super) const PREFIX: &str = "venomqa_";
-
 /// The table whose presence says that there is a journal.
 pub(super) const RUN: &str = "venomqa_run";
 
 /// Changes when the journal's tables do.
 pub(super) const FORMAT: i64 = 4;
-
-/// Whether a table, index or trigger of this name is the journal's.
-pub(super) fn is_ours(name: &str) -> bool {
-    name.get(..PREFIX.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
-}
 
 /// The table that holds the rows of a watched table as they were before the run.
 pub(super) fn before_table(id: TableId) -> String {

@@ -31,6 +31,7 @@ mod ignored;
 mod image;
 mod journal;
 mod kept_rows;
+mod listing;
 mod lock;
 mod query;
 mod recover;
@@ -130,7 +131,7 @@ pub struct SqliteSystem {
     lock: Option<RunLock>,
     /// The form of the file before the run, and what the end has to say, until both are dealt with.
     form: Option<Form>,
-    told: Vec<Warning>,
+    end_warnings: Vec<Warning>,
     /// How long a lock of another connection is waited for.
     patience: Duration,
     interrupt: Interrupt,
@@ -151,7 +152,7 @@ impl SqliteSystem {
             session: None,
             lock: None,
             form: None,
-            told: Vec::new(),
+            end_warnings: Vec::new(),
             patience: LOCK_WAIT,
             interrupt: Interrupt::default(),
             hurried: false,

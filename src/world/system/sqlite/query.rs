@@ -13,7 +13,7 @@ use super::apply::{Bound, cell};
 use super::catalog::Catalog;
 use super::failure::{LOCK_WAIT, failed};
 use crate::model::{Cell, SqlQuery, Table, TableKind};
-use crate::world::system::mark::marked;
+use crate::world::system::query_excerpt::query_excerpt;
 use crate::world::system::query_limit::{Collected, QueryLimit};
 use crate::world::{WorldError, WorldErrorKind};
 
@@ -268,7 +268,7 @@ pub(super) fn explain(path: &Path, query: &SqlQuery, error: &rusqlite::Error) ->
             match usize::try_from(*offset) {
                 Ok(offset) => {
                     let before = query.text.char_indices().take_while(|(at, _)| *at < offset);
-                    error.with_details(marked(query, before.count()))
+                    error.with_details(query_excerpt(query, before.count()))
                 }
                 Err(_) => error,
             }

@@ -201,12 +201,12 @@ fn put_back(
         Some(copy) if run.whole || !found.is_empty() => copy,
         _ => match (rows_back(connection, &config), copy) {
             (Ok((outcome, form)), _) => {
-                let mut told = outcome.told(path, found)?;
-                told.form = Some(form);
+                let mut recovered = outcome.into_recovered(path, found)?;
+                recovered.form = Some(form);
                 if let Some(copy) = copy {
                     copy.forget().map_err(|error| cannot_forget(copy, error))?;
                 }
-                return Ok(told);
+                return Ok(recovered);
             }
             (Err(error), Some(copy)) if is_of_the_content(&error) => {
                 before_copy(damaged(&error), connection)?;
@@ -302,7 +302,7 @@ fn rows_back(connection: &Connection, config: &SystemConfig) -> rusqlite::Result
 
 impl Outcome {
     /// An error where rows still wait in the journal.
-    fn told(self, path: &Path, found: Vec<String>) -> Result<Recovered, WorldError> {
+    fn into_recovered(self, path: &Path, found: Vec<String>) -> Result<Recovered, WorldError> {
         if self.waiting.is_empty() {
             return Ok(Recovered {
                 is_lost: !self.lost.is_empty(),

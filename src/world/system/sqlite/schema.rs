@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::apply::number;
-use super::{ignored, journal};
+use super::{ignored, journal, listing};
 use crate::world::config::SystemConfig;
 
 /// Tables, indexes, views and triggers; but for SQLite's own, and for what belongs to ignored tables.
@@ -94,7 +94,7 @@ impl Schema {
 
     /// The changes between two schemas, without the journal.
     pub(super) fn differences(&self, now: &Self) -> Vec<Difference> {
-        let theirs = |object: &&Object| !journal::is_ours(&object.name);
+        let theirs = |object: &&Object| !listing::is_ours(&object.name);
         let found = |object: &Object, among: &[Object]| {
             let same = |other: &&Object| other.kind == object.kind && other.name == object.name;
             among.iter().find(same).cloned()
@@ -120,14 +120,14 @@ impl Schema {
         // A table takes its triggers with it when it is dropped, and only then.
         let unwatched = self.objects.iter().filter(|object| {
             object.kind == "trigger"
-                && journal::is_ours(&object.name)
+                && listing::is_ours(&object.name)
                 && found(object, &now.objects).is_none()
         });
         for trigger in unwatched {
             let is_table = |object: &Object| object.kind == "table" && object.name == trigger.table;
-            let told = differences.iter_mut().find(|it| is_table(&it.object));
-            match told {
-                Some(told) if told.what == Change::Altered => told.what = Change::MadeAgain,
+            let known = differences.iter_mut().find(|it| is_table(&it.object));
+            match known {
+                Some(known) if known.what == Change::Altered => known.what = Change::MadeAgain,
                 Some(_) => {}
                 None => {
                     let table = now.objects.iter().find(|object| is_table(object));

@@ -39,7 +39,7 @@ pub(super) struct SqliteSession {
     /// Rows of the initial state, of keys touched during setup or since: `None` where there was none. Rows of other keys
     /// are as they were before the run.
     pub(super) initial: Initial,
-    pub(super) counters: counters::Known,
+    pub(super) counters: counters::CounterValues,
     pub(super) snapshot: verify::Snapshot,
     /// Which tables the run has written to.
     pub(super) touched: Vec<bool>,

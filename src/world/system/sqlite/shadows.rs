@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::catalog::Listed;
+use super::listing::Listed;
 use super::sql::module;
+use crate::world::config::TableNames;
 
 /// The shadow tables of a database: the ordinary tables in which virtual tables keep their content. Most modules write them
 /// through SQL.
@@ -22,6 +23,16 @@ pub(super) struct Shadows {
 }
 
 impl Shadows {
+    /// The names by which a pattern may match a table: its own name, and the name of the virtual table that it belongs to.
+    pub(super) fn names_of(&self, table: &str) -> TableNames {
+        let owner = self.owners.get(table).map_or(table, String::as_str);
+        [table, owner]
+            .into_iter()
+            .fold(TableNames::default(), |names, name| {
+                names.or(name, format!("main.{name}"))
+            })
+    }
+
     /// Finds the shadow tables among these tables.
     pub(super) fn of(listed: &BTreeMap<String, Listed>) -> Self {
         let mut shadows = Self::default();
@@ -52,7 +63,7 @@ impl Shadows {
                     let content = format!("{name}_content");
                     // The texts identify a state; the index over them also depends on the order of the writes. Where
                     // the texts are not kept, the index has to do.
-                    let told =
+                    let sources =
                         if own.contains(&content) && !virtual_table.sql.contains("contentless") {
                             let config = format!("{name}_config");
                             own.into_iter()
@@ -62,7 +73,7 @@ impl Shadows {
                             own
                         };
                     let reason = "it is a full-text index".to_owned();
-                    shadows.unwatchable.insert(name.clone(), (reason, told));
+                    shadows.unwatchable.insert(name.clone(), (reason, sources));
                 }
                 _ => {
                     shadows.untouchable.extend(own.iter().cloned());

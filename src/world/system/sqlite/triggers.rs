@@ -15,7 +15,8 @@
 //! transaction instead of a third more.
 
 use super::catalog::{Key, Term, Unique, Watched, comma};
-use super::journal::{PREFIX, key_columns, row_columns};
+use super::journal::{key_columns, row_columns};
+use super::listing::PREFIX;
 use super::sql::{mentions, quoted};
 
 /// The statements that make the triggers of a table.

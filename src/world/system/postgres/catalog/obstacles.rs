@@ -208,7 +208,7 @@ impl Blockers {
         let rows = client
             .query(&[USED, ASKED, FICKLE].concat(), &[&numbers])
             .await?;
-        let told = rows.iter().map(|row| {
+        let lines = rows.iter().map(|row| {
             let (kind, table, name, asked): (&str, &str, &str, &str) =
                 (row.get(0), row.get(1), row.get(2), row.get(3));
             if kind == "condition" {
@@ -227,7 +227,7 @@ impl Blockers {
                 )
             }
         });
-        Ok(told.collect())
+        Ok(lines.collect())
     }
 
     /// Functions of the application that are evaluated when rows are written and look up names along the search path.

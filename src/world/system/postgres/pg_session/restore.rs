@@ -189,7 +189,7 @@ impl PgSession {
     ) -> Result<Option<NetDelta>, WorldError> {
         self.take_entries().await?;
         self.check_written().await?;
-        let changes = self.told(known)?;
+        let changes = self.net_changes(known)?;
         if changes.is_empty() {
             return Ok((self.past > past).then(|| known.clone()));
         }

@@ -4,7 +4,7 @@ use crate::model::SqlQuery;
 
 /// The lines that show a character of a query's text, counted from 0. A tab takes one column, so that the mark stands where
 /// it should whatever shows it.
-pub(super) fn marked(query: &SqlQuery, character: usize) -> Vec<String> {
+pub(super) fn query_excerpt(query: &SqlQuery, character: usize) -> Vec<String> {
     let mut left = character;
     let mut line = "";
     for candidate in query.text.split('\n') {
@@ -37,9 +37,12 @@ mod tests {
         let text = "SELECT id\n\tFROM ordrs\nWHERE true";
         let mut query = SqlQuery::for_tests(Dialect::Sqlite, text, &[]);
         let place = query.text.find("ordrs").unwrap();
-        assert_eq!(marked(&query, place), [" FROM ordrs", "      ^"]);
-        assert_eq!(marked(&query, 99)[0], "WHERE true");
+        assert_eq!(query_excerpt(&query, place), [" FROM ordrs", "      ^"]);
+        assert_eq!(query_excerpt(&query, 99)[0], "WHERE true");
         query.origin = Some(SqlOrigin::new("a.yaml".into(), (3, 9), [Some((3, 9))]));
-        assert_eq!(marked(&query, 1), ["--> a.yaml:3:10", "SELECT id", " ^"]);
+        assert_eq!(
+            query_excerpt(&query, 1),
+            ["--> a.yaml:3:10", "SELECT id", " ^"]
+        );
     }
 }
