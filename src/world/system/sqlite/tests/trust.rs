@@ -224,7 +224,7 @@ fn a_database_that_refuses_to_be_written_is_left_as_it_was() {
         .pragma_update(None, "query_only", true)
         .unwrap();
     let error = now(system.install()).unwrap_err();
-    assert!(error.message.contains("read-only"), "{error}");
+    assert!(error.message.contains("readonly database"), "{error}");
     assert!(error.help.unwrap().contains("must be writable"));
     assert_eq!(schema(&file.service), before);
     assert_eq!(file.files(), [""; 0]);
