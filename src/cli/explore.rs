@@ -14,7 +14,7 @@ use crate::interrupt::Interrupt;
 use crate::oracle::Oracles;
 use crate::report::{Reports, date};
 use crate::spec::Spec;
-use crate::world::LiveWorld;
+use crate::world::{LiveWorld, unmatched_secrets};
 
 pub(super) fn run(session: &Session<'_>, explore: &Explore) -> Result<ExitCode, Problem> {
     let paths = specs::find(&explore.specs.specs)?;
@@ -153,7 +153,10 @@ async fn run_one(
         Ok(mut world) => {
             explorer::explore(model, &mut world, &mut oracles, &options, &mut watch).await;
             interrupt.limit_time(None);
-            let put_back = world.finish().await;
+            let put_back = world.finish().await.map(|mut told| {
+                told.extend(unmatched_secrets(&spec.world.secrets));
+                told
+            });
             let replay =
                 corpus
                     .zip(watch.finished())

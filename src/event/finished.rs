@@ -188,7 +188,7 @@ pub struct Time {
     /// The walk: the next four, and the engine itself.
     #[serde(rename = "total_ms", with = "super::milliseconds")]
     pub total: Duration,
-    /// Waiting for answers of the service.
+    /// Waiting for answers of the service to the requests of steps.
     #[serde(rename = "http_ms", with = "super::milliseconds")]
     pub http: Duration,
     /// Reading journals.
@@ -197,7 +197,7 @@ pub struct Time {
     /// Writing rows back, and proving it.
     #[serde(rename = "restore_ms", with = "super::milliseconds")]
     pub restore: Duration,
-    /// Judging.
+    /// Judging, with the probes of invariants.
     #[serde(rename = "oracles_ms", with = "super::milliseconds")]
     pub oracles: Duration,
     /// Choosing, hashing, recording.

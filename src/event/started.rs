@@ -79,6 +79,9 @@ pub struct Action {
     pub path: String,
     /// Where it stands in the spec.
     pub place: Option<Place>,
+    /// Whether it cannot run, because the spec says so (`max_calls: 0`): then it counts for no coverage.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub switched_off: bool,
 }
 
 /// One invariant of the spec.
@@ -140,6 +143,7 @@ impl Action {
             method: action.request.method.clone(),
             path: action.request.path.source().to_owned(),
             place,
+            switched_off: action.is_switched_off(),
         }
     }
 }

@@ -12,7 +12,6 @@ mod slice;
 
 pub(crate) use confirm::{Claim, Confirmed, confirm, happens};
 pub(crate) use corpus::{Corpus, Destination, TO_SPEC};
-pub(crate) use difference::differences;
 pub(crate) use reproduce::{Rerun, doubt, evaluate, is_broken};
 pub(crate) use reproduction::{body, invariants_of, oracle_name, reproduction, seen, shown};
 pub(crate) use script::{Language, script};

@@ -1,6 +1,6 @@
 //! What a run reports of each action: how often it ran, why it never ran, and advice.
 
-use crate::event::ActionTally;
+use crate::event::{ActionTally, Stop};
 use crate::model::{ActionId, Model, Response};
 
 use super::enabled;
@@ -9,31 +9,51 @@ use super::explored::Explored;
 /// While states are left to try, an action that changed nothing in fewer runs than this may just have run too early.
 const ENOUGH_RUNS: u64 = 3;
 
-/// What is known of all actions, by [`ActionId`]. `is_complete` says whether nothing was left to try.
+/// What is known of all actions, by [`ActionId`], once the walk has ended like this.
 pub(super) fn action_tallies<C: Clone>(
     model: &Model,
     explored: &Explored<C>,
-    is_complete: bool,
+    stop: &Stop,
 ) -> Vec<ActionTally> {
-    let enough_runs = if is_complete { 1 } else { ENOUGH_RUNS };
-    let tally = |id| tally(model, explored, id, enough_runs);
+    let tally = |id| tally(model, explored, id, stop);
     model.action_ids().map(tally).collect()
+}
+
+/// Why an action did not run that was enabled somewhere.
+fn not_reached(stop: &Stop) -> String {
+    match stop {
+        Stop::Complete { .. } => {
+            "it was enabled only in states as deep as `--max-depth`, where no step begins: allow a greater depth"
+        }
+        Stop::MaxSteps => "it was enabled, but `--max-steps` was reached before its turn came",
+        Stop::TimeLimit => "it was enabled, but `--time-limit` was reached before its turn came",
+        Stop::CoverageTarget => {
+            "it was enabled, but `--coverage-target` was reached before its turn came"
+        }
+        Stop::FailFast { .. } => "it was enabled, but `--fail-fast` ended the run before its turn came",
+        _ => "it was enabled, but the run ended before its turn came",
+    }
+    .to_owned()
 }
 
 fn tally<C: Clone>(
     model: &Model,
     explored: &Explored<C>,
     id: ActionId,
-    enough_runs: u64,
+    stop: &Stop,
 ) -> ActionTally {
+    // Where nothing is left to try, one run says as much as many.
+    let enough_runs = match stop {
+        Stop::Complete { .. } => 1,
+        _ => ENOUGH_RUNS,
+    };
     let graph = explored.graph();
     let tally = graph.tally(id).clone();
     let action = model.action(id);
     let mut statuses = tally.statuses;
     statuses.sort_unstable();
     let never_ran = (tally.runs == 0).then(|| {
-        enabled::why_not(model, id, graph.guard_states())
-            .unwrap_or_else(|| "it was enabled, but the run ended before its turn came".to_owned())
+        enabled::why_not(model, id, graph.guard_states()).unwrap_or_else(|| not_reached(stop))
     });
     // What fails would perhaps change something, and what is refused is told as that.
     let fails = |status: u16| status == Response::NO_ANSWER || status >= 500;

@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use crate::evidence::differences;
-use crate::model::{ActionId, Model, Response, StepRecord};
-use crate::world::{Warning, WarningCode, World, WorldError};
+use crate::model::{ActionId, Differences, Model, Response, StepRecord};
+use crate::world::{About, Warning, World, WorldError};
 
 use super::explored::Explored;
 use super::graph::{StateId, TransitionId};
@@ -73,23 +72,9 @@ pub(super) fn non_determinism(
     action: ActionId,
     (before, now): (Option<&Arc<StepRecord>>, Option<&Arc<StepRecord>>),
 ) -> Warning {
-    let name = &model.action(action).name;
-    let differences = before
-        .zip(now)
-        .map(|(before, now)| differences(before, now))
+    let differences = (before.zip(now))
+        .map(|(before, now)| Differences::between(before, now))
         .unwrap_or_default();
-    let what = if differences.is_empty() {
-        "another state".to_owned()
-    } else {
-        differences.into_iter().collect::<Vec<_>>().join(", ")
-    };
-    Warning {
-        code: WarningCode::NonDeterministic,
-        message: format!("`{name}` was run twice from the same state, and differed in: {what}"),
-        help: Some(
-            "a service that writes after it has answered: give it time with `settle: 20ms`; otherwise name generated columns in `ignore_columns`, and variables that only pass through in `state_from_context`"
-                .to_owned(),
-        ),
-        untrusted: false,
-    }
+    let name = &model.action(action).name;
+    Warning::about(About::unsteady(model, name, differences))
 }

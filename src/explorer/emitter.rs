@@ -12,7 +12,7 @@ use super::violations::Violation;
 pub(super) struct Emitter<'o> {
     model: &'o Model,
     observer: &'o mut dyn Observer,
-    warnings: Vec<event::Warning>,
+    warnings: Vec<Warning>,
     /// How many failed conditions have been turned into warnings.
     conditions: usize,
 }
@@ -46,13 +46,22 @@ impl<'o> Emitter<'o> {
         self.emit(Event::Violation(Box::new(violation.event(self.model))));
     }
 
-    /// Emits a warning, unless it has been emitted before.
+    /// Emits a warning, unless it has been emitted before. At the end of the run it is one with others of its kind.
     pub(super) fn warn(&mut self, warning: Warning) {
-        let warning = event::Warning::from(warning);
-        if !self.warnings.contains(&warning) {
-            self.emit(Event::Warning(warning.clone()));
-            self.warnings.push(warning);
+        for known in &mut self.warnings {
+            if *known == warning {
+                return;
+            }
+            let before = known.message.clone();
+            if known.unite(&warning) {
+                if known.message != before {
+                    self.observer.event(Event::Warning(warning.into()));
+                }
+                return;
+            }
         }
+        self.emit(Event::Warning(warning.clone().into()));
+        self.warnings.push(warning);
     }
 
     /// Emits what the world and the preconditions have to warn of since the last call.
@@ -69,23 +78,17 @@ impl<'o> Emitter<'o> {
 
     /// The warnings of the run so far.
     pub(super) fn take_warnings(&mut self) -> Vec<event::Warning> {
-        std::mem::take(&mut self.warnings)
+        let warnings = std::mem::take(&mut self.warnings);
+        warnings.into_iter().map(event::Warning::from).collect()
     }
 }
 
 fn condition_failed(model: &Model, action: ActionId, error: &str) -> Warning {
-    Warning {
-        code: WarningCode::ConditionFailed,
-        message: format!(
-            "a precondition of `{}` could not be judged: {error}",
-            model.action(action).name
-        ),
-        help: Some(
-            "the action was taken as not enabled there; write the condition so that it holds for every value"
-                .to_owned(),
-        ),
-        untrusted: false,
-    }
+    let name = &model.action(action).name;
+    let message = format!("a precondition of `{name}` could not be judged: {error}");
+    Warning::new(WarningCode::ConditionFailed, message).with_help(
+        "the action was taken as not enabled there; write the condition so that it holds for every value",
+    )
 }
 
 #[cfg(test)]

@@ -64,6 +64,7 @@ impl std::fmt::Display for Obstacle<'_> {
             Self::NotAccepted(action) => {
                 write!(formatter, "`{action}` had not been accepted before it")
             }
+            Self::Exhausted(0) => write!(formatter, "`max_calls: 0` switches it off"),
             Self::Exhausted(limit) => write!(formatter, "its `max_calls: {limit}` was used up"),
             Self::Undefined(name) => write!(formatter, "`{name}` was not defined"),
             Self::Condition {

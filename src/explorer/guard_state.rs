@@ -7,7 +7,7 @@ use std::hash::BuildHasher as _;
 
 use hashbrown::HashTable;
 
-use crate::model::{ActionId, Context, Digest, Effect, Facts, Model, Precondition, VariableId};
+use crate::model::{ActionId, Context, Digest, Effect, Facts, Model, VariableId};
 
 use super::enabled;
 
@@ -211,14 +211,9 @@ fn identity_parts(model: &Model) -> Vec<IdentityPart> {
         for variable in &action.requires {
             add(*variable, IdentityPart::Presence);
         }
-        for precondition in &action.preconditions {
-            if let Precondition::Holds(condition) = precondition {
-                let read = condition.reads().iter();
-                for variable in read.filter_map(|name| model.names.variable(name)) {
-                    add(variable, IdentityPart::Value);
-                }
-            }
-        }
+    }
+    for variable in model.guarding_variables() {
+        add(variable, IdentityPart::Value);
     }
     parts
 }
@@ -284,7 +279,7 @@ fn hash_json(value: &serde_json::Value, hasher: &mut blake3::Hasher) {
 mod tests {
     use super::*;
     use crate::expr::Condition;
-    use crate::model::{Action, Names};
+    use crate::model::{Action, Names, Precondition};
     use serde_json::json;
 
     #[test]

@@ -481,7 +481,8 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     }
 
     fn coverage(&self) -> f64 {
-        match self.model.actions.len() {
+        let actions = self.model.actions.iter();
+        match actions.filter(|action| !action.is_switched_off()).count() {
             0 => 1.0,
             actions => self.explored.graph().actions_run() as f64 / actions as f64,
         }
@@ -518,8 +519,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
 
     /// Sums up.
     fn finish(&mut self, violations: &[Violation], stop: Stop, time: Time) -> Finished {
-        let is_complete = matches!(stop, Stop::Complete { .. });
-        let actions = action_tallies(self.model, &self.explored, is_complete);
+        let actions = action_tallies(self.model, &self.explored, &stop);
         self.warn_of_refusals(&actions);
         self.pass_on_warnings();
         let figures = self.figures();

@@ -43,6 +43,11 @@ pub struct Action {
 }
 
 impl Action {
+    /// Whether it never runs, because the spec says so: `max_calls: 0`.
+    pub fn is_switched_off(&self) -> bool {
+        matches!(self.max_calls, Some((_, 0)))
+    }
+
     /// An action that is always enabled and sends `GET /`; for models that never reach a network.
     pub fn named(name: &str) -> Self {
         Self {

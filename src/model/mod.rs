@@ -7,6 +7,7 @@ mod action;
 mod body;
 mod context;
 mod delta;
+mod differences;
 mod exchange;
 mod expectation;
 mod facts;
@@ -32,6 +33,7 @@ pub use action::{
 pub use body::{Body, NoJson};
 pub use context::{Context, VariableId};
 pub use delta::{Digest, RowChange, RowDelta, RowKey, Table, TableId, TableKind, row_key};
+pub use differences::Differences;
 pub use exchange::{NoAnswer, Request, Response, StepRecord};
 pub use expectation::{Assertion, Expectation};
 pub use facts::{Effect, FactId, FactRule, Facts};
@@ -44,7 +46,7 @@ pub use sql_query::{SqlOrigin, SqlParameter, SqlQuery};
 pub use value::{Cell, Row};
 pub use violation::{Evidence, Finding, OracleId, PathStep};
 
-use crate::expr::Lookup;
+use crate::expr::{Condition, Lookup};
 
 /// The graph to be explored, in its compiled form: what can be done, what must hold, what is remembered.
 #[derive(Clone, Debug, Default)]
@@ -112,6 +114,17 @@ impl Model {
     /// All action numbers, in the order of the spec.
     pub fn action_ids(&self) -> impl Iterator<Item = ActionId> + use<> {
         (0..self.actions.len() as u32).map(ActionId)
+    }
+
+    /// The variables that a precondition reads.
+    pub fn guarding_variables(&self) -> impl Iterator<Item = VariableId> {
+        let preconditions = self.actions.iter().flat_map(|action| &action.preconditions);
+        let conditions = preconditions.filter_map(|precondition| match precondition {
+            Precondition::Holds(condition) => Some(condition),
+            Precondition::Accepted(_) => None,
+        });
+        let read = conditions.flat_map(Condition::reads);
+        read.filter_map(|name| self.names.variable(name))
     }
 
     /// What expressions see in this context, outside any action.

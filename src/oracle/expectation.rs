@@ -137,10 +137,10 @@ impl<'v> Found<'v> {
             Assertion::Equals(value) => (!self.is(value, database)).then(|| self.description()),
             Assertion::NotEquals(value) => self.is(value, database).then(|| self.description()),
             Assertion::AtLeast(bound) => {
-                self.first_that(|value| beyond(value, bound, Ordering::Less))
+                self.first_that(|value| beyond(value, bound, Ordering::Less, database))
             }
             Assertion::AtMost(bound) => {
-                self.first_that(|value| beyond(value, bound, Ordering::Greater))
+                self.first_that(|value| beyond(value, bound, Ordering::Greater, database))
             }
             Assertion::Empty => (!self.values.is_empty()).then(|| self.counted()),
             Assertion::NotEmpty => self.values.is_empty().then(|| self.counted()),
@@ -366,7 +366,7 @@ pub(super) fn one_line(text: &str) -> String {
 }
 
 /// Why the value lies on the wrong side of the bound, or cannot be compared with it.
-fn beyond(value: &Value, bound: &Value, wrong: Ordering) -> Option<String> {
+fn beyond(value: &Value, bound: &Value, wrong: Ordering, database: bool) -> Option<String> {
     let order = match (value, bound) {
         (Value::Number(value), Value::Number(bound)) => Some(compare(value, bound)),
         (Value::String(value), Value::String(bound)) => Some(value.cmp(bound)),
@@ -380,8 +380,13 @@ fn beyond(value: &Value, bound: &Value, wrong: Ordering) -> Option<String> {
         }),
         Some(_) => None,
         None if value.is_null() => Some(format!(
-            "cannot be compared with {}; where it is legal, use `coalesce` or leave it out",
-            kind(bound)
+            "cannot be compared with {}; where it is legal, {}",
+            kind(bound),
+            if database {
+                "use `coalesce` in the query"
+            } else {
+                "leave it out with a filter of the JSONPath: `[?@.name != null].name`"
+            }
         )),
         None => Some(format!(
             "is {} and cannot be compared with {}",

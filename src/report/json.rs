@@ -99,8 +99,8 @@ fn figures(run: &RunReport) -> Value {
         "deepest": summary.deepest,
         "unchanged_steps": summary.unchanged_steps,
         "coverage": summary.figures.coverage,
-        "actions": run.started.actions.len(),
-        "actions_run": run.started.actions.len() - run.never_ran().count(),
+        "actions": run.able(),
+        "actions_run": run.able() - run.never_ran().count(),
         "violations": summary.violations.len(),
     })
 }
@@ -135,6 +135,7 @@ fn action(action: &Action, seen: &ActionTally) -> Value {
         .collect();
     json!({
         "name": action.name,
+        "switched_off": action.switched_off,
         "method": action.method,
         "path": action.path,
         "place": action.place,

@@ -127,7 +127,9 @@ fn cases(run: &RunReport) -> Vec<Case<'_>> {
             found.oracle == OracleKind::Check && found.action.as_ref() == Some(&action.name)
         });
         let verdict = failed(run, broken).unwrap_or_else(|| {
-            if seen.runs == 0 {
+            if action.switched_off {
+                Verdict::Skipped("switched off: `max_calls: 0`".to_owned())
+            } else if seen.runs == 0 {
                 Verdict::Skipped(format!("never ran: {}", violation_text::never_ran(seen)))
             } else if seen.always_refused {
                 Verdict::Skipped(format!(

@@ -196,8 +196,8 @@ fn violation(run: &RunReport, found: &Violation, number: usize) -> String {
 
 fn actions(page: &mut String, run: &RunReport) {
     let never = run.never_ran().count();
-    let total = run.started.actions.len();
-    if total == 0 {
+    let total = run.able();
+    if run.started.actions.is_empty() {
         return;
     }
     // What did not run must not be folded away.
@@ -209,7 +209,9 @@ fn actions(page: &mut String, run: &RunReport) {
         count(total as u64, "action")
     );
     for (action, seen) in run.actions() {
-        let answers = if seen.runs == 0 {
+        let answers = if action.switched_off {
+            "switched off".to_owned()
+        } else if seen.runs == 0 {
             format!("**never ran**: {}", inline(violation_text::never_ran(seen)))
         } else if seen.always_refused {
             format!("{} (**refused every time**)", violation_text::answers(seen))

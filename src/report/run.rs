@@ -5,7 +5,7 @@ use crate::model::Severity;
 use super::text::{count, thousands};
 use crate::event::{
     Action, ActionTally, Closed, ConfirmationResult, Event, Failure, Figures, Finished, Initial,
-    Limits, RegressionOutcome, Started, Step, Stop, Time,
+    Limits, RegressionOutcome, Started, Step, Stop, Time, Violation,
 };
 
 /// One run of one spec, built from its events.
@@ -266,7 +266,7 @@ impl RunReport {
             gaps.push(format!(
                 "{} of {} never ran",
                 thousands(never),
-                count(self.started.actions.len() as u64, "action")
+                count(self.able() as u64, "action")
             ));
         }
         let ran = self.actions().filter(|(_, seen)| seen.runs > 0).count();
@@ -331,7 +331,7 @@ impl RunReport {
                     if found == 0 {
                         "no violation".to_owned()
                     } else {
-                        self.tally()
+                        format!("{}{}", self.tally(), self.and_unconfirmed())
                     }
                 )
             }
@@ -353,10 +353,18 @@ impl RunReport {
                     (_, 0) => {
                         format!("{verb} after {steps}: no violation so far, which proves nothing")
                     }
-                    _ => format!("{verb} after {steps}: {}", self.tally()),
+                    _ => {
+                        let (tally, doubtful) = (self.tally(), self.and_unconfirmed());
+                        format!("{verb} after {steps}: {tally}{doubtful}")
+                    }
                 }
             }
-            Outcome::Violations => format!("{} in {}", self.tally(), count(steps, "step")),
+            Outcome::Violations => format!(
+                "{} in {}{}",
+                self.tally(),
+                count(steps, "step"),
+                self.and_unconfirmed()
+            ),
             Outcome::Incomplete => format!(
                 "no {}violation found in {}, but {}",
                 if found == 0 { "" } else { "confirmed " },
@@ -371,9 +379,19 @@ impl RunReport {
         }
     }
 
-    /// `3 violations (2 critical, 1 low), 1 of them unconfirmed`.
+    /// `3 violations (2 critical, 1 low)`; those that could not be confirmed are not among them.
     fn tally(&self) -> String {
-        let found = &self.summary.violations;
+        let is_confirmed =
+            |found: &&Violation| found.confirmation.result != ConfirmationResult::Unconfirmed;
+        let found: Vec<&Violation> = self
+            .summary
+            .violations
+            .iter()
+            .filter(is_confirmed)
+            .collect();
+        if found.is_empty() {
+            return "no confirmed violation".to_owned();
+        }
         let parts: Vec<String> = Severity::ALL
             .iter()
             .rev()
@@ -385,15 +403,16 @@ impl RunReport {
                 (number > 0).then(|| format!("{number} {severity}"))
             })
             .collect();
-        format!(
-            "{} ({}){}",
-            count(found.len() as u64, "violation"),
-            parts.join(", "),
-            match self.unconfirmed() {
-                0 => String::new(),
-                unconfirmed => format!(", {unconfirmed} of them unconfirmed"),
-            }
-        )
+        let number = count(found.len() as u64, "violation");
+        format!("{number} ({})", parts.join(", "))
+    }
+
+    /// What could not be confirmed, as a sentence of its own behind another; empty where there is nothing.
+    fn and_unconfirmed(&self) -> String {
+        match self.unconfirmed() as u64 {
+            0 => String::new(),
+            number => format!("; {} could not be confirmed", count(number, "finding")),
+        }
     }
 
     /// Why the run ended, as a clause.
@@ -423,9 +442,16 @@ impl RunReport {
         self.started.actions.iter().zip(&self.summary.actions)
     }
 
-    /// Actions that never ran.
+    /// The actions that can run: those that the spec does not switch off.
+    pub fn able(&self) -> usize {
+        let actions = self.started.actions.iter();
+        actions.filter(|action| !action.switched_off).count()
+    }
+
+    /// Actions that never ran, and are not switched off.
     pub fn never_ran(&self) -> impl Iterator<Item = (&Action, &ActionTally)> {
-        self.actions().filter(|(_, seen)| seen.runs == 0)
+        self.actions()
+            .filter(|(action, seen)| seen.runs == 0 && !action.switched_off)
     }
 
     /// Actions that were answered with 4xx or 5xx each time, although the spec does not expect that.

@@ -123,6 +123,8 @@ impl RunBuilder {
             Err(position) => seen.statuses.insert(position, (step.status, 1)),
         }
         let ran = summary.actions.iter().filter(|seen| seen.runs > 0).count();
-        figures.coverage = ran as f64 / summary.actions.len() as f64;
+        let able = self.run.started.actions.iter();
+        let able = able.filter(|action| !action.switched_off).count();
+        figures.coverage = ran as f64 / able as f64;
     }
 }

@@ -51,6 +51,7 @@ impl Secrets {
 
     /// Learns the value of a variable, if its name says that it is secret.
     pub(crate) fn learn_variable(&self, name: &str, value: &Value) {
+        self.meet(name);
         if self.has_name(name) {
             self.learn(value);
         } else if is_secret_name(name) {
@@ -119,6 +120,7 @@ impl Secrets {
 
     /// Learns a field or a parameter of this name, if that says that it is secret.
     pub(crate) fn learn_field(&self, name: &str, value: &Value) {
+        self.meet(name);
         if self.has_name(name) {
             self.learn(value);
         } else if is_secret_field(name) {
@@ -136,6 +138,7 @@ impl Secrets {
         let columns = &change.table.columns;
         for row in [&change.before, &change.after].into_iter().flatten() {
             for (name, cell) in columns.iter().zip(row.iter()) {
+                self.meet(name);
                 if self.has_name(name) || is_secret_field(name) {
                     self.learn_field(name, &Cell::to_json(cell));
                 }
@@ -174,6 +177,7 @@ impl Secrets {
 
     /// Learns what a header holds, if its name says that it is secret: the token behind `Bearer`, the value of each cookie.
     pub(crate) fn learn_header(&self, name: &str, value: &str) {
+        self.meet(name);
         let name = name.to_ascii_lowercase();
         if self.has_name(&name) {
             self.learn(&Value::from(value));

@@ -9,6 +9,7 @@ mod hide;
 mod labelled;
 mod learn;
 mod literals;
+mod met;
 mod names;
 mod password;
 mod source;
@@ -32,6 +33,7 @@ pub(crate) use source::HiddenSource;
 use decoded::readings;
 use encoded::encoded_words;
 use labelled::labelled;
+use met::Met;
 use password::passwords;
 use values::{Scope, Values};
 
@@ -54,6 +56,7 @@ pub struct Secrets {
     /// Words of the spec, which no guess makes secret.
     own_words: Arc<BTreeSet<String>>,
     values: Arc<Mutex<Values>>,
+    met: Arc<Mutex<Met>>,
 }
 
 impl Secrets {

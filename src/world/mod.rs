@@ -29,6 +29,7 @@ mod setup;
 pub mod system;
 #[cfg(test)]
 mod test_support;
+mod united;
 mod warning;
 mod way_back;
 
@@ -42,6 +43,8 @@ use crate::model::{
 pub use checkpoint::Checkpoint;
 pub use error::{WorldError, WorldErrorKind};
 pub use live_world::LiveWorld;
+pub(crate) use patterns::unmatched_secrets;
+pub(crate) use united::About;
 pub use warning::{Warning, WarningCode};
 
 use system::QueryRows;
@@ -124,6 +127,16 @@ impl WorldTime {
             http: self.http.saturating_sub(earlier.http),
             journal: self.journal.saturating_sub(earlier.journal),
             restore: self.restore.saturating_sub(earlier.restore),
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            http: self.http + other.http,
+            journal: self.journal + other.journal,
+            restore: self.restore + other.restore,
         }
     }
 

@@ -3,6 +3,7 @@
 use super::config::SystemConfig;
 use super::{Warning, WarningCode};
 use crate::diagnostic::did_you_mean;
+use crate::secret::Secrets;
 
 /// How many names a warning lists.
 const LISTED: usize = 20;
@@ -136,6 +137,19 @@ pub(super) fn unmatched(config: &SystemConfig, tables: &[TableThere]) -> Vec<War
     warnings
 }
 
+/// A warning for each name under `secrets:` that nothing had which was sent, answered or stored.
+pub(crate) fn unmatched_secrets(secrets: &Secrets) -> Vec<Warning> {
+    let (unmet, others) = secrets.unmet();
+    let warning = |name: &String| {
+        let message = format!(
+            "`{name}` under `secrets` hides nothing: no variable, header, parameter, field or column of that name was seen"
+        );
+        let help = meant(name, "", &others, "names");
+        Warning::new(WarningCode::PatternMatchesNothing, message).with_help(help)
+    };
+    unmet.iter().map(warning).collect()
+}
+
 /// The columns of the tables that the pattern names; where it names none, those tables are the question.
 fn columns_meant(pattern: &str, tables: &[TableThere]) -> String {
     let (of, _) = pattern.rsplit_once('.').unwrap_or(("*", pattern));
@@ -263,6 +277,23 @@ mod tests {
                 "The columns are `audit.at`, `audit.id`, `orders.changed`, `orders.id`, `orders.total`; correct it, or remove it",
             ]
         );
+    }
+
+    #[test]
+    fn a_secret_that_nothing_has_is_named_with_what_there_is() {
+        let secrets = Secrets::named(["pasword".to_owned(), "PIN".to_owned()]);
+        let fields = serde_json::json!({ "password": "abc", "pin": 1234, "name": "x" });
+        secrets.learn_field("user", &fields);
+        let said = unmatched_secrets(&secrets);
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(
+            said[0]
+                .message
+                .starts_with("`pasword` under `secrets` hides nothing")
+        );
+        let help = said[0].help.as_deref().unwrap_or_default();
+        assert!(help.contains("did you mean `password`?"), "{help}");
+        assert!(help.contains("`name`, `password`, `user`"), "{help}");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What the user should know although the run goes on.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
+use super::About;
 use crate::model::{Cell, RowChange, RowDelta, TableKind};
 
 /// Something the user should know although the run goes on.
@@ -16,6 +17,8 @@ pub struct Warning {
     pub help: Option<String>,
     /// Whether verdicts can no longer be relied on; the run then ends with exit code 3 although it goes on.
     pub untrusted: bool,
+    /// What it is about, where it is united with others of its kind.
+    pub(super) about: Option<Box<About>>,
 }
 
 /// What a warning is about. Each code has a section in `docs/diagnostics.md`.
@@ -96,6 +99,7 @@ impl Warning {
             message: message.into(),
             help: None,
             untrusted: false,
+            about: None,
         }
     }
 
@@ -146,22 +150,29 @@ impl Warning {
         ))
     }
 
+    /// Rows of a table changed while no request ran.
+    pub(crate) fn background_rows(system: &str, table: &str) -> Self {
+        Self::about(About::BackgroundRows {
+            system: system.to_owned(),
+            tables: BTreeSet::from([table.to_owned()]),
+        })
+    }
+
     fn background_write(change: &RowChange) -> Self {
         let table = &change.table;
-        let message = match table.kind {
-            TableKind::Rows => format!(
-                "rows of `{}` (system `{}`) changed while no request ran; they have been put back",
-                table.name, table.system
-            ),
-            TableKind::Sequence => format!(
-                "the sequence `{}` (system `{}`) moved while no request ran; it has been put back",
-                change.key.first().map(Cell::to_string).unwrap_or_default(),
-                table.system
-            ),
-        };
-        Self::new(WarningCode::BackgroundWrite, message).with_help(
-            "a job that writes by itself: name its tables under `ignore_tables`; a service that writes after it has answered: give it time with `settle: 20ms`",
-        )
+        match table.kind {
+            TableKind::Rows => Self::background_rows(&table.system, &table.name),
+            TableKind::Sequence => {
+                let message = format!(
+                    "the sequence `{}` (system `{}`) moved while no request ran; it has been put back",
+                    change.key.first().map(Cell::to_string).unwrap_or_default(),
+                    table.system
+                );
+                Self::new(WarningCode::BackgroundWrite, message).with_help(
+                    "where the service takes numbers after it has answered: `settle: 20ms` at the top level of the spec",
+                )
+            }
+        }
     }
 }
 

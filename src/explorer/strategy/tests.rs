@@ -293,7 +293,7 @@ fn an_action_that_never_ran_says_what_kept_it_away() {
     );
     assert_eq!(
         summary.actions[2].never_ran.as_deref(),
-        Some("its `max_calls: 0` was used up")
+        Some("`max_calls: 0` switches it off")
     );
     assert_eq!(summary.actions[0].never_ran, None);
 }

@@ -178,7 +178,8 @@ fn values_that_cannot_be_compared_are_a_violation_that_says_so() {
     judge(
         r#"
         [["many"]] | at_most 2 | `rule` expects at most `2`, but `"many"` is text and cannot be compared with a number
-        [[null]] | at_least 0 | `rule` expects at least `0`, but `null` cannot be compared with a number; where it is legal, use `coalesce` or leave it out
+        [[null]] | at_least 0 | `rule` expects at least `0`, but `null` cannot be compared with a number; where it is legal, use `coalesce` in the query
+        $.n {"n": null} | at_least 0 | `rule` expects at least `0`, but `null` cannot be compared with a number; where it is legal, leave it out with a filter of the JSONPath: `[?@.name != null].name`
         $[*] ["b", [1]] | at_least "a" | `rule` expects at least `"a"`, but value 2, `[1]`, is a list and cannot be compared with text"#,
     );
 }

@@ -1,6 +1,8 @@
 //! The summary of a run: figures, actions, actions that never ran with the reason, warnings, time. The headline stands last,
 //! next to the prompt.
 
+use std::time::Duration;
+
 use indexmap::IndexMap;
 
 use super::super::text::{
@@ -47,7 +49,7 @@ fn labelled(page: &mut Page, label: &str, text: &str) {
 fn figures(page: &mut Page, run: &RunReport) {
     let summary = &run.summary;
     let progress = &summary.figures;
-    let ran = run.started.actions.len() - run.never_ran().count();
+    let ran = run.able() - run.never_ran().count();
     labelled(
         page,
         "states",
@@ -74,7 +76,7 @@ fn figures(page: &mut Page, run: &RunReport) {
             "{}%, {} of {}",
             percent(progress.coverage),
             thousands(ran as u64),
-            count(run.started.actions.len() as u64, "action")
+            count(run.able() as u64, "action")
         ),
     );
     let ended = match run.summary.stop {
@@ -97,8 +99,9 @@ fn figures(page: &mut Page, run: &RunReport) {
 /// Walk, shrinking and confirmation together, and the shares.
 fn time(time: &Time) -> String {
     let whole = time.total + time.shrink + time.confirm;
-    if whole.is_zero() {
-        return "none".to_owned();
+    // Shares of less would be shares of nothing.
+    if whole < Duration::from_millis(1) {
+        return "under 1 ms".to_owned();
     }
     let parts = [
         ("HTTP", time.http),
@@ -125,7 +128,9 @@ fn actions(page: &mut Page, run: &RunReport) {
             printable(&action.name),
             thousands(seen.runs),
             thousands(seen.new_states),
-            if seen.runs == 0 {
+            if action.switched_off {
+                "switched off".to_owned()
+            } else if seen.runs == 0 {
                 "never ran".to_owned()
             } else {
                 violation_text::answers(seen)

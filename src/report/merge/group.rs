@@ -251,14 +251,16 @@ impl Sum {
         }
         let limits = limits(&self.parts);
         let ran = self.tallies.iter().filter(|sum| sum.runs > 0).count();
+        let able = self.actions.iter();
+        let able = able.filter(|action| !action.switched_off).count();
         let figures = Figures {
             step: self.parts.iter().map(|part| part.steps).sum(),
             max_steps: limits.max_steps,
             states,
-            coverage: if self.tallies.is_empty() {
+            coverage: if able == 0 {
                 0.0
             } else {
-                ran as f64 / self.tallies.len() as f64
+                ran as f64 / able as f64
             },
             violations: violations.len() as u64,
         };

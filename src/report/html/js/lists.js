@@ -103,7 +103,8 @@ function coverageView(run) {
     return td;
   };
   const notes = (action) => [
-    action.runs === 0 && h("p", { class: "doubt" }, h("strong", null, "never ran: "), action.never_ran ?? "no reason is known"),
+    action.switched_off && h("p", null, "switched off"),
+    !action.switched_off && action.runs === 0 && h("p", { class: "doubt" }, h("strong", null, "never ran: "), action.never_ran ?? "no reason is known"),
     action.always_refused && h("p", { class: "doubt" }, h("strong", null, "always refused: "), "only answers of 400 and above, and the spec does not expect them"),
     action.advice && h("p", null, h("strong", null, "advice: "), action.advice),
   ];

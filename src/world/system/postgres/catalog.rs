@@ -255,12 +255,9 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn note(&mut self, message: String, help: Option<String>) {
-        self.catalog.notes.push(Warning {
-            code: WarningCode::NotRestored,
-            message,
-            help,
-            untrusted: false,
-        });
+        let mut note = Warning::new(WarningCode::NotRestored, message);
+        note.help = help;
+        self.catalog.notes.push(note);
     }
 
     fn foreign(&mut self, table: &Listed, shown: &str) {

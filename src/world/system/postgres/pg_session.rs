@@ -242,19 +242,14 @@ impl PgSession {
         } in open
         {
             let said = lock_diagnosis::holder(pid, state, query, seconds);
-            self.warnings.push(Warning {
-                code: WarningCode::OpenTransaction,
-                message: format!(
-                    "a transaction in `{}` is still open after the answer: {said}",
-                    self.address
-                ),
-                help: Some(
-                    "its rows are not part of the state that was judged, and its locks may stop the next request; find the \
-                     path on which the request handler neither commits nor rolls back"
-                        .to_owned(),
-                ),
-                untrusted: false,
-            });
+            let message = format!(
+                "a transaction in `{}` is still open after the answer: {said}",
+                self.address
+            );
+            self.warnings.push(Warning::new(WarningCode::OpenTransaction, message).with_help(
+                "its rows are not part of the state that was judged, and its locks may stop the next request; find the \
+                 path on which the request handler neither commits nor rolls back",
+            ));
             self.given_up.insert(transaction);
         }
         self.tidy().await?;
@@ -362,12 +357,8 @@ impl PgSession {
     /// Warns of a change that cannot be restored.
     fn warn_once(&mut self, message: String, help: &str) {
         if self.warned.insert(message.clone()) {
-            self.warnings.push(Warning {
-                code: WarningCode::NotRestored,
-                message,
-                help: Some(help.to_owned()),
-                untrusted: true,
-            });
+            let warning = Warning::new(WarningCode::NotRestored, message).with_help(help);
+            self.warnings.push(warning.untrusted());
         }
     }
 

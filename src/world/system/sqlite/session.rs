@@ -15,7 +15,7 @@ use crate::model::{NetDelta, Row, RowChange, RowKey, TableId};
 use crate::world::config::SystemConfig;
 use crate::world::system::SystemState;
 use crate::world::system::left_alone::LeftAlone;
-use crate::world::{Warning, WarningCode, WorldError};
+use crate::world::{Warning, WorldError};
 
 /// Entries after which the journal is emptied when a restore writes anyway. Every entry holds a row.
 const PRUNE_WITH_RESTORE: i64 = 256;
@@ -323,19 +323,9 @@ impl SqliteSession {
             let initial = initial_row(&self.initial, id, &key).cloned();
             let expected = from.current(id, &key).unwrap_or(&initial);
             if fetch(connection, watched, &key)? != *expected {
-                self.warnings.push(Warning {
-                    code: WarningCode::BackgroundWrite,
-                    message: format!(
-                        "rows of `{}` (system `{}`) changed while no request ran; they have been put back",
-                        watched.table.name, watched.table.system
-                    ),
-                    help: Some(
-                        "a job that writes by itself: name its tables under `ignore_tables`; a service that writes \
-                         after it has answered: give it time with `settle: 20ms`"
-                            .to_owned(),
-                    ),
-                    untrusted: false,
-                });
+                let table = &watched.table;
+                self.warnings
+                    .push(Warning::background_rows(&table.system, &table.name));
             }
             let row = to.current(id, &key).cloned().unwrap_or(initial);
             strays.push((id, key, row));
