@@ -74,6 +74,8 @@ pub enum Stop {
         /// The severity.
         severity: Severity,
     },
+    /// Every enabled action was tried in every state that was reached, but answers were lost to rate limits; a warning says more.
+    RateLimited,
     /// The service no longer knew the login of the run; a warning says more.
     LoginLost,
     /// The user asked to stop.

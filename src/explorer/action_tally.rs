@@ -22,7 +22,7 @@ pub(super) fn action_tallies<C: Clone>(
 /// Why an action did not run that was enabled somewhere.
 fn not_reached(stop: &Stop) -> String {
     match stop {
-        Stop::Complete { .. } => {
+        Stop::Complete { .. } | Stop::RateLimited => {
             "it was enabled only in states as deep as `--max-depth`, where no step begins: allow a greater depth"
         }
         Stop::MaxSteps => "it was enabled, but `--max-steps` was reached before its turn came",
@@ -44,7 +44,7 @@ fn tally<C: Clone>(
 ) -> ActionTally {
     // Where nothing is left to try, one run says as much as many.
     let enough_runs = match stop {
-        Stop::Complete { .. } => 1,
+        Stop::Complete { .. } | Stop::RateLimited => 1,
         _ => ENOUGH_RUNS,
     };
     let graph = explored.graph();

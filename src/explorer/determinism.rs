@@ -53,7 +53,8 @@ pub(super) async fn take_again<W: World>(
     );
     let same = led_to == Some(before.to) && arrival.status == before.status;
     let had_been_accepted = model.action(before.action).expect.accepts(before.status);
-    let again = if same {
+    let is_rate_limit = (arrival.record.as_ref()).is_some_and(|it| it.response.is_rate_limit);
+    let again = if same || is_rate_limit {
         Again::Same
     } else if had_been_accepted && is_denial(arrival.status) {
         Again::Denied(before.action)

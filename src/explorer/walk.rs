@@ -224,6 +224,9 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             }
             let graph = self.explored.graph();
             let Some(next) = strategy.next(graph, &mut random) else {
+                if self.world.has_lost_answers() {
+                    return Stop::RateLimited;
+                }
                 return Stop::Complete {
                     depth_limited: graph.untried_count() > 0,
                 };
@@ -522,6 +525,9 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         let actions = action_tallies(self.model, &self.explored, &stop);
         self.warn_of_refusals(&actions);
         self.pass_on_warnings();
+        for warning in self.world.sum_up() {
+            self.emitter.warn(warning);
+        }
         let figures = self.figures();
         if self.steps == 0 || !self.is_progress_due() {
             self.emitter.emit(Event::Progress(figures));

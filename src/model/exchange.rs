@@ -77,6 +77,9 @@ pub struct Response {
     pub duration: Duration,
     /// Why there is no complete answer; `None` where there is one.
     pub no_answer: Option<NoAnswer>,
+    /// Whether this is a 429 that stands in the place of the answer, which did not come however long it was waited for.
+    #[serde(default)]
+    pub is_rate_limit: bool,
 }
 
 /// Why there is no complete answer to a request.

@@ -134,7 +134,8 @@ impl Oracles {
         context: &Context,
         judgement: &mut Judgement,
     ) -> Result<(), WorldError> {
-        let is_answered = record.response.no_answer.is_none();
+        // A 429 in the place of an answer says nothing about the request.
+        let is_answered = record.response.no_answer.is_none() && !record.response.is_rate_limit;
         for (id, invariant) in numbered(&self.model).filter(|_| is_answered) {
             if let Subject::Response { jsonpath } = &invariant.subject {
                 let verdict =

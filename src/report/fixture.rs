@@ -75,6 +75,7 @@ fn step(
                 body: Body::new(answer.to_string().into_bytes()),
                 duration: Duration::from_millis(2),
                 no_answer: None,
+                is_rate_limit: false,
             },
             extracted: Vec::new(),
             extract_failures: Vec::new(),

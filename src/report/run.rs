@@ -254,6 +254,11 @@ impl RunReport {
         if warned("unanswered-at-the-end") > 0 {
             gaps.push("a request was not answered when the run ended".to_owned());
         }
+        let lost = self.summary.warnings.iter();
+        gaps.extend(
+            lost.filter(|warning| warning.code == "answers-lost")
+                .map(|warning| warning.message.clone()),
+        );
         match warned("late-write") {
             0 => {}
             1 => gaps.push("rows that came late were not judged".to_owned()),
@@ -492,6 +497,9 @@ fn stop_sentence(stop: &Stop, limits: &Limits, untried: u64, merged: bool) -> St
         Stop::CoverageTarget => format!("`--coverage-target` was reached{untried}"),
         Stop::FailFast { severity } => {
             format!("`--fail-fast`: a violation of severity {severity} was found{untried}")
+        }
+        Stop::RateLimited => {
+            format!("every action was tried, but answers were lost to rate limits{untried}")
         }
         Stop::LoginLost => format!("the login of the run was lost{untried}"),
         Stop::Interrupted => format!("interrupted{untried}"),

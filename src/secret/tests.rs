@@ -308,6 +308,7 @@ fn one_step_teaches_what_it_shows_in_every_place() {
             ),
             duration: Duration::ZERO,
             no_answer: None,
+            is_rate_limit: false,
         },
         extracted: vec![("auth".to_owned(), json!(secret("extract")))],
         extract_failures: Vec::new(),

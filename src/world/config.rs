@@ -91,6 +91,12 @@ pub struct HttpConfig {
     pub headers: Vec<(String, Template)>,
     /// Largest body that is read, in bytes; what comes after is counted and dropped.
     pub max_body: u64,
+    /// How many redirects in a row are followed.
+    pub follow_redirects: u32,
+    /// Whether an answer that asks to come back later (429, 503 with `Retry-After`) is waited for.
+    pub retry_after: bool,
+    /// Time between two requests at the least.
+    pub pace: Duration,
 }
 
 /// One entry of `systems:`

@@ -1,24 +1,24 @@
 //! The service and its databases as they run.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::checkpoint::State;
 use super::config::{SetupStep, WorldConfig};
 use super::cookies::Cookies;
 use super::databases::{Databases, Open};
-use super::http::{Failure, FailureKind};
+use super::patience::Patience;
 use super::process::Process;
-use super::render::Rendered;
-use super::send::{Exchange, Sender};
-use super::service::ending;
+use super::send::Sender;
 use super::system::SystemState;
-use super::{Warning, WarningCode, WorldError, WorldErrorKind, WorldTime, setup};
+use super::{Warning, WarningCode, WorldError, WorldTime, setup};
 use crate::interrupt::{Interrupt, Urgency};
-use crate::model::{
-    Bindings, Context, Digest, Model, NoAnswer, RequestTemplate, Response, RowDelta,
-};
+use crate::model::{Context, Digest, Model, RowDelta};
 use crate::secret::Secrets;
+
+mod sending;
+
+pub(super) use sending::Outgoing;
 
 /// A service, and the systems under it. Which state they are in is known to the [live world](super::LiveWorld) only.
 pub(super) struct Deployment {
@@ -33,6 +33,7 @@ pub(super) struct Deployment {
     /// Time spent waiting for answers.
     http: Duration,
     is_lost: bool,
+    patience: Patience,
 }
 
 impl Deployment {
@@ -48,7 +49,7 @@ impl Deployment {
         let (process, client) = Process::start(config, values, interrupt.clone()).await?;
         let mut deployment = Self {
             process,
-            sender: Sender::new(client, interrupt.clone(), config.settle),
+            sender: Sender::new(client, interrupt.clone(), config.settle, config.http.pace),
             databases: Databases::default(),
             model,
             interrupt,
@@ -56,6 +57,7 @@ impl Deployment {
             secrets: config.secrets.clone(),
             http: Duration::ZERO,
             is_lost: false,
+            patience: Patience::new(config.http.retry_after),
         };
         if let Err(error) = deployment.open_systems(config, open).await {
             // What went wrong first is what the user needs to know; what cannot be cleaned up is added to it.
@@ -151,6 +153,11 @@ impl Deployment {
         self.databases.warnings().add(warning);
     }
 
+    /// What there is to say of answers that were waited for, once the run is over.
+    pub(super) fn patience(&self) -> &Patience {
+        &self.patience
+    }
+
     /// An error where what is under way has to end.
     pub(super) fn check_interrupt(&self) -> Result<(), WorldError> {
         match self.interrupt.ending() {
@@ -185,159 +192,8 @@ impl Deployment {
     }
 }
 
-/// Sending.
+/// A service that gives no answer.
 impl Deployment {
-    /// Fills and sends a request that has to be answered; for `known` see [`Deployment::send`].
-    pub(super) async fn exchange(
-        &mut self,
-        name: &str,
-        template: &RequestTemplate,
-        bindings: Bindings,
-        cookies: &mut Cookies,
-        known: Option<&[SystemState]>,
-    ) -> Result<Exchange, WorldError> {
-        let rendered = self.sender.render(name, template, bindings, cookies)?;
-        let response = self.send(name, &rendered, cookies, known).await?;
-        Ok(Exchange {
-            request: rendered.record,
-            response,
-        })
-    }
-
-    /// Fills and sends a request whose answer is judged. Where no complete answer comes, the response says why, and
-    /// the service [is lost](Deployment::is_lost).
-    pub(super) async fn attempt(
-        &mut self,
-        name: &str,
-        template: &RequestTemplate,
-        bindings: Bindings,
-        cookies: &mut Cookies,
-        known: Option<&[SystemState]>,
-    ) -> Result<Exchange, WorldError> {
-        let rendered = self.sender.render(name, template, bindings, cookies)?;
-        let began = Instant::now();
-        let response = match self.try_send(&rendered, cookies, known).await? {
-            Ok(response) => response,
-            Err(failure) => {
-                let took = began.elapsed();
-                let (mut no_answer, help) = self.explain(failure).await?;
-                no_answer.details.extend(help);
-                self.is_lost = true;
-                Response::none(no_answer, took)
-            }
-        };
-        Ok(Exchange {
-            request: rendered.record,
-            response,
-        })
-    }
-
-    /// Sends a request that has to be answered.
-    pub(super) async fn send(
-        &mut self,
-        name: &str,
-        request: &Rendered,
-        cookies: &mut Cookies,
-        known: Option<&[SystemState]>,
-    ) -> Result<Response, WorldError> {
-        let failure = match self.try_send(request, cookies, known).await? {
-            Ok(response) => return Ok(response),
-            Err(failure) => failure,
-        };
-        let (NoAnswer { why, details }, help) = self.explain(failure).await?;
-        let (method, target) = (&request.record.method, &request.record.target);
-        let message = format!("{name}: `{method} {target}`: {why}");
-        Err(WorldError {
-            help,
-            ..WorldError::new(WorldErrorKind::Service, message).with_details(details)
-        })
-    }
-
-    /// Sends a request. A failure that may come from a connection that idled for too long is tried once more, if the
-    /// method is safe, or if the systems still hold what is `known`, so that nothing happens twice.
-    ///
-    /// Here secrets are learned from everything that is sent and received: from the request before it is sent, for an error
-    /// shows it too.
-    async fn try_send(
-        &mut self,
-        request: &Rendered,
-        cookies: &mut Cookies,
-        known: Option<&[SystemState]>,
-    ) -> Result<Result<Response, Failure>, WorldError> {
-        let began = Instant::now();
-        self.secrets.learn_request(&request.record);
-        self.databases.disturb();
-        let mut outcome = self.sender.send(request, cookies).await;
-        if matches!(&outcome, Err(failure) if failure.kind == FailureKind::MaybeIdle)
-            && self.did_nothing(request, known).await?
-        {
-            let again = self.sender.send_again(request, cookies).await;
-            // Where there is nobody to connect to any more, the first failure says what happened.
-            if !matches!(&again, Err(failure) if failure.kind == FailureKind::Unsent) {
-                outcome = again;
-            }
-        }
-        self.http += began.elapsed();
-        if let Ok(response) = &outcome {
-            self.secrets.learn_response(response);
-        }
-        Ok(outcome)
-    }
-
-    /// Whether a request without an answer did nothing; what it did is put back.
-    async fn did_nothing(
-        &mut self,
-        request: &Rendered,
-        known: Option<&[SystemState]>,
-    ) -> Result<bool, WorldError> {
-        if request.wire.method().is_safe() {
-            return Ok(true);
-        }
-        match known {
-            Some(known) if !known.is_empty() => {
-                let Some(found) = self.databases.read(known).await?.content else {
-                    return Ok(true);
-                };
-                // What has been read is not found a second time.
-                self.databases.put_back(&found, known).await?;
-                Ok(false)
-            }
-            _ => Ok(false),
-        }
-    }
-
-    /// Why there is no answer, and what to do next. An error where the user interrupted the request.
-    async fn explain(
-        &mut self,
-        failure: Failure,
-    ) -> Result<(NoAnswer, Option<String>), WorldError> {
-        self.sender.give_up(&failure);
-        if let FailureKind::Ended(ending) = failure.kind {
-            return Err(WorldError::ended(ending));
-        }
-        let mut why = failure.what;
-        // Before the service is looked at, which takes a while: what it holds may go meanwhile.
-        let mut details = if failure.kind == FailureKind::TimedOut {
-            self.databases.lock_holders().await
-        } else {
-            Vec::new()
-        };
-        let mut help = (!details.is_empty()).then(|| {
-            "a transaction that is open holds locks, which this request may be waiting for; find the path on which a handler \
-             neither commits nor rolls back"
-                .to_owned()
-        });
-        if let Some(status) = self.process.death().await {
-            why = format!("{why}; the service {}", ending(status));
-        } else if self.process.is_running() {
-            help.get_or_insert_with(|| {
-                "the service is still running; its log may say more".to_owned()
-            });
-        }
-        details.extend(self.process.log_details().await);
-        Ok((NoAnswer { why, details }, help))
-    }
-
     /// Whether a request was not answered, and nothing was done about it since: nobody knows what the service is doing.
     pub(super) fn is_lost(&self) -> bool {
         self.is_lost

@@ -1,7 +1,7 @@
 //! One request, one complete answer, or a failure in words.
 //!
 //! Requests go one after the other over one connection. No proxy, no redirect, no cookie store and no retry of the
-//! client library takes part: a 302 is an observation, and every request is counted once.
+//! client library takes part: a 302 is an answer, and every request is counted once.
 //!
 //! **Connections that idled.** A server may close an idle connection in the very moment a request is written to it; the
 //! request then fails although the service is well. A connection is therefore not used again after one second of
@@ -75,7 +75,8 @@ impl Client {
     ) -> Result<Self, WorldError> {
         let target = Target::new(base_url, &config.headers)
             .and_then(|target| target.with_origins(origins))
-            .map_err(|message| WorldError::new(WorldErrorKind::Request, message))?;
+            .map_err(|message| WorldError::new(WorldErrorKind::Request, message))?
+            .following(config.follow_redirects);
         Ok(Self {
             target,
             plain: build(
@@ -87,6 +88,11 @@ impl Client {
             max_body: config.max_body,
             last_answer: None,
         })
+    }
+
+    /// What makes requests.
+    pub(super) fn target(&self) -> &Target {
+        &self.target
     }
 
     /// Where requests go.
@@ -197,6 +203,7 @@ impl Client {
             body,
             duration: began.elapsed(),
             no_answer: None,
+            is_rate_limit: false,
         })
     }
 

@@ -7,7 +7,7 @@ use super::checkpoint::{Checkpoint, State};
 use super::config::WorldConfig;
 use super::cookies::Cookies;
 use super::databases::{Change, Open};
-use super::deployment::Deployment;
+use super::deployment::{Deployment, Outgoing};
 use super::extract::Extracted;
 use super::path::Path;
 use super::send::Exchange;
@@ -18,7 +18,7 @@ use crate::expr::Lookup as _;
 use crate::interrupt::Interrupt;
 use crate::model::{
     Action, ActionId, Bindings, Context, Effect, Model, RequestTemplate, RowDelta, SqlQuery,
-    StepRecord, Table,
+    StatusPattern, StepRecord, Table,
 };
 
 /// A service and the systems under it.
@@ -128,6 +128,8 @@ struct Sending<'s> {
     template: &'s RequestTemplate,
     bindings: Bindings,
     now: &'s Checkpoint,
+    /// The statuses that the spec lists for the answer.
+    listed: &'s [StatusPattern],
     /// Whether a request that was lost may be sent again where the systems hold what they did.
     may_repeat: bool,
     last_writer: Option<(ActionId, Instant)>,
@@ -140,9 +142,14 @@ impl Sending<'_> {
         let content = self.now.content();
         let known = self.may_repeat.then_some(&**content);
         let bindings = self.bindings.clone();
-        let exchange = deployment
-            .attempt(self.name, self.template, bindings, &mut cookies, known)
-            .await?;
+        let outgoing = Outgoing {
+            name: self.name,
+            template: self.template,
+            bindings,
+            known,
+            listed: self.listed,
+        };
+        let exchange = deployment.attempt(outgoing, &mut cookies).await?;
         let change = if exchange.response.no_answer.is_some() {
             Change::default()
         } else {
@@ -183,6 +190,15 @@ impl Sending<'_> {
 fn may_write(action: &Action, Exchange { response, .. }: &Exchange) -> bool {
     let status = response.status;
     status >= 500 || !action.request.is_safe() && action.expect.accepts(status)
+}
+
+/// What an answer with this status comes to, where the state stays as it was or not.
+fn effect(action: &Action, status: u16, stays: bool) -> Effect {
+    match (action.expect.accepts(status), stays) {
+        (false, _) => Effect::None,
+        (true, true) => Effect::Accepted,
+        (true, false) => Effect::Changed,
+    }
 }
 
 /// The names of the tables of which rows changed in the first delta only.
@@ -233,6 +249,7 @@ impl World for LiveWorld {
             template: &declared.request,
             bindings: self.model.action_bindings(action, &live),
             now: &now,
+            listed: &declared.expect.status,
             may_repeat: true,
             last_writer: self.last_writer,
         };
@@ -265,7 +282,7 @@ impl World for LiveWorld {
             .await?;
 
         let wrote = change.content.is_some();
-        let is_refused = declared.expect.refuses(response.status);
+        let is_refused = declared.expect.refuses(response.status) || response.is_rate_limit;
         let after = State::new(
             change.content.unwrap_or_else(|| now.content().clone()),
             observed,
@@ -289,11 +306,7 @@ impl World for LiveWorld {
             after: &after,
             stays,
         };
-        let effect = match (declared.expect.accepts(response.status), stays) {
-            (false, _) => Effect::None,
-            (true, true) => Effect::Accepted,
-            (true, false) => Effect::Changed,
-        };
+        let effect = effect(declared, response.status, stays);
         let path = self.way_back.remember(&now, &step);
         if !stays || !path.same(now.path()) {
             position.now = Checkpoint::new(after, path);
@@ -354,6 +367,14 @@ impl World for LiveWorld {
     fn take_warnings(&mut self) -> Vec<Warning> {
         self.deployment.databases().warnings().take()
     }
+
+    fn has_lost_answers(&self) -> bool {
+        self.deployment.patience().has_lost()
+    }
+
+    fn sum_up(&self) -> Vec<Warning> {
+        self.deployment.patience().warnings()
+    }
 }
 
 impl Observe for LiveWorld {
@@ -398,6 +419,7 @@ impl Observe for LiveWorld {
             template: request,
             bindings,
             now,
+            listed: &[],
             may_repeat: false,
             last_writer: self.last_writer,
         };

@@ -18,6 +18,7 @@ mod live_world;
 pub mod mock;
 mod observations;
 mod path;
+mod patience;
 mod patterns;
 mod process;
 mod render;
@@ -104,6 +105,16 @@ pub trait World {
 
     /// The warnings since the last call, each text once.
     fn take_warnings(&mut self) -> Vec<Warning> {
+        Vec::new()
+    }
+
+    /// Whether answers never came, because the service limits how many requests it takes.
+    fn has_lost_answers(&self) -> bool {
+        false
+    }
+
+    /// What there is to say of the whole run once it is over.
+    fn sum_up(&self) -> Vec<Warning> {
         Vec::new()
     }
 }

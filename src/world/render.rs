@@ -24,6 +24,8 @@ pub(super) struct Rendered {
     pub(super) wire: reqwest::Request,
     /// What reports show of it.
     pub(super) record: Request,
+    /// Whether its cookies come from the jar, and not from the spec.
+    pub(super) has_jar_cookies: bool,
 }
 
 /// Why a request cannot be sent.
@@ -52,6 +54,7 @@ pub(super) struct Target {
     /// Other origins to which a value may lead a request.
     origins: Vec<Origin>,
     headers: Vec<(HeaderName, String, Template)>,
+    follow_redirects: u32,
 }
 
 impl Target {
@@ -86,6 +89,7 @@ impl Target {
             url,
             origins: Vec::new(),
             headers,
+            follow_redirects: 0,
         })
     }
 
@@ -98,6 +102,12 @@ impl Target {
             self.origins.push(url.origin());
         }
         Ok(self)
+    }
+
+    /// The same, where so many redirects in a row are followed.
+    pub(super) fn following(mut self, redirects: u32) -> Self {
+        self.follow_redirects = redirects;
+        self
     }
 
     /// `base_url`, checked.
@@ -129,12 +139,14 @@ impl Target {
             let entry = headers.entry(CONTENT_LENGTH);
             entry.or_insert(HeaderValue::from_static("0"));
         }
+        let mut has_jar_cookies = false;
         if audience == Audience::Service
             && !headers.contains_key(COOKIE)
             && let Some(cookie) = cookies.header(&url)
         {
             headers.insert(COOKIE, header_value("cookie", &cookie)?);
             shown.push(("cookie".to_owned(), cookie));
+            has_jar_cookies = true;
         }
         let record = Request {
             method: template.method.clone(),
@@ -145,7 +157,11 @@ impl Target {
         let mut wire = reqwest::Request::new(method, url);
         *wire.headers_mut() = headers;
         *wire.body_mut() = body.map(reqwest::Body::from);
-        Ok(Rendered { wire, record })
+        Ok(Rendered {
+            wire,
+            record,
+            has_jar_cookies,
+        })
     }
 
     fn request_url(
@@ -383,5 +399,8 @@ fn percent(byte: u8) -> [char; 3] {
     ['%', digit(byte >> 4), digit(byte & 15)]
 }
 
+mod redirect;
 #[cfg(test)]
 mod tests;
+
+pub(super) use redirect::Redirect;

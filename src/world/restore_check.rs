@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::checkpoint::{Answer, Checkpoint};
-use super::deployment::Deployment;
+use super::deployment::{Deployment, Outgoing};
 use super::{Warning, WarningCode, WorldError};
 use crate::model::ActionId;
 
@@ -152,9 +152,14 @@ async fn send_again(
     let name = format!("action `{}`, sent again after a restore", declared.name);
     let bindings = model.action_bindings(action, restored.context());
     let mut cookies = restored.cookies().clone();
-    let exchange = deployment
-        .attempt(&name, &declared.request, bindings, &mut cookies, None)
-        .await?;
+    let outgoing = Outgoing {
+        name: &name,
+        template: &declared.request,
+        bindings,
+        known: None,
+        listed: &declared.expect.status,
+    };
+    let exchange = deployment.attempt(outgoing, &mut cookies).await?;
     if deployment.is_lost() {
         return Ok(Answer::new(action, &exchange.response));
     }

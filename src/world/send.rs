@@ -1,13 +1,13 @@
 //! Sending: requests are filled, sent one after the other, and counted.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use url::Url;
 
 use super::cookies::Cookies;
 use super::http::{Client, Failure, FailureKind};
-use super::render::{Rendered, Unsendable};
+use super::render::{Rendered, Target, Unsendable};
 use super::{WorldError, WorldErrorKind};
 use crate::expr::Lookup;
 use crate::interrupt::Interrupt;
@@ -24,6 +24,10 @@ pub(super) struct Sender {
     client: Client,
     interrupt: Interrupt,
     settle: Duration,
+    /// Time between two requests at the least.
+    pace: Duration,
+    /// When the next request may be sent.
+    next: Option<Instant>,
     requests: u64,
     unfinished: bool,
 }
@@ -50,12 +54,20 @@ impl From<Exchange> for StepRecord {
 }
 
 impl Sender {
-    /// Sends over this client; `settle` is how long the service may go on writing after it has answered.
-    pub(super) fn new(client: Client, interrupt: Interrupt, settle: Duration) -> Self {
+    /// Sends over this client; `settle` is how long the service may go on writing after it has answered, `pace` the time between
+    /// two requests at the least.
+    pub(super) fn new(
+        client: Client,
+        interrupt: Interrupt,
+        settle: Duration,
+        pace: Duration,
+    ) -> Self {
         Self {
             client,
             interrupt,
             settle,
+            pace,
+            next: None,
             requests: 0,
             unfinished: false,
         }
@@ -114,15 +126,36 @@ impl Sender {
         if self.settle.is_zero() {
             return Ok(());
         }
+        self.wait(self.settle).await
+    }
+
+    /// Waits. An error where the run has to end meanwhile.
+    pub(super) async fn wait(&self, time: Duration) -> Result<(), WorldError> {
         tokio::select! {
-            () = tokio::time::sleep(self.settle) => Ok(()),
+            () = tokio::time::sleep(time) => Ok(()),
             ending = self.interrupt.ended() => Err(WorldError::ended(ending)),
         }
+    }
+
+    /// Waits until the next request may be sent.
+    pub(super) async fn keep_pace(&mut self) -> Result<(), WorldError> {
+        if self.pace.is_zero() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        let due = self.next.unwrap_or(now).max(now);
+        self.next = Some(due + self.pace);
+        self.wait(due - now).await
     }
 
     /// Requests sent so far.
     pub(super) fn requests(&self) -> u64 {
         self.requests
+    }
+
+    /// What makes requests.
+    pub(super) fn target(&self) -> &Target {
+        self.client.target()
     }
 
     /// Where requests go.

@@ -1,9 +1,9 @@
 //! `setup:` the requests that run once, before the initial state.
 
 use super::cookies::Cookies;
-use super::deployment::Deployment;
+use super::deployment::{Deployment, Outgoing};
 use super::extract::Extracted;
-use super::send::{refused, shown};
+use super::send::{Exchange, refused, shown};
 use super::{WorldError, WorldErrorKind};
 use crate::model::Context;
 
@@ -25,12 +25,17 @@ async fn send(deployment: &mut Deployment) -> Result<(Context, Cookies), WorldEr
     for (position, step) in steps.iter().enumerate() {
         let name = format!("setup request {}", position + 1);
         let bindings = model.bindings(&context);
-        let rendered = deployment
-            .sender()
-            .render(&name, &step.request, bindings, &cookies)?;
-        let answer = deployment
-            .send(&name, &rendered, &mut cookies, None)
-            .await?;
+        let outgoing = Outgoing {
+            name: &name,
+            template: &step.request,
+            bindings,
+            known: None,
+            listed: &step.status,
+        };
+        let Exchange {
+            request,
+            response: answer,
+        } = deployment.exchange(outgoing, &mut cookies).await?;
         let is_good = if step.status.is_empty() {
             answer.is_success()
         } else {
@@ -39,7 +44,7 @@ async fn send(deployment: &mut Deployment) -> Result<(Context, Cookies), WorldEr
                 .any(|pattern| pattern.matches(answer.status))
         };
         if !is_good {
-            let error = refused(&name, &rendered.record, &answer, &step.status);
+            let error = refused(&name, &request, &answer, &step.status);
             return Err(if (300..400).contains(&answer.status) {
                 error.with_help(format!(
                     "where this redirect is the answer to a login that worked, say so: `expect: {{ status: {} }}`",
@@ -55,8 +60,8 @@ async fn send(deployment: &mut Deployment) -> Result<(Context, Cookies), WorldEr
                 WorldErrorKind::Service,
                 format!(
                     "{name}: `{} {}`: cannot extract {}",
-                    rendered.record.method,
-                    rendered.record.target,
+                    request.method,
+                    request.target,
                     extracted.failures.join("; ")
                 ),
             )

@@ -112,6 +112,9 @@ pub(super) fn http_config(base_url: &str) -> HttpConfig {
         timeout: Duration::from_secs(5),
         headers: Vec::new(),
         max_body: 16 * 1024 * 1024,
+        follow_redirects: 0,
+        retry_after: true,
+        pace: Duration::ZERO,
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Warning {
 /// What a warning is about. Each code has a section in `docs/diagnostics.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WarningCode {
+    /// Answers never came, because the service limits how many requests it takes.
+    AnswersLost,
     /// A function that is evaluated when rows are written may find another thing in another session.
     AmbiguousFunction,
     /// Rows changed while no request ran.
@@ -50,8 +52,12 @@ pub enum WarningCode {
     OpenTransaction,
     /// A pattern of the spec matches nothing.
     PatternMatchesNothing,
+    /// The service asked to come back later, and that was waited for.
+    RateLimited,
     /// What a killed run had left behind was put back.
     Recovered,
+    /// A redirect leads to another origin.
+    RedirectNotFollowed,
     /// A value is another one each time that a path is replayed.
     ReplayDiffers,
     /// The service keeps state outside the declared systems.
@@ -69,6 +75,7 @@ impl WarningCode {
     pub const fn name(self) -> &'static str {
         match self {
             Self::AmbiguousFunction => "ambiguous-function",
+            Self::AnswersLost => "answers-lost",
             Self::BackgroundWrite => "background-write",
             Self::ConditionFailed => "condition-failed",
             Self::DatabaseReplaced => "database-replaced",
@@ -81,7 +88,9 @@ impl WarningCode {
             Self::NotStartedAgain => "not-started-again",
             Self::OpenTransaction => "open-transaction",
             Self::PatternMatchesNothing => "pattern-matches-nothing",
+            Self::RateLimited => "rate-limited",
             Self::Recovered => "recovered",
+            Self::RedirectNotFollowed => "redirect-not-followed",
             Self::ReplayDiffers => "replay-differs",
             Self::StateOutsideSystems => "state-outside-systems",
             Self::StepRecords => "step-records",
@@ -218,6 +227,7 @@ mod tests {
         let docs = include_str!("../../docs/diagnostics.md");
         for code in [
             WarningCode::AmbiguousFunction,
+            WarningCode::AnswersLost,
             WarningCode::BackgroundWrite,
             WarningCode::ConditionFailed,
             WarningCode::DatabaseReplaced,
@@ -231,7 +241,9 @@ mod tests {
             WarningCode::UnansweredAtTheEnd,
             WarningCode::OpenTransaction,
             WarningCode::PatternMatchesNothing,
+            WarningCode::RateLimited,
             WarningCode::Recovered,
+            WarningCode::RedirectNotFollowed,
             WarningCode::ReplayDiffers,
             WarningCode::StateOutsideSystems,
             WarningCode::StepRecords,

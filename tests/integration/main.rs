@@ -37,6 +37,8 @@ mod postgres_trust;
 mod postgres_for_tests;
 mod process_state;
 mod queries;
+mod rate_limits;
+mod redirects;
 mod replay;
 mod reports;
 mod reproduction;

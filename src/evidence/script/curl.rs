@@ -200,7 +200,17 @@ fn request(sent: &Sent, any_status: bool) -> Result<String, String> {
     match sent.method.as_str() {
         "HEAD" => arguments.push("--head".to_owned()),
         "GET" if sent.body == SentBody::None => {}
+        // A method that curl is told stays the same after a redirect; its own is `POST` where there is a body.
+        "POST" if sent.follow_redirects > 0 => {
+            if sent.body == SentBody::None {
+                arguments.push("--data-raw ''".to_owned());
+            }
+        }
         method => arguments.push(format!("--request {}", quoted(method))),
+    }
+    if sent.follow_redirects > 0 {
+        let redirects = sent.follow_redirects;
+        arguments.push(format!("--location --max-redirs {redirects}"));
     }
     for (name, parts) in &sent.headers {
         arguments.push(format!("--header {}", header_word(name, parts)));

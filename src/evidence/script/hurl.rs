@@ -192,6 +192,10 @@ fn entry(sent: &Sent, outline: &Outline, asserts: Option<&Asserts>) -> String {
             let _ = writeln!(entry, "{}: {}", key(name), outer_blanks(&value));
         }
     }
+    if sent.follow_redirects > 0 {
+        let redirects = sent.follow_redirects;
+        let _ = writeln!(entry, "[Options]\nlocation: true\nmax-redirs: {redirects}");
+    }
     if !sent.query.is_empty() {
         entry.push_str("[Query]\n");
         entry.push_str(&pairs(&sent.query, outline));

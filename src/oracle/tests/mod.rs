@@ -149,6 +149,7 @@ fn answer(status: u16, body: &str) -> StepRecord {
             body: Body::new(body.as_bytes()),
             duration: Duration::from_millis(1),
             no_answer: None,
+            is_rate_limit: false,
         },
         extracted: Vec::new(),
         extract_failures: Vec::new(),

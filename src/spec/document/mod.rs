@@ -16,8 +16,8 @@ pub(super) use assertion::{Assertions, InvariantExpect, Written};
 pub(super) use request::{ActionExpect, Extract, Request, STATUS, Status, status_key};
 pub use scalars::duration;
 pub(super) use scalars::{
-    CheckLevel, DurationText, FailFast, Json, Level, RestoreWord, SafetyCopyWord, ScalarText,
-    SizeText, Wrong, scalar,
+    CheckLevel, DurationText, FailFast, Json, Level, RateText, RestoreWord, SafetyCopyWord,
+    ScalarText, SizeText, Wrong, scalar,
 };
 pub(super) use system::{System, location_keys};
 
@@ -147,6 +147,13 @@ pub(super) struct Http {
     pub headers: IndexMap<String, ScalarText>,
     /// Largest body that is read. Default: `16MB`.
     pub max_body: Option<SizeText>,
+    /// How many redirects in a row are followed; one that `expect.status` lists by its code is not. Default: `0`.
+    #[serde(default)]
+    pub follow_redirects: u32,
+    /// Whether an answer 429, or 503 with `Retry-After`, is waited for and asked again. Default: `true`.
+    pub retry_after: Option<bool>,
+    /// Most requests in a time: `50/s`, `600/m`. Default: no limit.
+    pub rate_limit: Option<RateText>,
 }
 
 /// How to get back to the initial state: exactly one of the keys.

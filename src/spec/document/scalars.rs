@@ -165,6 +165,49 @@ impl JsonSchema for DurationText {
     }
 }
 
+/// How often something may happen, as people write it: `50/s`, `600/m`; kept as the time between two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::spec) struct RateText(pub Duration);
+
+/// The time between two, or `None` where the text is no rate.
+fn rate(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_once('/')?;
+    let number: f64 = number.trim().parse().ok()?;
+    let seconds = match unit.trim() {
+        "s" | "sec" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    };
+    let between = Duration::try_from_secs_f64(seconds / number).ok()?;
+    (number > 0.0 && !between.is_zero()).then_some(between)
+}
+
+impl<'de> Deserialize<'de> for RateText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "a rate such as `50/s` or `600/m`";
+        scalar(deserializer, expected, |found| match found {
+            Unexpected::Str(text) => rate(text).map(Self).ok_or(Wrong::Value),
+            _ => Err(Wrong::Type),
+        })
+    }
+}
+
+impl JsonSchema for RateText {
+    fn schema_name() -> Cow<'static, str> {
+        "Rate".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A rate such as `50/s` or `600/m`.",
+            "type": "string",
+            "pattern": "^ *[0-9.]+ */ *(s|sec|m|min|h) *$",
+            "examples": ["50/s", "600/m"]
+        })
+    }
+}
+
 /// A size in bytes as people write it: `16MB`, `512KiB`, `1000`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::spec) struct SizeText(pub u64);
@@ -333,6 +376,24 @@ impl JsonSchema for FailFast {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rate_is_the_time_between_two() {
+        for (text, between) in [
+            ("50/s", Some(20)),
+            ("600/m", Some(100)),
+            ("0.5/s", Some(2000)),
+            ("36 / h", Some(100_000)),
+            ("0/s", None),
+            ("-1/s", None),
+            ("inf/s", None),
+            ("NaN/s", None),
+            ("50", None),
+            ("50/d", None),
+        ] {
+            assert_eq!(rate(text), between.map(Duration::from_millis), "{text}");
+        }
+    }
 
     #[test]
     fn durations_are_read_as_people_write_them() {

@@ -158,6 +158,9 @@ impl Lowering<'_> {
             origins: self.origins(&at.key("origins"), &http.origins),
             headers: self.headers(&at.key("headers"), &http.headers, Scope::Path(&[])),
             max_body: http.max_body.map_or(DEFAULT_MAX_BODY, |size| size.0),
+            follow_redirects: http.follow_redirects,
+            retry_after: http.retry_after.unwrap_or(true),
+            pace: http.rate_limit.map_or(Duration::ZERO, |rate| rate.0),
         }
     }
 

@@ -63,6 +63,8 @@ pub struct Sent {
     pub captures: Vec<Capture>,
     /// The status that is expected; `None` stands for any 2xx.
     pub status: Option<u16>,
+    /// How many redirects in a row are followed.
+    pub follow_redirects: u32,
 }
 
 /// A body.
@@ -304,7 +306,21 @@ impl<'c> Writer<'c> {
                 Some(seen) => Some(seen.status).filter(|status| *status > 0),
                 None => expected_status(node),
             },
+            follow_redirects: self.follow_redirects(node),
         })
+    }
+
+    /// A redirect that the spec lists is the answer itself.
+    fn follow_redirects(&self, node: &Node) -> u32 {
+        let listed = node.field("expect").and_then(|it| it.field("status"));
+        let is_redirect =
+            |node: &Node| status_code(node).is_some_and(|code| (300..400).contains(&code));
+        let stops =
+            listed.is_some_and(|node| is_redirect(node) || node.items().iter().any(is_redirect));
+        if stops {
+            return 0;
+        }
+        self.case.spec.world.http.follow_redirects
     }
 
     /// What the answer gives: of a step what it gave when it was seen.
@@ -643,8 +659,11 @@ fn is_open(node: &Node) -> bool {
 /// The first status that a request of `setup` expects.
 fn expected_status(node: &Node) -> Option<u16> {
     let status = node.field("expect")?.field("status")?;
-    let first = status.items().first().unwrap_or(status);
-    match first {
+    status_code(status.items().first().unwrap_or(status))
+}
+
+fn status_code(node: &Node) -> Option<u16> {
+    match node {
         Node::Scalar(Value::Number(code)) => code.as_u64()?.try_into().ok(),
         _ => None,
     }

@@ -13,7 +13,7 @@ use super::WorldError;
 use super::checkpoint::{Checkpoint, State};
 use super::config::{RestoreMode, WorldConfig};
 use super::cookies::Cookies;
-use super::deployment::Deployment;
+use super::deployment::{Deployment, Outgoing};
 use super::extract::Extracted;
 use super::path::Path;
 use super::send::refused;
@@ -155,9 +155,14 @@ async fn send_accepted(
 ) -> Result<(), WorldError> {
     let bindings = deployment.model().bindings(live);
     let mut cookies = cookies.clone();
-    let exchange = deployment
-        .exchange(name, request, bindings, &mut cookies, None)
-        .await?;
+    let outgoing = Outgoing {
+        name,
+        template: request,
+        bindings,
+        known: None,
+        listed: &[],
+    };
+    let exchange = deployment.exchange(outgoing, &mut cookies).await?;
     if exchange.response.is_success() {
         return Ok(());
     }

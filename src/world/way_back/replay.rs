@@ -17,7 +17,7 @@ use async_trait::async_trait;
 
 use super::super::checkpoint::{Checkpoint, State};
 use super::super::config::{Reset, WorldConfig};
-use super::super::deployment::Deployment;
+use super::super::deployment::{Deployment, Outgoing};
 use super::super::extract::Extracted;
 use super::super::live_values::LiveValues;
 use super::super::path::{Path, PathStep};
@@ -152,10 +152,14 @@ impl Replay {
             let action = model.action(step.action);
             let name = format!("action `{}`, replayed", action.name);
             let bindings = model.action_bindings(step.action, &live);
-            let answer = deployment
-                .exchange(&name, &action.request, bindings, &mut cookies, None)
-                .await?
-                .response;
+            let outgoing = Outgoing {
+                name: &name,
+                template: &action.request,
+                bindings,
+                known: None,
+                listed: &action.expect.status,
+            };
+            let answer = deployment.exchange(outgoing, &mut cookies).await?.response;
             deployment.sender().settle().await?;
             let content = deployment.databases().content(there.content()).await?;
             let extracted = Extracted::by_action(action, &answer);
