@@ -95,6 +95,14 @@ UNION ALL SELECT 'column', name, of_name, of_table, format('%s %s', oid, attnum)
 UNION ALL SELECT 'default of', c.name, c.name, c.of_table, NULL, format('%s SET DEFAULT %s', c.alter_it, pg_get_expr(d.adbin, d.adrelid)), c.alter_it || ' DROP DEFAULT'
   FROM columns c JOIN pg_attrdef d ON d.adrelid = c.attrelid AND d.adnum = c.attnum WHERE c.attgenerated = ''
 UNION ALL SELECT 'not null of', name, name, of_table, NULL, alter_it || ' SET NOT NULL', alter_it || ' DROP NOT NULL' FROM columns WHERE attnotnull
+UNION ALL SELECT 'column settings of', c.name, c.name, c.of_table, NULL,
+       concat_ws(', ', format('ALTER TABLE ONLY %s ALTER %I SET STATISTICS %s', c.of_name, c.attname, coalesce(c.attstattarget, -1)),
+         format('ALTER %I RESET (n_distinct, n_distinct_inherited)', c.attname),
+         'ALTER ' || quote_ident(c.attname) || ' SET (' || array_to_string(c.attoptions, ', ') || ')',
+         format('ALTER %I SET STORAGE %s', c.attname, CASE c.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END),
+         CASE WHEN t.typstorage <> 'p' THEN 'ALTER ' || quote_ident(c.attname) || ' SET COMPRESSION ' ||
+           CASE to_jsonb(c) ->> 'attcompression' WHEN '' THEN 'default' WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END END), NULL
+  FROM columns c JOIN held h ON h.oid = c.oid AND h.relkind <> 'f' JOIN pg_type t ON t.oid = c.atttypid
 UNION ALL SELECT 'row level security of', name, name, of_table, NULL,
        format('ALTER TABLE %s %s ROW LEVEL SECURITY, %s ROW LEVEL SECURITY', name, CASE WHEN relrowsecurity THEN 'ENABLE' ELSE 'DISABLE' END,
          CASE WHEN relforcerowsecurity THEN 'FORCE' ELSE 'NO FORCE' END), NULL

@@ -56,7 +56,9 @@ const TAGS: &str = "'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TAB
 
 /// Creates the journal, in one transaction.
 pub(super) async fn create(connections: &Connections, catalog: &Catalog) -> Result<(), Error> {
-    let mut text = String::from("BEGIN;");
+    // A server that crashes in the next moment would forget the journal, and a database without one looks as if another had taken
+    // its place.
+    let mut text = String::from("BEGIN; SET LOCAL synchronous_commit = local;");
     text.push_str(&tables());
     text.push_str(&functions());
     text.push_str(&sequences::function(catalog));

@@ -136,6 +136,8 @@ pub struct PostgresSystem {
     has_journal: bool,
     /// Rows of ignored tables before the run.
     left_alone: LeftAlone,
+    /// What could not be put back at the end so far, in words.
+    lost: Vec<String>,
     interrupt: Interrupt,
 }
 
@@ -164,6 +166,7 @@ impl PostgresSystem {
             session: None,
             is_installed: false,
             has_journal: false,
+            lost: Vec::new(),
             left_alone: LeftAlone::default(),
             interrupt: Interrupt::default(),
         })
@@ -272,7 +275,7 @@ pub async fn recover(url: &str, allow_remote: bool) -> Result<Option<String>, Wo
     if !connections.is_replica {
         return Err(refuse(&connections, &address, Blockers::default()));
     }
-    let recovered = recover::recover(&connections, &address, None).await;
+    let recovered = recover::recover(&connections, &address, None, &mut Vec::new()).await;
     connections.unlock().await;
     match recovered? {
         Some(recovered) if !recovered.lost.is_empty() => {
@@ -300,7 +303,7 @@ impl System for PostgresSystem {
             let (_, missing) = self.wanted(&connections).await?;
             return Err(refuse(&connections, &self.address, missing));
         }
-        let recovered = recover::recover(&connections, &self.address, None)
+        let recovered = recover::recover(&connections, &self.address, None, &mut Vec::new())
             .await?
             .map(|recovered| recovered.describe(&self.address));
         let (catalog, missing) = self.wanted(&connections).await?;
@@ -418,7 +421,8 @@ impl System for PostgresSystem {
                 Some(connections) => connections,
                 None => open_again(address).await?,
             };
-            match recover::recover(&connections, address, Some(&self.config)).await {
+            let config = Some(&self.config);
+            match recover::recover(&connections, address, config, &mut self.lost).await {
                 Ok(recovered) => {
                     // The session's end would do so too, only later.
                     connections.unlock().await;

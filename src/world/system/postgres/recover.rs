@@ -86,11 +86,13 @@ fn details(put_back: &[String], lost: &[String]) -> Vec<String> {
 }
 
 /// Puts the content before the run back and removes the journal; `None` where there is none. The caller holds the lock
-/// of the run. The configuration is that of a run that comes to its end; there is none where it was killed.
+/// of the run. The configuration is that of a run that comes to its end; there is none where it was killed. `lost` gathers what is
+/// lost for good: where rows still wait in the journal, the next attempt would not find it.
 pub(super) async fn recover(
     connections: &Connections,
     address: &Address,
     of_run: Option<&SystemConfig>,
+    lost: &mut Vec<String>,
 ) -> Result<Option<Recovered>, WorldError> {
     let client = &connections.writer;
     let cannot = |error: &Error| failed(address, "put the content before the run back", error);
@@ -163,7 +165,8 @@ pub(super) async fn recover(
         attempt += 1;
         match remove(connections, address, &catalog, &emptied, &lock).await {
             Ok(last) => {
-                let (put_back, lost) = objects.describe();
+                let (put_back, lost_now) = objects.describe();
+                lost.extend(lost_now);
                 let recovered = Recovered {
                     started,
                     rows: first.rows + last.rows,
@@ -175,7 +178,7 @@ pub(super) async fn recover(
                         .map(|watched| format!("`{}`", watched.table.name))
                         .collect(),
                     put_back,
-                    lost,
+                    lost: lost.clone(),
                 };
                 return match waiting(address, &recovered, &names, &last.unfit) {
                     None => Ok(Some(recovered)),

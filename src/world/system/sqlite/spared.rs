@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 
 use super::apply::Scope;
 use super::sql::{literal, quoted};
-use super::{catalog, ignored};
+use super::{catalog, ignored, statistics};
 use crate::world::config::SystemConfig;
 
 /// Makes the ignored tables of a copy what they are in the database now: `tables`, with their rows, indexes, triggers and
@@ -35,9 +35,11 @@ pub(super) fn carry_over(
     )?;
     let carried = || -> rusqlite::Result<()> {
         let scope = Scope::writing(copy)?;
-        for table in before.union(tables) {
-            carry(copy, table)?;
-        }
+        statistics::hold(copy, || {
+            before
+                .union(tables)
+                .try_for_each(|table| carry(copy, table))
+        })?;
         scope.commit()
     };
     let carried = carried();

@@ -39,6 +39,26 @@ pub(super) fn recover(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Does something that may drop tables: SQLite would forget what it knew of them. To be called within a transaction.
+pub(super) fn hold(
+    connection: &Connection,
+    operation: impl FnOnce() -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let tables = present(connection, "sqlite_stat%")?;
+    for table in &tables {
+        connection.execute_batch(&format!(
+            "CREATE TEMP TABLE held_{table} AS SELECT * FROM main.{table}"
+        ))?;
+    }
+    operation()?;
+    for table in &tables {
+        connection.execute_batch(&format!(
+            "DELETE FROM main.{table}; INSERT INTO main.{table} SELECT * FROM held_{table}; DROP TABLE temp.held_{table}"
+        ))?;
+    }
+    Ok(())
+}
+
 fn present(connection: &Connection, pattern: &str) -> rusqlite::Result<Vec<String>> {
     connection
         .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE ?1")?

@@ -30,6 +30,14 @@ fn a_crash_of_the_server_loses_nothing_of_the_way_back() {
         if cluster.folder().is_none() {
             return;
         }
+        // Before anything else was written.
+        let mut walk = Walk::on(OnServer::with(cluster.database(), SCHEMA).await, |_| {}).await;
+        cluster.crash();
+        cluster.up();
+        walk.service = connect(&walk.database.url()).await;
+        let told = walk.system.uninstall().await.unwrap();
+        assert!(told.is_empty(), "{told:?}");
+        assert_eq!(leftovers(&walk.service).await, 0);
         let mut walk = Walk::on(OnServer::with(cluster.database(), SCHEMA).await, |_| {}).await;
         let start = walk.state.clone();
         for step in &STEPS[..4] {
