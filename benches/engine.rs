@@ -68,6 +68,7 @@ fn measure(strategy: &str, steps: u64) -> (Duration, u64, u64) {
         seed: 1,
         interrupt: Interrupt::default(),
         regressions: Vec::new(),
+        known: std::collections::BTreeSet::new(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()

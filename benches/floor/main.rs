@@ -200,6 +200,7 @@ async fn run(home: &Home, strategy: &str, steps: u64) -> (Finished, Vec<Request>
         seed: 1,
         interrupt: Interrupt::default(),
         regressions: Vec::new(),
+        known: std::collections::BTreeSet::new(),
     };
     let mut requests = Requests(Vec::new());
     let finished = explore(

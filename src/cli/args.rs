@@ -27,6 +27,10 @@ pub(super) struct CommandLine {
     /// When to use colours; `auto` means on a terminal, unless `NO_COLOR` is set
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub(super) color: ColorWhen,
+
+    /// Show of every violation all rows, headers and bodies, not only the essential
+    #[arg(short, long, global = true)]
+    pub(super) verbose: bool,
 }
 
 const EXIT_CODES: &str = "\
@@ -154,6 +158,14 @@ pub(super) struct ExploreFlags {
     /// Fail the run for findings that could not be confirmed and for what was not looked at, too
     #[arg(long)]
     pub(super) strict: bool,
+
+    /// Accept the violations that this file names: only new ones fail the run
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) baseline: Option<PathBuf>,
+
+    /// Write what the run has confirmed into the file of `--baseline`; then it fails nothing
+    #[arg(long, requires = "baseline")]
+    pub(super) update_baseline: bool,
 
     /// Neither try nor write the reproductions in `.venomqa/` beside the spec
     #[arg(long)]

@@ -1,14 +1,16 @@
 //! `venomqa explore`: one run after another, and the reports of all of them.
 
+use std::collections::BTreeSet;
 use std::iter;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::args::{Explore, ExploreFlags, SpecValues};
 use super::options::{self, Plan};
 use super::{ExitCode, Problem, Session, corpus, runtime, signals, specs};
 use crate::diagnostic::Place;
-use crate::event::{self, Event, SpecName, Started};
-use crate::evidence::Corpus;
+use crate::event::{self, ConfirmationResult, Event, SpecName, Started};
+use crate::evidence::{Baseline, Corpus};
 use crate::explorer::{self, Observer as _};
 use crate::interrupt::Interrupt;
 use crate::oracle::Oracles;
@@ -66,6 +68,8 @@ struct Job {
     named: Named,
     plan: Plan,
     strict: bool,
+    /// Whether the run accepts what it confirms.
+    updates_baseline: bool,
     repeat: String,
 }
 
@@ -82,17 +86,25 @@ pub(super) fn explore_all(
         let repeat = plan.repeat(&named.command, values, session.surroundings);
         jobs.push(Job {
             strict: flags.strict,
+            updates_baseline: flags.update_baseline,
             named,
             plan,
             repeat,
         });
     }
+    let mut baseline = baseline(flags)?;
     let mut reports = options::reports(session, &flags.report)?;
     let interrupt = Interrupt::default();
     let mut code = runtime()?.block_on(async {
         signals::listen(interrupt.clone())?;
-        Ok(run_all(session, &jobs, &interrupt, &mut reports).await)
+        Ok(run_all(session, &jobs, &interrupt, &mut reports, baseline.as_mut()).await)
     })?;
+    if let Some(baseline) = baseline.filter(|_| flags.update_baseline)
+        && let Err(error) = baseline.write()
+    {
+        session.complain(&format!("the baseline cannot be written: {error}"), None);
+        code = code.max(ExitCode::Failed);
+    }
     for error in reports.finish(code.number()) {
         session.complain(&error.to_string(), None);
         code = code.max(ExitCode::Failed);
@@ -100,11 +112,26 @@ pub(super) fn explore_all(
     Ok(code)
 }
 
+/// The baseline that the command line names.
+fn baseline(flags: &ExploreFlags) -> Result<Option<Baseline>, Problem> {
+    let read = |file: &PathBuf| {
+        Baseline::read(file, flags.update_baseline).map_err(|error| {
+            Problem::usage(format!(
+                "cannot read the baseline `{}`: {error}",
+                file.display()
+            ))
+            .help("`--baseline FILE --update-baseline` writes one")
+        })
+    };
+    flags.baseline.as_ref().map(read).transpose()
+}
+
 async fn run_all(
     session: &Session<'_>,
     jobs: &[Job],
     interrupt: &Interrupt,
     reports: &mut Reports,
+    mut baseline: Option<&mut Baseline>,
 ) -> ExitCode {
     let mut code = ExitCode::Success;
     for job in jobs {
@@ -116,7 +143,7 @@ async fn run_all(
         if jobs.len() > 1 {
             session.note(&format!("  exploring {}", job.named.name));
         }
-        code = code.max(run_one(session, job, interrupt, reports).await);
+        code = code.max(run_one(session, job, interrupt, reports, baseline.as_deref_mut()).await);
     }
     code
 }
@@ -127,6 +154,7 @@ async fn run_one(
     job: &Job,
     interrupt: &Interrupt,
     reports: &mut Reports,
+    baseline: Option<&mut Baseline>,
 ) -> ExitCode {
     let spec = &job.named.spec;
     let model = &spec.model;
@@ -141,6 +169,8 @@ async fn run_one(
         regressions: corpus.as_ref().map_or_else(Vec::new, |corpus| {
             corpus::regressions(corpus, model, &oracles)
         }),
+        known: (baseline.as_ref())
+            .map_or_else(BTreeSet::new, |baseline| baseline.causes(&model.name)),
     };
     interrupt.limit_time(job.plan.limits.time_limit);
     let world = LiveWorld::start(&spec.world, model.clone(), interrupt.clone()).await;
@@ -168,9 +198,16 @@ async fn run_one(
         }
     };
     // A run that did not even begin has tested nothing.
-    watch
-        .close(put_back.as_deref(), replay)
-        .map_or(ExitCode::Failed, |run| ExitCode::of_run(&run, job.strict))
+    let Some(mut run) = watch.close(put_back.as_deref(), replay) else {
+        return ExitCode::Failed;
+    };
+    if let Some(baseline) = baseline.filter(|_| job.updates_baseline) {
+        baseline.update(&model.name, &run.summary);
+        for found in &mut run.summary.violations {
+            found.known |= found.confirmation.result == ConfirmationResult::Confirmed;
+        }
+    }
+    ExitCode::of_run(&run, job.strict)
 }
 
 impl Job {

@@ -15,7 +15,8 @@ pub(super) struct Format {
     pub(super) about: &'static str,
     /// Whether it may go to standard output.
     pub(super) to_stdout: bool,
-    report: fn(Target) -> Box<dyn Report>,
+    /// The report; `true`: a verbose one.
+    report: fn(Target, bool) -> Box<dyn Report>,
 }
 
 /// Every format, in the order in which the help names them.
@@ -24,54 +25,57 @@ pub(super) const ALL: &[Format] = &[
         name: "console",
         about: "for people: every violation as a story, then how the run went",
         to_stdout: true,
-        report: |target| match target {
-            Target::Stdout { color, width } => {
-                Box::new(Console::new(Box::new(io::stdout()), color, width))
-            }
-            Target::File(destination) => Box::new(Console::to_file(destination)),
+        report: |target, is_verbose| {
+            let console = match target {
+                Target::Stdout { color, width } => {
+                    Console::new(Box::new(io::stdout()), color, width)
+                }
+                Target::File(destination) => Console::to_file(destination),
+            };
+            Box::new(console.verbose(is_verbose))
         },
     },
     Format {
         name: "json",
         about: "for programs: one document with everything but the steps",
         to_stdout: true,
-        report: |target| Box::new(Json::new(target.destination())),
+        report: |target, _| Box::new(Json::new(target.destination())),
     },
     Format {
         name: "log",
         about: "the run log, one line for each event, which `venomqa report` reads",
         to_stdout: true,
-        report: |target| Box::new(Log::new(target.destination())),
+        report: |target, _| Box::new(Log::new(target.destination())),
     },
     Format {
         name: "html",
         about: "one page to look around in: the states, every violation step by step",
         to_stdout: false,
-        report: |target| Box::new(Html::new(target.destination())),
+        report: |target, _| Box::new(Html::new(target.destination())),
     },
     Format {
         name: "junit",
         about: "XML for GitLab, Jenkins and other CI servers",
         to_stdout: true,
-        report: |target| Box::new(Junit::new(target.destination())),
+        report: |target, _| Box::new(Junit::new(target.destination())),
     },
     Format {
         name: "markdown",
         about: "for the summary of a CI job, or a comment",
         to_stdout: true,
-        report: |target| Box::new(Markdown::new(target.destination())),
+        report: |target, _| Box::new(Markdown::new(target.destination())),
     },
     Format {
         name: "github",
         about: "annotations on the lines of the spec, for GitHub Actions",
         to_stdout: true,
-        report: |target| Box::new(Github::new(target.destination())),
+        report: |target, _| Box::new(Github::new(target.destination())),
     },
     Format {
         name: "sarif",
         about: "SARIF 2.1.0, for code scanning",
         to_stdout: true,
-        report: |target| Box::new(Sarif::new(target.destination())),
+        report: |target, _| Box::new(Sarif::new(target.destination())),
     },
 ];
 
@@ -121,14 +125,14 @@ pub(super) fn open(
                 None => stdout(session),
                 Some(path) => Target::File(report_file::create(path)?),
             };
-            Ok((request.format.report)(target))
+            Ok((request.format.report)(target, session.is_verbose))
         })
         .collect()
 }
 
 /// The console report, which needs no flag.
 pub(super) fn console(session: &Session<'_>) -> Box<dyn Report> {
-    (ALL[0].report)(stdout(session))
+    (ALL[0].report)(stdout(session), session.is_verbose)
 }
 
 fn stdout(session: &Session<'_>) -> Target {

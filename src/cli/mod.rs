@@ -37,7 +37,7 @@ pub fn run(surroundings: &Surroundings) -> ExitCode {
     let line = match CommandLine::try_parse_from(&surroundings.arguments) {
         Ok(line) => line,
         Err(error) => {
-            let session = Session::new(surroundings, ColorWhen::Auto);
+            let session = Session::new(surroundings, ColorWhen::Auto, false);
             let text = error.render().ansi().to_string();
             if error.use_stderr() {
                 session.note(text.trim_end());
@@ -47,7 +47,7 @@ pub fn run(surroundings: &Surroundings) -> ExitCode {
             return shown.unwrap_or_else(|problem| session.report(&problem));
         }
     };
-    let session = Session::new(surroundings, line.color);
+    let session = Session::new(surroundings, line.color, line.verbose);
     let done = match &line.command {
         Command::Explore(explore) => explore::run(&session, explore),
         Command::Validate(validate) => validate::run(&session, validate),

@@ -19,6 +19,8 @@ pub(super) struct Session<'s> {
     pub(super) color_stdout: bool,
     /// Whether standard error is decorated.
     pub(super) color_stderr: bool,
+    /// Whether everything is shown.
+    pub(super) is_verbose: bool,
 }
 
 /// Something that keeps a command from being carried out.
@@ -56,7 +58,7 @@ impl Problem {
 }
 
 impl<'s> Session<'s> {
-    pub(super) fn new(surroundings: &'s Surroundings, color: ColorWhen) -> Self {
+    pub(super) fn new(surroundings: &'s Surroundings, color: ColorWhen, is_verbose: bool) -> Self {
         let decide = |is_terminal| match color {
             ColorWhen::Auto => surroundings.wants_color(is_terminal),
             ColorWhen::Always => true,
@@ -65,6 +67,7 @@ impl<'s> Session<'s> {
         Self {
             color_stdout: decide(surroundings.stdout_is_terminal),
             color_stderr: decide(surroundings.stderr_is_terminal),
+            is_verbose,
             surroundings,
         }
     }

@@ -30,6 +30,10 @@ pub struct Finished {
     pub invariants: Vec<InvariantTally>,
     /// The worst first, each with its shortest path.
     pub violations: Vec<Violation>,
+    /// Causes of the baseline that the run did not see.
+    #[serde(default)]
+    #[serde(serialize_with = "crate::secret::as_format")]
+    pub known_not_seen: Vec<String>,
     /// What became of the reproductions that were tried before the walk.
     #[serde(default)]
     pub corpus: Vec<Regression>,
@@ -52,6 +56,27 @@ pub struct Figures {
     pub coverage: f64,
     /// Violations so far, equal ones counted once.
     pub violations: u64,
+}
+
+/// How far the run is with what it has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proving {
+    /// What is done with it.
+    pub phase: Phase,
+    /// Which violation it is the turn of, from 1.
+    pub number: u32,
+    /// How many there are.
+    pub of: u32,
+}
+
+/// What is done with violations after the walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Shorter paths are looked for.
+    Shrinking,
+    /// Their paths are run again.
+    Confirming,
 }
 
 /// Why a run ended.

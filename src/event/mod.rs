@@ -13,14 +13,14 @@ mod violation;
 use serde::{Deserialize, Serialize};
 
 pub use finished::{
-    ActionTally, Closed, Failure, Figures, Finished, InvariantTally, Regression, RegressionOutcome,
-    Stop, Time, Warning,
+    ActionTally, Closed, Failure, Figures, Finished, InvariantTally, Phase, Proving, Regression,
+    RegressionOutcome, Stop, Time, Warning,
 };
 pub(crate) use row::{RowText, several_systems};
 pub use started::{Action, Initial, Invariant, Limits, Part, SpecName, Started};
 pub use step::{Body, Exchange, Header, PathStep, Request, Response, RowChange, Step};
 pub use violation::{
-    Confirmation, ConfirmationResult, OracleKind, Shrink, ShrinkResult, Violation,
+    AlsoBy, Confirmation, ConfirmationResult, OracleKind, Shrink, ShrinkResult, Violation,
 };
 
 /// How much somebody wants to know of each step.
@@ -55,6 +55,8 @@ pub enum Event {
     Violation(Box<Violation>),
     /// How far the run is.
     Progress(Figures),
+    /// What was found is being made short, or run again.
+    Proving(Proving),
     /// Something the user should know.
     Warning(Warning),
     /// The walk is over.

@@ -156,6 +156,42 @@ pub struct Header {
     pub value: String,
 }
 
+impl Header {
+    /// Names of headers that servers and clients send with everything, and that say nothing about a bug.
+    const BOILERPLATE: [&str; 24] = [
+        "accept",
+        "accept-encoding",
+        "age",
+        "alt-svc",
+        "connection",
+        "content-length",
+        "content-security-policy",
+        "cross-origin-opener-policy",
+        "date",
+        "host",
+        "keep-alive",
+        "origin-agent-cluster",
+        "permissions-policy",
+        "referrer-policy",
+        "server",
+        "strict-transport-security",
+        "transfer-encoding",
+        "user-agent",
+        "vary",
+        "via",
+        "x-content-type-options",
+        "x-frame-options",
+        "x-powered-by",
+        "x-xss-protection",
+    ];
+
+    /// Whether it stands in every message and says nothing about a bug.
+    pub fn is_boilerplate(&self) -> bool {
+        let mut names = Self::BOILERPLATE.iter();
+        names.any(|name| self.name.eq_ignore_ascii_case(name))
+    }
+}
+
 /// A body that is not empty.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Body {

@@ -24,7 +24,7 @@ pub struct Violation {
     pub action: Option<String>,
     /// At which step of the run it was first seen.
     pub first_step: u64,
-    /// In how many transitions the same action broke the same thing.
+    /// In how many transitions it was seen, whichever action showed it.
     pub occurrences: u64,
     /// Which of the things that the oracle looks at it was: the status, the name of an extraction, a JSONPath.
     #[serde(serialize_with = "crate::secret::as_format")]
@@ -41,6 +41,34 @@ pub struct Violation {
     #[serde(default)]
     #[serde(serialize_with = "crate::secret::as_format")]
     pub replay: Option<String>,
+    /// What makes findings this violation, the same in every run: `check/server-error/500/refund_order`.
+    #[serde(default)]
+    #[serde(serialize_with = "crate::secret::as_format")]
+    pub cause: String,
+    /// Other actions that showed it.
+    #[serde(default)]
+    pub also_by: Vec<AlsoBy>,
+    /// Number of the violation without which this one was never seen.
+    #[serde(default)]
+    pub consequence_of: Option<u32>,
+    /// Whether the baseline of the run accepts it.
+    #[serde(default)]
+    pub known: bool,
+    /// In a merged run: the runs that found it, as the numbers of their parts, from 1.
+    #[serde(default)]
+    pub runs: Vec<u32>,
+}
+
+/// An action that showed a violation as well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlsoBy {
+    /// Without its parameters.
+    #[serde(serialize_with = "crate::secret::as_format")]
+    pub action: String,
+    /// In how many transitions.
+    pub occurrences: u64,
+    /// Steps of the shortest path that it ends.
+    pub steps: u32,
 }
 
 /// What an oracle is.

@@ -1,7 +1,7 @@
 //! A violation is reported as confirmed only when every run of its path from the initial state breaks the same oracle in the
 //! same way.
 
-use crate::event::Confirmation;
+use crate::event::{Confirmation, ConfirmationResult};
 use crate::model::{Digest, Finding, Model, PathStep};
 use crate::oracle::Judge;
 use crate::world::{Arrival, World, WorldError};
@@ -42,18 +42,44 @@ struct Attempt {
     outcome: Result<Finding, String>,
 }
 
-/// Runs a path again: once from the initial state that a new run would find, then from that state restored.
+/// Runs a path again and again. Where another path has been run on a service that was started for that, `fresh` is the initial state
+/// there, and it is tried first: only if the finding does not show there each time is the service started again, and the path
+/// run from the initial state that a new run would find. Leaves in `fresh` the initial state of the service as it runs now.
 pub(crate) async fn confirm<W: World, J: Judge<W>>(
     model: &Model,
     world: &mut W,
     judge: &mut J,
     claim: Claim<'_>,
+    fresh: &mut Option<Arrival<W::Checkpoint>>,
 ) -> Result<Confirmed, WorldError> {
+    if let Some(initial) = fresh.take() {
+        world.restore(&initial.checkpoint).await?;
+        let (confirmed, initial) = attempts(model, world, judge, claim, initial, true).await?;
+        if confirmed.confirmation.result == ConfirmationResult::Confirmed {
+            *fresh = initial;
+            return Ok(confirmed);
+        }
+    }
+    let initial = world.renew().await?;
+    let (confirmed, initial) = attempts(model, world, judge, claim, initial, false).await?;
+    *fresh = initial;
+    Ok(confirmed)
+}
+
+/// Runs a path from the initial state in which the world stands, then from that state restored. `each` ends that at the first time
+/// that the finding does not show. Also returns the initial state, unless the service has died since.
+async fn attempts<W: World, J: Judge<W>>(
+    model: &Model,
+    world: &mut W,
+    judge: &mut J,
+    claim: Claim<'_>,
+    mut initial: Arrival<W::Checkpoint>,
+    each: bool,
+) -> Result<(Confirmed, Option<Arrival<W::Checkpoint>>), WorldError> {
     let mut seen = None;
     let mut failed = None;
     let mut times = 0;
     let mut was_first_seen = false;
-    let mut initial = world.renew().await?;
     let mut was_answered = true;
     for attempt_number in 0..ATTEMPTS {
         if !was_answered {
@@ -75,6 +101,9 @@ pub(crate) async fn confirm<W: World, J: Judge<W>>(
             }
             Err(why) => {
                 failed.get_or_insert((why, attempt.path));
+                if each {
+                    break;
+                }
             }
         }
     }
@@ -88,26 +117,28 @@ pub(crate) async fn confirm<W: World, J: Judge<W>>(
         }
         reason
     });
-    Ok(Confirmed {
+    let confirmed = Confirmed {
         confirmation: Confirmation::tried(times, ATTEMPTS, reason),
         seen,
         is_forgotten: !was_first_seen
             && (times == 0 || times == ATTEMPTS - 1)
             && initial.identity == claim.initial,
-    })
+    };
+    Ok((confirmed, was_answered.then_some(initial)))
 }
 
-/// Whether the path shows the finding when it is run from this initial state, on the service as it runs.
-pub(crate) async fn happens<W: World, J: Judge<W>>(
+/// Runs the path once from this initial state, on the service as it runs. The finding as it showed, with its path; `None` where it
+/// did not.
+pub(crate) async fn run_once<W: World, J: Judge<W>>(
     model: &Model,
     world: &mut W,
     judge: &mut J,
     claim: Claim<'_>,
     initial: &Arrival<W::Checkpoint>,
-) -> Result<bool, WorldError> {
+) -> Result<Option<(Finding, Vec<PathStep>)>, WorldError> {
     world.restore(&initial.checkpoint).await?;
     let attempt = run(model, world, judge, claim, initial).await?;
-    Ok(attempt.outcome.is_ok())
+    Ok(attempt.outcome.ok().map(|finding| (finding, attempt.path)))
 }
 
 /// Runs the path from where the world stands: in its initial state.

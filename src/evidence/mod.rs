@@ -1,5 +1,6 @@
 //! What makes a violation believable: its path is shortened and run again, and the result is kept as a file.
 
+mod baseline;
 mod confirm;
 mod corpus;
 mod difference;
@@ -10,7 +11,8 @@ mod shrink;
 mod simplicity;
 mod slice;
 
-pub(crate) use confirm::{Claim, Confirmed, confirm, happens};
+pub(crate) use baseline::Baseline;
+pub(crate) use confirm::{Claim, Confirmed, confirm, run_once};
 pub(crate) use corpus::{Corpus, Destination, TO_SPEC};
 pub(crate) use reproduce::{Rerun, doubt, evaluate, is_broken};
 pub(crate) use reproduction::{body, invariants_of, oracle_name, reproduction, seen, shown};

@@ -1,6 +1,6 @@
 //! Makes events of what happens, in the names of the model, and passes them to the observer of a run.
 
-use crate::event::{self, Detail, Event, Step};
+use crate::event::{self, Detail, Event, Phase, Proving, Step};
 use crate::model::{ActionId, Model};
 use crate::world::{Warning, WarningCode, World};
 
@@ -44,6 +44,15 @@ impl<'o> Emitter<'o> {
     /// A violation was found for the first time.
     pub(super) fn violation(&mut self, violation: &Violation) {
         self.emit(Event::Violation(Box::new(violation.event(self.model))));
+    }
+
+    /// It is the turn of the violation at this position, of so many.
+    pub(super) fn proving(&mut self, phase: Phase, position: usize, of: usize) {
+        self.emit(Event::Proving(Proving {
+            phase,
+            number: position as u32 + 1,
+            of: of as u32,
+        }));
     }
 
     /// Emits a warning, unless it has been emitted before. At the end of the run it is one with others of its kind.

@@ -22,6 +22,7 @@ use super::enabled;
 use super::explored::Explored;
 use super::graph::StateId;
 use super::guard_state::{GuardStateId, GuardStates};
+use super::process_state;
 use super::step_records::RecordId;
 
 /// Runs paths on a world whose graph has been explored, and remembers what it has seen.
@@ -37,6 +38,8 @@ pub(super) struct PathReplay<'r, W: World, J> {
     by_fingerprint: FxHashMap<u128, PlaceId>,
     /// The place in which the world stands exactly, where that is known.
     standing: Option<PlaceId>,
+    /// The initial state on a service that was started to confirm what was found, and has run nothing else since.
+    fresh: Option<Arrival<W::Checkpoint>>,
 }
 
 /// Number of a place, in the order met.
@@ -108,6 +111,7 @@ impl<'r, W: World, J: Judge<W>> PathReplay<'r, W, J> {
             places: Vec::new(),
             by_fingerprint: FxHashMap::default(),
             standing: None,
+            fresh: None,
         }
     }
 
@@ -126,7 +130,7 @@ impl<'r, W: World, J: Judge<W>> PathReplay<'r, W, J> {
 
     /// World and judge, to be used in other ways than by running paths here, and what has been explored in it.
     pub(super) fn leave(&mut self) -> (&mut W, &mut J, &'r Explored<W::Checkpoint>) {
-        self.standing = None;
+        (self.standing, self.fresh) = (None, None);
         (&mut *self.world, &mut *self.judge, self.explored)
     }
 
@@ -171,7 +175,31 @@ impl<'r, W: World, J: Judge<W>> PathReplay<'r, W, J> {
             path,
             initial: self.explored.initial(),
         };
-        evidence::confirm(self.model, self.world, self.judge, claim).await
+        let fresh = &mut self.fresh;
+        evidence::confirm(self.model, self.world, self.judge, claim, fresh).await
+    }
+
+    /// Runs a path once from the initial state, in one piece. The finding as it showed, with the path; `None` where it did not.
+    pub(super) async fn run_whole(
+        &mut self,
+        finding: &Finding,
+        path: &[ActionId],
+    ) -> Result<Option<(Finding, Vec<PathStep>)>, WorldError> {
+        let path: Vec<PathStep> = (path.iter())
+            .map(|action| PathStep {
+                action: *action,
+                record: None,
+            })
+            .collect();
+        let model = self.model;
+        let (world, judge, explored) = self.leave();
+        let claim = Claim {
+            finding,
+            path: &path,
+            initial: explored.initial(),
+        };
+        let initial = process_state::initial(explored);
+        evidence::run_once(model, world, judge, claim, &initial).await
     }
 
     /// Restores the initial state.

@@ -88,7 +88,8 @@ pub(super) async fn happens<W: World, J: Judge<W>>(
     };
     let initial = initial(explored);
     for _ in 0..times {
-        if !evidence::happens(model, world, judge, claim, &initial).await? {
+        let shown = evidence::run_once(model, world, judge, claim, &initial).await?;
+        if shown.is_none() {
             return Ok(false);
         }
     }
@@ -138,7 +139,7 @@ fn newest(graph: &Graph) -> Vec<Sample> {
 }
 
 /// The initial state of the walk.
-fn initial<C: Clone>(explored: &Explored<C>) -> Arrival<C> {
+pub(super) fn initial<C: Clone>(explored: &Explored<C>) -> Arrival<C> {
     Arrival {
         context: explored.graph().context(StateId::INITIAL).clone(),
         identity: explored.initial(),
@@ -226,6 +227,7 @@ mod tests {
             seed: 1,
             interrupt: Interrupt::default(),
             regressions: Vec::new(),
+            known: std::collections::BTreeSet::new(),
         };
         let mut judge = Forbid(|state: &u128| *state == 7);
         let model = testing::actions(3);

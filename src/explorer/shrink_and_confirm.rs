@@ -3,12 +3,14 @@
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
-use crate::event::{self, Confirmation, ConfirmationResult, ShrinkResult, Time};
+use crate::event::{self, Confirmation, ConfirmationResult, Phase, ShrinkResult, Time};
 use crate::evidence::{self, Confirmed, Stop, Trial as _};
 use crate::model::{ActionId, Finding, PathStep};
 use crate::oracle::Judge;
 use crate::world::{Warning, WarningCode, World, WorldError};
 
+use super::emitter::Emitter;
+use super::graph::Graph;
 use super::path_replay::{Allowance, PathReplay};
 use super::process_state::{self, Sample};
 use super::violations::{Violation, Violations};
@@ -18,6 +20,15 @@ const REQUESTS: u64 = 1_000;
 
 /// Time that shrinking all violations may take, where the walk did not take longer.
 const LEAST_TIME: Duration = Duration::from_secs(10);
+
+/// Trials of the whole path that shrinking one violation has time for, however slow the service is.
+const TRIALS: u32 = 15;
+
+/// Time that shrinking takes at most for a slow service.
+const MOST_TIME: Duration = Duration::from_secs(120);
+
+/// Whole paths that are run where the time was over before any shorter one was found.
+const WHOLE_PATHS: usize = 2;
 
 /// How often a path is run again on the service as it runs.
 const LASTING: u32 = 2;
@@ -38,6 +49,7 @@ struct Candidate {
 pub(super) async fn shrink_and_confirm<W: World, J: Judge<W>>(
     mut replay: PathReplay<'_, W, J>,
     violations: &Violations,
+    emitter: &mut Emitter<'_>,
     time_limit: Option<Duration>,
     stop: &mut event::Stop,
     time: &mut Time,
@@ -49,11 +61,12 @@ pub(super) async fn shrink_and_confirm<W: World, J: Judge<W>>(
     });
     let clock = Instant::now();
     // Whoever limits the time of the walk does not want to wait for much longer.
-    let least = time_limit.map_or(LEAST_TIME, |limit| limit.min(LEAST_TIME));
+    let least = LEAST_TIME.max(time_of_trials(&all, replay.explored().graph(), time.total));
+    let least = time_limit.map_or(least, |limit| limit.min(least));
     let allowed = time.total.max(least);
     // Half of the time that is left is for running the paths again.
     let allowed = (replay.time_left()).map_or(allowed, |left| allowed.min(left / 2));
-    shrink_all(&mut replay, &mut all, stop, allowed).await;
+    shrink_all(&mut replay, &mut all, emitter, stop, allowed).await;
     time.shrink = clock.elapsed();
     let clock = Instant::now();
     let warm = run_warm(&mut replay, &mut all, stop).await;
@@ -61,7 +74,7 @@ pub(super) async fn shrink_and_confirm<W: World, J: Judge<W>>(
         *stop = event::Stop::of_error(&error, Vec::new());
         Vec::new()
     });
-    let mut warnings = confirm_all(&mut replay, &mut all, stop).await;
+    let mut warnings = confirm_all(&mut replay, &mut all, emitter, stop).await;
     warnings.extend(run_cold(&mut replay, &samples, stop).await);
     time.confirm += clock.elapsed();
     let mut all: Vec<_> = all
@@ -70,6 +83,15 @@ pub(super) async fn shrink_and_confirm<W: World, J: Judge<W>>(
         .collect();
     all.sort_by_key(|violation| violation.confirmation.result == ConfirmationResult::Unconfirmed);
     (all, warnings)
+}
+
+/// The time that some trials of each path take, by the steps of the walk.
+fn time_of_trials(all: &[Candidate], graph: &Graph, walk: Duration) -> Duration {
+    let steps: u64 = (graph.transition_count() as u64).max(1);
+    let a_step = walk.div_f64(steps as f64);
+    let lengths = all.iter().map(|candidate| candidate.path.len() as u32);
+    let whole = a_step.saturating_mul(lengths.sum::<u32>());
+    whole.saturating_mul(TRIALS).min(MOST_TIME)
 }
 
 /// While the service still has in its memory what it had during the walk: runs again what was found, and steps of the walk. Returns
@@ -139,6 +161,7 @@ fn not_tried<W: World, J: Judge<W>>(
 async fn shrink_all<W: World, J: Judge<W>>(
     replay: &mut PathReplay<'_, W, J>,
     all: &mut [Candidate],
+    emitter: &mut Emitter<'_>,
     stop: &mut event::Stop,
     mut left: Duration,
 ) {
@@ -149,6 +172,7 @@ async fn shrink_all<W: World, J: Judge<W>>(
             shrink.ended(ShrinkResult::NotTried, reason.to_owned());
             continue;
         }
+        emitter.proving(Phase::Shrinking, position, count);
         // Time that one violation leaves over is shared by those that follow.
         let began = Instant::now();
         let allowance = Allowance {
@@ -165,13 +189,16 @@ async fn shrink_all<W: World, J: Judge<W>>(
 async fn confirm_all<W: World, J: Judge<W>>(
     replay: &mut PathReplay<'_, W, J>,
     all: &mut [Candidate],
+    emitter: &mut Emitter<'_>,
     stop: &mut event::Stop,
 ) -> Vec<Warning> {
     let mut warnings = Vec::new();
-    for candidate in all {
+    let count = all.len();
+    for (position, candidate) in all.iter_mut().enumerate() {
         candidate.violation.confirmation = if let Some(reason) = not_tried(replay, stop) {
             Confirmation::not_tried(reason)
         } else {
+            emitter.proving(Phase::Confirming, position, count);
             match candidate.confirm(replay).await {
                 Ok((confirmation, is_forgotten)) => {
                     if candidate.is_lasting && is_forgotten {
@@ -236,7 +263,10 @@ impl Candidate {
             violation.path = trials.steps(&best);
         }
         violation.shrink.requests = trials.requests();
-        let shrink = &mut violation.shrink;
+        if matches!(ended, Some(Stop::Budget(_))) && best.len() == self.path.len() {
+            self.try_whole(replay, &best).await?;
+        }
+        let shrink = &mut self.violation.shrink;
         match ended {
             None => shrink.ended(ShrinkResult::Minimal, None),
             Some(Stop::Budget(why)) => shrink.ended(ShrinkResult::Unfinished, why),
@@ -244,6 +274,28 @@ impl Candidate {
                 let why = format!("it ended with an error: {error}");
                 shrink.ended(ShrinkResult::Unfinished, why);
                 return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the time was over before any shorter path was found: runs the most likely ones in one piece, which needs no
+    /// restore but one.
+    async fn try_whole<W: World, J: Judge<W>>(
+        &mut self,
+        replay: &mut PathReplay<'_, W, J>,
+        best: &[ActionId],
+    ) -> Result<(), WorldError> {
+        let guesses = evidence::guesses(replay.model(), &self.path);
+        let shorter = guesses.iter().filter(|guess| guess.len() < best.len());
+        for guess in shorter.take(WHOLE_PATHS) {
+            if replay.is_interrupted() || replay.is_time_over() {
+                break;
+            }
+            if let Some((finding, path)) = replay.run_whole(&self.finding, guess).await? {
+                self.violation.finding = finding;
+                self.violation.path = path;
+                break;
             }
         }
         Ok(())
@@ -326,6 +378,7 @@ mod tests {
             seed,
             interrupt: Interrupt::default(),
             regressions: Vec::new(),
+            known: std::collections::BTreeSet::new(),
         };
         let mut judge = Forbid(|state: &State| state.0 >= 3);
         testing::run(

@@ -49,6 +49,7 @@ impl<S, W: World<Checkpoint = S>, F: Fn(&S) -> bool> Judge<W> for Forbid<F> {
             name: "forbidden".into(),
             severity: Severity::High,
             kind: "state".to_owned(),
+            offends: Vec::new(),
             message: "a forbidden state".to_owned(),
             evidence: Evidence::Values {
                 expected: "another state".to_owned(),

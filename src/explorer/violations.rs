@@ -1,24 +1,30 @@
-//! Findings grouped into violations: one for each oracle, kind of finding and action, with its shortest path.
+//! Findings grouped into violations: one for each cause, with its shortest path.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 
-use crate::event::{self, Confirmation, Exchange, Shrink, ShrinkResult};
+use crate::event::{self, AlsoBy, Confirmation, Exchange, Shrink, ShrinkResult};
 use crate::model::{ActionId, Finding, Model, OracleId, PathStep, Severity, StepRecord};
 
+use super::causes::Cause;
 use super::explored::Explored;
 use super::graph::{Graph, TransitionId};
 
 /// The violations found so far, in the order found.
 #[derive(Debug, Default)]
 pub(super) struct Violations {
-    groups: IndexMap<(OracleId, String, String), Group>,
+    groups: IndexMap<Cause, Group>,
+    /// Causes that are accepted.
+    known: BTreeSet<String>,
+    /// How many violations are not accepted.
+    new_ones: usize,
     worst: Option<Severity>,
 }
 
-/// Findings of one kind, by one oracle, about one action whatever its parameters.
+/// Findings of one cause.
 #[derive(Debug)]
 struct Group {
     finding: Finding,
@@ -28,6 +34,18 @@ struct Group {
     regression: Option<Vec<PathStep>>,
     first_step: u64,
     occurrences: u64,
+    /// The actions that showed it, without their parameters.
+    actions: IndexMap<String, Showing>,
+    /// Positions of the violations that were there before, each time; `None` where it was not seen in the walk.
+    after: Option<Vec<usize>>,
+}
+
+/// How often an action showed a violation.
+#[derive(Clone, Copy, Debug)]
+struct Showing {
+    occurrences: u64,
+    /// Steps of the shortest path that it ends.
+    steps: u32,
 }
 
 impl Group {
@@ -53,8 +71,18 @@ pub(super) struct Violation {
     pub(super) finding: Finding,
     /// At which step of the run it was first seen.
     pub(super) first_step: u64,
-    /// In how many transitions the same action broke the same thing.
+    /// In how many transitions it was seen.
     pub(super) occurrences: u64,
+    /// See [`event::Violation::cause`].
+    pub(super) cause: String,
+    /// Whether it is accepted.
+    pub(super) is_known: bool,
+    /// Actions that showed it as well.
+    pub(super) also_by: Vec<AlsoBy>,
+    /// Positions of the violations that were there before, each time that the walk saw it.
+    pub(super) after: Vec<usize>,
+    /// Number of the violation that it follows from.
+    pub(super) consequence_of: Option<u32>,
     /// The shortest path known, the breaking step last. Records are from the last attempt in which it happened again,
     /// where there was one.
     pub(super) path: Vec<PathStep>,
@@ -69,7 +97,18 @@ impl Violation {
     pub(super) fn event(&self, model: &Model) -> event::Violation {
         let finding = &self.finding;
         let name = |id| model.action(id).name.clone();
+        let last = self
+            .path
+            .last()
+            .map(|last| &model.action(last.action).base_name);
+        let mut also_by = self.also_by.clone();
+        also_by.retain(|other| Some(&other.action) != last);
         event::Violation {
+            cause: self.cause.clone(),
+            also_by,
+            consequence_of: self.consequence_of,
+            known: self.is_known,
+            runs: Vec::new(),
             number: self.number,
             oracle: finding.oracle.into(),
             name: finding.name.to_string(),
@@ -96,24 +135,48 @@ impl Violation {
 }
 
 impl Violations {
+    /// Nothing has been found; these causes are accepted.
+    pub(super) fn new(known: BTreeSet<String>) -> Self {
+        Self {
+            known,
+            ..Self::default()
+        }
+    }
+
     /// Adds a finding of the walk. `at` is the step that showed it, `None` for the initial state; `step` is its number.
-    /// Returns the position of the violation where the finding is the first of its kind.
+    /// `after` are the positions of violations on the way there, `depth` is the number of steps. Returns the position of the
+    /// violation, and whether the finding is the first of it.
     pub(super) fn add(
         &mut self,
         model: &Model,
-        at: Option<(ActionId, TransitionId)>,
+        at: Option<(ActionId, TransitionId, u32)>,
         step: u64,
+        after: &[usize],
         finding: Finding,
-    ) -> Option<usize> {
-        let (new, group) = self.group(model, at.map(|(action, _)| action), finding);
+    ) -> (usize, bool) {
+        let (new, position, group) = self.group(model, at.map(|(action, ..)| action), finding);
         group.occurrences += 1;
+        match &mut group.after {
+            None => group.after = Some(after.to_vec()),
+            Some(known) => known.retain(|it| after.contains(it)),
+        }
+        if let Some((action, _, steps)) = at {
+            let name = model.action(action).base_name.clone();
+            let showing = group.actions.entry(name);
+            let showing = showing.or_insert(Showing {
+                occurrences: 0,
+                steps,
+            });
+            showing.occurrences += 1;
+            showing.steps = showing.steps.min(steps);
+        }
         if group.first_step == 0 && at.is_some() {
             group.first_step = step;
         }
         if group.seen.len() < Group::KEPT {
-            group.seen.push(at.map(|(_, transition)| transition));
+            group.seen.push(at.map(|(_, transition, _)| transition));
         }
-        new
+        (position, new)
     }
 
     /// Adds what the path of a regression still shows. Returns the position of the violation where the finding is the first
@@ -124,26 +187,31 @@ impl Violations {
         path: Vec<PathStep>,
         finding: Finding,
     ) -> Option<usize> {
-        let (new, group) = self.group(model, path.last().map(|step| step.action), finding);
+        let action = path.last().map(|step| step.action);
+        let (new, position, group) = self.group(model, action, finding);
         let is_shorter = |known: &Vec<PathStep>| path.len() < known.len();
         if group.regression.as_ref().is_none_or(is_shorter) {
             group.regression = Some(path);
         }
-        new
+        new.then_some(position)
     }
 
-    /// The group of a finding, and its position where the finding is the first of it.
+    /// The group of a finding, its position, and whether the finding is the first of it.
     fn group(
         &mut self,
         model: &Model,
         action: Option<ActionId>,
         finding: Finding,
-    ) -> (Option<usize>, &mut Group) {
-        let base_name = action.map_or(String::new(), |id| model.action(id).base_name.clone());
-        match (self.groups).entry((finding.oracle, finding.kind.clone(), base_name)) {
-            Entry::Occupied(group) => (None, group.into_mut()),
+    ) -> (bool, usize, &mut Group) {
+        let cause = Cause::of(model, action, &finding);
+        let is_known = !self.known.is_empty() && self.known.contains(&cause.key());
+        match self.groups.entry(cause) {
+            Entry::Occupied(group) => (false, group.index(), group.into_mut()),
             Entry::Vacant(place) => {
-                self.worst = self.worst.max(Some(finding.severity));
+                if !is_known {
+                    self.worst = self.worst.max(Some(finding.severity));
+                    self.new_ones += 1;
+                }
                 let position = place.index();
                 let group = place.insert(Group {
                     finding,
@@ -151,8 +219,10 @@ impl Violations {
                     regression: None,
                     first_step: 0,
                     occurrences: 0,
+                    actions: IndexMap::new(),
+                    after: None,
                 });
-                (Some(position), group)
+                (true, position, group)
             }
         }
     }
@@ -161,7 +231,18 @@ impl Violations {
         self.groups.len()
     }
 
-    /// The worst severity found.
+    /// How many of them are not accepted.
+    pub(super) fn new_ones(&self) -> usize {
+        self.new_ones
+    }
+
+    /// The accepted causes that were not seen.
+    pub(super) fn known_not_seen(&self) -> Vec<String> {
+        let seen: BTreeSet<String> = self.groups.keys().map(Cause::key).collect();
+        self.known.difference(&seen).cloned().collect()
+    }
+
+    /// The worst severity found among those that are not accepted.
     pub(super) fn worst(&self) -> Option<Severity> {
         self.worst
     }
@@ -193,7 +274,10 @@ impl Violations {
         graph: &Graph,
         record: impl Fn(TransitionId) -> Option<Arc<StepRecord>>,
     ) -> Violation {
-        let group = &self.groups[position];
+        let (cause, group) = match self.groups.get_index(position) {
+            Some((cause, group)) => (cause.key(), group),
+            None => unreachable!("positions are those of groups"),
+        };
         let walked: Vec<PathStep> = group.shortest(graph).map_or_else(Vec::new, |last| {
             let before = graph.path_to(graph.transition(last).from);
             let step = |id| PathStep {
@@ -213,6 +297,17 @@ impl Violations {
             finding: group.finding.clone(),
             first_step: group.first_step,
             occurrences: group.occurrences,
+            is_known: self.known.contains(&cause),
+            cause,
+            also_by: (group.actions.iter())
+                .map(|(action, showing)| AlsoBy {
+                    action: action.clone(),
+                    occurrences: showing.occurrences,
+                    steps: showing.steps,
+                })
+                .collect(),
+            after: group.after.clone().unwrap_or_default(),
+            consequence_of: None,
             shrink: Shrink {
                 found_length: path.len() as u32,
                 requests: 0,

@@ -1,5 +1,6 @@
 //! The one loop: choose, restore, act, observe, judge, record.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::event::{
@@ -13,6 +14,7 @@ use crate::world::{Arrival, Warning, WarningCode, World, WorldError, WorldErrorK
 
 use super::action_tally::action_tallies;
 use super::budget::Limits;
+use super::causes::{Damage, consequences};
 use super::clock::Clock;
 use super::determinism::{self, Again};
 use super::emitter::Emitter;
@@ -40,6 +42,8 @@ pub struct Options {
     pub interrupt: Interrupt,
     /// Violations that earlier runs found, to be run again before the walk.
     pub regressions: Vec<Regression>,
+    /// Causes of violations that are accepted, see [`event::Violation::cause`].
+    pub known: BTreeSet<String>,
 }
 
 /// Walks the graph of a world until a limit is reached, nothing is left, or the run cannot go on. Whatever happens, the
@@ -58,7 +62,8 @@ pub async fn explore<W: World, J: Judge<W>>(
         options,
         emitter: Emitter::new(model, observer),
         explored: Explored::nothing(model),
-        violations: Violations::default(),
+        violations: Violations::new(options.known.clone()),
+        damage: Damage::default(),
         invariants: InvariantTallies::new(model),
         login: LostLogin::new(model),
         initial: Judgement::default(),
@@ -91,6 +96,7 @@ pub fn not_started(model: &Model, options: &Options, error: &WorldError) -> Fini
         actions: vec![never_ran; model.actions.len()],
         invariants: Vec::new(),
         violations: Vec::new(),
+        known_not_seen: options.known.iter().cloned().collect(),
         corpus: Vec::new(),
         warnings: Vec::new(),
         time: Time::default(),
@@ -109,6 +115,7 @@ struct Walk<'r, W: World, J> {
     emitter: Emitter<'r>,
     explored: Explored<W::Checkpoint>,
     violations: Violations,
+    damage: Damage,
     invariants: InvariantTallies,
     login: LostLogin,
     /// What was said of the initial state.
@@ -126,7 +133,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             Ok(()) => self.walk().await,
             Err(error) => (Stop::of_error(&error, Vec::new()), Time::default()),
         };
-        let (violations, warnings) = shrink_and_confirm(
+        let (mut violations, warnings) = shrink_and_confirm(
             PathReplay::new(
                 self.model,
                 self.world,
@@ -135,11 +142,16 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
                 &self.options.interrupt,
             ),
             &self.violations,
+            &mut self.emitter,
             self.options.limits.time_limit,
             &mut stop,
             &mut time,
         )
         .await;
+        let causes = consequences(self.model, &self.damage, &violations);
+        for (violation, cause) in violations.iter_mut().zip(causes) {
+            violation.consequence_of = cause;
+        }
         for warning in warnings {
             self.emitter.warn(warning);
         }
@@ -316,9 +328,11 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         if recorded.new_state {
             self.explored.set_broken(to, judgement.broken);
         }
+        let mut shown = Vec::new();
         for finding in judgement.findings.into_iter().chain(inherited) {
-            self.found(Some((action, recorded.transition)), finding);
+            shown.push(self.found(Some((from, action, recorded.transition)), finding));
         }
+        (self.damage).add((from, action, to), recorded.new_state, &shown);
         self.pass_on_warnings();
         strategy.learn(self.explored.graph(), &recorded);
         Ok(recorded.new_state.then_some(to))
@@ -448,12 +462,18 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         Stop::of_error(error, path.chain([action]).map(name).collect())
     }
 
-    /// Adds a finding of the walk; `at` is the step that showed it, `None` for the initial state.
-    fn found(&mut self, at: Option<(ActionId, TransitionId)>, finding: Finding) {
-        if let Some(new) = self.violations.add(self.model, at, self.steps, finding) {
-            let violation = self.violations.violation(new, self.explored.graph());
+    /// Adds a finding of the walk; `at` is the step that showed it, `None` for the initial state. Returns the position of the
+    /// violation.
+    fn found(&mut self, at: Option<(StateId, ActionId, TransitionId)>, finding: Finding) -> usize {
+        let graph = self.explored.graph();
+        let after = at.map_or(&[][..], |(from, ..)| self.damage.before(from));
+        let at = at.map(|(from, action, id)| (action, id, graph.depth(from) + 1));
+        let (position, is_new) = (self.violations).add(self.model, at, self.steps, after, finding);
+        if is_new {
+            let violation = self.violations.violation(position, graph);
             self.emitter.violation(&violation);
         }
+        position
     }
 
     fn pass_on_warnings(&mut self) {
@@ -497,7 +517,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             max_steps: self.options.limits.max_steps,
             states: self.explored.graph().state_count() as u64,
             coverage: self.coverage(),
-            violations: self.violations.len() as u64,
+            violations: self.violations.new_ones() as u64,
         }
     }
 
@@ -547,6 +567,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
                 .iter()
                 .map(|found| found.event(self.model))
                 .collect(),
+            known_not_seen: self.violations.known_not_seen(),
             corpus: std::mem::take(&mut self.regressions),
             warnings: self.emitter.take_warnings(),
             time,

@@ -60,6 +60,7 @@ fn resolve(
         name: reproduction.oracle.name().into(),
         severity: reproduction.severity,
         kind: reproduction.kind.clone(),
+        offends: Vec::new(),
         message: reproduction.message.clone(),
         evidence: Evidence::Values {
             expected: reproduction.expected.clone(),

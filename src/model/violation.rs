@@ -30,6 +30,9 @@ pub struct Finding {
     /// What the oracle objects to: the status, the name of an extraction, the JSONPath of an assertion. Two findings of one
     /// oracle with different kinds are two bugs.
     pub kind: String,
+    /// Tables and columns that offend, sorted, where they are known: those that an invariant reads, by name; those that changed and
+    /// should not have: `orders.status`, or `orders` where whole rows came or went.
+    pub offends: Vec<String>,
     /// What is wrong, one sentence without a closing period.
     pub message: String,
     /// What proves it.
@@ -37,10 +40,15 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Whether both report the same bug: the same oracle and the same kind. Rows, values and messages may differ, because
-    /// ids differ.
+    /// Whether both report the same bug: the same oracle and the same kind, and something that offends in both, where that is
+    /// known of both. Rows, values and messages may differ, because ids differ.
     pub fn same_kind(&self, other: &Self) -> bool {
-        self.oracle == other.oracle && self.kind == other.kind
+        let mut offends = self.offends.iter();
+        self.oracle == other.oracle
+            && self.kind == other.kind
+            && (self.offends.is_empty()
+                || other.offends.is_empty()
+                || offends.any(|it| other.offends.contains(it)))
     }
 }
 

@@ -120,6 +120,7 @@ impl Oracles {
             name: self.invariants[id.0 as usize].0.clone(),
             severity: self.model.invariants[id.0 as usize].severity,
             kind: objection.kind,
+            offends: self.invariants[id.0 as usize].1.names(),
             message: objection.message,
             evidence: objection.evidence,
         }
@@ -156,13 +157,21 @@ impl Oracles {
                 continue;
             }
             let objection = match active.check.evaluate {
+                Evaluate::Rows(judge) if is_answered => {
+                    let objection = judge(action, record);
+                    findings.extend(objection.map(|objection| Finding {
+                        offends: checks::written(record),
+                        ..active.finding(objection)
+                    }));
+                    continue;
+                }
                 Evaluate::NoAnswer(judge) => judge(action, record),
                 Evaluate::Step(judge) if is_answered => judge(action, record),
                 Evaluate::Body if is_answered => {
                     response::judge_body(world, &action.name, &action.expect, record, context)
                         .await?
                 }
-                Evaluate::Step(_) | Evaluate::Body | Evaluate::Probe => None,
+                Evaluate::Step(_) | Evaluate::Rows(_) | Evaluate::Body | Evaluate::Probe => None,
             };
             findings.extend(objection.map(|objection| active.finding(objection)));
         }
@@ -343,6 +352,7 @@ impl Active {
             name: self.check.name.into(),
             severity: self.severity,
             kind: objection.kind,
+            offends: Vec::new(),
             message: objection.message,
             evidence: objection.evidence,
         }

@@ -1,5 +1,6 @@
 //! Invariants whose subject is the rows of a query.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::model::{
@@ -25,6 +26,15 @@ pub(super) enum Reads {
 }
 
 impl Reads {
+    /// The names of the tables, sorted; none where they are not known.
+    pub(super) fn names(&self) -> Vec<String> {
+        let Self::Tables(tables) = self else {
+            return Vec::new();
+        };
+        let names: BTreeSet<String> = tables.iter().map(|table| table.name.clone()).collect();
+        names.into_iter().collect()
+    }
+
     /// Whether the result may differ from that before the step: the step changed a row of a table that is read, or a context
     /// value that is bound, or it is not known which tables are read.
     pub(super) async fn changed<W: Observe>(

@@ -141,6 +141,11 @@ pub(super) fn refunded_twice() -> Violation {
         },
         confirmation: Confirmation::tried(3, 3, None),
         replay: None,
+        cause: "invariant/no_over_refund/rows".to_owned(),
+        also_by: Vec::new(),
+        consequence_of: None,
+        known: false,
+        runs: Vec::new(),
     };
     Secrets::default().hidden(&violation).unwrap()
 }
@@ -326,6 +331,7 @@ pub(super) fn run() -> RunReport {
         ],
         invariants: Vec::new(),
         violations: Vec::new(),
+        known_not_seen: Vec::new(),
         corpus: Vec::new(),
         warnings: Vec::new(),
         time: Time {
@@ -363,6 +369,7 @@ fn options() -> Options {
         seed: 1,
         interrupt: Interrupt::default(),
         regressions: Vec::new(),
+        known: std::collections::BTreeSet::new(),
     }
 }
 

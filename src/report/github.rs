@@ -1,7 +1,7 @@
 //! Workflow commands for GitHub Actions: every violation becomes an annotation on the line of the spec.
 
 use super::text::printable;
-use super::{Destination, Form, Outcome, Report, ReportError, RunReport, violation_text};
+use super::{Destination, Form, Outcome, Report, ReportError, RunReport, Standing, violation_text};
 use crate::diagnostic::Place;
 use crate::event::{Failure, RegressionOutcome, Stop};
 use crate::visible;
@@ -78,9 +78,14 @@ fn commands(run: &RunReport) -> Vec<Command<'_>> {
             format!(" after {}", printable(action))
         });
         let mut lines = vec![printable(&found.message)];
-        lines.extend(violation_text::whole(found, COLUMNS));
+        lines.extend(violation_text::whole(run, found, COLUMNS));
+        let level = match Standing::of(found) {
+            Standing::Counts | Standing::Consequence => "error",
+            Standing::Unconfirmed => "warning",
+            Standing::Known => "notice",
+        };
         all.push(command(
-            "error",
+            level,
             violation_text::place(run, found),
             format!("{} {}{after}", found.severity, printable(&found.name)),
             lines.join("\n"),

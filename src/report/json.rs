@@ -65,6 +65,7 @@ pub(super) fn run_json(run: &RunReport) -> Value {
         "cleanup": run.cleanup,
         "figures": figures(run),
         "violations": summary.violations,
+        "known_not_seen": summary.known_not_seen,
         "corpus": summary.corpus,
         "actions": run.actions().map(|(declared, seen)| action(declared, seen)).collect::<Vec<_>>(),
         "invariants": invariants(run),

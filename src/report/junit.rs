@@ -1,13 +1,16 @@
 //! `JUnit` XML in the dialect that CI servers read.
 //!
 //! One test suite for each run. Its cases have names that stay the same from run to run, so that a server can tell a new
-//! failure from an old one: the run itself, every invariant, every action. An action's case fails when a check broke there.
+//! failure from an old one: the run itself, every invariant that held, every violation by its cause, and every action, which passes
+//! where it ran.
 //! Written by hand, because five elements and no time zone do not need a crate.
 
 use std::fmt::Write as _;
 
-use super::text::{count, printable};
-use super::{Cause, Destination, Form, Outcome, Report, ReportError, RunReport, violation_text};
+use super::text::printable;
+use super::{
+    Cause, Destination, Form, Outcome, Report, ReportError, RunReport, Standing, violation_text,
+};
 use crate::event::{OracleKind, RegressionOutcome, Violation};
 
 /// Columns of a body; more than the log keeps of one.
@@ -78,10 +81,10 @@ impl Report for Junit {
     }
 }
 
-struct Case<'r> {
-    /// `invariants`, `actions`, or nothing for the run itself.
+struct Case {
+    /// `invariants`, `checks`, `actions`, `reproductions`, or nothing for the run itself.
     class: &'static str,
-    name: &'r str,
+    name: String,
     verdict: Verdict,
 }
 
@@ -103,46 +106,44 @@ struct Fault {
     text: String,
 }
 
-fn cases(run: &RunReport) -> Vec<Case<'_>> {
+fn cases(run: &RunReport) -> Vec<Case> {
     let mut cases = vec![Case {
         class: "",
-        name: "run",
+        name: "run".to_owned(),
         verdict: of_run(run),
     }];
     let violations = &run.summary.violations;
+    cases.extend(violations.iter().map(|found| of_violation(run, found)));
     for invariant in &run.started.invariants {
-        let broken = violations
+        let is_broken = violations
             .iter()
-            .filter(|found| found.oracle == OracleKind::Invariant && found.name == invariant.name);
-        cases.push(Case {
-            class: "invariants",
-            name: &invariant.name,
-            verdict: failed(run, broken)
-                .or_else(|| run.unjudged(&invariant.name).map(Verdict::Skipped))
-                .unwrap_or_else(|| proves_nothing(run)),
-        });
+            .any(|found| found.oracle == OracleKind::Invariant && found.name == invariant.name);
+        if !is_broken {
+            cases.push(Case {
+                class: "invariants",
+                name: invariant.name.clone(),
+                verdict: run
+                    .unjudged(&invariant.name)
+                    .map_or_else(|| proves_nothing(run), Verdict::Skipped),
+            });
+        }
     }
     for (action, seen) in run.actions() {
-        let broken = violations.iter().filter(|found| {
-            found.oracle == OracleKind::Check && found.action.as_ref() == Some(&action.name)
-        });
-        let verdict = failed(run, broken).unwrap_or_else(|| {
-            if action.switched_off {
-                Verdict::Skipped("switched off: `max_calls: 0`".to_owned())
-            } else if seen.runs == 0 {
-                Verdict::Skipped(format!("never ran: {}", violation_text::never_ran(seen)))
-            } else if seen.always_refused {
-                Verdict::Skipped(format!(
-                    "refused every time: {}",
-                    violation_text::answers(seen)
-                ))
-            } else {
-                proves_nothing(run)
-            }
-        });
+        let verdict = if action.switched_off {
+            Verdict::Skipped("switched off: `max_calls: 0`".to_owned())
+        } else if seen.runs == 0 {
+            Verdict::Skipped(format!("never ran: {}", violation_text::never_ran(seen)))
+        } else if seen.always_refused {
+            Verdict::Skipped(format!(
+                "refused every time: {}",
+                violation_text::answers(seen)
+            ))
+        } else {
+            proves_nothing(run)
+        };
         cases.push(Case {
             class: "actions",
-            name: &action.name,
+            name: action.name.clone(),
             verdict,
         });
     }
@@ -151,7 +152,7 @@ fn cases(run: &RunReport) -> Vec<Case<'_>> {
             RegressionOutcome::StillFailing => Verdict::Failed(Fault {
                 kind: format!("still failing {}", regression.name),
                 message: format!("`{}` still fails", regression.name),
-                text: "see the case of the invariant or of the action".to_owned(),
+                text: "see the case of the invariant or of the check".to_owned(),
             }),
             RegressionOutcome::Fixed => Verdict::Passed,
             RegressionOutcome::NotJudged => Verdict::Skipped(format!(
@@ -164,7 +165,7 @@ fn cases(run: &RunReport) -> Vec<Case<'_>> {
         };
         cases.push(Case {
             class: "reproductions",
-            name: &regression.file,
+            name: regression.file.clone(),
             verdict,
         });
     }
@@ -182,33 +183,55 @@ fn proves_nothing(run: &RunReport) -> Verdict {
     }
 }
 
-/// The verdict over these violations: the first in a sentence, and the whole text of all.
-fn failed<'v>(run: &RunReport, broken: impl Iterator<Item = &'v Violation>) -> Option<Verdict> {
-    let broken: Vec<&Violation> = broken.collect();
-    let first = broken.first()?;
-    let mut lines = Vec::new();
-    for found in &broken {
-        let after = found
-            .action
-            .as_ref()
-            .map_or_else(String::new, |action| format!(" after {action}"));
-        lines.push(printable(&format!(
-            "{} {}{after}: {}",
-            found.severity, found.name, found.message
-        )));
-        lines.extend(violation_text::whole(found, COLUMNS));
-        lines.push(String::new());
-    }
-    lines.push(printable(&format!("repeat: {}", run.started.repeat)));
-    let more = match broken.len() {
-        1 => String::new(),
-        all => format!(" (and {})", count(all as u64 - 1, "more violation")),
+/// The case of a violation: one for each cause, with a name that stays the same from run to run.
+fn of_violation(run: &RunReport, found: &Violation) -> Case {
+    let class = match found.oracle {
+        OracleKind::Invariant => "invariants",
+        OracleKind::Check => "checks",
     };
-    Some(Verdict::Failed(Fault {
-        kind: format!("{} {}", first.severity, first.name),
-        message: format!("{}{more}", first.message),
+    let all = run.summary.violations.iter();
+    let mut same = all.filter(|other| other.oracle == found.oracle && other.name == found.name);
+    let is_only = same.next().is_some() && same.next().is_none();
+    // `server-error/500/refund_order`
+    let cause = found.cause.split_once('/').map_or("", |(_, cause)| cause);
+    let name = match found.oracle {
+        OracleKind::Invariant if is_only => found.name.clone(),
+        _ if cause.is_empty() => format!("{}/{}", found.name, found.kind),
+        _ => cause.to_owned(),
+    };
+    Case {
+        class,
+        name,
+        verdict: verdict(run, found),
+    }
+}
+
+/// The verdict on a violation: its message, and its whole text.
+fn verdict(run: &RunReport, found: &Violation) -> Verdict {
+    match Standing::of(found) {
+        Standing::Known => return Verdict::Skipped("known (baseline)".to_owned()),
+        Standing::Unconfirmed => {
+            let confirmation = violation_text::confirmation(found);
+            return Verdict::Skipped(format!("{}: {confirmation}", found.message));
+        }
+        Standing::Counts | Standing::Consequence => {}
+    }
+    let after = found
+        .action
+        .as_ref()
+        .map_or_else(String::new, |action| format!(" after {action}"));
+    let mut lines = vec![printable(&format!(
+        "{} {}{after}: {}",
+        found.severity, found.name, found.message
+    ))];
+    lines.extend(violation_text::whole(run, found, COLUMNS));
+    lines.push(String::new());
+    lines.push(printable(&format!("repeat: {}", run.started.repeat)));
+    Verdict::Failed(Fault {
+        kind: format!("{} {}", found.severity, found.name),
+        message: found.message.clone(),
         text: lines.join("\n"),
-    }))
+    })
 }
 
 fn of_run(run: &RunReport) -> Verdict {
@@ -239,7 +262,7 @@ fn of_run(run: &RunReport) -> Verdict {
     })
 }
 
-fn suite(xml: &mut String, run: &RunReport, cases: &[Case<'_>], totals: Totals) {
+fn suite(xml: &mut String, run: &RunReport, cases: &[Case], totals: Totals) {
     let started = &run.started;
     let figures = &run.summary.figures;
     // Writing to a string cannot fail.
@@ -279,7 +302,7 @@ fn suite(xml: &mut String, run: &RunReport, cases: &[Case<'_>], totals: Totals) 
     xml.push_str("  </testsuite>\n");
 }
 
-fn testcase(xml: &mut String, suite: &str, case: &Case<'_>) {
+fn testcase(xml: &mut String, suite: &str, case: &Case) {
     let class = match case.class {
         "" => suite.to_owned(),
         class => format!("{suite}.{class}"),
@@ -287,7 +310,7 @@ fn testcase(xml: &mut String, suite: &str, case: &Case<'_>) {
     let _ = write!(
         xml,
         "    <testcase name={} classname={}",
-        quoted(case.name),
+        quoted(&case.name),
         quoted(&class)
     );
     let content = match &case.verdict {
@@ -412,15 +435,51 @@ mod tests {
     }
 
     #[test]
-    fn a_check_fails_the_action_that_it_is_about() {
+    fn every_violation_has_a_case_of_its_own_also_that_of_the_initial_state() {
         let mut run = fixture::found();
-        run.summary.violations[0].oracle = OracleKind::Check;
-        run.summary.violations[0].name = "server-error".to_owned();
-        let xml = written(&[run]);
-        let cases = verdicts(&xml);
-        assert_eq!(cases[1].2, "");
-        assert_eq!(cases[4].1, "refund_order(n=100)");
-        assert_eq!(cases[4].2, "failure");
+        let check = |cause: &str, action: Option<&str>| {
+            let mut found = fixture::refunded_twice();
+            found.oracle = OracleKind::Check;
+            found.name = cause.split('/').next().unwrap().to_owned();
+            found.cause = format!("check/{cause}");
+            found.action = action.map(str::to_owned);
+            found
+        };
+        run.summary.violations.extend([
+            check("server-error/500/refund_order", Some("refund_order(n=100)")),
+            check("server-error/500/create_order", Some("create_order")),
+            check("probe-wrote/rows", None),
+        ]);
+        run.summary.violations[3].path.clear();
+        let cases = verdicts(&written(&[run]));
+        let failed: Vec<_> = cases
+            .iter()
+            .filter(|(.., verdict)| verdict == "failure")
+            .map(|(class, name, _)| format!("{class} {name}"))
+            .collect();
+        assert_eq!(
+            failed,
+            [
+                "shop.invariants no_over_refund",
+                "shop.checks server-error/500/refund_order",
+                "shop.checks server-error/500/create_order",
+                "shop.checks probe-wrote/rows",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_known_or_could_not_be_confirmed_fails_nothing() {
+        let mut run = fixture::found();
+        run.summary.violations[0].known = true;
+        let mut doubtful = fixture::refunded_twice();
+        doubtful.confirmation = crate::event::Confirmation::tried(0, 3, Some("no".to_owned()));
+        run.summary.violations.push(doubtful);
+        let cases = verdicts(&written(&[run]));
+        assert!(
+            cases.iter().all(|(.., verdict)| verdict != "failure"),
+            "{cases:?}"
+        );
     }
 
     #[test]

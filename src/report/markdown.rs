@@ -184,7 +184,7 @@ fn violation(run: &RunReport, found: &Violation, number: usize) -> String {
     format!(
         "<details><summary>{number}. {title}</summary>\n\n{}\n\n{place}{}\n{}\n</details>\n\n",
         inline(&found.message),
-        fenced("text", &violation_text::whole(found, COLUMNS)),
+        fenced("text", &violation_text::whole(run, found, COLUMNS)),
         fenced(
             "sh",
             &[printable(

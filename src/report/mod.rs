@@ -39,7 +39,7 @@ pub use junit::Junit;
 pub use markdown::Markdown;
 pub use merge::Merge;
 pub use progress::Progress;
-pub use run::{Cause, Outcome, RunReport};
+pub use run::{Cause, Outcome, RunReport, Standing};
 pub use sarif::Sarif;
 pub use text::date;
 pub use watch::Watch;

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Report;
 use super::text::percent;
-use crate::event::{Detail, Event, Figures};
+use crate::event::{Detail, Event, Figures, Phase, Proving, Violation};
 
 /// Shows how far a run is.
 pub enum Progress {
@@ -43,10 +43,14 @@ impl Report for Progress {
     fn entry(&mut self, entry: &Event) {
         match self {
             Self::Lines(writer) => {
-                if let Event::Progress(figures) = entry {
-                    // Progress that nobody can read is no reason to end a run.
-                    let _ = writeln!(writer, "{}", line(figures));
-                }
+                let told = match entry {
+                    Event::Progress(figures) => line(figures),
+                    Event::Violation(seen) => found(seen),
+                    Event::Proving(proving) => proved(proving),
+                    _ => return,
+                };
+                // Progress that nobody can read is no reason to end a run.
+                let _ = writeln!(writer, "{told}");
             }
             Self::Bar(bar) => match entry {
                 Event::Started(info) => *bar = Some(new_bar(info.limits.max_steps)),
@@ -63,12 +67,12 @@ impl Report for Progress {
                 }
                 Event::Violation(seen) => {
                     if let Some(bar) = bar {
-                        bar.println(format!(
-                            "  found {} {} at step {}",
-                            seen.severity,
-                            crate::visible::line(&seen.name),
-                            seen.first_step
-                        ));
+                        bar.println(found(seen));
+                    }
+                }
+                Event::Proving(proving) => {
+                    if let Some(bar) = bar {
+                        show(bar, proving);
                     }
                 }
                 Event::Finished(_) => {
@@ -89,6 +93,38 @@ fn new_bar(steps: u64) -> ProgressBar {
         bar.set_style(style.progress_chars("━━╌"));
     }
     bar
+}
+
+/// Turns the bar of the walk into one of what comes after it.
+fn show(bar: &ProgressBar, proving: &Proving) {
+    // As above.
+    if let Ok(style) = ProgressStyle::with_template("  {bar:24}{msg}") {
+        bar.set_style(style.progress_chars("━━╌"));
+    }
+    bar.set_length(u64::from(proving.of));
+    bar.set_position(u64::from(proving.number) - 1);
+    bar.set_message(proved(proving));
+    bar.tick();
+}
+
+/// `  found high no_over_refund after refund_order at step 37`
+fn found(seen: &Violation) -> String {
+    let place = match (&seen.action, seen.first_step) {
+        (None, _) => "in the initial state".to_owned(),
+        (Some(action), 0) => format!("after {action}, by its reproduction"),
+        (Some(action), step) => format!("after {action} at step {step}"),
+    };
+    let told = format!("found {} {} {place}", seen.severity, seen.name);
+    format!("  {}", crate::visible::line(&told))
+}
+
+/// `  shrinking violation 2 of 5`
+fn proved(proving: &Proving) -> String {
+    let verb = match proving.phase {
+        Phase::Shrinking => "shrinking",
+        Phase::Confirming => "confirming",
+    };
+    format!("  {verb} violation {} of {}", proving.number, proving.of)
 }
 
 /// `  step 50/500 | states 12 | coverage 60% | violations 0`

@@ -42,6 +42,7 @@ impl RunReport {
             actions: vec![ActionTally::default(); started.actions.len()],
             invariants: Vec::new(),
             violations: Vec::new(),
+            known_not_seen: Vec::new(),
             corpus: Vec::new(),
             warnings: Vec::new(),
             time: Time::default(),
@@ -123,6 +124,42 @@ pub enum Cause {
     NoStep,
 }
 
+/// How much a violation counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It fails the run.
+    Counts,
+    /// It could not be confirmed.
+    Unconfirmed,
+    /// It follows from another one, which is told with it.
+    Consequence,
+    /// The baseline accepts it.
+    Known,
+}
+
+impl Standing {
+    /// All, in the order in which they are told.
+    pub const ALL: [Self; 4] = [
+        Self::Counts,
+        Self::Consequence,
+        Self::Unconfirmed,
+        Self::Known,
+    ];
+
+    /// How much this violation counts.
+    pub fn of(found: &Violation) -> Self {
+        if found.known {
+            Self::Known
+        } else if found.confirmation.result == ConfirmationResult::Unconfirmed {
+            Self::Unconfirmed
+        } else if found.consequence_of.is_some() {
+            Self::Consequence
+        } else {
+            Self::Counts
+        }
+    }
+}
+
 /// How a run, or a part of a merged one, ended.
 struct End<'r> {
     stop: &'r Stop,
@@ -137,7 +174,7 @@ impl RunReport {
             Outcome::Interrupted
         } else if !self.causes().is_empty() {
             Outcome::Failed
-        } else if self.unconfirmed() < self.summary.violations.len() {
+        } else if self.count(Standing::Counts) + self.count(Standing::Consequence) > 0 {
             Outcome::Violations
         } else if !self.gaps().is_empty() {
             Outcome::Incomplete
@@ -229,13 +266,19 @@ impl RunReport {
         format!("{}, {noun} {}", started.strategy, seeds.join(", "))
     }
 
+    /// The violations that count so much.
+    pub fn standing(&self, standing: Standing) -> impl Iterator<Item = &Violation> {
+        let all = self.summary.violations.iter();
+        all.filter(move |found| Standing::of(found) == standing)
+    }
+
+    fn count(&self, standing: Standing) -> usize {
+        self.standing(standing).count()
+    }
+
     /// How many violations did not happen again, or not each time.
     pub fn unconfirmed(&self) -> usize {
-        let results =
-            (self.summary.violations.iter()).map(|violation| violation.confirmation.result);
-        results
-            .filter(|result| *result == ConfirmationResult::Unconfirmed)
-            .count()
+        self.count(Standing::Unconfirmed)
     }
 
     /// What a run did not prove or did not try, in words. A run without confirmed violations must not hide these; empty where
@@ -336,7 +379,7 @@ impl RunReport {
                     if found == 0 {
                         "no violation".to_owned()
                     } else {
-                        format!("{}{}", self.tally(), self.and_unconfirmed())
+                        format!("{}{}", self.tally(), self.and_more(true))
                     }
                 )
             }
@@ -359,8 +402,8 @@ impl RunReport {
                         format!("{verb} after {steps}: no violation so far, which proves nothing")
                     }
                     _ => {
-                        let (tally, doubtful) = (self.tally(), self.and_unconfirmed());
-                        format!("{verb} after {steps}: {tally}{doubtful}")
+                        let (tally, more) = (self.tally(), self.and_more(true));
+                        format!("{verb} after {steps}: {tally}{more}")
                     }
                 }
             }
@@ -368,34 +411,41 @@ impl RunReport {
                 "{} in {}{}",
                 self.tally(),
                 count(steps, "step"),
-                self.and_unconfirmed()
+                self.and_more(true)
             ),
             Outcome::Incomplete => format!(
-                "no {}violation found in {}, but {}",
-                if found == 0 { "" } else { "confirmed " },
+                "no {}violation found in {}, but {}{}",
+                self.which(),
                 count(steps, "step"),
-                self.gaps().join(" and ")
+                self.gaps().join(" and "),
+                self.and_more(false)
             ),
             Outcome::Clean => format!(
-                "no violation in {}, {}",
+                "no {}violation in {}, {}{}",
+                self.which(),
                 count(steps, "step"),
-                count(summary.figures.states, "state")
+                count(summary.figures.states, "state"),
+                self.and_more(false)
             ),
+        }
+    }
+
+    /// Of which violations there was none, where there were others.
+    fn which(&self) -> &'static str {
+        if self.count(Standing::Known) > 0 {
+            "new "
+        } else if self.summary.violations.is_empty() {
+            ""
+        } else {
+            "confirmed "
         }
     }
 
     /// `3 violations (2 critical, 1 low)`; those that could not be confirmed are not among them.
     fn tally(&self) -> String {
-        let is_confirmed =
-            |found: &&Violation| found.confirmation.result != ConfirmationResult::Unconfirmed;
-        let found: Vec<&Violation> = self
-            .summary
-            .violations
-            .iter()
-            .filter(is_confirmed)
-            .collect();
+        let found: Vec<&Violation> = self.standing(Standing::Counts).collect();
         if found.is_empty() {
-            return "no confirmed violation".to_owned();
+            return format!("no {}violation", self.which());
         }
         let parts: Vec<String> = Severity::ALL
             .iter()
@@ -412,12 +462,23 @@ impl RunReport {
         format!("{number} ({})", parts.join(", "))
     }
 
-    /// What could not be confirmed, as a sentence of its own behind another; empty where there is nothing.
-    fn and_unconfirmed(&self) -> String {
-        match self.unconfirmed() as u64 {
-            0 => String::new(),
-            number => format!("; {} could not be confirmed", count(number, "finding")),
-        }
+    /// What else was found, behind another sentence; empty where there is nothing. What could not be confirmed is a gap of a run
+    /// without violations.
+    fn and_more(&self, names_unconfirmed: bool) -> String {
+        let number = |standing| self.count(standing) as u64;
+        let parts = [
+            (number(Standing::Consequence) > 0).then(|| {
+                let all = count(number(Standing::Consequence), "consequence");
+                format!(", with {all}")
+            }),
+            (names_unconfirmed && self.unconfirmed() > 0).then(|| {
+                let all = count(number(Standing::Unconfirmed), "finding");
+                format!("; {all} could not be confirmed")
+            }),
+            (number(Standing::Known) > 0)
+                .then(|| format!("; {} known (baseline)", thousands(number(Standing::Known)))),
+        ];
+        parts.into_iter().flatten().collect()
     }
 
     /// Why the run ended, as a clause.

@@ -51,6 +51,7 @@ impl RunBuilder {
                 run.summary.figures.violations = run.summary.violations.len() as u64;
             }
             Event::Progress(figures) => run.summary.figures = figures,
+            Event::Proving(_) => {}
             Event::Warning(warning) => {
                 if !run.summary.warnings.contains(&warning) {
                     run.summary.warnings.push(warning);

@@ -150,8 +150,10 @@ fn result(run: &RunReport, found: &Violation, ids: &[String]) -> Value {
         "message": { "text": lines.join("\n") },
         "locations": [location(run, violation_text::place(run, found), found.action.as_deref(), None)],
         "occurrenceCount": found.occurrences.max(1),
-        "partialFingerprints": { "venomqa/v1": fingerprint(run, found) },
+        "partialFingerprints": { "venomqa/v2": fingerprint(run, found) },
+        "baselineState": if found.known { "unchanged" } else { "new" },
         "properties": {
+            "cause": found.cause,
             "severity": found.severity,
             "confirmation": violation_text::confirmation(found),
             "path": found.path.iter().map(|step| &step.action).collect::<Vec<_>>(),
@@ -213,13 +215,16 @@ fn location(
     Value::Object(location)
 }
 
-/// The identity of a violation over several runs: the spec, the oracle, the kind of finding and the action.
+/// The identity of a violation over several runs: the spec, and its cause.
 fn fingerprint(run: &RunReport, found: &Violation) -> String {
     let parts = [
         run.started.spec.name.as_str(),
         &rule_id(found.oracle, &found.name),
         &found.kind,
-        violation_text::base_action(run, found).unwrap_or_default(),
+        match &*found.cause {
+            "" => violation_text::base_action(run, found).unwrap_or_default(),
+            cause => cause,
+        },
     ];
     // As JSON, so that no part can run into the next.
     let hash = blake3::hash(json!(parts).to_string().as_bytes());

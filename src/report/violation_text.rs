@@ -77,6 +77,77 @@ pub(super) fn seen(found: &Violation) -> String {
     }
 }
 
+/// Other actions that showed it, in words.
+pub(super) fn also_by(found: &Violation) -> Option<String> {
+    let own = found
+        .action
+        .as_deref()
+        .and_then(|name| name.split('(').next());
+    let others: Vec<String> = (found.also_by.iter())
+        .filter(|other| Some(&*other.action) != own)
+        .map(|other| {
+            let times = count(other.occurrences, "time");
+            let steps = count(u64::from(other.steps), "step");
+            format!("{} ({times}, from {steps} on)", other.action)
+        })
+        .collect();
+    (!others.is_empty()).then(|| format!("also by: {}", others.join(", ")))
+}
+
+/// What follows from a violation, in words.
+pub(super) fn consequences(run: &RunReport, found: &Violation) -> Option<String> {
+    let all = run.summary.violations.iter();
+    let follow: Vec<String> = all
+        .filter(|other| other.consequence_of == Some(found.number))
+        .map(|other| match &other.action {
+            Some(action) => format!("{} {} after {action}", other.severity, other.name),
+            None => format!("{} {}", other.severity, other.name),
+        })
+        .collect();
+    (!follow.is_empty()).then(|| format!("leads to: {}", follow.join(", ")))
+}
+
+/// From which violation another follows, in words.
+pub(super) fn follows_from(run: &RunReport, found: &Violation) -> Option<String> {
+    let number = found.consequence_of?;
+    let mut all = run.summary.violations.iter();
+    let cause = all.find(|other| other.number == number)?;
+    Some(format!(
+        "follows from {}: never seen where that was not broken before",
+        cause.name
+    ))
+}
+
+/// The runs of a merged one that found it, in words.
+pub(super) fn found_by(run: &RunReport, found: &Violation) -> Option<String> {
+    let parts = &run.started.merged;
+    let name = |number: &u32| {
+        let part = parts.get((*number as usize).checked_sub(1)?)?;
+        Some(format!("{} seed {}", part.strategy, part.seed))
+    };
+    let runs: Vec<String> = found.runs.iter().filter_map(name).collect();
+    let of = parts.len();
+    (!runs.is_empty()).then(|| format!("found by {} of {of} runs: {}", runs.len(), runs.join(", ")))
+}
+
+/// A text in pieces of so many columns.
+pub(super) fn folded(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut taken = 0;
+    for letter in text.chars() {
+        let wide = text::width(letter.encode_utf8(&mut [0; 4]));
+        if taken + wide > columns {
+            lines.push(String::new());
+            taken = 0;
+        }
+        taken += wide;
+        if let Some(line) = lines.last_mut() {
+            line.push(letter);
+        }
+    }
+    lines
+}
+
 /// What shrinking did, in words.
 pub(super) fn shrunk(violation: &Violation) -> String {
     let shrink = &violation.shrink;
@@ -142,7 +213,7 @@ pub(super) fn plain(value: &Value) -> String {
 
 /// The violation from its first request to its evidence, in lines without control characters. Bodies and headers are cut to
 /// so many columns.
-pub(super) fn whole(found: &Violation, columns: usize) -> Vec<String> {
+pub(super) fn whole(run: &RunReport, found: &Violation, columns: usize) -> Vec<String> {
     let mut lines = vec![printable(&confirmation(found))];
     if found.path.is_empty() {
         lines.push("the initial state is broken already, before the first step".to_owned());
@@ -150,6 +221,13 @@ pub(super) fn whole(found: &Violation, columns: usize) -> Vec<String> {
         lines.push(printable(&shrunk(found)));
     }
     lines.push(seen(found));
+    let neighbours = [
+        also_by(found),
+        consequences(run, found),
+        follows_from(run, found),
+        found_by(run, found),
+    ];
+    lines.extend(neighbours.iter().flatten().map(|told| printable(told)));
     lines.extend(
         found
             .replay
@@ -200,7 +278,7 @@ pub(super) fn path_step(
 }
 
 fn head_and_body(lines: &mut Vec<String>, headers: &[Header], body: Option<&Body>, columns: usize) {
-    for header in headers {
+    for header in headers.iter().filter(|header| !header.is_boilerplate()) {
         let line = format!("{}: {}", header.name, header.value);
         lines.push(format!("      {}", clip(&printable(&line), columns)));
     }

@@ -202,7 +202,7 @@ fn what_happens_now_and_then_is_unconfirmed_and_comes_last() {
     assert_eq!(last["response"]["status"], 500);
     let report = sandbox.read("report.txt");
     assert!(
-        report.contains("── unconfirmed violation 2 of 2 ─"),
+        report.contains("── unconfirmed finding 1 of 1 ─"),
         "{report}"
     );
     assert_eq!(database.dump(), before);

@@ -9,6 +9,7 @@
 )]
 
 mod answers;
+mod causes;
 mod commands;
 mod confirm;
 mod corpus;

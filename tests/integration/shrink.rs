@@ -150,7 +150,7 @@ fn what_cannot_be_put_back_is_not_shrunk_and_that_is_said() {
     let sandbox = Sandbox::with_spec(&format!("{}restore: none\n", credits::SPEC));
     let server = Server::start(credits::router(true));
     sandbox
-        .venomqa("explore --strategy random --max-steps 60")
+        .venomqa("explore -v --strategy random --max-steps 60")
         .at(&server.url())
         .run()
         .code(1)

@@ -9,6 +9,8 @@ mod server_error;
 mod unexpected_body;
 mod unexpected_status;
 
+use std::collections::BTreeSet;
+
 use crate::model::{Action, Evidence, Severity, StepRecord};
 
 use super::Objection;
@@ -59,6 +61,8 @@ pub(super) enum Evaluate {
     NoAnswer(fn(&Action, &StepRecord) -> Option<Objection>),
     /// After every step with an answer.
     Step(fn(&Action, &StepRecord) -> Option<Objection>),
+    /// The same, for checks that object to the rows that the step changed.
+    Rows(fn(&Action, &StepRecord) -> Option<Objection>),
     /// After every step with an answer: the assertions on the body of its answer, which may need the database.
     Body,
     /// In every new state: the requests of invariants.
@@ -100,6 +104,27 @@ fn wrote(record: &StepRecord, message: impl Fn(&str) -> String) -> Option<Object
             actual: rows.join(", "),
         },
     })
+}
+
+/// What a step changed of observed tables: `orders.status`, or `orders` where whole rows came or went; sorted. Columns that the
+/// identity leaves out do not count where others changed.
+pub(super) fn written(record: &StepRecord) -> Vec<String> {
+    let mut names = BTreeSet::new();
+    for change in record.rows.rows().filter(|change| change.table.observed) {
+        let table = &change.table;
+        let (Some(before), Some(after)) = (&change.before, &change.after) else {
+            names.insert(table.name.clone());
+            continue;
+        };
+        let cells = before.iter().zip(after.iter());
+        for (index, (column, (before, after))) in table.columns.iter().zip(cells).enumerate() {
+            let is_ignored = table.ignored_columns.get(index) == Some(&true);
+            if before != after && !is_ignored {
+                names.insert(format!("{}.{column}", table.name));
+            }
+        }
+    }
+    names.into_iter().collect()
 }
 
 /// The checks that are not `off`, with the severities of the spec.

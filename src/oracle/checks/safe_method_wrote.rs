@@ -8,7 +8,7 @@ pub(super) const CHECK: Check = Check {
     name: "safe-method-wrote",
     severity: None,
     yields_to: &[],
-    evaluate: Evaluate::Step(judge),
+    evaluate: Evaluate::Rows(judge),
 };
 
 fn judge(action: &Action, record: &StepRecord) -> Option<Objection> {

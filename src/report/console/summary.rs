@@ -9,7 +9,7 @@ use super::super::text::{
     self, Table, clip, count, percent, printable, thousands, wrap, wrap_words,
 };
 use super::super::violation_text;
-use super::super::{Cause, Outcome, RunReport};
+use super::super::{Cause, Outcome, RunReport, Standing};
 use super::style::{BAD, BOLD, DIM, DOUBT, GOOD, HINT, Page, paint};
 use crate::event::{Failure, RegressionOutcome, Stop, Time};
 
@@ -29,6 +29,7 @@ pub(super) fn write(page: &mut Page, run: &RunReport) {
     }
     refused(page, run);
     corpus(page, run);
+    baseline(page, run);
     advice(page, run);
     warnings(page, run);
     failure(page, run);
@@ -258,6 +259,34 @@ fn corpus(page: &mut Page, run: &RunReport) {
     }
     more(page, corpus.len());
     page.gap();
+}
+
+/// What the baseline knows, and what of it was not seen.
+fn baseline(page: &mut Page, run: &RunReport) {
+    let known: Vec<&str> = (run.standing(Standing::Known))
+        .map(|found| found.cause.as_str())
+        .collect();
+    let not_seen: Vec<&str> = run
+        .summary
+        .known_not_seen
+        .iter()
+        .map(String::as_str)
+        .collect();
+    for (word, style, causes) in [("known", HINT, known), ("not seen", DOUBT, not_seen)] {
+        if causes.is_empty() {
+            continue;
+        }
+        let note = match word {
+            "known" => "(baseline)",
+            _ => "(of the baseline: cured, or this run did not come across it)",
+        };
+        page.line(&format!(" {} {}", paint(style, word), paint(DIM, note)));
+        for cause in causes.iter().take(SHOWN) {
+            page.line(&format!("  {}", clip(&printable(cause), page.room(2))));
+        }
+        more(page, causes.len());
+        page.gap();
+    }
 }
 
 fn advice(page: &mut Page, run: &RunReport) {

@@ -3,8 +3,12 @@ use crate::event::{ActionTally, Failure, Stop, Warning};
 use crate::report::Outcome;
 use crate::report::fixture::{not_started, refunded_twice, run, seen};
 
+fn verbose(run: &RunReport) -> String {
+    anstream::adapter::strip_str(&page(run, 80, true)).to_string()
+}
+
 fn plain(run: &RunReport) -> String {
-    anstream::adapter::strip_str(&page(run, 80)).to_string()
+    anstream::adapter::strip_str(&page(run, 80, false)).to_string()
 }
 
 #[test]
@@ -28,30 +32,14 @@ fn a_violation_is_told_as_a_story_that_ends_with_the_rows_that_prove_it() {
     run.summary.violations.push(refunded_twice());
     insta::assert_snapshot!(plain(&run), @r#"
     ── violation 1 of 1 ────────────────────────────────────────────────────────────
-
      CRITICAL  no_over_refund
      an order was refunded for more than it cost
-     confirmed 3 of 3: happened again each time it was run from the initial state
-     shrunk from 9 to 3 steps in 14 requests
-     seen 4 times, first at step 37
-
-      1 │ create_order
-        │ POST /orders {"amount": 100}
-        │ → 201 {"id": 1, "total": 100, "note": "a very long note a …"}
-        │ + orders[1]  id 1, status "open", total 100, refunded 0
-      2 │ refund_order(n=100)
-        │ POST /orders/1/refund {"amount": 100}
-        │ → 200 {"refunded": 100}
-        │ ~ orders[1]  status "open" -> "refunded", refunded 0 -> 100
-      3 │ refund_order(n=100)
-        │ POST /orders/1/refund {"amount": 100}
-        │ → 200 {"refunded": 200}
-        │ ~ orders[1]  refunded 100 -> 200
-
-     expected no row, found 1 row:
-
-       id  total  refunded
-        1    100       200
+      1 │ create_order  POST /orders {"amount": 100} → 201
+      2 │ refund_order(n=100)  POST /orders/1/refund {"amount": 100} → 200
+      3 │ refund_order(n=100)  POST /orders/1/refund {"amount": 100} → 200
+     expected no row, found 1 row
+       id 1, total 100, refunded 200
+     confirmed 3 of 3; shrunk from 9 steps; seen 4 times, first at step 37
 
     ── shop ────────────────────────────────────────────────────────────────────────
 
@@ -70,6 +58,68 @@ fn a_violation_is_told_as_a_story_that_ends_with_the_rows_that_prove_it() {
 
     1 violation (1 critical) in 40 steps
     "#);
+}
+
+#[test]
+fn a_verbose_report_has_every_header_body_and_row() {
+    let mut run = run();
+    run.summary.violations.push(refunded_twice());
+    let text = verbose(&run);
+    for part in [
+        "Authorization: [redacted]",
+        "a very long note a very long note",
+        "~ orders[1]  status \"open\" -> \"refunded\", refunded 0 -> 100",
+        "shrunk from 9 to 3 steps in 14 requests",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn what_follows_and_what_is_known_has_no_place_among_the_violations() {
+    let mut run = run();
+    let mut consequence = refunded_twice();
+    consequence.number = 2;
+    consequence.name = "server-error".to_owned();
+    consequence.consequence_of = Some(1);
+    let mut known = refunded_twice();
+    known.number = 3;
+    known.known = true;
+    run.summary.violations = vec![refunded_twice(), consequence, known];
+    run.summary.known_not_seen = vec!["invariant/gone/rows".to_owned()];
+    let text = plain(&run);
+    for part in [
+        "── violation 1 of 1 ─",
+        "leads to: critical server-error after refund_order(n=100)",
+        " known (baseline)\n  invariant/no_over_refund/rows\n",
+        "  invariant/gone/rows\n",
+        "1 violation (1 critical) in 40 steps, with 1 consequence; 1 known (baseline)",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(text.matches("CRITICAL").count(), 1, "{text}");
+}
+
+#[test]
+fn the_longest_violation_takes_twelve_lines() {
+    let mut run = run();
+    let mut found = refunded_twice();
+    found.path = [&found.path[..]; 9].concat();
+    found.message = "a message without end ".repeat(40);
+    found.replay = Some("venomqa replay x.yaml".to_owned());
+    found.also_by = vec![crate::event::AlsoBy {
+        action: "cancel".to_owned(),
+        occurrences: 2,
+        steps: 3,
+    }];
+    run.summary.violations = vec![found];
+    let text = plain(&run);
+    let lines: Vec<&str> = text
+        .lines()
+        .take_while(|line| !line.contains("── shop"))
+        .collect();
+    assert_eq!(lines.len(), 12, "{text}");
+    assert!(text.contains("… 26 more steps"), "{text}");
 }
 
 #[test]
@@ -208,7 +258,7 @@ fn no_line_is_wider_than_the_page_and_secrets_are_not_shown() {
     run.started.repeat = "venomqa explore".to_owned();
     run.summary.violations.push(refunded_twice());
     for width in [60, 80, 100, 160] {
-        let text = anstream::adapter::strip_str(&page(&run, width)).to_string();
+        let text = anstream::adapter::strip_str(&page(&run, width, false)).to_string();
         for line in text.lines() {
             assert!(super::super::text::width(line) <= width, "{width}: {line}");
         }
@@ -292,8 +342,8 @@ fn of_what_does_not_happen_each_time_nobody_says_what_it_needs() {
     violation.shrink.found_length = 3;
     let claim = "without any of them it does not happen";
     run.summary.violations = vec![violation.clone()];
-    assert!(plain(&run).contains(claim));
+    assert!(verbose(&run).contains(claim));
     violation.confirmation.result = crate::event::ConfirmationResult::Unconfirmed;
     run.summary.violations = vec![violation];
-    assert!(!plain(&run).contains(claim), "{}", plain(&run));
+    assert!(!verbose(&run).contains(claim), "{}", verbose(&run));
 }

@@ -1,4 +1,4 @@
-//! One violation: the message, the path and the evidence.
+//! One violation with everything: the message, the path with all that was sent, answered and written, the evidence.
 
 use super::super::RunReport;
 use super::super::text::{self, Table, clip, count, printable, wrap, wrap_words};
@@ -7,36 +7,28 @@ use super::style::{
     ADDED, BAD, BOLD, CHANGED, DIM, DOUBT, GOOD, HINT, Page, REMOVED, paint, severity, status,
 };
 use crate::event::{
-    self, Body, ConfirmationResult, Exchange, PathStep, RowChange, RowText, Violation,
+    self, Body, ConfirmationResult, Exchange, Header, PathStep, RowChange, RowText, Violation,
 };
 use crate::model::{self, Evidence};
 
-/// Changed rows shown for one step; the JSON report has all.
-const SHOWN_CHANGES: usize = 8;
-/// Lines that one inserted or deleted row may take.
-const SHOWN_ROW_LINES: usize = 3;
+/// Columns of a body; the reports keep no more of it than the log.
+const BODY: usize = 20_000;
 /// Columns of the left edge of a numbered step: number, rule, blank.
 const GUTTER: usize = 6;
 
-pub(super) fn write(page: &mut Page, run: &RunReport, violation: &Violation, number: usize) {
-    let total = run.summary.violations.len();
-    // Unconfirmed violations stand behind the others and have a title of their own.
-    let kind = match violation.confirmation.result {
-        ConfirmationResult::Unconfirmed => "unconfirmed violation",
-        ConfirmationResult::Confirmed | ConfirmationResult::NotTried => "violation",
-    };
-    page.rule(&format!("{kind} {number} of {total}"));
+pub(super) fn write(page: &mut Page, run: &RunReport, violation: &Violation, title: &str) {
+    page.rule(title);
     page.gap();
     let badge = format!(" {} ", violation.severity.name().to_uppercase());
     page.line(&format!(
         "{} {}",
         paint(severity(violation.severity), &badge),
-        paint(BOLD, &violation.name)
+        paint(BOLD, &printable(&violation.name))
     ));
     for line in wrap_words(&printable(&violation.message), page.room(1)) {
         page.line(&format!(" {line}"));
     }
-    confirmation(page, violation);
+    confirmation(page, run, violation);
     page.gap();
     if violation.path.is_empty() {
         page.line(" the initial state is broken already, before the first step");
@@ -51,7 +43,7 @@ pub(super) fn write(page: &mut Page, run: &RunReport, violation: &Violation, num
     page.gap();
 }
 
-fn confirmation(page: &mut Page, violation: &Violation) {
+fn confirmation(page: &mut Page, run: &RunReport, violation: &Violation) {
     let style = match violation.confirmation.result {
         ConfirmationResult::Confirmed => GOOD,
         ConfirmationResult::Unconfirmed | ConfirmationResult::NotTried => DOUBT,
@@ -71,6 +63,17 @@ fn confirmation(page: &mut Page, violation: &Violation) {
         " {}",
         paint(DIM, &violation_text::seen(violation))
     ));
+    let neighbours = [
+        violation_text::also_by(violation),
+        violation_text::consequences(run, violation),
+        violation_text::follows_from(run, violation),
+        violation_text::found_by(run, violation),
+    ];
+    for told in neighbours.into_iter().flatten() {
+        for line in wrap_words(&printable(&told), page.room(1)) {
+            page.line(&format!(" {}", paint(DIM, &line)));
+        }
+    }
     if let Some(command) = &violation.replay {
         // Not wrapped: it is there to be copied.
         page.line(&format!(" {}", paint(HINT, &printable(command))));
@@ -88,16 +91,8 @@ fn path_step(page: &mut Page, step: &PathStep, number: usize, last: bool, severa
         return;
     };
     exchange(page, seen);
-    let changes = &seen.rows;
-    for change in changes.iter().take(SHOWN_CHANGES) {
+    for change in &seen.rows {
         row_change(page, change, several_systems);
-    }
-    if changes.len() > SHOWN_CHANGES {
-        let more = count((changes.len() - SHOWN_CHANGES) as u64, "more row");
-        gutter(
-            page,
-            &paint(DIM, &format!("… and {more}, see `--report json=PATH`")),
-        );
     }
     for failure in &seen.extract_failures {
         let room = page.room(GUTTER);
@@ -109,7 +104,26 @@ fn gutter(page: &mut Page, line: &str) {
     page.line(&format!("    {DIM}│{DIM:#} {line}"));
 }
 
-/// The request on one line, the answer on the next.
+/// Headers, each on a line.
+fn headers(page: &mut Page, headers: &[Header]) {
+    for header in headers {
+        let line = format!("{}: {}", header.name, header.value);
+        let line = clip(&printable(&line), page.room(GUTTER + 2));
+        gutter(page, &format!("  {}", paint(DIM, &line)));
+    }
+}
+
+/// A body on as many lines as it takes.
+fn whole_body(page: &mut Page, body: Option<&Body>) {
+    let Some(body) = body else { return };
+    let shown = short_body(body, BODY);
+    let room = page.room(GUTTER + 2);
+    for line in violation_text::folded(&shown, room) {
+        gutter(page, &format!("  {}", paint(DIM, &line)));
+    }
+}
+
+/// The request, and the answer.
 fn exchange(page: &mut Page, seen: &Exchange) {
     let room = page.room(GUTTER);
     let request = &seen.request;
@@ -117,38 +131,26 @@ fn exchange(page: &mut Page, seen: &Exchange) {
         &format!("{} {}", request.method, printable(&request.target)),
         room,
     );
-    let body = request
-        .body
-        .as_ref()
-        .map(|body| short_body(body, room.saturating_sub(text::width(&head) + 1)))
-        .unwrap_or_default();
-    gutter(page, &with_body(&head, &body));
+    gutter(page, &head);
+    headers(page, &request.headers);
+    whole_body(page, request.body.as_ref());
 
     let response = &seen.response;
     let code = model::Response::status_in_words(response.status);
-    let body = response
-        .body
+    let why = response
+        .no_answer
         .as_ref()
-        .map(|body| short_body(body, room.saturating_sub(code.len() + 3)))
-        .unwrap_or_default();
+        .map_or_else(String::new, |none| {
+            format!(" {}", clip(&printable(&none.why), room.saturating_sub(12)))
+        });
     let code = paint(status(response.status), &code);
-    let why = response.no_answer.as_ref();
-    let body = why.map_or(body, |none| {
-        clip(&printable(&none.why), room.saturating_sub(12))
-    });
-    gutter(page, &with_body(&format!("{DIM}→{DIM:#} {code}"), &body));
-}
-
-fn with_body(head: &str, body: &str) -> String {
-    if body.is_empty() {
-        head.to_owned()
-    } else {
-        format!("{head} {}", paint(DIM, body))
-    }
+    gutter(page, &format!("{DIM}→{DIM:#} {code}{}", paint(DIM, &why)));
+    headers(page, &response.headers);
+    whole_body(page, response.body.as_ref());
 }
 
 /// A body in at most so many columns; empty where that is too narrow for a useful text.
-fn short_body(body: &Body, columns: usize) -> String {
+pub(super) fn short_body(body: &Body, columns: usize) -> String {
     if columns < 8 {
         return String::new();
     }
@@ -181,13 +183,7 @@ fn row_change(page: &mut Page, change: &RowChange, several_systems: bool) {
         _ => CHANGED,
     };
     let indent = text::width(&name) + 4;
-    let mut lines = wrap(&parts, page.room(GUTTER + indent));
-    if lines.len() > SHOWN_ROW_LINES {
-        lines.truncate(SHOWN_ROW_LINES);
-        if let Some(line) = lines.last_mut() {
-            line.push_str(" …");
-        }
-    }
+    let lines = wrap(&parts, page.room(GUTTER + indent));
     for (position, line) in lines.iter().enumerate() {
         if position == 0 {
             gutter(

@@ -8,9 +8,9 @@ use super::super::violation_text;
 use super::stop;
 use super::union::Union;
 use crate::event::{
-    Action, ActionTally, ConfirmationResult, Figures, Finished, Invariant, InvariantTally, Limits,
-    OracleKind, Part, Regression, RegressionOutcome, SpecName, Started, Stop, Time, VERSION,
-    Violation, Warning,
+    Action, ActionTally, AlsoBy, ConfirmationResult, Figures, Finished, Invariant, InvariantTally,
+    Limits, OracleKind, Part, Regression, RegressionOutcome, SpecName, Started, Stop, Time,
+    VERSION, Violation, Warning,
 };
 
 /// Code of the warning that states could not be united.
@@ -69,6 +69,16 @@ impl Group {
     }
 }
 
+/// A violation of several runs.
+#[derive(Debug)]
+struct Found {
+    violation: Violation,
+    /// The runs that found it, as positions in [`Sum::parts`].
+    runs: Vec<usize>,
+    /// The cause of the violation from which it follows in each run that found it.
+    follows_from: Option<String>,
+}
+
 /// The sum of several runs.
 #[derive(Debug)]
 struct Sum {
@@ -80,9 +90,11 @@ struct Sum {
     tallies: Vec<ActionTally>,
     judged: Vec<InvariantTally>,
     unchanged_steps: u64,
-    violations: BTreeMap<(OracleKind, String, String, String), Violation>,
+    violations: BTreeMap<(OracleKind, String, String, String), Found>,
     warnings: Vec<Warning>,
     corpus: Vec<Regression>,
+    /// Causes of baselines that none of the runs saw.
+    known_not_seen: Option<Vec<String>>,
     time: Time,
 }
 
@@ -101,6 +113,7 @@ impl Sum {
             violations: BTreeMap::new(),
             warnings: Vec::new(),
             corpus: Vec::new(),
+            known_not_seen: None,
             time: Time::default(),
         };
         sum.add(run);
@@ -108,8 +121,9 @@ impl Sum {
     }
 
     fn add(&mut self, run: RunReport) {
+        let begins = self.parts.len();
         for found in &run.summary.violations {
-            self.violation(&run, found);
+            self.violation(&run, found, begins);
         }
         let mut run = run;
         self.union.add(std::mem::take(&mut run.steps));
@@ -154,32 +168,68 @@ impl Sum {
         for regression in run.summary.corpus {
             self.regression(regression);
         }
+        let not_seen = run.summary.known_not_seen;
+        match &mut self.known_not_seen {
+            None => self.known_not_seen = Some(not_seen),
+            Some(known) => known.retain(|cause| not_seen.contains(cause)),
+        }
         add_time(&mut self.time, &run.summary.time);
     }
 
-    fn violation(&mut self, run: &RunReport, found: &Violation) {
-        let action = violation_text::base_action(run, found).unwrap_or_default();
+    /// Adds a violation of a run whose parts begin at a position.
+    fn violation(&mut self, run: &RunReport, found: &Violation, begins: usize) {
+        // A log of a venomqa that knew no causes has the action instead.
+        let cause = match &*found.cause {
+            "" => violation_text::base_action(run, found).unwrap_or_default(),
+            cause => cause,
+        };
         let key = (
             found.oracle,
             found.name.clone(),
             found.kind.clone(),
-            action.to_owned(),
+            cause.to_owned(),
         );
-        let Some(known) = self.violations.get_mut(&key) else {
-            self.violations.insert(key, found.clone());
+        let parts: Vec<usize> = match &*found.runs {
+            [] => vec![begins],
+            runs => (runs.iter())
+                .map(|number| begins + (*number as usize).saturating_sub(1))
+                .collect(),
+        };
+        let mut all = run.summary.violations.iter();
+        let root = all.find(|other| Some(other.number) == found.consequence_of);
+        let follows_from = root.map(|root| root.cause.clone());
+        let mut found = found.clone();
+        found
+            .also_by
+            .sort_by(|one, other| one.action.cmp(&other.action));
+        let Some(sum) = self.violations.get_mut(&key) else {
+            let sum = Found {
+                violation: found,
+                runs: parts,
+                follows_from,
+            };
+            self.violations.insert(key, sum);
             return;
         };
+        sum.runs.extend(parts);
+        sum.follows_from = (sum.follows_from.take()).filter(|it| Some(it) == follows_from.as_ref());
+        let known = &mut sum.violation;
         let occurrences = known.occurrences + found.occurrences;
         // 0 where the walk did not see the violation and only its reproduction failed.
         let first_step = match (known.first_step, found.first_step) {
             (0, step) | (step, 0) => step,
             (one, other) => one.min(other),
         };
-        if better(found) < better(known) {
-            *known = found.clone();
+        let mut also_by = std::mem::take(&mut known.also_by);
+        add_actions(&mut also_by, &found.also_by);
+        let is_known = known.known && found.known;
+        if better(&found) < better(known) {
+            *known = found;
         }
         known.occurrences = occurrences;
         known.first_step = first_step;
+        known.also_by = also_by;
+        known.known = is_known;
     }
 
     fn regression(&mut self, tried: Regression) {
@@ -198,14 +248,37 @@ impl Sum {
         }
     }
 
-    fn into_report(mut self) -> RunReport {
-        self.parts.sort_by_cached_key(|part| {
+    /// The positions of the parts in an order that does not depend on that of the runs.
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.parts.len()).collect();
+        order.sort_by_cached_key(|position| {
+            let part = &self.parts[*position];
+            // Parts that are equal in all else differ in what they found.
+            let found = self.violations.iter();
+            let found: Vec<_> = found
+                .filter(|(_, found)| found.runs.contains(position))
+                .map(|(key, _)| key.clone())
+                .collect();
             (
                 part.strategy.clone(),
                 part.seed,
                 serde_json::to_string(part).unwrap_or_default(),
+                found,
             )
         });
+        order
+    }
+
+    fn into_report(mut self) -> RunReport {
+        let order = self.order();
+        self.parts = (order.iter())
+            .map(|position| self.parts[*position].clone())
+            .collect();
+        let number = |position: usize| {
+            let mut at = order.iter();
+            at.position(|other| *other == position)
+                .map(|place| place as u32 + 1)
+        };
         let initial: Vec<&String> =
             sorted(self.parts.iter().filter_map(|part| part.initial.as_ref()));
         if initial.len() > 1 {
@@ -243,12 +316,7 @@ impl Sum {
             } => 0,
             _ => self.parts.iter().map(|part| part.untried).sum(),
         };
-        let mut violations: Vec<Violation> = self.violations.into_values().collect();
-        // Those of equal severity and length stay in the order of their keys.
-        violations.sort_by_key(|found| (Reverse(found.severity), found.path.len()));
-        for (number, found) in (1..).zip(&mut violations) {
-            found.number = number;
-        }
+        let violations = numbered(self.violations.into_values(), number);
         let limits = limits(&self.parts);
         let ran = self.tallies.iter().filter(|sum| sum.runs > 0).count();
         let able = self.actions.iter();
@@ -286,6 +354,7 @@ impl Sum {
                 invariants: self.judged,
                 violations,
                 warnings: self.warnings,
+                known_not_seen: self.known_not_seen.unwrap_or_default(),
                 corpus: self.corpus,
                 time: self.time,
             },
@@ -309,6 +378,50 @@ fn part(run: &RunReport) -> Part {
         stop: run.summary.stop.clone(),
         cleanup: run.cleanup.clone(),
     }
+}
+
+/// The violations, the worst first, with new numbers. `number` is that of the run at a position.
+fn numbered(
+    all: impl Iterator<Item = Found>,
+    number: impl Fn(usize) -> Option<u32>,
+) -> Vec<Violation> {
+    let mut follow = BTreeMap::new();
+    let mut violations: Vec<Violation> = Vec::new();
+    for found in all {
+        let mut violation = found.violation;
+        violation.runs = sorted(found.runs.into_iter().filter_map(&number));
+        if let Some(root) = found.follows_from {
+            follow.insert(violation.cause.clone(), root);
+        }
+        violations.push(violation);
+    }
+    // Those of equal severity and length stay in the order of their keys.
+    violations.sort_by_key(|found| (Reverse(found.severity), found.path.len()));
+    for (number, found) in (1..).zip(&mut violations) {
+        found.number = number;
+    }
+    let numbers: BTreeMap<String, u32> = (violations.iter())
+        .map(|found| (found.cause.clone(), found.number))
+        .collect();
+    for found in &mut violations {
+        let root = follow.get(&found.cause);
+        found.consequence_of = root.and_then(|root| numbers.get(root)).copied();
+    }
+    violations
+}
+
+/// Adds the actions of another run that showed the same violation.
+fn add_actions(sum: &mut Vec<AlsoBy>, others: &[AlsoBy]) {
+    for other in others {
+        match sum.iter_mut().find(|known| known.action == other.action) {
+            Some(known) => {
+                known.occurrences += other.occurrences;
+                known.steps = known.steps.min(other.steps);
+            }
+            None => sum.push(other.clone()),
+        }
+    }
+    sum.sort_by(|one, other| one.action.cmp(&other.action));
 }
 
 /// Each once, in order.

@@ -66,12 +66,25 @@ function violationsView(run, choose) {
           h("span", { class: "name" }, nameOf(violation.name)),
           h("span", { class: "message" }, violation.message),
           h("span", { class: "facts-line" }, h("span", { class: result === "confirmed" ? "held" : "doubt" }, of ? `${confirmed} ${times} of ${of}` : confirmed), ` · ${count(violation.path.length, "step")} · seen ${violation.occurrences > 1 ? `${thousands(violation.occurrences)} times` : "once"}`),
+          neighbours(run, violation).map((told) => h("span", { class: "facts-line" }, told)),
         ),
       );
     }),
   );
   listKeys(list, "button");
   return [title, list, corpusView(run)];
+}
+
+/* What stands around a violation: the baseline, what it follows from, other actions that show it, the runs that found it. */
+function neighbours(run, violation) {
+  const root = run.violations.find(({ number }) => number === violation.consequence_of);
+  const parts = (violation.runs ?? []).map((number) => run.merged[number - 1]).filter(Boolean);
+  return [
+    violation.known && "known (baseline)",
+    root && `follows from ${root.name}`,
+    violation.also_by?.length > 0 && `also by ${violation.also_by.map(({ action }) => action).join(", ")}`,
+    parts.length > 0 && `found by ${parts.map(({ strategy, seed }) => `${strategy} seed ${seed}`).join(", ")}`,
+  ].filter(Boolean);
 }
 
 /* What earlier runs found, and what became of it. */

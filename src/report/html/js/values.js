@@ -71,18 +71,23 @@ function bodyView(body) {
   return h("div", null, shown, cut);
 }
 
+/* Headers that stand in every message and say nothing about a bug: those of `Header::BOILERPLATE`. */
+const BOILERPLATE = new Set(
+  (
+    "accept accept-encoding age alt-svc connection content-length content-security-policy cross-origin-opener-policy date host keep-alive " +
+    "origin-agent-cluster permissions-policy referrer-policy server strict-transport-security transfer-encoding user-agent vary via " +
+    "x-content-type-options x-frame-options x-powered-by x-xss-protection"
+  ).split(" "),
+);
+
 function headersView(headers, of) {
   if (headers.length === 0) return h("p", { class: "none" }, "no headers");
-  return h(
-    "details",
-    { class: "headers" },
-    h("summary", null, count(headers.length, "header"), h("span", { class: "unseen" }, ` of the ${of}`)),
-    h(
-      "dl",
-      null,
-      headers.map(({ name, value }) => [h("dt", null, name), h("dd", null, longText(value))]),
-    ),
-  );
+  const list = (shown) => h("dl", null, shown.map(({ name, value }) => [h("dt", null, name), h("dd", null, longText(value))]));
+  const telling = headers.filter(({ name }) => !BOILERPLATE.has(name.toLowerCase()));
+  const others = headers.filter(({ name }) => BOILERPLATE.has(name.toLowerCase()));
+  const view = (shown, what) =>
+    h("details", { class: "headers" }, h("summary", null, count(shown.length, what), h("span", { class: "unseen" }, ` of the ${of}`)), list(shown));
+  return [telling.length > 0 && view(telling, "header"), others.length > 0 && view(others, "usual header")];
 }
 
 /* Changed rows, one table for each table: an update as two lines, changed cells marked. */
@@ -97,8 +102,29 @@ function rowsView(rows) {
   return [...groups].map(([name, changes]) => tableOfRows(name, changes));
 }
 
+/* Columns of a table that are seen at once; the others unfold. */
+const SEEN_COLUMNS = 8;
+
+/* A table of which the cells with the class `folded` are seen only once its button was pressed. */
+function foldingTable(hidden, attributes, ...parts) {
+  const table = h("table", attributes, ...parts);
+  if (hidden === 0) return table;
+  table.classList.add("folding");
+  const button = h("button", { type: "button", class: "unfold", "aria-expanded": "false" }, `show ${count(hidden, "more column")}`);
+  button.addEventListener("click", () => {
+    const open = table.classList.toggle("unfolded");
+    button.setAttribute("aria-expanded", String(open));
+    button.textContent = open ? "show fewer columns" : `show ${count(hidden, "more column")}`;
+  });
+  return [table, button];
+}
+
 function tableOfRows(name, changes) {
-  const columns = [...new Set(changes.flatMap((change) => Object.keys({ ...change.before, ...change.after })))];
+  const all = [...new Set(changes.flatMap((change) => Object.keys({ ...change.before, ...change.after })))];
+  const isChanged = (column) => changes.some(({ before, after }) => before && after && JSON.stringify(before[column]) !== JSON.stringify(after[column]));
+  // Where some columns changed, these come first; where rows came or went, all stay in their order.
+  const columns = [...all.filter(isChanged), ...all.filter((column) => !isChanged(column))];
+  const folded = new Set(columns.slice(SEEN_COLUMNS));
   const ignored = new Set(changes.flatMap((change) => change.ignored ?? []));
   const tally = { insert: 0, update: 0, delete: 0 };
   const body = h("tbody");
@@ -116,7 +142,7 @@ function tableOfRows(name, changes) {
           h("th", { scope: "row" }, h("span", { class: "sign", "aria-hidden": "true" }, sign), word),
           columns.map((column) => {
             const differs = kind === "update" && JSON.stringify(change.before[column]) !== JSON.stringify(change.after[column]);
-            const classes = [differs ? "changed" : "", ignored.has(column) ? "ignored" : ""].join(" ").trim();
+            const classes = [differs ? "changed" : "", ignored.has(column) ? "ignored" : "", folded.has(column) ? "folded" : ""].join(" ").trim();
             const cell = cellView(change[side][column]);
             return h("td", { class: classes || null }, differs ? h("mark", null, cell) : cell);
           }),
@@ -130,8 +156,8 @@ function tableOfRows(name, changes) {
   return h(
     "div",
     { class: "scroll", tabindex: "0", role: "group", "aria-label": `rows of ${name}` },
-    h(
-      "table",
+    foldingTable(
+      folded.size,
       { class: "rows" },
       h("caption", null, h("strong", null, name), ` ${words.join(", ")}`),
       h(
@@ -142,7 +168,7 @@ function tableOfRows(name, changes) {
           null,
           h("th", { scope: "col" }, h("span", { class: "unseen" }, "change")),
           columns.map((column) =>
-            h("th", { scope: "col", class: ignored.has(column) ? "ignored" : null, title: ignored.has(column) ? "in ignore_columns: tells no states apart" : null }, column),
+            h("th", { scope: "col", class: [ignored.has(column) ? "ignored" : "", folded.has(column) ? "folded" : ""].join(" ").trim() || null, title: ignored.has(column) ? "in ignore_columns: tells no states apart" : null }, column),
           ),
         ),
       ),
@@ -182,11 +208,11 @@ function evidenceView(evidence) {
     h(
       "div",
       { class: "scroll", tabindex: "0", role: "group", "aria-label": "rows that prove it" },
-      h(
-        "table",
+      foldingTable(
+        Math.max(0, evidence.columns.length - SEEN_COLUMNS),
         { class: "rows proof" },
-        h("thead", null, h("tr", null, evidence.columns.map((column) => h("th", { scope: "col" }, column)))),
-        h("tbody", null, evidence.rows.map((row) => h("tr", null, row.map((cell) => h("td", null, cellView(cell)))))),
+        h("thead", null, h("tr", null, evidence.columns.map((column, at) => h("th", { scope: "col", class: at < SEEN_COLUMNS ? null : "folded" }, column)))),
+        h("tbody", null, evidence.rows.map((row) => h("tr", null, row.map((cell, at) => h("td", { class: at < SEEN_COLUMNS ? null : "folded" }, cellView(cell)))))),
       ),
     ),
   );
