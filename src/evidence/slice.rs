@@ -228,6 +228,8 @@ mod tests {
                             variable: VariableId(0),
                             name: "order".to_owned(),
                             source: ExtractSource::Header("x".to_owned()),
+                            pattern: None,
+                            all: false,
                             optional: false,
                         }],
                         clear: Vec::new(),

@@ -24,6 +24,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_fuel(Some(FUEL));
+    environment.add_filter("urlencode", urlencode);
     environment.add_filter("b64encode", b64encode);
     environment.add_filter("b64decode", b64decode);
     environment.set_formatter(|output, _state, value| {
@@ -34,6 +35,11 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     });
     environment
 });
+
+/// The filter `urlencode`: as minijinja has it, but marked as encoded, so that a path does not encode it once more.
+fn urlencode(value: &Value) -> Result<Value, minijinja::Error> {
+    minijinja::filters::urlencode(value).map(Value::from_safe_string)
+}
 
 /// The filter `b64encode`: a value as text, in base64.
 fn b64encode(value: &Value) -> Result<String, minijinja::Error> {

@@ -22,12 +22,17 @@ pub use condition::Condition;
 pub use json::JsonTemplate;
 pub use jsonpath::{JsonPath, TooMuchWork};
 pub use sql::{Dialect, SqlName, SqlTemplate, SqlText};
-pub use template::Template;
+pub use template::{Filled, Template, TextPiece};
 
 /// Where an expression finds its values.
 pub trait Lookup: std::fmt::Debug + Send + Sync + 'static {
     /// The value of a name, if it is defined.
     fn lookup(&self, name: &str) -> Option<&serde_json::Value>;
+
+    /// Whether the value was known before the first request: the spec says it, no answer does.
+    fn is_constant(&self, _name: &str) -> bool {
+        false
+    }
 }
 
 /// An expression that does not parse.

@@ -1,5 +1,6 @@
 //! Text with holes: `/orders/{{ order_id }}/refund`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -45,6 +46,24 @@ enum Hole {
     Name(String),
     /// Anything else between braces.
     Expression(Expression<'static, 'static>),
+}
+
+/// A piece of a filled text.
+pub enum TextPiece<'t> {
+    /// What the template itself says.
+    Written(Cow<'t, str>),
+    /// What stands in the place of a hole.
+    Filled(Filled),
+}
+
+/// What stands in the place of a hole.
+pub struct Filled {
+    /// The value as text.
+    pub text: String,
+    /// Whether it was known before the first request: a parameter or a constant of the spec, or made of these.
+    pub is_constant: bool,
+    /// Whether it is encoded already: `{{ tag | urlencode }}`, `{{ tag | safe }}`.
+    pub is_safe: bool,
 }
 
 /// Name of the template within its environment.
@@ -131,7 +150,9 @@ impl Template {
                 for part in parts {
                     match part {
                         Part::Text(constant) => text.push_str(constant),
-                        Part::Hole(hole) => self.fill(hole, values, &mut text)?,
+                        Part::Hole(hole) => {
+                            self.fill(hole, values, &mut text)?;
+                        }
                     }
                     if text.len() > LONGEST {
                         let limit = format_args!("it yields more than {} MB", LONGEST >> 20);
@@ -147,6 +168,37 @@ impl Template {
         }
     }
 
+    /// The pieces of its text in turn: what is written, and what is filled in. A template with statements is one written piece,
+    /// for what it fills in cannot be told from the rest.
+    pub fn pieces(&self, values: &Arc<dyn Lookup>) -> Result<Vec<TextPiece<'_>>, EvalError> {
+        let filled = |hole: &Hole| -> Result<TextPiece<'_>, EvalError> {
+            let mut text = String::new();
+            let is_safe = self.fill(hole, values, &mut text)?;
+            let is_constant = match hole {
+                Hole::Name(name) => values.is_constant(name),
+                Hole::Expression(_) => self.reads().iter().all(|name| values.is_constant(name)),
+            };
+            Ok(TextPiece::Filled(Filled {
+                text,
+                is_constant,
+                is_safe,
+            }))
+        };
+        match &self.0.program {
+            Program::Hole(hole) => Ok(vec![filled(hole)?]),
+            Program::Parts(parts) => parts
+                .iter()
+                .map(|part| match part {
+                    Part::Text(text) => Ok(TextPiece::Written(Cow::Borrowed(text))),
+                    Part::Hole(hole) => filled(hole),
+                })
+                .collect(),
+            Program::Text | Program::Statements(_) => {
+                Ok(vec![TextPiece::Written(self.render(values)?.into())])
+            }
+        }
+    }
+
     /// With its type: a template that is nothing but `{{ expr }}` yields the value of the expression, any other its
     /// text.
     pub fn evaluate(&self, values: &Arc<dyn Lookup>) -> Result<Value, EvalError> {
@@ -156,20 +208,26 @@ impl Template {
         }
     }
 
+    /// Appends what stands in the place of a hole; whether it is said to be safe, that is encoded already.
     fn fill(
         &self,
         hole: &Hole,
         values: &Arc<dyn Lookup>,
         text: &mut String,
-    ) -> Result<(), EvalError> {
-        let written = match hole {
+    ) -> Result<bool, EvalError> {
+        let (written, is_safe) = match hole {
             Hole::Name(name) => match values.lookup(name) {
-                Some(value) => engine::write_text(text, value),
+                Some(value) => (engine::write_text(text, value), false),
                 None => return Err(self.undefined(name)),
             },
-            Hole::Expression(_) => engine::write_text(text, &self.value(hole, values)?),
+            Hole::Expression(expression) => {
+                let value = engine::evaluate(expression, values, self.source(), &self.0.names)?;
+                let json = engine::to_json(&value).map_err(|problem| self.error(&problem))?;
+                (engine::write_text(text, &json), value.is_safe())
+            }
         };
-        written.map_err(|_| self.error(&"a value could not be written as text"))
+        written.map_err(|_| self.error(&"a value could not be written as text"))?;
+        Ok(is_safe)
     }
 
     fn value(&self, hole: &Hole, values: &Arc<dyn Lookup>) -> Result<Value, EvalError> {

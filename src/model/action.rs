@@ -1,7 +1,10 @@
 //! An action, lowered: one per parameter value, every expression compiled, every name a number.
 
-use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
+
+use regex::Regex;
+use serde_json::Value;
 
 use super::context::VariableId;
 use super::expectation::Expectation;
@@ -111,8 +114,12 @@ pub enum Precondition {
 pub struct ExpectedResponse {
     /// Statuses that are legal; empty when the spec does not say.
     pub status: Vec<StatusPattern>,
-    /// Assertions on the body of a legal answer.
-    pub body: Vec<(JsonPath, Expectation)>,
+    /// Assertions on the headers of a legal answer, by name.
+    pub headers: Vec<(String, Expectation)>,
+    /// The longest that a legal answer may take.
+    pub duration: Option<Duration>,
+    /// Assertions on the body of a legal answer: on what a JSONPath finds in it, or on its text.
+    pub body: Vec<(Option<JsonPath>, Expectation)>,
 }
 
 impl ExpectedResponse {
@@ -178,6 +185,10 @@ pub struct Extraction {
     pub name: String,
     /// Where it comes from.
     pub source: ExtractSource,
+    /// What is looked for in the text that is there: the first group, or where the expression has none, the whole match.
+    pub pattern: Option<Regex>,
+    /// Whether everything that is found is taken, as a list, and not the first alone.
+    pub all: bool,
     /// Whether finding nothing is fine; the variable is then left as it was.
     pub optional: bool,
 }
@@ -185,10 +196,14 @@ pub struct Extraction {
 /// Where an extracted value comes from.
 #[derive(Clone, Debug)]
 pub enum ExtractSource {
-    /// The JSON body; the first node found.
+    /// The nodes that are found in the JSON body.
     JsonPath(JsonPath),
-    /// A response header, by name without regard to case.
+    /// The response headers of this name, without regard to case.
     Header(String),
+    /// The cookie of this name that the answer sets.
+    Cookie(String),
+    /// The body as text.
+    Body,
 }
 
 /// A JSON value in a message: strings in quotes, at most some eighty characters.

@@ -1,5 +1,7 @@
 //! `expect:` of an invariant: what a list of values must be.
 
+use std::ops::RangeInclusive;
+
 use serde_json::Value;
 
 use super::sql_query::SqlQuery;
@@ -36,8 +38,8 @@ pub enum Assertion {
     Empty,
     /// Something was found.
     NotEmpty,
-    /// So many values were found.
-    Count(u64),
+    /// So many values were found, the ends of the range included.
+    Count(RangeInclusive<u64>),
     /// One of the values is this; or the only value is a text that has this text in it, or a list that has it as an
     /// element.
     Contains(Value),

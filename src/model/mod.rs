@@ -41,7 +41,7 @@ pub use invariant::{Invariant, InvariantId, Severity, Subject};
 pub use net_delta::NetDelta;
 pub use regression::Regression;
 pub use reproduction::{OracleName, Origin, Reproduction, SeenRow, SeenStep};
-pub use request::{BodyTemplate, Parameter, RequestTemplate};
+pub use request::{BodyTemplate, Bytes, Parameter, Part, PartContent, RequestTemplate};
 pub use sql_query::{SqlOrigin, SqlParameter, SqlQuery};
 pub use value::{Cell, Row};
 pub use violation::{Evidence, Finding, OracleId, PathStep};
@@ -102,6 +102,18 @@ impl Lookup for Bindings {
             .map(|(_, value)| value)
             .or_else(|| self.context.get(self.names.variable(name)?))
             .or_else(|| self.names.constants.get(name))
+    }
+
+    fn is_constant(&self, name: &str) -> bool {
+        let is_parameter = self
+            .parameters
+            .iter()
+            .any(|(parameter, _)| parameter == name);
+        is_parameter
+            || self
+                .names
+                .variable(name)
+                .is_none_or(|variable| self.context.get(variable).is_none())
     }
 }
 

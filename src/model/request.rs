@@ -1,5 +1,7 @@
 //! A request as the spec describes it: templates, compiled once.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::expr::{JsonTemplate, Template};
@@ -15,6 +17,8 @@ pub struct RequestTemplate {
     pub query: Vec<(String, Template)>,
     /// Headers of this request; they replace those of `http.headers` with the same name.
     pub headers: Vec<(String, Template)>,
+    /// User and password of basic authentication.
+    pub basic: Option<(Template, Template)>,
     /// The body.
     pub body: BodyTemplate,
 }
@@ -31,6 +35,37 @@ pub enum BodyTemplate {
     Form(Vec<(String, Template)>),
     /// `text:`, sent as it is; `text/plain` unless a header says otherwise.
     Text(Template),
+    /// `multipart:`, sent as `multipart/form-data`.
+    Multipart(Vec<Part>),
+    /// `file:` and `base64:`, sent as they are.
+    Bytes(Bytes),
+}
+
+/// A part of a `multipart/form-data` body.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Name of the field.
+    pub name: String,
+    /// What it holds.
+    pub content: PartContent,
+}
+
+/// What a part holds.
+#[derive(Clone, Debug)]
+pub enum PartContent {
+    /// A text, and its content type where it has one.
+    Text(Template, Option<String>),
+    /// A file, and the name by which it is sent.
+    File(String, Bytes),
+}
+
+/// Bytes that are sent as they are.
+#[derive(Clone, Debug)]
+pub struct Bytes {
+    /// The bytes.
+    pub bytes: Arc<[u8]>,
+    /// What they are.
+    pub content_type: String,
 }
 
 impl RequestTemplate {
@@ -41,6 +76,7 @@ impl RequestTemplate {
             path: Template::literal(path),
             query: Vec::new(),
             headers: Vec::new(),
+            basic: None,
             body: BodyTemplate::None,
         }
     }
@@ -59,8 +95,19 @@ impl RequestTemplate {
                 .chain(&self.headers)
                 .map(|(_, template)| template),
         );
+        templates.extend(
+            self.basic
+                .iter()
+                .flat_map(|(user, password)| [user, password]),
+        );
         match &self.body {
-            BodyTemplate::None => {}
+            BodyTemplate::None | BodyTemplate::Bytes(_) => {}
+            BodyTemplate::Multipart(parts) => {
+                templates.extend(parts.iter().filter_map(|part| match &part.content {
+                    PartContent::Text(text, _) => Some(text),
+                    PartContent::File(..) => None,
+                }));
+            }
             BodyTemplate::Json(json) => templates.extend(json.templates()),
             BodyTemplate::Form(fields) => {
                 templates.extend(fields.iter().map(|(_, template)| template));

@@ -144,7 +144,9 @@ impl<'v> Found<'v> {
             }
             Assertion::Empty => (!self.values.is_empty()).then(|| self.counted()),
             Assertion::NotEmpty => self.values.is_empty().then(|| self.counted()),
-            Assertion::Count(count) => (self.values.len() as u64 != *count).then(|| self.counted()),
+            Assertion::Count(range) => {
+                (!range.contains(&(self.values.len() as u64))).then(|| self.counted())
+            }
             Assertion::Contains(value) => {
                 (!self.contains(value, database)).then(|| self.description())
             }
@@ -307,11 +309,15 @@ impl<'v> Found<'v> {
             Assertion::AtMost(value) => format!("at most `{}`", brief(value)),
             Assertion::Empty => format!("no {}", self.noun(1)),
             Assertion::NotEmpty => format!("at least one {}", self.noun(1)),
-            Assertion::Count(count) => {
-                format!(
-                    "exactly {count} {}",
-                    self.noun(usize::try_from(*count).unwrap_or(2))
-                )
+            Assertion::Count(range) => {
+                let (least, most) = (*range.start(), *range.end());
+                let noun = |count: u64| self.noun(usize::try_from(count).unwrap_or(2));
+                match (least, most) {
+                    (least, u64::MAX) => format!("at least {least} {}", noun(least)),
+                    (0, most) => format!("at most {most} {}", noun(most)),
+                    (least, most) if least == most => format!("exactly {least} {}", noun(least)),
+                    (least, most) => format!("{least} to {most} {}", noun(most)),
+                }
             }
             Assertion::Contains(value) => format!("something that contains `{}`", brief(value)),
             Assertion::Matches(pattern) => format!("text that matches `{pattern}`"),

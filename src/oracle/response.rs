@@ -1,5 +1,7 @@
 //! The answer of a step against the `expect` of its action.
 
+use serde_json::Value;
+
 use crate::model::{Context, Evidence, ExpectedResponse, StepRecord};
 use crate::world::{Observe, WorldError, WorldErrorKind};
 
@@ -18,8 +20,11 @@ pub(super) async fn judge_body<W: Observe>(
     if expect.body.is_empty() || !expect.is_legal(record.response.status) {
         return Ok(None);
     }
-    let json = match record.response.body.read_json() {
-        Ok(json) => json,
+    let body = &record.response.body;
+    let wants_json = expect.body.iter().any(|(path, _)| path.is_some());
+    let json = match body.read_json() {
+        Ok(json) => Some(json),
+        Err(_) if !wants_json => None,
         Err(why) => {
             return Ok(Some(Objection {
                 kind: "not JSON".to_owned(),
@@ -31,35 +36,39 @@ pub(super) async fn judge_body<W: Observe>(
             }));
         }
     };
+    let text = Value::from(body.text());
     let mut failures = 0_usize;
     let mut first = None;
     for (path, expectation) in &expect.body {
-        let source = if path.is_singular() {
-            Source::Node
-        } else {
-            Source::Nodes
-        };
         let owner = format!("`expect` of `{action}`");
         let references = sql::references(world, expectation, context, &owner).await?;
-        let nodes = path.query(json).map_err(|why| {
-            let message = format!("`{}` of {owner} was not tried: {why}", path.source());
-            WorldError::new(WorldErrorKind::Request, message)
-        })?;
-        let found = Found::nodes(nodes, source);
+        let (found, what) = match (path, json) {
+            (Some(path), Some(json)) => {
+                let nodes = path.query(json).map_err(|why| {
+                    let message = format!("`{}` of {owner} was not tried: {why}", path.source());
+                    WorldError::new(WorldErrorKind::Request, message)
+                })?;
+                let source = if path.is_singular() {
+                    Source::Node
+                } else {
+                    Source::Nodes
+                };
+                (Found::nodes(nodes, source), path.source())
+            }
+            _ => (Found::nodes(vec![&text], Source::Node), "body"),
+        };
         let Some(failure) = found.judge(expectation, &references) else {
             continue;
         };
         failures += 1;
         first.get_or_insert_with(|| Objection {
-            kind: path.source().to_owned(),
+            kind: what.to_owned(),
             message: format!(
-                "`{}` in the answer to `{action}`: expected {}, but {}",
-                path.source(),
-                failure.expected,
-                failure.actual
+                "`{what}` in the answer to `{action}`: expected {}, but {}",
+                failure.expected, failure.actual
             ),
             evidence: Evidence::Values {
-                expected: format!("`{}`: {}", path.source(), failure.expected),
+                expected: format!("`{what}`: {}", failure.expected),
                 actual: failure.actual,
             },
         });

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::{self, Read as _};
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -126,6 +126,14 @@ pub fn secrets_of_reproduction(
         ))
     };
     find().unwrap_or_default()
+}
+
+/// The folder of a file; the current one for a bare file name.
+pub(super) fn folder_of(file: &FilePath) -> PathBuf {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
 }
 
 /// The text of a file, or why there is none.
@@ -270,7 +278,18 @@ fn stages(
             if let Some(sections) = &sections {
                 known.variables.extend(sections.undefined().iter().cloned());
             }
-            let mut lowered = lower::lower(path, &document, &known, &mut problems, environment);
+            let base_dir = match &sections {
+                Some(sections) => sections.base_dir(path),
+                None => folder_of(path),
+            };
+            let mut lowered = lower::lower(
+                path,
+                &document,
+                &known,
+                &mut problems,
+                environment,
+                &base_dir,
+            );
             lowered.places = places(&lowered.model, &document, &problems);
             lowered.written = Arc::new(Written {
                 sections: match written {
@@ -285,7 +304,6 @@ fn stages(
                 base_url: environment.base_url.map(str::to_owned),
             });
             if let Some(sections) = sections {
-                lowered.world.base_dir = sections.base_dir(path);
                 let checks = environment.vocabulary.checks;
                 found = sections.resolve(&lowered.model, checks, &mut problems);
             }

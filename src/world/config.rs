@@ -97,6 +97,17 @@ pub struct HttpConfig {
     pub retry_after: bool,
     /// Time between two requests at the least.
     pub pace: Duration,
+    /// Whom to trust over `https`.
+    pub tls: Tls,
+}
+
+/// Whom to trust over `https`, beside those whom this machine trusts.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// Issuers of certificates.
+    pub ca: Vec<reqwest::Certificate>,
+    /// Whether anybody is trusted.
+    pub insecure: bool,
 }
 
 /// One entry of `systems:`

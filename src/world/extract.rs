@@ -1,5 +1,9 @@
 //! What an answer leaves in the context.
 
+use std::borrow::Cow;
+
+use cookie_store::RawCookie;
+use regex::Regex;
 use serde_json::Value;
 
 use crate::model::{Action, Context, ExtractSource, Extraction, NoJson, Response, VariableId};
@@ -31,7 +35,7 @@ impl Extracted {
     pub(super) fn by(extractions: &[Extraction], response: &Response) -> Self {
         let mut extracted = Self::default();
         for extraction in extractions {
-            match find(&extraction.source, response) {
+            match find(extraction, response) {
                 Ok(value) => {
                     extracted
                         .found
@@ -66,8 +70,44 @@ enum Missing {
     Unread(String),
 }
 
-fn find(source: &ExtractSource, response: &Response) -> Result<Value, Missing> {
-    match source {
+fn find(extraction: &Extraction, response: &Response) -> Result<Value, Missing> {
+    let mut found = texts_or_nodes(&extraction.source, response)?;
+    if let Some(pattern) = &extraction.pattern {
+        let matches: Vec<Value> = found
+            .iter()
+            .flat_map(|value| matches(pattern, value))
+            .collect();
+        if matches.is_empty() {
+            let place = place(&extraction.source);
+            return Err(Missing::NotThere(format!(
+                "`{pattern}` matches nothing in {place}"
+            )));
+        }
+        found = matches;
+    }
+    if extraction.all {
+        return Ok(Value::Array(found));
+    }
+    match found.into_iter().next() {
+        Some(value) => Ok(value),
+        None => Err(Missing::NotThere(format!(
+            "nothing is found in {}",
+            place(&extraction.source)
+        ))),
+    }
+}
+
+/// Everything that is there: the nodes of a JSONPath, or texts. It is never empty.
+fn texts_or_nodes(source: &ExtractSource, response: &Response) -> Result<Vec<Value>, Missing> {
+    let headers = |name: &str| -> Vec<&str> {
+        let named = response.headers.iter();
+        named
+            .filter(|(header, _)| header.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+            .collect()
+    };
+    let texts = |texts: Vec<&str>| texts.into_iter().map(Value::from).collect::<Vec<_>>();
+    let found = match source {
         ExtractSource::JsonPath(path) => {
             let path_source = path.source();
             let body = response.body.read_json().map_err(|why| {
@@ -77,19 +117,60 @@ fn find(source: &ExtractSource, response: &Response) -> Result<Value, Missing> {
                     NoJson::Empty | NoJson::Other => Missing::NotThere(said),
                 }
             })?;
-            path.query(body)
-                .map_err(|why| Missing::Unread(format!("`{path_source}` was not tried: {why}")))?
-                .first()
-                .map(|value| (*value).clone())
-                .ok_or_else(|| {
-                    Missing::NotThere(format!("`{path_source}` finds nothing in the body"))
-                })
+            let nodes = path
+                .query(body)
+                .map_err(|why| Missing::Unread(format!("`{path_source}` was not tried: {why}")))?;
+            if nodes.is_empty() {
+                let what = format!("`{path_source}` finds nothing in the body");
+                return Err(Missing::NotThere(what));
+            }
+            nodes.into_iter().cloned().collect()
         }
-        ExtractSource::Header(name) => response
-            .headers
-            .iter()
-            .find(|(header, _)| header.eq_ignore_ascii_case(name))
-            .map(|(_, value)| Value::String(value.clone()))
-            .ok_or_else(|| Missing::NotThere(format!("the answer has no header `{name}`"))),
+        ExtractSource::Header(name) => texts(headers(name)),
+        ExtractSource::Cookie(name) => {
+            let cookies = headers("set-cookie").into_iter().filter_map(|header| {
+                let cookie = RawCookie::parse(header).ok()?;
+                (cookie.name() == name).then(|| Value::from(cookie.value()))
+            });
+            cookies.collect()
+        }
+        ExtractSource::Body if response.body.is_cut() => {
+            return Err(Missing::Unread(format!(
+                "the {} bytes of the body are more than `http.max_body`",
+                response.body.length
+            )));
+        }
+        ExtractSource::Body => texts(vec![&response.body.text()]),
+    };
+    if found.is_empty() {
+        let what = match source {
+            ExtractSource::Cookie(name) => format!("the answer sets no cookie `{name}`"),
+            _ => format!("the answer has no {}", place(source)),
+        };
+        return Err(Missing::NotThere(what));
+    }
+    Ok(found)
+}
+
+/// What a pattern finds in a text, in any other value in what that is as JSON.
+fn matches(pattern: &Regex, value: &Value) -> Vec<Value> {
+    let text = match value {
+        Value::String(text) => Cow::Borrowed(text.as_str()),
+        other => other.to_string().into(),
+    };
+    let found = pattern.captures_iter(&text);
+    found
+        .filter_map(|captures| captures.get(1).or_else(|| captures.get(0)))
+        .map(|found| found.as_str().into())
+        .collect()
+}
+
+/// Where a value comes from, in words.
+fn place(source: &ExtractSource) -> String {
+    match source {
+        ExtractSource::JsonPath(path) => format!("what `{}` finds", path.source()),
+        ExtractSource::Header(name) => format!("header `{name}`"),
+        ExtractSource::Cookie(name) => format!("the cookie `{name}`"),
+        ExtractSource::Body => "the body".to_owned(),
     }
 }

@@ -13,14 +13,21 @@ use std::error::Error;
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
-use reqwest::header::{CONTENT_TYPE, SET_COOKIE};
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE,
+};
 
+use self::unpack::{ACCEPTED, unpack};
 use super::cookies::Cookies;
 use super::render::{Rendered, Target, Unsendable};
 use super::{WorldError, WorldErrorKind};
 use crate::expr::Lookup;
 use crate::interrupt::{Ending, Interrupt};
 use crate::model::{Body, RequestTemplate, Response};
+use crate::world::config::Tls;
+use rustls::CertificateError;
+
+mod unpack;
 
 /// How long a connection may be silent and still be used again.
 const IDLE: Duration = Duration::from_secs(1);
@@ -35,6 +42,7 @@ pub(super) struct Client {
     plain: reqwest::Client,
     /// Built when first needed: it loads the certificates that this machine trusts.
     secure: OnceCell<reqwest::Client>,
+    tls: Tls,
     timeout: Duration,
     max_body: u64,
     /// When the last complete answer came.
@@ -50,12 +58,14 @@ pub(super) struct Failure {
     pub(super) kind: FailureKind,
 }
 
-/// What is known about a request without a complete answer. But for [`FailureKind::Unsent`] it may still be at work in the
+/// What is known about a request without a complete answer. But for the first two it may still be at work in the
 /// service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FailureKind {
     /// It was never sent.
     Unsent,
+    /// It was never sent, because the certificate of the service is not trusted.
+    Distrusted,
     /// The connection had been used before and was closed without an answer: perhaps it was closed for being idle.
     MaybeIdle,
     /// There was no complete answer in time.
@@ -84,6 +94,7 @@ impl Client {
                 config.timeout,
             )?,
             secure: OnceCell::new(),
+            tls: config.tls.clone(),
             timeout: config.timeout,
             max_body: config.max_body,
             last_answer: None,
@@ -168,10 +179,6 @@ impl Client {
             let body = read_body(answer, max_body)
                 .await
                 .map_err(|error| (error, false))?;
-            let content_type = headers
-                .iter()
-                .find(|(name, _)| *name == CONTENT_TYPE.as_str());
-            let body = body.of_type(content_type.map(|(_, value)| value.as_str()));
             Ok((status, headers, body))
         };
         let outcome = tokio::select! {
@@ -189,6 +196,7 @@ impl Client {
             failure(error, before_answer, reused, timeout)
         })?;
         self.last_answer = Some(Instant::now());
+        let body = unpacked(body, &headers, max_body)?;
         // A cookie knows no port, so one of another server on this host would be sent to the service.
         if url.origin() == self.target.url().origin() {
             let set_cookie = headers
@@ -214,7 +222,10 @@ impl Client {
         if let Some(secure) = self.secure.get() {
             return Ok(secure);
         }
-        let secure = build(reqwest::Client::builder(), self.timeout)?;
+        let builder = reqwest::Client::builder()
+            .tls_certs_merge(self.tls.ca.iter().cloned())
+            .tls_danger_accept_invalid_certs(self.tls.insecure);
+        let secure = build(builder, self.timeout)?;
         Ok(self.secure.get_or_init(|| secure))
     }
 }
@@ -233,6 +244,10 @@ fn build(
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
+        .default_headers(HeaderMap::from_iter([(
+            ACCEPT_ENCODING,
+            HeaderValue::from_static(ACCEPTED),
+        )]))
         .user_agent(concat!("venomqa/", env!("CARGO_PKG_VERSION")))
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(1)
@@ -246,6 +261,30 @@ fn build(
             )
             .with_source(error)
         })
+}
+
+/// The body without its encodings, of the type that its headers name.
+fn unpacked(body: Body, headers: &[(String, String)], max: u64) -> Result<Body, Failure> {
+    let values = |wanted: HeaderName| -> Vec<&str> {
+        let named = headers.iter().filter(|(name, _)| *name == wanted.as_str());
+        named.map(|(_, value)| value.as_str()).collect()
+    };
+    let encodings = values(CONTENT_ENCODING).join(",");
+    // A part of a packed body cannot be unpacked to anything that could be judged.
+    let body = if encodings.is_empty() || body.is_cut() {
+        body
+    } else {
+        let max = usize::try_from(max).unwrap_or(usize::MAX);
+        let unpacked = unpack(&encodings, &body.bytes, max).map_err(|why| Failure {
+            what: format!("the answer broke off or is malformed: {why}"),
+            kind: FailureKind::Broken,
+        })?;
+        match unpacked {
+            Some(unpacked) => Body::cut_at(unpacked.kept, unpacked.length),
+            None => body,
+        }
+    };
+    Ok(body.of_type(values(CONTENT_TYPE).first().copied()))
 }
 
 /// Reads the body to its end; keeps the first `max` bytes and counts the rest.
@@ -274,7 +313,12 @@ async fn read_body(mut answer: reqwest::Response, max: u64) -> Result<Body, reqw
 fn failure(error: reqwest::Error, before_answer: bool, reused: bool, timeout: Duration) -> Failure {
     let error = error.without_url();
     let words = in_words(&error);
-    let (what, kind) = if error.is_connect() {
+    let (what, kind) = if let Some(why) = distrusted(&error) {
+        (
+            format!("the certificate of the service is not trusted: {why}"),
+            FailureKind::Distrusted,
+        )
+    } else if error.is_connect() {
         (format!("cannot connect: {words}"), FailureKind::Unsent)
     } else if error.is_timeout() {
         let part = if before_answer {
@@ -295,6 +339,38 @@ fn failure(error: reqwest::Error, before_answer: bool, reused: bool, timeout: Du
         (what, FailureKind::Broken)
     };
     Failure { what, kind }
+}
+
+/// Why the certificate of the other side is refused, if that is what happened.
+fn distrusted(error: &reqwest::Error) -> Option<String> {
+    let rustls::Error::InvalidCertificate(why) = rustls_error(error)? else {
+        return None;
+    };
+    Some(match why {
+        CertificateError::UnknownIssuer => {
+            "nobody whom this machine trusts has issued it".to_owned()
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "it is for another host".to_owned()
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "it has expired".to_owned()
+        }
+        CertificateError::Other(why) => why.to_string(),
+        other => other.to_string(),
+    })
+}
+
+/// What went wrong with TLS. An error of the system hides what it was made of from [`Error::source`].
+fn rustls_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
+    }
+    let cause = match error.downcast_ref::<std::io::Error>() {
+        Some(io) => io.get_ref().map(|cause| cause as &(dyn Error + 'static)),
+        None => error.source(),
+    };
+    rustls_error(cause?)
 }
 
 /// Whether the other side closed the connection, as opposed to sending something that is no HTTP.

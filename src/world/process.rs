@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::config::{RunText, ServiceConfig, WorldConfig};
 use super::cookies::Cookies;
-use super::http::Client;
+use super::http::{Client, FailureKind};
 use super::run_names::RunNames;
 use super::service::{LOG_LINES, Service, ending};
 use super::system::Location;
@@ -71,7 +71,14 @@ impl Process {
             Err(_) if self.probe.interrupt.is_time_over() => {
                 Err(WorldError::ended(Ending::TimeOver))
             }
-            Err(why) => Err(WorldError::new(
+            Err(Unanswered { why, distrusted: true }) => Err(WorldError::new(
+                WorldErrorKind::Service,
+                format!("`{}` cannot be reached: {why}", client.base_url()),
+            )
+            .with_help(
+                "name the file of its certificate, or of who has issued it, in PEM: `http: { ca_file: ca.pem }`; or trust anybody: `http: { insecure: true }`",
+            )),
+            Err(Unanswered { why, .. }) => Err(WorldError::new(
                 WorldErrorKind::Service,
                 format!("nothing answers at `{}`: {why}", client.base_url()),
             )
@@ -340,6 +347,13 @@ enum NotReady {
     Ended(Ending),
 }
 
+/// Why there is no answer to a request without an action.
+struct Unanswered {
+    why: String,
+    /// Whether the certificate of the service is not trusted.
+    distrusted: bool,
+}
+
 impl Probe {
     /// Waits until the service is ready: until this path answers.
     async fn wait(
@@ -367,7 +381,7 @@ impl Probe {
             let why = match outcome {
                 Ok(status) if status < 500 => return Ok(()),
                 Ok(status) => format!("answered with {status}"),
-                Err(why) => why,
+                Err(Unanswered { why, .. }) => why,
             };
             if self.interrupt.is_requested() {
                 return Err(NotReady::Ended(Ending::Requested));
@@ -393,17 +407,24 @@ impl Probe {
         client: &mut Client,
         path: &str,
         limit: Duration,
-    ) -> Result<u16, String> {
+    ) -> Result<u16, Unanswered> {
+        let unanswered = |why| Unanswered {
+            why,
+            distrusted: false,
+        };
         let request = RequestTemplate::get(path);
         let mut cookies = Cookies::default();
         let rendered = client
             .render(&request, &self.values, &cookies)
-            .map_err(|unsendable| unsendable.why)?;
+            .map_err(|unsendable| unanswered(unsendable.why))?;
         tokio::select! {
             answer = client.send_within(&rendered, &mut cookies, &self.interrupt, limit) => answer
                 .map(|answer| answer.status)
-                .map_err(|failure| failure.what),
-            () = self.interrupt.reached(Urgency::Soon) => Err("interrupted".to_owned()),
+                .map_err(|failure| Unanswered {
+                    distrusted: failure.kind == FailureKind::Distrusted,
+                    why: failure.what,
+                }),
+            () = self.interrupt.reached(Urgency::Soon) => Err(unanswered("interrupted".to_owned())),
         }
     }
 }

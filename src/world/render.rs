@@ -1,20 +1,26 @@
-//! From a request template to the bytes that are sent.
-//!
-//! A rendered path is used as it is, under one rule: no value silently changes which request is sent. Characters that
-//! cannot stand in a URL (spaces, quotes, `#`, anything outside ASCII, a `%` that begins no escape) are
-//! percent-encoded; so is a `?` that came from a value into a path that has none as the spec writes it, unless the value is the whole path. A `/` in
-//! a value stays a `/`, since whole paths are extracted from `Location` headers; `.` and `..` segments, which URLs
-//! resolve, are refused.
+//! From a request template to the bytes that are sent. The rules for what values do to a path stand in [`path`], bodies in
+//! [`body`].
+
+mod body;
+mod path;
+mod redirect;
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use reqwest::Method;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue,
+};
 use url::{Origin, Url, form_urlencoded};
 
+use self::body::{RenderedBody, body};
+use self::path::{Path, Start};
+pub(super) use self::redirect::Redirect;
 use super::cookies::Cookies;
 use crate::expr::{EvalError, Lookup, Template};
-use crate::model::{BodyTemplate, Request, RequestTemplate};
+use crate::model::{Request, RequestTemplate};
 use crate::secret::is_secret_header;
 
 /// A request that is ready to be sent, and its record.
@@ -127,13 +133,20 @@ impl Target {
         let url = self.request_url(template, values)?;
         let audience = self.audience(&url, template)?;
         let (mut headers, mut shown) = self.headers(template, values, audience)?;
-        let (body, content_type) = body(&template.body, values)?;
-        if let Some(content_type) = content_type
-            && !headers.contains_key(CONTENT_TYPE)
-        {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-            shown.push(("content-type".to_owned(), content_type.to_owned()));
+        let body = body(&template.body, values)?.map(
+            |RenderedBody {
+                 bytes,
+                 content_type,
+             }| {
+                let missing = !headers.contains_key(CONTENT_TYPE);
+                (bytes, missing.then_some(content_type))
+            },
+        );
+        if let Some((_, Some(content_type))) = &body {
+            headers.insert(CONTENT_TYPE, header_value("content-type", content_type)?);
+            shown.push(("content-type".to_owned(), content_type.to_string()));
         }
+        let body = body.map(|(bytes, _)| bytes);
         // RFC 9110, 8.6: some servers refuse such a request without a length.
         if body.is_none() && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
             let entry = headers.entry(CONTENT_LENGTH);
@@ -169,21 +182,22 @@ impl Target {
         template: &RequestTemplate,
         values: &Arc<dyn Lookup>,
     ) -> Result<Url, String> {
-        let rendered = fill("path", &template.path, values)?;
-        let absolute = rendered.starts_with("http://") || rendered.starts_with("https://");
-        let mut text = if absolute {
-            String::new()
-        } else {
-            self.base.clone()
+        let pieces = template
+            .path
+            .pieces(values)
+            .map_err(|error| unfilled_text("path", &template.path, &error))?;
+        let path = Path::of(&pieces);
+        let mut text = match path.start {
+            Start::Base => self.base.clone(),
+            Start::Root => self.url[..url::Position::BeforePath].to_owned(),
+            Start::Scheme => format!("{}:", self.url.scheme()),
+            Start::Nothing => String::new(),
         };
-        if !absolute && !rendered.starts_with('/') {
+        let is_here = matches!(path.start, Start::Base | Start::Root);
+        if is_here && !path.text.starts_with('/') {
             text.push('/');
         }
-        encode_into(
-            &mut text,
-            &rendered,
-            absolute || brings_query(template.path.source()),
-        );
+        text.push_str(&path.text);
         if !template.query.is_empty() {
             text.push(if text.contains('?') { '&' } else { '?' });
             let mut pairs = form_urlencoded::Serializer::new(String::new());
@@ -193,11 +207,15 @@ impl Target {
             text.push_str(&pairs.finish());
         }
         let url = Url::parse(&text).map_err(|error| {
-            format!("the path renders to `{rendered}`, which is no URL: {error}")
+            format!(
+                "the path renders to `{}`, which is no URL: {error}",
+                path.text
+            )
         })?;
         let wanted = text.get(self.origin..).unwrap_or_default();
         let sent = &url[url::Position::BeforePath..];
-        if !absolute && sent != wanted {
+        if is_here && sent != wanted {
+            let rendered = &path.text;
             return Err(format!(
                 "the path renders to `{rendered}`, but `{sent}` would be sent: `.` and `..` segments are resolved before a request is sent, so a value must not bring them in"
             ));
@@ -264,6 +282,20 @@ impl Target {
                 shown.push((written.clone(), text));
             }
         }
+        if let Some((user, password)) = &template.basic
+            && audience != Audience::OfValue
+        {
+            let (user, password) = (
+                fill("user", user, values)?,
+                fill("password", password, values)?,
+            );
+            let digits = BASE64_STANDARD.encode(format!("{user}:{password}"));
+            let text = format!("Basic {digits}");
+            // It takes the place of the header that every request has.
+            headers.insert(AUTHORIZATION, header_value("Authorization", &text)?);
+            shown.retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
+            shown.push(("Authorization".to_owned(), text));
+        }
         for (written, value) in &template.headers {
             if audience == Audience::OfValue && is_secret_header(written) {
                 continue;
@@ -287,12 +319,6 @@ enum Audience {
     OfValue,
 }
 
-/// Whether a `?` in a rendered path begins its query: the spec writes one, or the whole path is a value, such as a link of an answer.
-fn brings_query(path: &str) -> bool {
-    let is_value = path.starts_with("{{") && path.find("}}") == path.len().checked_sub(2);
-    is_value || path.contains('?')
-}
-
 /// Whether a path begins with an origin in which nothing is filled in.
 fn writes_origin(path: &str) -> bool {
     let written = path.split("{{").next().unwrap_or_default();
@@ -300,43 +326,14 @@ fn writes_origin(path: &str) -> bool {
     behind_scheme.is_some_and(|rest| written.len() == path.len() || rest.contains(['/', '?']))
 }
 
-/// The body and the content type that goes with it.
-fn body(
-    template: &BodyTemplate,
-    values: &Arc<dyn Lookup>,
-) -> Result<(Option<Vec<u8>>, Option<&'static str>), String> {
-    Ok(match template {
-        BodyTemplate::None => (None, None),
-        BodyTemplate::Json(json) => {
-            let value = json
-                .evaluate(values)
-                .map_err(|error| unfilled("json", &error))?;
-            (
-                Some(value.to_string().into_bytes()),
-                Some("application/json"),
-            )
-        }
-        BodyTemplate::Form(fields) => {
-            let mut form = form_urlencoded::Serializer::new(String::new());
-            for (name, value) in fields {
-                form.append_pair(name, &fill("form", value, values)?);
-            }
-            (
-                Some(form.finish().into_bytes()),
-                Some("application/x-www-form-urlencoded"),
-            )
-        }
-        BodyTemplate::Text(text) => (
-            Some(fill("text", text, values)?.into_bytes()),
-            Some("text/plain"),
-        ),
-    })
-}
-
 fn fill(part: &str, template: &Template, values: &Arc<dyn Lookup>) -> Result<String, String> {
     template
         .render(values)
-        .map_err(|error| format!("cannot fill `{part}: {}`: {error}", template.source()))
+        .map_err(|error| unfilled_text(part, template, &error))
+}
+
+fn unfilled_text(part: &str, template: &Template, error: &EvalError) -> String {
+    format!("cannot fill `{part}: {}`: {error}", template.source())
 }
 
 fn unfilled(part: &str, error: &EvalError) -> String {
@@ -362,45 +359,5 @@ fn header_value(name: &str, text: &str) -> Result<HeaderValue, String> {
     })
 }
 
-/// Appends a rendered path, percent-encoding what cannot stand in a URL.
-fn encode_into(text: &mut String, path: &str, question_mark_begins_query: bool) {
-    let bytes = path.as_bytes();
-    let mut in_query = false;
-    for (at, &byte) in bytes.iter().enumerate() {
-        let keep = match byte {
-            b'%' => {
-                let hex = |offset: usize| bytes.get(at + offset).is_some_and(u8::is_ascii_hexdigit);
-                hex(1) && hex(2)
-            }
-            b'?' if question_mark_begins_query => {
-                in_query = true;
-                true
-            }
-            b'?' | b'"' | b'#' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' => false,
-            // The URL parser encodes it in queries only.
-            b'\'' => !in_query,
-            byte => byte.is_ascii_graphic(),
-        };
-        if keep {
-            text.push(char::from(byte));
-        } else {
-            text.extend(percent(byte));
-        }
-    }
-}
-
-/// `%2F`
-fn percent(byte: u8) -> [char; 3] {
-    let digit = |value: u8| {
-        char::from_digit(u32::from(value), 16)
-            .unwrap_or('0')
-            .to_ascii_uppercase()
-    };
-    ['%', digit(byte >> 4), digit(byte & 15)]
-}
-
-mod redirect;
 #[cfg(test)]
 mod tests;
-
-pub(super) use redirect::Redirect;

@@ -113,7 +113,7 @@ impl Sender {
 
     /// A request has failed for good.
     pub(super) fn give_up(&mut self, failure: &Failure) {
-        self.unfinished |= failure.kind != FailureKind::Unsent;
+        self.unfinished |= !matches!(failure.kind, FailureKind::Unsent | FailureKind::Distrusted);
     }
 
     /// Whether a request was given up that may still be at work in the service.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::config::{HttpConfig, RestoreMode, RunText, SystemConfig, WorldConfig};
+use super::config::{HttpConfig, RestoreMode, RunText, SystemConfig, Tls, WorldConfig};
 use super::system::sqlite::Sqlite;
 use super::system::{Location, QueryRows, Reading, System, SystemState};
 use super::{Warning, WorldError, WorldErrorKind};
@@ -115,6 +115,7 @@ pub(super) fn http_config(base_url: &str) -> HttpConfig {
         follow_redirects: 0,
         retry_after: true,
         pace: Duration::ZERO,
+        tls: Tls::default(),
     }
 }
 
@@ -165,6 +166,8 @@ pub(super) fn extraction(variable: u32, name: &str, path: &str) -> Extraction {
         variable: VariableId(variable),
         name: name.to_owned(),
         source: ExtractSource::JsonPath(JsonPath::parse(path).unwrap()),
+        pattern: None,
+        all: false,
         optional: false,
     }
 }

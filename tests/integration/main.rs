@@ -43,6 +43,7 @@ mod redirects;
 mod replay;
 mod reports;
 mod reproduction;
+mod requests;
 mod script_values;
 mod script_verdicts;
 mod scripts;

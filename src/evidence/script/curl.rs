@@ -4,12 +4,12 @@
 use std::fmt::Write as _;
 
 use super::words::{Piece, constant, form, inner, json, path, pieces, printed, variable, word};
-use super::{about, comment, environment, one_line};
+use super::{about, comment, environment, needs_origin, one_line};
 use crate::expr::JsonPath;
 use crate::model::{Assertion, Reproduction, StatusPattern};
 use crate::shell::{quoted, within};
 use crate::spec::reproduction::outline::{
-    Capture, Holds, Outline, Part, Sent, SentBody, Source, Values,
+    Capture, Holds, Outline, Part, Sent, SentBody, SentPart, Source, Start, Values,
 };
 
 const REQUEST: &str = r#"
@@ -40,7 +40,7 @@ answer() { LC_ALL=C tr -d '\000-\010\013-\037\177' <"$folder/body" | LC_ALL=C se
 "#;
 
 /// Functions of the script, and the calls that need them.
-const FUNCTIONS: [(&[&str], &str); 5] = [
+const FUNCTIONS: [(&[&str], &str); 7] = [
     (
         &["$(value "],
         r#"
@@ -55,6 +55,25 @@ value() { jq -c "$1" "$folder/body"; }
 header() {
     tr -d '\r' <"$folder/head" | awk -v name="$1" -F ': *' 'tolower($1) == tolower(name) { sub(/^[^:]*: */, ""); print; exit }' |
         jq -R .
+}
+"#,
+    ),
+    (
+        &["$(cookie "],
+        r#"
+# A cookie that the last answer set, as JSON: NAME
+cookie() {
+    tr -d '\r' <"$folder/head" | jq -Rrn --arg name "$1" 'first(inputs | capture("^set-cookie: *(?<name>[^=]+)=(?<value>[^;]*)"; "i") |
+        select(.name == $name) | .value | tojson)'
+}
+"#,
+    ),
+    (
+        &["$(pattern "],
+        r#"
+# What a regular expression finds in the body, as JSON: its first group, or all that it matches
+pattern() {
+    jq -Rs --arg regex "$1" 'first(match($regex) | if .captures[0].string then .captures[0].string else .string end)' "$folder/body"
 }
 "#,
     ),
@@ -110,7 +129,7 @@ pub(super) fn script(reproduction: &Reproduction, outline: &Outline) -> Result<S
             Holds::Status(_) => true,
             _ => test.is_none(),
         };
-        body.push_str(&request(sent, is_last && is_judged)?);
+        body.push_str(&request(sent, root(outline), is_last && is_judged)?);
     }
     body.push_str(&verdict(reproduction, outline, test.as_deref())?);
     let end = match test {
@@ -121,6 +140,11 @@ pub(super) fn script(reproduction: &Reproduction, outline: &Outline) -> Result<S
     script.push_str(&header(reproduction, outline, end));
     script.push_str("set -eu\n");
     script.push_str(&base_url(outline));
+    if needs_origin(outline) {
+        script.push_str(
+            "origin=$(printf %s \"$base_url\" | sed 's,^\\([a-zA-Z]*://[^/]*\\).*,\\1,')\n",
+        );
+    }
     script.push_str(REQUEST);
     for (calls, functions) in FUNCTIONS {
         if calls.iter().any(|call| body.contains(call)) {
@@ -163,7 +187,7 @@ fn base_url(outline: &Outline) -> String {
             let default: String = parts
                 .iter()
                 .map(|part| match part {
-                    Part::Text(text) | Part::Name(text) => defaulted(text),
+                    Part::Text(text) | Part::Name(text) | Part::Segment(text) => defaulted(text),
                     Part::Environment(name, default) => reference(name, default.as_deref()),
                 })
                 .collect();
@@ -186,7 +210,7 @@ fn defaulted(text: &str) -> String {
     within(text, "\"\\$`}")
 }
 
-fn request(sent: &Sent, any_status: bool) -> Result<String, String> {
+fn request(sent: &Sent, root: &str, any_status: bool) -> Result<String, String> {
     let mut text = String::new();
     for note in &sent.notes {
         text.push_str(&comment(&[one_line(note)]));
@@ -196,7 +220,7 @@ fn request(sent: &Sent, any_status: bool) -> Result<String, String> {
         Some(status) => status.to_string(),
         None => "'2??'".to_owned(),
     };
-    let mut arguments = vec![url(sent)];
+    let mut arguments = vec![url(sent, root)];
     match sent.method.as_str() {
         "HEAD" => arguments.push("--head".to_owned()),
         "GET" if sent.body == SentBody::None => {}
@@ -215,13 +239,33 @@ fn request(sent: &Sent, any_status: bool) -> Result<String, String> {
     for (name, parts) in &sent.headers {
         arguments.push(format!("--header {}", header_word(name, parts)));
     }
+    if let Some((user, password)) = &sent.basic {
+        let mut pair = pieces(user, str::to_owned, "text");
+        pair.push(Piece::Text(":".to_owned()));
+        pair.extend(pieces(password, str::to_owned, "text"));
+        arguments.push(format!("--user {}", word(&pair)));
+    }
+    let mut send = None;
     let body = match &sent.body {
         SentBody::None => None,
+        SentBody::Multipart(parts) => {
+            arguments.extend(parts.iter().map(|(name, part)| form_part(name, part)));
+            None
+        }
+        SentBody::File(path) => {
+            arguments.push(format!("--data-binary {}", quoted(format!("@{path}"))));
+            None
+        }
+        SentBody::Base64(digits) => {
+            arguments.push("--data-binary @-".to_owned());
+            send = Some(format!("printf %s {digits} | base64 -d |\n    "));
+            None
+        }
         SentBody::Json(tree) => Some(json(tree)),
         SentBody::Form(fields) => Some(form(fields)),
         SentBody::Text(parts) => Some(pieces(parts, str::to_owned, "text")),
     };
-    let (mut before, mut behind) = (String::new(), String::new());
+    let (mut before, mut behind) = (send.unwrap_or_default(), String::new());
     if let Some(body) = &body {
         let fits = |text: &String| !text.contains('\0') && text.len() < LONGEST_WORD;
         let is_word = constant(body).is_some_and(|text| fits(&text));
@@ -237,7 +281,7 @@ fn request(sent: &Sent, any_status: bool) -> Result<String, String> {
                 before = format!("{} |\n    ", printed(body));
                 "--data-binary @-".to_owned()
             }
-            SentBody::Form(_) | SentBody::None => format!("--data-raw {}", word(body)),
+            _ => format!("--data-raw {}", word(body)),
         });
     }
     let _ = writeln!(
@@ -250,6 +294,40 @@ fn request(sent: &Sent, any_status: bool) -> Result<String, String> {
         text.push_str(&captured(capture)?);
     }
     Ok(text)
+}
+
+/// A part of a form. Only `--form-string` takes a text as it is, and it knows no content type.
+fn form_part(name: &str, part: &SentPart) -> String {
+    let escaped = |text: &str| within(text, "\"\\");
+    let option = |name: &str, value: Option<&String>| {
+        value.map_or_else(String::new, |value| {
+            format!(";{name}=\"{}\"", escaped(value))
+        })
+    };
+    match part {
+        SentPart::Text(text, None) => {
+            let mut field = vec![Piece::Text(format!("{name}="))];
+            field.extend(pieces(text, str::to_owned, "text"));
+            format!("--form-string {}", word(&field))
+        }
+        SentPart::Text(text, content_type) => {
+            let mut field = vec![Piece::Text(format!("{name}=\""))];
+            field.extend(pieces(text, escaped, "text"));
+            field.push(Piece::Text("\"".to_owned()));
+            field.push(Piece::Text(option("type", content_type.as_ref())));
+            format!("--form {}", word(&field))
+        }
+        SentPart::File {
+            path,
+            filename,
+            content_type,
+        } => {
+            let named = option("filename", filename.as_ref());
+            let typed = option("type", content_type.as_ref());
+            let field = format!("{name}=@\"{}\"{named}{typed}", escaped(path));
+            format!("--form {}", quoted(field))
+        }
+    }
 }
 
 /// curl sends an empty header only for `Name;`, and none for `Name:`.
@@ -279,16 +357,29 @@ fn captured(capture: &Capture) -> Result<String, String> {
             format!("value {}", quoted(&filter))
         }
         Source::Header(name) => format!("header {}", quoted(name)),
+        Source::Cookie(name) => format!("cookie {}", quoted(name)),
+        Source::Pattern(pattern) => format!("pattern {}", quoted(pattern)),
     };
     Ok(format!("{}=$({call})\n", variable(&capture.name)))
 }
 
-fn url(sent: &Sent) -> String {
-    let mut url = Vec::new();
-    if !sent.is_absolute {
-        url.push(Piece::Variable("base_url".to_owned()));
+/// The variable that holds the root of the host.
+fn root(outline: &Outline) -> &'static str {
+    if needs_origin(outline) {
+        "origin"
+    } else {
+        "base_url"
     }
-    url.extend(path(&sent.path, sent.is_absolute));
+}
+
+fn url(sent: &Sent, root: &str) -> String {
+    let mut url = Vec::new();
+    match sent.start {
+        Start::Base => url.push(Piece::Variable("base_url".to_owned())),
+        Start::Root => url.push(Piece::Variable(root.to_owned())),
+        Start::Nothing => {}
+    }
+    url.extend(path(&sent.path, sent.start == Start::Nothing));
     if !sent.query.is_empty() {
         let has_query = matches!(sent.path.last(), Some(Part::Text(text)) if text.contains('?'));
         url.push(Piece::Text(if has_query { "&" } else { "?" }.to_owned()));
@@ -344,7 +435,7 @@ fn verdict(
     }
     if let Some(probe) = &outline.verdict.probe {
         text.push('\n');
-        text.push_str(&request(probe, true)?);
+        text.push_str(&request(probe, root(outline), true)?);
     }
     let found = format!("{name}: {message}");
     if let Some(test) = test {
@@ -378,7 +469,12 @@ fn filter(values: &Values) -> Option<String> {
                 Assertion::AtMost(value) => format!("all(type == ({value} | type) and . <= {value})"),
                 Assertion::Empty => "length == 0".to_owned(),
                 Assertion::NotEmpty => "length > 0".to_owned(),
-                Assertion::Count(count) => format!("length == {count}"),
+                Assertion::Count(range) if *range.end() == u64::MAX => {
+                    format!("length >= {}", range.start())
+                }
+                Assertion::Count(range) => {
+                    format!("(length >= {} and length <= {})", range.start(), range.end())
+                }
                 Assertion::Contains(value) => format!(
                     "(any(. == {value}) or (length == 1 and (.[0] | (arrays | any(. == {value})), (strings | contains({value} | strings)) // false)))"
                 ),

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{about, comment, environment, in_form, in_path, one_line};
+use super::{about, comment, environment, in_form, in_path, needs_origin, one_line};
 use crate::model::{Assertion, Reproduction, StatusPattern};
 use crate::shell;
 use crate::spec::reproduction::outline::{
-    Capture, Holds, Outline, Part, Sent, SentBody, Source, Tree, Values,
+    Capture, Holds, Outline, Part, Sent, SentBody, SentPart, Source, Start, Tree, Values,
 };
 use crate::visible::{self, Guard};
 
@@ -111,10 +111,16 @@ fn value_asserts(values: &Values) -> Option<Vec<String>> {
     };
     let assert = |assertion: &Assertion| {
         let predicate = match assertion {
-            Assertion::Empty | Assertion::Count(0) => "not exists".to_owned(),
+            Assertion::Empty => "not exists".to_owned(),
             Assertion::NotEmpty => "exists".to_owned(),
-            Assertion::Count(1) if one => "exists".to_owned(),
-            Assertion::Count(count) if !one => format!("count == {count}"),
+            Assertion::Count(range) => match (*range.start(), *range.end()) {
+                (0, 0) => "not exists".to_owned(),
+                (1, 1) if one => "exists".to_owned(),
+                (least, most) if least == most && !one => format!("count == {least}"),
+                (least, u64::MAX) if !one => format!("count >= {least}"),
+                (0, most) if !one => format!("count <= {most}"),
+                _ => return None,
+            },
             Assertion::Equals(value) if one => format!("== {}", literal(value)?),
             Assertion::NotEquals(value) if one => format!("!= {}", literal(value)?),
             Assertion::AtLeast(value) if one => format!(">= {}", literal(value)?),
@@ -146,7 +152,7 @@ fn header(reproduction: &Reproduction, outline: &Outline, verdict: &Asserts) -> 
             .map(|part| match part {
                 Part::Text(text) => text.as_str(),
                 Part::Environment(_, Some(default)) => default,
-                Part::Environment(..) | Part::Name(_) => "...",
+                Part::Environment(..) | Part::Name(_) | Part::Segment(_) => "...",
             })
             .collect(),
         None => "http://127.0.0.1:8080".to_owned(),
@@ -155,6 +161,9 @@ fn header(reproduction: &Reproduction, outline: &Outline, verdict: &Asserts) -> 
         "  hurl --test --variable {}",
         shell::quoted(format!("base_url={base_url}"))
     );
+    if needs_origin(outline) {
+        command.push_str(" --variable origin=SCHEME://HOST:PORT");
+    }
     for (name, default) in environment(outline) {
         let setting = format!("{name}={}", default.unwrap_or("..."));
         let _ = write!(command, " --variable {}", shell::quoted(setting));
@@ -168,11 +177,15 @@ fn entry(sent: &Sent, outline: &Outline, asserts: Option<&Asserts>) -> String {
     let mut lines = vec![one_line(&sent.title)];
     lines.extend(sent.notes.iter().map(|note| one_line(note)));
     let mut entry = comment(&lines);
-    let base = if sent.is_absolute { "" } else { "{{base_url}}" };
+    let base = match sent.start {
+        Start::Nothing => "",
+        Start::Root if needs_origin(outline) => "{{origin}}",
+        Start::Root | Start::Base => "{{base_url}}",
+    };
     let constant = |text: &str| {
         let path = in_path(text);
         // libcurl takes brackets for those of an address.
-        if sent.is_absolute {
+        if sent.start == Start::Nothing {
             path
         } else {
             path.replace('[', "%5B").replace(']', "%5D")
@@ -196,6 +209,10 @@ fn entry(sent: &Sent, outline: &Outline, asserts: Option<&Asserts>) -> String {
         let redirects = sent.follow_redirects;
         let _ = writeln!(entry, "[Options]\nlocation: true\nmax-redirs: {redirects}");
     }
+    if let Some((user, password)) = &sent.basic {
+        let of = |parts| outer_blanks(&filled(parts, outline, &escaped));
+        let _ = writeln!(entry, "[BasicAuth]\n{}: {}", of(user), of(password));
+    }
     if !sent.query.is_empty() {
         entry.push_str("[Query]\n");
         entry.push_str(&pairs(&sent.query, outline));
@@ -205,6 +222,18 @@ fn entry(sent: &Sent, outline: &Outline, asserts: Option<&Asserts>) -> String {
         SentBody::Form(fields) => {
             entry.push_str("[Form]\n");
             entry.push_str(&pairs(fields, outline));
+        }
+        SentBody::Multipart(parts) => {
+            entry.push_str("[Multipart]\n");
+            for (name, part) in parts {
+                let _ = writeln!(entry, "{}: {}", key(name), part_of_form(part, outline));
+            }
+        }
+        SentBody::File(path) => {
+            let _ = writeln!(entry, "file,{};", file_name(path));
+        }
+        SentBody::Base64(digits) => {
+            let _ = writeln!(entry, "base64,{digits};");
         }
         SentBody::Json(tree) => {
             entry.push_str(&json(tree, outline, 0));
@@ -242,6 +271,26 @@ fn entry(sent: &Sent, outline: &Outline, asserts: Option<&Asserts>) -> String {
     entry
 }
 
+fn part_of_form(part: &SentPart, outline: &Outline) -> String {
+    match part {
+        // Hurl knows no content type of a text.
+        SentPart::Text(parts, _) => outer_blanks(&filled(parts, outline, &escaped)),
+        SentPart::File {
+            path, content_type, ..
+        } => {
+            let typed = content_type
+                .as_ref()
+                .map_or_else(String::new, |content_type| format!(" {content_type}"));
+            format!("file,{};{typed}", file_name(path))
+        }
+    }
+}
+
+/// The path of a file, from the folder of the Hurl file.
+fn file_name(path: &str) -> String {
+    escaped(path).replace(';', "\\;").replace(' ', "\\ ")
+}
+
 fn pairs(fields: &[(String, Vec<Part>)], outline: &Outline) -> String {
     let mut lines = String::new();
     for (name, parts) in fields {
@@ -261,17 +310,19 @@ fn captured(capture: &Capture) -> String {
             format!("jsonpath {}{first}", quoted(path))
         }
         Source::Header(header) => format!("header {}", quoted(header)),
+        Source::Cookie(cookie) => format!("cookie {}", quoted(cookie)),
+        Source::Pattern(pattern) => format!("body regex {}", quoted(pattern)),
     };
     let mut lines = format!("{name}: {source}\n");
     if !capture.is_plain {
-        // As it stands in a URL: slashes and what is encoded already stay.
+        // As it stands in a URL: in a link, slashes and what is encoded already stay.
         let _ = writeln!(
             lines,
-            "{name}_in_url: {source} toString urlEncode replaceRegex \"%25([0-9A-Fa-f]{{2}})\" \"%$1\" replace \"%2F\" \"/\"{}",
+            "{name}_in_url: {source} toString urlEncode{}",
             if capture.is_link {
-                r#" replace "%3F" "?" replace "%3D" "=" replace "%26" "&" replace "%3A" ":""#
+                r#" replaceRegex "%25([0-9A-Fa-f]{2})" "%$1" replace "%2F" "/" replace "%3F" "?" replace "%3D" "=" replace "%26" "&" replace "%3A" ":""#
             } else {
-                ""
+                r#" replace "/" "%2F""#
             }
         );
     }
@@ -306,10 +357,12 @@ fn text(
         .iter()
         .map(|part| match part {
             Part::Text(text) => constant(text),
-            Part::Name(name) => match outline.inputs.iter().find(|input| input.name == *name) {
-                Some(input) => text(&input.parts, outline, constant, named),
-                None => format!("{{{{{}}}}}", named(name)),
-            },
+            Part::Name(name) | Part::Segment(name) => {
+                match outline.inputs.iter().find(|input| input.name == *name) {
+                    Some(input) => text(&input.parts, outline, constant, named),
+                    None => format!("{{{{{}}}}}", named(name)),
+                }
+            }
             Part::Environment(name, _) => format!("{{{{{}}}}}", variable(name)),
         })
         .collect()

@@ -7,7 +7,7 @@ mod words;
 use std::fmt::Write as _;
 
 use crate::model::Reproduction;
-use crate::spec::reproduction::outline::{Outline, Part, SentBody, Tree};
+use crate::spec::reproduction::outline::{Outline, Part, SentBody, SentPart, Start, Tree};
 use crate::visible;
 
 /// The languages there are.
@@ -65,14 +65,29 @@ fn parts(outline: &Outline) -> Vec<&Part> {
         all.extend(&sent.path);
         let pairs = sent.query.iter().chain(&sent.headers);
         all.extend(pairs.flat_map(|(_, parts)| parts));
+        if let Some((user, password)) = &sent.basic {
+            all.extend(user.iter().chain(password));
+        }
         match &sent.body {
-            SentBody::None => {}
             SentBody::Json(tree) => of_tree(tree, &mut all),
             SentBody::Form(fields) => all.extend(fields.iter().flat_map(|(_, parts)| parts)),
             SentBody::Text(parts) => all.extend(parts),
+            SentBody::Multipart(fields) => {
+                all.extend(fields.iter().flat_map(|(_, part)| match part {
+                    SentPart::Text(parts, _) => parts.as_slice(),
+                    SentPart::File { .. } => &[],
+                }));
+            }
+            SentBody::None | SentBody::File(_) | SentBody::Base64(_) => {}
         }
     }
     all
+}
+
+/// Whether a path starts from the root of the host, and that is not the base URL.
+fn needs_origin(outline: &Outline) -> bool {
+    let mut sent = outline.requests.iter().chain(&outline.verdict.probe);
+    outline.base_has_path && sent.any(|sent| sent.start == Start::Root)
 }
 
 /// A text as it may stand in the path of a URL: what cannot stand there is percent-encoded.

@@ -35,6 +35,7 @@ pub(super) fn pieces(
         .map(|part| match part {
             Part::Text(text) => Piece::Text(encode(text)),
             Part::Name(name) => Piece::Command(format!("{function} \"${}\"", variable(name))),
+            Part::Segment(name) => Piece::Command(format!("query \"${}\"", variable(name))),
             Part::Environment(name, _) if function == "text" => Piece::Variable(name.clone()),
             Part::Environment(name, _) => {
                 Piece::Command(format!("{function} \"$(string \"${name}\")\""))

@@ -6,7 +6,9 @@ mod probe_wrote;
 mod rejected_but_wrote;
 mod safe_method_wrote;
 mod server_error;
+mod too_slow;
 mod unexpected_body;
+mod unexpected_header;
 mod unexpected_status;
 
 use std::collections::BTreeSet;
@@ -20,7 +22,9 @@ const REGISTRY: &[Check] = &[
     no_answer::CHECK,
     server_error::CHECK,
     unexpected_status::CHECK,
+    unexpected_header::CHECK,
     unexpected_body::CHECK,
+    too_slow::CHECK,
     extract_failed::CHECK,
     probe_wrote::CHECK,
     safe_method_wrote::CHECK,

@@ -31,7 +31,10 @@ fn parsed(text: &str) -> Assertion {
         "at_least" => Assertion::AtLeast(value()),
         "at_most" => Assertion::AtMost(value()),
         "contains" => Assertion::Contains(value()),
-        "count" => Assertion::Count(rest.parse().unwrap()),
+        "count" => {
+            let count = rest.parse().unwrap();
+            Assertion::Count(count..=count)
+        }
         "matches" => Assertion::Matches(regex::Regex::new(rest).unwrap()),
         "equals_sql" => Assertion::EqualsSql(query(rest)),
         "empty" => Assertion::Empty,

@@ -11,8 +11,9 @@ fn expects(status: &[u16], body: Vec<(&str, Assertion)>) -> Action {
         status: status.iter().copied().map(StatusPattern::Code).collect(),
         body: body
             .into_iter()
-            .map(|(source, assertion)| (path(source), expecting(assertion)))
+            .map(|(source, assertion)| (Some(path(source)), expecting(assertion)))
             .collect(),
+        ..ExpectedResponse::default()
     };
     action
 }

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Unexpected, Visitor};
 
-use super::scalars::{Json, present};
+use super::scalars::{Json, ScalarText, present};
 
 /// Defines a struct with the assertion keys and further ones. `flatten` would be shorter but lose the places of mistakes.
 macro_rules! with_assertions {
@@ -33,8 +33,8 @@ macro_rules! with_assertions {
             pub empty: Option<bool>,
             /// Something was found (`false`: nothing was).
             pub not_empty: Option<bool>,
-            /// So many values were found.
-            pub count: Option<u64>,
+            /// So many values were found: a number, or a mapping of `at_least` and `at_most`.
+            pub count: Option<Count>,
             /// One of the values is this; or the only value is a text or a list that has this in it.
             #[serde(default, deserialize_with = "present")]
             pub contains: Option<Json>,
@@ -52,7 +52,7 @@ macro_rules! with_assertions {
                     at_most: self.at_most.as_ref(),
                     empty: self.empty,
                     not_empty: self.not_empty,
-                    count: self.count,
+                    count: self.count.as_ref(),
                     contains: self.contains.as_ref(),
                     matches: self.matches.as_deref(),
                 }
@@ -70,7 +70,7 @@ pub(in crate::spec) struct Written<'d> {
     pub at_most: Option<&'d Json>,
     pub empty: Option<bool>,
     pub not_empty: Option<bool>,
-    pub count: Option<u64>,
+    pub count: Option<&'d Count>,
     pub contains: Option<&'d Json>,
     pub matches: Option<&'d str>,
 }
@@ -104,8 +104,123 @@ with_assertions! {
 with_assertions! {
     /// What a part of a body must be; all of the keys must hold.
     BodyAssertion {
-        /// What is taken from the body.
-        jsonpath: String,
+        /// What is taken from the body. Default: the whole body, as text.
+        jsonpath: Option<String>,
+    }
+}
+
+with_assertions! {
+    /// What a header must be; all of the keys must hold.
+    HeaderAssertions {}
+}
+
+/// What a header must be: its text, or a mapping of assertions.
+#[derive(Debug)]
+pub(in crate::spec) enum HeaderExpect {
+    /// This text.
+    Text(ScalarText),
+    /// What the assertions say.
+    Assertions(Box<HeaderAssertions>),
+}
+
+impl<'de> Deserialize<'de> for HeaderExpect {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = HeaderExpect;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(
+                    "the text of a header, or a mapping of assertions such as `contains`",
+                )
+            }
+
+            fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<HeaderExpect, E> {
+                Ok(HeaderExpect::Text(ScalarText(value.to_owned())))
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<HeaderExpect, E> {
+                Ok(HeaderExpect::Text(ScalarText(value.to_string())))
+            }
+
+            fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<HeaderExpect, E> {
+                Ok(HeaderExpect::Text(ScalarText(value.to_string())))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<HeaderExpect, A::Error> {
+                HeaderAssertions::deserialize(MapAccessDeserializer::new(map))
+                    .map(|assertions| HeaderExpect::Assertions(Box::new(assertions)))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl JsonSchema for HeaderExpect {
+    fn schema_name() -> Cow<'static, str> {
+        "HeaderExpect".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let text = generator.subschema_for::<ScalarText>();
+        let assertions = generator.subschema_for::<HeaderAssertions>();
+        json_schema!({
+            "description": "The text of a header, or a mapping of assertions.",
+            "anyOf": [text, assertions]
+        })
+    }
+}
+
+/// How many values were found: exactly so many, or a range.
+#[derive(Debug)]
+pub(in crate::spec) struct Count(pub CountRange);
+
+/// A range of counts.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::spec) struct CountRange {
+    /// At least so many.
+    pub at_least: Option<u64>,
+    /// At most so many.
+    pub at_most: Option<u64>,
+}
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Count;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a count from 0 on, or a mapping with `at_least`, `at_most`")
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Count, E> {
+                Ok(Count(CountRange {
+                    at_least: Some(value),
+                    at_most: Some(value),
+                }))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Count, A::Error> {
+                CountRange::deserialize(MapAccessDeserializer::new(map)).map(Count)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl JsonSchema for Count {
+    fn schema_name() -> Cow<'static, str> {
+        "Count".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let range = generator.subschema_for::<CountRange>();
+        json_schema!({
+            "description": "So many, or a mapping with `at_least`, `at_most`.",
+            "anyOf": [{ "type": "integer", "minimum": 0 }, range]
+        })
     }
 }
 

@@ -12,8 +12,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-pub(super) use assertion::{Assertions, InvariantExpect, Written};
-pub(super) use request::{ActionExpect, Extract, Request, STATUS, Status, status_key};
+pub(super) use assertion::{Assertions, Count, HeaderExpect, InvariantExpect, Written};
+pub(super) use request::{
+    ActionExpect, Extract, Part, Parts, Request, STATUS, Status, Texts, status_key,
+};
 pub use scalars::duration;
 pub(super) use scalars::{
     CheckLevel, DurationText, FailFast, Json, Level, RateText, RestoreWord, SafetyCopyWord,
@@ -154,6 +156,12 @@ pub(super) struct Http {
     pub retry_after: Option<bool>,
     /// Most requests in a time: `50/s`, `600/m`. Default: no limit.
     pub rate_limit: Option<RateText>,
+    /// File with certificates (PEM) that are trusted over `https`, beside those that this machine trusts. Its path starts at the
+    /// folder of the spec.
+    pub ca_file: Option<String>,
+    /// Whether every certificate is trusted. Default: `false`.
+    #[serde(default)]
+    pub insecure: bool,
 }
 
 /// How to get back to the initial state: exactly one of the keys.

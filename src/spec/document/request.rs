@@ -2,17 +2,21 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{
+    Deserialize, Deserializer, IntoDeserializer as _, MapAccess, SeqAccess, Unexpected, Visitor,
+};
 
-use super::assertion::BodyAssertion;
-use super::scalars::{Json, ScalarText, Wrong, present, scalar};
+use super::assertion::{BodyAssertion, HeaderExpect};
+use super::scalars::{DurationText, Json, ScalarText, Wrong, present, scalar};
+use crate::diagnostic::Path;
 use crate::model::StatusPattern;
 
-/// A request. At most one of `json`, `form` and `text`.
+/// A request. At most one of `json`, `form`, `multipart`, `text`, `file` and `base64`.
 #[derive(Debug, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::spec) struct Request {
@@ -20,19 +24,214 @@ pub(in crate::spec) struct Request {
     pub method: Option<String>,
     /// Path below `http.base_url`, or an absolute URL. A template.
     pub path: String,
-    /// Query parameters; templates, percent-encoded when sent.
+    /// Query parameters; templates, percent-encoded when sent. A list repeats the name.
     #[serde(default)]
-    pub query: IndexMap<String, ScalarText>,
+    pub query: IndexMap<String, Texts>,
     /// Headers; templates. They replace those of `http.headers` with the same name.
     #[serde(default)]
     pub headers: IndexMap<String, ScalarText>,
+    /// User and password, sent as `Authorization: Basic ...`.
+    pub basic: Option<Basic>,
     /// A JSON body. Every text in it is a template; one that is only `{{ expression }}` keeps the type of its value.
     #[serde(default, deserialize_with = "present")]
     pub json: Option<Json>,
-    /// A form body; templates.
-    pub form: Option<IndexMap<String, ScalarText>>,
+    /// A form body; templates. A list repeats the name.
+    pub form: Option<IndexMap<String, Texts>>,
+    /// A body of several parts (`multipart/form-data`), by name: texts, which are templates, and files.
+    pub multipart: Option<IndexMap<String, Parts>>,
     /// A text body; a template.
     pub text: Option<String>,
+    /// A file that is sent as it is; its path starts at the folder of the spec.
+    pub file: Option<String>,
+    /// Bytes in base64 that are sent as they are.
+    pub base64: Option<String>,
+}
+
+/// User and password; templates.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::spec) struct Basic {
+    /// The user.
+    pub user: ScalarText,
+    /// The password.
+    pub password: ScalarText,
+}
+
+/// A part of a `multipart` body: a text, or a mapping.
+#[derive(Debug)]
+pub(in crate::spec) struct Part {
+    /// The text; a template.
+    pub text: Option<ScalarText>,
+    /// Path of a file, from the folder of the spec.
+    pub file: Option<String>,
+    /// Content type. Default: that of the file's name.
+    pub content_type: Option<String>,
+    /// Name of the file as the service gets it. Default: its own.
+    pub filename: Option<String>,
+    /// Whether it was written as a text alone.
+    pub short: bool,
+}
+
+/// What a part holds: `text` or `file`.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct LongPart {
+    /// A text; a template.
+    text: Option<ScalarText>,
+    /// Path of a file, from the folder of the spec.
+    file: Option<String>,
+    /// Content type. Default: that of the file's name.
+    #[serde(rename = "type")]
+    content_type: Option<String>,
+    /// Name of the file as the service gets it. Default: its own.
+    filename: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Part {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Part;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter
+                    .write_str("a text, or a mapping with `text` or `file`, `type`, `filename`")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Part, A::Error> {
+                let long = LongPart::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Part {
+                    text: long.text,
+                    file: long.file,
+                    content_type: long.content_type,
+                    filename: long.filename,
+                    short: false,
+                })
+            }
+
+            fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Part, E> {
+                short(value.into_deserializer())
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Part, E> {
+                short(value.into_deserializer())
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Part, E> {
+                short(value.into_deserializer())
+            }
+
+            fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Part, E> {
+                short(value.into_deserializer())
+            }
+        }
+
+        fn short<'de, D: Deserializer<'de>>(value: D) -> Result<Part, D::Error> {
+            Ok(Part {
+                text: Some(ScalarText::deserialize(value)?),
+                file: None,
+                content_type: None,
+                filename: None,
+                short: true,
+            })
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl JsonSchema for Part {
+    fn schema_name() -> Cow<'static, str> {
+        "Part".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let short = generator.subschema_for::<ScalarText>();
+        let long = generator.subschema_for::<LongPart>();
+        json_schema!({ "description": "A text, or a mapping with `text` or `file`.", "anyOf": [short, long] })
+    }
+}
+
+/// One value, or a list of them.
+#[derive(Debug)]
+pub(in crate::spec) enum OneOrMany<T> {
+    /// One.
+    One(T),
+    /// A list.
+    Many(Vec<T>),
+}
+
+/// One text, or a list of texts.
+pub(in crate::spec) type Texts = OneOrMany<ScalarText>;
+
+/// One part, or a list of parts of one name.
+pub(in crate::spec) type Parts = OneOrMany<Part>;
+
+impl<T> OneOrMany<T> {
+    /// Each value, and where it stands.
+    pub(in crate::spec) fn at(&self, at: &Path) -> Vec<(Path, &T)> {
+        match self {
+            Self::One(value) => vec![(at.clone(), value)],
+            Self::Many(values) => {
+                let values = values.iter().enumerate();
+                values
+                    .map(|(index, value)| (at.index(index), value))
+                    .collect()
+            }
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Either<T> {
+            type Value = OneOrMany<T>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("text, a whole number or a boolean (anything else in quotes), or a list of these")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(OneOrMany::Many)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(OneOrMany::One)
+            }
+
+            fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Self::Value, E> {
+                T::deserialize(value.into_deserializer()).map(OneOrMany::One)
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Self::Value, E> {
+                T::deserialize(value.into_deserializer()).map(OneOrMany::One)
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Self::Value, E> {
+                T::deserialize(value.into_deserializer()).map(OneOrMany::One)
+            }
+
+            fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Self::Value, E> {
+                T::deserialize(value.into_deserializer()).map(OneOrMany::One)
+            }
+        }
+        deserializer.deserialize_any(Either(PhantomData))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("{}s", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<T>();
+        json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
+    }
 }
 
 /// What a good answer looks like.
@@ -41,9 +240,22 @@ pub(in crate::spec) struct Request {
 pub(in crate::spec) struct ActionExpect {
     /// Legal statuses: `201`, `2xx`, or a list of these.
     pub status: Option<Status>,
-    /// What the body of a legal answer must hold.
+    /// What the headers of a legal answer must be, by name: a text, or a mapping of assertions.
+    #[serde(default)]
+    pub headers: IndexMap<String, HeaderExpect>,
+    /// How long a legal answer may take.
+    pub duration: Option<DurationExpect>,
+    /// What the body of a legal answer must hold: without `jsonpath`, its text.
     #[serde(default)]
     pub body: Vec<BodyAssertion>,
+}
+
+/// How long an answer may take.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::spec) struct DurationExpect {
+    /// From sending the request to the last byte of the answer.
+    pub at_most: DurationText,
 }
 
 /// `201`, `2xx`, or a list of these.
@@ -141,27 +353,41 @@ impl JsonSchema for Status {
 /// A value to remember: a JSONPath, or a mapping that says where it comes from.
 #[derive(Debug)]
 pub(in crate::spec) struct Extract {
-    /// JSONPath into the body; the first node found is taken.
-    pub jsonpath: Option<String>,
-    /// Name of a response header.
-    pub header: Option<String>,
-    /// Whether finding nothing is fine.
-    pub optional: bool,
+    /// Where it comes from.
+    pub from: LongExtract,
     /// Whether it was written as a JSONPath alone.
     pub short: bool,
 }
 
-/// Where a value comes from: `jsonpath` or `header`.
-#[derive(serde::Deserialize, JsonSchema)]
+/// Where a value comes from: `jsonpath`, `header`, `cookie` or `body`; of the last three, what a `regex` finds in it.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct LongExtract {
+pub(in crate::spec) struct LongExtract {
     /// JSONPath into the body; the first node found is taken.
-    jsonpath: Option<String>,
+    pub jsonpath: Option<String>,
     /// Name of a response header.
-    header: Option<String>,
+    pub header: Option<String>,
+    /// Name of a cookie that the answer sets.
+    pub cookie: Option<String>,
+    /// The body as text.
+    pub body: Option<BodyText>,
+    /// A regular expression for the text that is there: its first group, or where it has none, all that it matches. Alone, it
+    /// looks at the body.
+    pub regex: Option<String>,
+    /// Whether everything that is found is taken, as a list. Default: `false`, the first alone.
+    #[serde(default)]
+    pub all: bool,
     /// Whether finding nothing is fine. Default: `false`.
     #[serde(default)]
-    optional: bool,
+    pub optional: bool,
+}
+
+/// The body as text, or what a regular expression finds in it.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::spec) struct BodyText {
+    /// A regular expression: its first group, or where it has none, all that it matches. Without it, the whole body.
+    pub regex: Option<String>,
 }
 
 impl<'de> Deserialize<'de> for Extract {
@@ -171,27 +397,25 @@ impl<'de> Deserialize<'de> for Extract {
             type Value = Extract;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter
-                    .write_str("a JSONPath, or a mapping with `jsonpath` or `header`, `optional`")
+                formatter.write_str(
+                    "a JSONPath, or a mapping with `jsonpath`, `header`, `cookie` or `body`, `regex`, `all`, `optional`",
+                )
             }
 
             fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Extract, E> {
+                let jsonpath = Some(value.to_owned());
                 Ok(Extract {
-                    jsonpath: Some(value.to_owned()),
-                    header: None,
-                    optional: false,
+                    from: LongExtract {
+                        jsonpath,
+                        ..LongExtract::default()
+                    },
                     short: true,
                 })
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Extract, A::Error> {
-                let long = LongExtract::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Extract {
-                    jsonpath: long.jsonpath,
-                    header: long.header,
-                    optional: long.optional,
-                    short: false,
-                })
+                LongExtract::deserialize(MapAccessDeserializer::new(map))
+                    .map(|from| Extract { from, short: false })
             }
         }
         deserializer.deserialize_any(Either)

@@ -10,11 +10,11 @@ use super::Lowering;
 use super::request::is_identifier;
 use crate::diagnostic::{Code, Diagnostic, Path, did_you_mean};
 use crate::model::{
-    Action, Effect, Expectation, ExpectedResponse, FactId, FactRule, OnAnswer, Parameter,
-    Precondition, StatusPattern, VariableId,
+    Action, Assertion, Effect, Expectation, ExpectedResponse, FactId, FactRule, OnAnswer,
+    Parameter, Precondition, StatusPattern, VariableId,
 };
 use crate::spec::document::{
-    Action as Written, Document, OnAnswer as WrittenOnAnswer, STATUS, status_key,
+    Action as Written, Document, HeaderExpect, OnAnswer as WrittenOnAnswer, STATUS, status_key,
 };
 use crate::spec::names::Scope;
 use crate::spec::reachability::Dependencies;
@@ -365,15 +365,34 @@ impl Lowering<'_> {
                 let at = section.index(index);
                 let assertions = self.assertions(&at, written.assertions());
                 self.not_nothing(&at, written.assertions(), false);
-                if let Some(path) = self
-                    .compiler
-                    .jsonpath(&at.key("jsonpath"), &written.jsonpath)
-                {
+                let path = match &written.jsonpath {
+                    None => Some(None),
+                    Some(text) => self.compiler.jsonpath(&at.key("jsonpath"), text).map(Some),
+                };
+                if let Some(path) = path {
                     body.push((path, Expectation { assertions }));
                 }
             }
         }
+        let mut headers = Vec::new();
+        for (name, written) in &expect.headers {
+            let at = at.key("headers").key(name);
+            self.header_name(&at, name);
+            let assertions = match written {
+                HeaderExpect::Text(text) => {
+                    let text = self.compiler.constant_text(&at, &text.0);
+                    vec![Assertion::Equals(text.into())]
+                }
+                HeaderExpect::Assertions(written) => {
+                    self.not_nothing(&at, written.assertions(), false);
+                    self.assertions(&at, written.assertions())
+                }
+            };
+            headers.push((name.clone(), Expectation { assertions }));
+        }
         ExpectedResponse {
+            headers,
+            duration: expect.duration.as_ref().map(|written| written.at_most.0),
             status: expect
                 .status
                 .as_ref()

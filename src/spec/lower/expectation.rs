@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Lowering;
 use crate::diagnostic::{Code, Diagnostic, Path};
 use crate::model::{Assertion, Expectation};
-use crate::spec::document::{Assertions, Json, Written};
+use crate::spec::document::{Assertions, Count, Json, Written};
 
 impl Lowering<'_> {
     /// The assertions of a mapping, `equals_sql` left out.
@@ -42,7 +42,22 @@ impl Lowering<'_> {
             ),
             (None, None) => {}
         }
-        if let Some(count) = written.count {
+        if let Some(Count(range)) = written.count {
+            if range.at_least.is_none() && range.at_most.is_none() {
+                self.asks_for_nothing(&at.key("count"), "`at_least` or `at_most`");
+            }
+            let (least, most) = (range.at_least, range.at_most);
+            let count = least.unwrap_or(0)..=most.unwrap_or(u64::MAX);
+            if count.is_empty() {
+                self.at_value(
+                    &at.key("count"),
+                    "",
+                    Diagnostic::error(
+                        Code::Contradiction,
+                        "no count is at least the one and at most the other",
+                    ),
+                );
+            }
             assertions.push(Assertion::Count(count));
         }
         if let Some(value) = value(self, "contains", written.contains) {
@@ -75,12 +90,21 @@ impl Lowering<'_> {
 
     /// Reports an expectation without an assertion.
     pub(super) fn not_nothing(&mut self, at: &Path, written: Written<'_>, equals_sql: bool) {
-        if written.is_nothing() && !equals_sql && !self.compiler.problems.is_broken(at) {
+        if written.is_nothing() && !equals_sql {
+            self.asks_for_nothing(
+                at,
+                "an assertion: `equals`, `at_least`, `at_most`, `empty`, `not_empty`, `count`, `contains` or `matches`",
+            );
+        }
+    }
+
+    fn asks_for_nothing(&mut self, at: &Path, what: &str) {
+        if !self.compiler.problems.is_broken(at) {
             self.at_key(
                 at,
                 "always true",
                 Diagnostic::error(Code::MissingKey, format!("`{at}` asks for nothing"))
-                    .help("add an assertion: `equals`, `at_least`, `at_most`, `empty`, `not_empty`, `count`, `contains` or `matches`"),
+                    .help(format!("add {what}")),
             );
         }
     }

@@ -7,6 +7,7 @@
 mod action;
 mod expectation;
 mod explore;
+mod files;
 mod invariant;
 mod request;
 mod secrets;
@@ -28,13 +29,14 @@ use crate::model::{Model, Names};
 
 pub(super) use world::wrong_url;
 
-/// Compiles the document. The result is valid only when `problems` holds no error afterwards.
+/// Compiles the document; relative paths start at `base_dir`. The result is valid only when `problems` holds no error afterwards.
 pub(super) fn lower(
     path: &std::path::Path,
     document: &Document,
     known: &DeclaredNames,
     problems: &mut Problems,
     environment: &Environment<'_>,
+    base_dir: &std::path::Path,
 ) -> Spec {
     let systems: IndexSet<String> = document.systems.keys().cloned().collect();
     let mut lowering = Lowering {
@@ -42,9 +44,10 @@ pub(super) fn lower(
         known,
         systems: &systems,
         base_url: environment.base_url,
+        base_dir,
         vocabulary: environment.vocabulary,
     };
-    let mut world = lowering.world(path, document);
+    let mut world = lowering.world(document);
     let (actions, facts, dependencies) = lowering.actions(document);
     let invariants = lowering.invariants(&document.invariants);
     world.secrets = lowering.known_secrets(document, &world, &actions, &invariants);
@@ -99,6 +102,8 @@ struct Lowering<'a> {
     known: &'a DeclaredNames,
     systems: &'a IndexSet<String>,
     base_url: Option<&'a str>,
+    /// Where relative paths start.
+    base_dir: &'a std::path::Path,
     vocabulary: Vocabulary<'a>,
 }
 

@@ -1,13 +1,14 @@
 //! Requests and extractions.
 
 use indexmap::IndexMap;
+use regex::Regex;
 
 use super::Lowering;
 use crate::diagnostic::{Code, Diagnostic, Path};
-use crate::expr::{JsonPath, Template};
+use crate::expr::Template;
 use crate::model::{BodyTemplate, ExtractSource, Extraction, RequestTemplate, VariableId};
 use crate::spec::compile::is_name;
-use crate::spec::document::{Extract, Request, ScalarText};
+use crate::spec::document::{Extract, Request, ScalarText, Texts};
 use crate::spec::names::Scope;
 
 impl Lowering<'_> {
@@ -25,8 +26,17 @@ impl Lowering<'_> {
             path: self
                 .compiler
                 .template(&at.key("path"), &request.path, scope),
-            query: self.templates(&at.key("query"), &request.query, scope),
+            query: self.fields(&at.key("query"), &request.query, scope),
             headers: self.headers(&at.key("headers"), &request.headers, scope),
+            basic: request.basic.as_ref().map(|basic| {
+                let at = at.key("basic");
+                (
+                    self.compiler
+                        .template(&at.key("user"), &basic.user.0, scope),
+                    self.compiler
+                        .template(&at.key("password"), &basic.password.0, scope),
+                )
+            }),
             body: self.body(at, request, scope),
         }
     }
@@ -111,7 +121,7 @@ impl Lowering<'_> {
         self.templates(at, headers, scope)
     }
 
-    fn header_name(&mut self, at: &Path, name: &str) {
+    pub(super) fn header_name(&mut self, at: &Path, name: &str) {
         if !is_token(name) {
             self.at_key(
                 at,
@@ -137,11 +147,30 @@ impl Lowering<'_> {
             .collect()
     }
 
+    /// Fields whose names may stand several times.
+    fn fields(
+        &mut self,
+        at: &Path,
+        fields: &IndexMap<String, Texts>,
+        scope: Scope<'_>,
+    ) -> Vec<(String, Template)> {
+        let mut all = Vec::new();
+        for (name, texts) in fields {
+            for (at, text) in texts.at(&at.key(name)) {
+                all.push((name.clone(), self.compiler.template(&at, &text.0, scope)));
+            }
+        }
+        all
+    }
+
     fn body(&mut self, at: &Path, request: &Request, scope: Scope<'_>) -> BodyTemplate {
         let written: Vec<&str> = [
             ("json", request.json.is_some()),
             ("form", request.form.is_some()),
+            ("multipart", request.multipart.is_some()),
             ("text", request.text.is_some()),
+            ("file", request.file.is_some()),
+            ("base64", request.base64.is_some()),
         ]
         .into_iter()
         .filter_map(|(key, there)| there.then_some(key))
@@ -165,17 +194,29 @@ impl Lowering<'_> {
         let form = request
             .form
             .as_ref()
-            .map(|form| self.templates(&at.key("form"), form, scope));
+            .map(|form| self.fields(&at.key("form"), form, scope));
+        let multipart = request
+            .multipart
+            .as_ref()
+            .map(|parts| self.multipart(&at.key("multipart"), parts, scope));
+        let file = request
+            .file
+            .as_ref()
+            .and_then(|file| self.file(&at.key("file"), file));
+        let base64 = request
+            .base64
+            .as_ref()
+            .and_then(|text| self.base64(&at.key("base64"), text));
         let text = request
             .text
             .as_ref()
             .map(|text| self.compiler.template(&at.key("text"), text, scope));
-        match (json, form, text) {
-            (Some(json), _, _) => BodyTemplate::Json(json),
-            (_, Some(form), _) => BodyTemplate::Form(form),
-            (_, _, Some(text)) => BodyTemplate::Text(text),
-            (None, None, None) => BodyTemplate::None,
-        }
+        json.map(BodyTemplate::Json)
+            .or(form.map(BodyTemplate::Form))
+            .or(multipart.map(BodyTemplate::Multipart))
+            .or(text.map(BodyTemplate::Text))
+            .or(file.or(base64).map(BodyTemplate::Bytes))
+            .unwrap_or_default()
     }
 
     pub(super) fn extractions(
@@ -197,7 +238,7 @@ impl Lowering<'_> {
                     .help("a name is made of letters, digits and `_`, and starts with a letter"),
                 );
             }
-            let Some(source) = self.extract_source(&at, entry) else {
+            let Some((source, pattern)) = self.extract_source(&at, entry) else {
                 continue;
             };
             let Some(index) = self.known.variables.get_index_of(name) else {
@@ -207,52 +248,71 @@ impl Lowering<'_> {
                 variable: VariableId(index as u32),
                 name: name.clone(),
                 source,
-                optional: entry.optional,
+                pattern,
+                all: entry.from.all,
+                optional: entry.from.optional,
             });
         }
         extractions
     }
 
-    fn extract_source(&mut self, at: &Path, entry: &Extract) -> Option<ExtractSource> {
-        match (&entry.jsonpath, &entry.header) {
-            (Some(text), None) => {
-                let at = if entry.short {
-                    at.clone()
-                } else {
-                    at.key("jsonpath")
-                };
-                let path: JsonPath = self.compiler.jsonpath(&at, text)?;
-                Some(ExtractSource::JsonPath(path))
-            }
-            (None, Some(header)) => {
-                self.header_name(&at.key("header"), header);
-                Some(ExtractSource::Header(header.clone()))
-            }
+    fn extract_source(
+        &mut self,
+        at: &Path,
+        entry: &Extract,
+    ) -> Option<(ExtractSource, Option<Regex>)> {
+        let from = &entry.from;
+        let places: Vec<&str> = [
+            ("jsonpath", from.jsonpath.is_some()),
+            ("header", from.header.is_some()),
+            ("cookie", from.cookie.is_some()),
+            ("body", from.body.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(key, there)| there.then_some(key))
+        .collect();
+        if let [one, other, ..] = places.as_slice() {
+            let message = format!("a value comes from `{one}` or from `{other}`, not from both");
+            self.at_key(at, "", Diagnostic::error(Code::Contradiction, message));
+            return None;
+        }
+        let of_body = from.body.as_ref().and_then(|body| body.regex.as_ref());
+        let pattern = match (&from.regex, of_body) {
             (Some(_), Some(_)) => {
+                let message = "`regex` stands twice, here and in `body`";
+                self.at_key(at, "", Diagnostic::error(Code::Contradiction, message));
+                return None;
+            }
+            (Some(text), None) => Some(self.compiler.regex(&at.key("regex"), text)?),
+            (None, Some(text)) => Some(self.compiler.regex(&at.key("body").key("regex"), text)?),
+            (None, None) => None,
+        };
+        let source = if let Some(text) = &from.jsonpath {
+            let at = if entry.short {
+                at.clone()
+            } else {
+                at.key("jsonpath")
+            };
+            ExtractSource::JsonPath(self.compiler.jsonpath(&at, text)?)
+        } else if let Some(header) = &from.header {
+            self.header_name(&at.key("header"), header);
+            ExtractSource::Header(header.clone())
+        } else if let Some(cookie) = &from.cookie {
+            ExtractSource::Cookie(cookie.clone())
+        } else if from.body.is_some() || pattern.is_some() {
+            ExtractSource::Body
+        } else {
+            if !self.compiler.problems.is_broken(at) {
+                let message = format!("`{at}` lacks `jsonpath`, `header`, `cookie` or `body`");
                 self.at_key(
                     at,
-                    "",
-                    Diagnostic::error(
-                        Code::Contradiction,
-                        "a value comes from `jsonpath` or from `header`, not from both",
-                    ),
+                    "from where?",
+                    Diagnostic::error(Code::MissingKey, message),
                 );
-                None
             }
-            (None, None) => {
-                if !self.compiler.problems.is_broken(at) {
-                    self.at_key(
-                        at,
-                        "from where?",
-                        Diagnostic::error(
-                            Code::MissingKey,
-                            format!("`{at}` lacks `jsonpath` or `header`"),
-                        ),
-                    );
-                }
-                None
-            }
-        }
+            return None;
+        };
+        Some((source, pattern))
     }
 }
 

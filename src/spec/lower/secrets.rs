@@ -1,5 +1,7 @@
 //! What a spec says that nobody may see, known before the first request.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use std::sync::Arc;
 
 use indexmap::IndexSet;
@@ -8,7 +10,8 @@ use serde_json::Value;
 use super::Lowering;
 use crate::expr::{Lookup, Template};
 use crate::model::{
-    Action, Bindings, BodyTemplate, Context, Invariant, Names, Parameter, RequestTemplate,
+    Action, Bindings, BodyTemplate, Context, Invariant, Names, Parameter, PartContent,
+    RequestTemplate,
 };
 use crate::secret::Secrets;
 use crate::spec::document::Document;
@@ -103,13 +106,28 @@ impl Sent<'_> {
             self.secrets.learn_target(&path);
         }
         self.headers(&request.headers);
+        if let Some((user, password)) = &request.basic
+            && let (Some(user), Some(password)) = (self.known(user), self.known(password))
+        {
+            let digits = BASE64_STANDARD.encode(format!("{user}:{password}"));
+            self.secrets
+                .learn_header("Authorization", &format!("Basic {digits}"));
+            self.secrets.learn_field("password", &password.into());
+        }
         match &request.body {
             BodyTemplate::Json(json) => {
                 self.secrets
                     .learn_fields(&json.filled_where_known(&self.values));
             }
             BodyTemplate::Form(fields) => self.fields(fields),
-            BodyTemplate::None | BodyTemplate::Text(_) => {}
+            BodyTemplate::Multipart(parts) => {
+                let texts = parts.iter().filter_map(|part| match &part.content {
+                    PartContent::Text(text, _) => Some((part.name.clone(), text.clone())),
+                    PartContent::File(..) => None,
+                });
+                self.fields(&texts.collect::<Vec<_>>());
+            }
+            BodyTemplate::None | BodyTemplate::Text(_) | BodyTemplate::Bytes(_) => {}
         }
     }
 

@@ -1,7 +1,6 @@
 //! The service, how to talk to it, its databases, and how to get back.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Lowering;
@@ -14,7 +13,7 @@ use crate::spec::document::{
 use crate::spec::names::Scope;
 use crate::world::config::{
     HttpConfig, Pattern, Reset, RestoreMode, RunText, SafetyCopy, ServiceConfig, SetupStep,
-    SystemConfig, WorldConfig,
+    SystemConfig, Tls, WorldConfig,
 };
 use crate::world::system::{ENGINES, Location, LocationKind};
 
@@ -25,7 +24,7 @@ const DEFAULT_MAX_BODY: u64 = 16_000_000;
 const DEFAULT_BASE_URL: &str = "http://127.0.0.1:${port}";
 
 impl Lowering<'_> {
-    pub(super) fn world(&mut self, path: &std::path::Path, document: &Document) -> WorldConfig {
+    pub(super) fn world(&mut self, document: &Document) -> WorldConfig {
         let service = document
             .service
             .as_ref()
@@ -46,7 +45,7 @@ impl Lowering<'_> {
         let restore = self.restore(document, &systems);
         WorldConfig {
             secrets: Secrets::default(),
-            base_dir: base_dir(path),
+            base_dir: self.base_dir.to_owned(),
             reset: reset.or_else(|| {
                 (restore == RestoreMode::Replay && service.is_some()).then_some(Reset::Restart)
             }),
@@ -161,7 +160,29 @@ impl Lowering<'_> {
             follow_redirects: http.follow_redirects,
             retry_after: http.retry_after.unwrap_or(true),
             pace: http.rate_limit.map_or(Duration::ZERO, |rate| rate.0),
+            tls: Tls {
+                ca: http
+                    .ca_file
+                    .as_ref()
+                    .map_or_else(Vec::new, |file| self.certificates(&at.key("ca_file"), file)),
+                insecure: http.insecure,
+            },
         }
+    }
+
+    fn certificates(&mut self, at: &Path, file: &str) -> Vec<reqwest::Certificate> {
+        let Some(pem) = self.file(at, file) else {
+            return Vec::new();
+        };
+        let found = reqwest::Certificate::from_pem_bundle(&pem.bytes);
+        let why = match found {
+            Ok(found) if !found.is_empty() => return found,
+            Ok(_) => String::new(),
+            Err(error) => format!(": {error}"),
+        };
+        let message = format!("`{file}` holds no certificate in PEM{why}");
+        self.at_value(at, "", Diagnostic::error(Code::BadValue, message));
+        Vec::new()
     }
 
     fn origins(&mut self, at: &Path, origins: &[String]) -> Vec<RunText> {
@@ -493,13 +514,5 @@ pub(in crate::spec) fn wrong_url(text: &str) -> Option<String> {
         }
         Ok(_) => None,
         Err(error) => Some(error.to_string()),
-    }
-}
-
-/// The folder of the spec; the current one for a bare file name.
-fn base_dir(path: &std::path::Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
     }
 }

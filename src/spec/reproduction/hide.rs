@@ -60,7 +60,7 @@ impl Hider<'_> {
             (Under::Section, "variables") => Under::Variables,
             (Under::Section, "headers") => Under::Headers,
             (Under::Section, "env") => Under::Env,
-            (Under::Section, "json" | "form" | "query") => Under::Body,
+            (Under::Section, "json" | "form" | "multipart" | "query" | "basic") => Under::Body,
             _ => under,
         };
         let says_so = match under {

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::Spec;
+use super::load::folder_of;
 use super::load::items;
 use super::problems::Problems;
 use super::read;
@@ -106,10 +107,7 @@ impl Read {
 
     /// Where relative paths start.
     pub(super) fn base_dir(&self, file: &std::path::Path) -> PathBuf {
-        let folder = match file.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        let folder = folder_of(file);
         match &self.about.folder {
             Some(below) => folder.join(below),
             None => folder,

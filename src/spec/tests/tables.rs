@@ -52,7 +52,7 @@ fn values_of_an_action_are_checked() {
             "expect: { status: [] }",
             "expect: { status: [200, 999, 6xx] }",
             "expect: { body: [{ jsonpath: $.x }] }",
-            "expect: { body: [{ equals: 1 }] }",
+            "expect: { headers: { 'X Y': a, X: {} } }",
             "expect: { body: [{ jsonpath: $.x, matches: '(' }] }",
             "expect: { body: [{ jsonpath: $.x, equals: '{{ id }}' }] }",
             "expect: { body: [{ jsonpath: $.x, empty: true, not_empty: true, at_least: [1] }] }",
@@ -82,8 +82,9 @@ fn values_of_an_action_are_checked() {
         8:34 bad-value: `actions[0].expect.status[2]` must be a status from 100 to 599, or a class such as `2xx`, not the text `6xx`
     expect: { body: [{ jsonpath: $.x }] }
         8:22 missing-key: `actions[0].expect.body[0]` asks for nothing
-    expect: { body: [{ equals: 1 }] }
-        8:22 missing-key: `actions[0].expect.body[0]` lacks the key `jsonpath`
+    expect: { headers: { 'X Y': a, X: {} } }
+        8:26 bad-value: `X Y` is no header name
+        8:36 missing-key: `actions[0].expect.headers.X` asks for nothing
     expect: { body: [{ jsonpath: $.x, matches: '(' }] }
         8:48 bad-regex: the regular expression does not parse: unclosed group
     expect: { body: [{ jsonpath: $.x, equals: '{{ id }}' }] }
@@ -114,7 +115,7 @@ fn requests_are_checked() {
             "{ path: /, json: 1, text: a }",
             "{ path: /, headers: { 'X Y': 1 } }",
             "{ path: /, headers: { X: 1.10 } }",
-            "{ path: /, query: { q: [1] } }",
+            "{ path: /, query: { q: [[1]] } }",
             "{ path: /, json: { a: [ '{{ x }}', '{{' ] } }",
             "{ path: /, json: { 5: a, b: .inf } }",
             "{ path: '/${port}' }",
@@ -138,8 +139,8 @@ fn requests_are_checked() {
         6:36 bad-value: `X Y` is no header name
     { path: /, headers: { X: 1.10 } }
         6:39 wrong-type: `actions[0].request.headers.X` must be text, a whole number or a boolean (anything else in quotes), not the number `1.1`
-    { path: /, query: { q: [1] } }
-        6:37 wrong-type: `actions[0].request.query.q` must be text, a whole number or a boolean (anything else in quotes), not a list
+    { path: /, query: { q: [[1]] } }
+        6:38 wrong-type: `actions[0].request.query.q[0]` must be text, a whole number or a boolean (anything else in quotes), not a list
     { path: /, json: { a: [ '{{ x }}', '{{' ] } }
         6:42 unknown-name: `x` is used but never extracted or defined
         6:50 bad-template: the template does not parse: unexpected end of input, expected expression
@@ -185,12 +186,12 @@ fn extractions_are_checked() {
     { jsonpath: $.id, header: Location }
         7:16 contradiction: a value comes from `jsonpath` or from `header`, not from both
     { optional: true }
-        7:16 missing-key: `actions[0].extract.x` lacks `jsonpath` or `header`
+        7:16 missing-key: `actions[0].extract.x` lacks `jsonpath`, `header`, `cookie` or `body`
     { jsonpath: $., option: true }
         7:32 bad-jsonpath: the JSONPath does not parse: not a JSONPath: expected wildcard selector or ALPHA
         7:35 unknown-key: unknown key `option`
     5
-        7:19 wrong-type: `actions[0].extract.x` must be a JSONPath, or a mapping with `jsonpath` or `header`, `optional`, not the number `5`
+        7:19 wrong-type: `actions[0].extract.x` must be a JSONPath, or a mapping with `jsonpath`, `header`, `cookie` or `body`, `regex`, `all`, `optional`, not the number `5`
     ");
     insta::assert_snapshot!(
         listed(&sound("actions: [{ name: a, request: { path: / }, extract: { 'order-id': $.id } }]")).join("\n"),

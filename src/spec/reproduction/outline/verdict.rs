@@ -139,20 +139,22 @@ fn check(name: &str, kind: &str, action: &Action) -> Option<Holds> {
         "unexpected-status" => Some(Holds::Status(listed.clone())),
         "unexpected-body" => {
             let bodies = action.expect.body.iter();
-            Some(Holds::Values(
-                bodies
-                    .map(|(path, expectation)| Values {
-                        path: path.clone(),
-                        assertions: expectation.assertions.clone(),
-                        is_due: true,
-                    })
-                    .collect(),
-            ))
+            let values = bodies.map(|(path, expectation)| {
+                Some(Values {
+                    path: path.clone()?,
+                    assertions: expectation.assertions.clone(),
+                    is_due: true,
+                })
+            });
+            Some(Holds::Values(values.collect::<Option<_>>()?))
         }
         "extract-failed" => {
             let extraction = action
                 .extractions()
                 .find(|extraction| extraction.name == kind)?;
+            if extraction.pattern.is_some() {
+                return None;
+            }
             Some(match &extraction.source {
                 ExtractSource::JsonPath(path) => Holds::Values(vec![Values {
                     path: path.clone(),
@@ -160,6 +162,7 @@ fn check(name: &str, kind: &str, action: &Action) -> Option<Holds> {
                     is_due: true,
                 }]),
                 ExtractSource::Header(name) => Holds::Header(name.clone()),
+                ExtractSource::Cookie(_) | ExtractSource::Body => return None,
             })
         }
         _ => None,

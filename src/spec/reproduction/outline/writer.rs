@@ -1,0 +1,428 @@
+//! Writes the requests of an outline, one after the other: what an answer yields has a name from then on.
+
+use indexmap::{IndexMap, IndexSet};
+use serde_json::Value;
+
+use super::text::{plain, references, whole_hole};
+use super::{
+    Capture, Input, Part, Sent, SentBody, SentPart, Source, Start, Tree, entries, items, text_of,
+};
+use crate::expr::Template;
+use crate::model::{Parameter, StatusPattern};
+use crate::spec::document::status_key;
+use crate::spec::reproduction::CompiledReproduction;
+use crate::spec::yaml::Node;
+
+pub(super) struct Writer<'c> {
+    pub(super) case: &'c CompiledReproduction,
+    /// Constants whose text has references to the environment.
+    pub(super) open: IndexMap<&'c str, &'c Node>,
+    /// Names that have a value by now.
+    pub(super) defined: IndexSet<String>,
+    /// What was extracted when the file was written, as far as it is in there.
+    pub(super) recorded: IndexMap<String, Value>,
+    /// What of a request was not understood by anybody but venomqa.
+    pub(super) notes: Vec<String>,
+}
+
+impl<'c> Writer<'c> {
+    pub(super) fn new(case: &'c CompiledReproduction) -> Self {
+        let variables = case.spec.written.section("variables");
+        let open: IndexMap<&str, &Node> = entries(variables)
+            .iter()
+            .filter(|entry| is_open(&entry.node))
+            .map(|entry| (entry.key.as_str(), &entry.node))
+            .collect();
+        Self {
+            case,
+            defined: open.keys().map(|name| (*name).to_owned()).collect(),
+            open,
+            recorded: IndexMap::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    pub(super) fn inputs(&self) -> Vec<Input> {
+        self.open
+            .iter()
+            .map(|(name, node)| {
+                let (text, typed) = match node {
+                    Node::Bare(text) => (text.as_str(), true),
+                    Node::Scalar(Value::String(text)) => (text.as_str(), false),
+                    _ => ("", false),
+                };
+                Input {
+                    name: (*name).to_owned(),
+                    parts: references(text),
+                    typed,
+                }
+            })
+            .collect()
+    }
+
+    /// `position` is that of the step on the path; setup has none.
+    pub(super) fn sent(
+        &mut self,
+        title: String,
+        node: &Node,
+        parameters: &[Parameter],
+        position: Option<usize>,
+    ) -> Result<Sent, String> {
+        let seen = position.and_then(|position| self.case.reproduction.path.get(position));
+        let request = node
+            .field("request")
+            .ok_or_else(|| format!("`{title}` sends nothing"))?;
+        let method = text_of(request.field("method"))
+            .unwrap_or("GET")
+            .to_ascii_uppercase();
+        let template = text_of(request.field("path")).unwrap_or("/");
+        let path = self.path(template, parameters, &title)?;
+        let is_url = |text: &str| text.starts_with("http://") || text.starts_with("https://");
+        let start = match path.first() {
+            Some(Part::Text(text)) if is_url(text) => Start::Nothing,
+            Some(Part::Name(name)) => match self.recorded.get(name).and_then(Value::as_str) {
+                Some(link) if is_url(link) => Start::Nothing,
+                Some(link) if !link.starts_with('/') => Start::Base,
+                _ => Start::Root,
+            },
+            _ => Start::Base,
+        };
+        let query = self.pairs(request.field("query"), parameters, &title)?;
+        let sent_json = seen
+            .and_then(|seen| seen.body.as_deref())
+            .and_then(|body| serde_json::from_str::<Value>(body).ok());
+        let (body, content_type) = if let Some(json) = request.field("json") {
+            let tree = self.tree(json, sent_json.as_ref(), parameters, &title)?;
+            (SentBody::Json(tree), Some("application/json"))
+        } else if let Some(form) = request.field("form") {
+            let fields = self.pairs(Some(form), parameters, &title)?;
+            (
+                SentBody::Form(fields),
+                Some("application/x-www-form-urlencoded"),
+            )
+        } else if let Some(text) = text_of(request.field("text")) {
+            (
+                SentBody::Text(self.text(text, parameters, &title)?),
+                Some("text/plain"),
+            )
+        } else if let Some(parts) = request.field("multipart") {
+            let parts = self.multipart(parts, parameters, &title)?;
+            (SentBody::Multipart(parts), None)
+        } else if let Some(file) = text_of(request.field("file")) {
+            let kind = mime_guess::from_path(file).first_raw();
+            let kind = kind.unwrap_or("application/octet-stream");
+            (SentBody::File(file.to_owned()), Some(kind))
+        } else if let Some(digits) = text_of(request.field("base64")) {
+            let digits = digits.split_whitespace().collect();
+            (SentBody::Base64(digits), Some("application/octet-stream"))
+        } else {
+            (SentBody::None, None)
+        };
+        let basic = match request.field("basic") {
+            Some(basic) => Some((
+                self.text(&scalar(basic.field("user")), parameters, &title)?,
+                self.text(&scalar(basic.field("password")), parameters, &title)?,
+            )),
+            None => None,
+        };
+        let headers = self.headers(request, content_type, parameters, &title)?;
+        let captures = self.captures(node, position);
+        for cleared in items(node.field("clear")) {
+            self.defined
+                .shift_remove(cleared.as_text().unwrap_or_default());
+        }
+        Ok(Sent {
+            title,
+            notes: std::mem::take(&mut self.notes),
+            method,
+            path,
+            start,
+            query,
+            headers,
+            basic,
+            body,
+            captures,
+            status: match seen {
+                Some(seen) => Some(seen.status).filter(|status| *status > 0),
+                None => expected_status(node),
+            },
+            follow_redirects: self.follow_redirects(node),
+        })
+    }
+
+    /// A redirect that the spec lists is the answer itself.
+    fn follow_redirects(&self, node: &Node) -> u32 {
+        let listed = node.field("expect").and_then(|it| it.field("status"));
+        let is_redirect =
+            |node: &Node| status_code(node).is_some_and(|code| (300..400).contains(&code));
+        let stops =
+            listed.is_some_and(|node| is_redirect(node) || node.items().iter().any(is_redirect));
+        if stops {
+            return 0;
+        }
+        self.case.spec.world.http.follow_redirects
+    }
+
+    /// What the answer gives: of a step what it gave when it was seen.
+    fn captures(&mut self, node: &Node, position: Option<usize>) -> Vec<Capture> {
+        let seen = position.map(|position| &self.case.reproduction.path[position]);
+        let mut captures = Vec::new();
+        let on = seen.and_then(|seen| {
+            let entries = entries(node.field("on"));
+            let listed = |pattern: StatusPattern| pattern.matches(seen.status);
+            let mut listed = entries
+                .iter()
+                .filter(|entry| status_key(&entry.key).is_some_and(listed));
+            listed.next()
+        });
+        for entry in entries(on.map_or(node, |entry| &entry.node).field("extract")) {
+            let Some(source) = source(&entry.node) else {
+                self.notes.push(format!(
+                    "`{}` is extracted in a way that only venomqa can do",
+                    entry.key
+                ));
+                continue;
+            };
+            let is_optional = matches!(
+                entry.node.field("optional"),
+                Some(Node::Scalar(Value::Bool(true)))
+            );
+            let was_there = match seen {
+                Some(seen) => {
+                    let value = seen.extracted.iter().find(|(name, _)| *name == entry.key);
+                    if let Some((name, value)) = value {
+                        self.recorded.insert(name.clone(), value.clone());
+                    }
+                    value.is_some()
+                }
+                None => !is_optional,
+            };
+            if was_there {
+                self.defined.insert(entry.key.clone());
+                let value = self.recorded.get(&entry.key).map(plain).unwrap_or_default();
+                let is_link = value.starts_with('/') || value.starts_with("http");
+                let stays = |letter: char| {
+                    letter.is_ascii_alphanumeric()
+                        || "-_.~".contains(letter)
+                        || is_link && letter == '/'
+                };
+                captures.push(Capture {
+                    name: entry.key.clone(),
+                    source,
+                    is_plain: value.chars().all(stays),
+                    is_link,
+                });
+            }
+        }
+        captures
+    }
+
+    /// Those of every request, unless the request has its own; one that reads a value that is not there yet is left out.
+    fn headers(
+        &mut self,
+        request: &Node,
+        content_type: Option<&str>,
+        parameters: &[Parameter],
+        title: &str,
+    ) -> Result<Vec<(String, Vec<Part>)>, String> {
+        let own = self.pairs(request.field("headers"), parameters, title)?;
+        let is_own = |name: &str| {
+            own.iter()
+                .any(|(known, _)| known.eq_ignore_ascii_case(name))
+        };
+        let http = self.case.spec.written.section("http");
+        let mut headers = Vec::new();
+        for entry in entries(http.and_then(|http| http.field("headers"))) {
+            let Some(text) = text_of(Some(&entry.node)) else {
+                continue;
+            };
+            if is_own(&entry.key) || !self.is_defined(text) {
+                continue;
+            }
+            headers.push((entry.key.clone(), self.text(text, parameters, title)?));
+        }
+        headers.extend(own);
+        let has_type = headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        if let Some(content_type) = content_type
+            && !has_type
+        {
+            headers.push((
+                "Content-Type".to_owned(),
+                vec![Part::Text(content_type.to_owned())],
+            ));
+        }
+        Ok(headers)
+    }
+
+    fn is_defined(&self, text: &str) -> bool {
+        Template::parse(text).is_ok_and(|template| {
+            template.requires().iter().all(|name| {
+                self.defined.contains(name)
+                    || self.case.spec.model.names.constants.contains_key(name)
+            })
+        })
+    }
+
+    fn pairs(
+        &mut self,
+        node: Option<&Node>,
+        parameters: &[Parameter],
+        title: &str,
+    ) -> Result<Vec<(String, Vec<Part>)>, String> {
+        let mut pairs = Vec::new();
+        for entry in entries(node) {
+            let several = match &entry.node {
+                Node::List(items) => items.as_slice(),
+                one => std::slice::from_ref(one),
+            };
+            for node in several {
+                let text = self.text(&scalar(Some(node)), parameters, title)?;
+                pairs.push((entry.key.clone(), text));
+            }
+        }
+        Ok(pairs)
+    }
+
+    fn multipart(
+        &mut self,
+        node: &Node,
+        parameters: &[Parameter],
+        title: &str,
+    ) -> Result<Vec<(String, SentPart)>, String> {
+        let mut parts = Vec::new();
+        for entry in node.entries() {
+            let several = match &entry.node {
+                Node::List(items) => items.as_slice(),
+                one => std::slice::from_ref(one),
+            };
+            for node in several {
+                let field = |name: &str| text_of(node.field(name)).map(str::to_owned);
+                let part = match (field("file"), node.field("text")) {
+                    (Some(path), _) => SentPart::File {
+                        path,
+                        filename: field("filename"),
+                        content_type: field("type"),
+                    },
+                    (None, text) => {
+                        let text = scalar(text.or(Some(node)));
+                        SentPart::Text(self.text(&text, parameters, title)?, field("type"))
+                    }
+                };
+                parts.push((entry.key.clone(), part));
+            }
+        }
+        Ok(parts)
+    }
+
+    /// `sent` is what stood there when it was seen.
+    fn tree(
+        &mut self,
+        node: &Node,
+        sent: Option<&Value>,
+        parameters: &[Parameter],
+        title: &str,
+    ) -> Result<Tree, String> {
+        Ok(match node {
+            Node::Scalar(Value::String(text)) => {
+                if let Some(name) = whole_hole(text)
+                    && let Some(value) = self.known(name, parameters)
+                {
+                    return Ok(Tree::Value(value));
+                }
+                let parts = self.text(text, parameters, title)?;
+                match parts.as_slice() {
+                    [Part::Name(name)] if whole_hole(text).is_some() => {
+                        let was_text = sent
+                            .or_else(|| self.recorded.get(name))
+                            .map(Value::is_string);
+                        Tree::Name(name.clone(), was_text)
+                    }
+                    [Part::Text(text)] => Tree::Value(text.as_str().into()),
+                    [] => Tree::Value("".into()),
+                    _ => Tree::Text(parts),
+                }
+            }
+            Node::Scalar(value) => Tree::Value(value.clone()),
+            Node::Bare(text) => Tree::Text(references(text)),
+            Node::List(items) => Tree::List(
+                items
+                    .iter()
+                    .enumerate()
+                    .map(|(index, item)| {
+                        self.tree(
+                            item,
+                            sent.and_then(|sent| sent.get(index)),
+                            parameters,
+                            title,
+                        )
+                    })
+                    .collect::<Result<_, _>>()?,
+            ),
+            Node::Map(fields) => Tree::Object(
+                fields
+                    .iter()
+                    .map(|entry| {
+                        let sent = sent.and_then(|sent| sent.get(&entry.key));
+                        let tree = self.tree(&entry.node, sent, parameters, title)?;
+                        Ok((entry.key.clone(), tree))
+                    })
+                    .collect::<Result<_, String>>()?,
+            ),
+        })
+    }
+}
+
+fn is_open(node: &Node) -> bool {
+    match node {
+        Node::Bare(_) => true,
+        Node::Scalar(Value::String(text)) => references(text)
+            .iter()
+            .any(|part| matches!(part, Part::Environment(..))),
+        _ => false,
+    }
+}
+
+/// A scalar as text.
+fn scalar(node: Option<&Node>) -> String {
+    match node {
+        Some(Node::Scalar(Value::String(text)) | Node::Bare(text)) => text.clone(),
+        Some(Node::Scalar(value)) => value.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// Where a value is taken from; `None` where no other language can do that.
+fn source(extract: &Node) -> Option<Source> {
+    if let Node::Scalar(Value::String(path)) = extract {
+        return Some(Source::JsonPath(path.clone()));
+    }
+    let field = |name: &str| text_of(extract.field(name)).map(str::to_owned);
+    let of_body = extract.field("body");
+    let pattern = field("regex").or_else(|| text_of(of_body?.field("regex")).map(str::to_owned));
+    let is_list = matches!(extract.field("all"), Some(Node::Scalar(Value::Bool(true))));
+    let place = field("jsonpath")
+        .map(Source::JsonPath)
+        .or(field("header").map(Source::Header))
+        .or(field("cookie").map(Source::Cookie));
+    match (place, pattern) {
+        _ if is_list => None,
+        (Some(place), None) => Some(place),
+        (None, Some(pattern)) => Some(Source::Pattern(pattern)),
+        _ => None,
+    }
+}
+
+/// The first status that a request of `setup` expects.
+fn expected_status(node: &Node) -> Option<u16> {
+    let status = node.field("expect")?.field("status")?;
+    status_code(status.items().first().unwrap_or(status))
+}
+
+fn status_code(node: &Node) -> Option<u16> {
+    match node {
+        Node::Scalar(Value::Number(code)) => code.as_u64()?.try_into().ok(),
+        _ => None,
+    }
+}
