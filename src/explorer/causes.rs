@@ -1,5 +1,7 @@
 //! When findings are one bug, and when one bug follows from another.
 
+use std::sync::Arc;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::graph::StateId;
@@ -60,8 +62,8 @@ impl Cause {
 /// Which violations lie on every known path to a state, and which actions go well where there are none.
 #[derive(Debug, Default)]
 pub(super) struct Damage {
-    /// By state: positions of violations. States without any are not in it.
-    of_states: FxHashMap<StateId, Vec<usize>>,
+    /// By state: positions of violations, shared by the states behind each other. States without any are not in it.
+    of_states: FxHashMap<StateId, Arc<[usize]>>,
     /// Actions that showed nothing in a state without any.
     sound: FxHashSet<ActionId>,
 }
@@ -69,7 +71,7 @@ pub(super) struct Damage {
 impl Damage {
     /// The violations on every known path to a state.
     pub(super) fn before(&self, state: StateId) -> &[usize] {
-        self.of_states.get(&state).map_or(&[], Vec::as_slice)
+        self.of_states.get(&state).map_or(&[], |known| known)
     }
 
     /// Learns from a step what it showed: positions of violations.
@@ -84,7 +86,10 @@ impl Damage {
             self.sound.insert(action);
             self.of_states.remove(&to);
         } else if is_new {
-            let all = before.iter().chain(shown).copied().collect();
+            let all = match self.of_states.get(&from) {
+                Some(before) if shown.is_empty() => before.clone(),
+                _ => before.iter().chain(shown).copied().collect(),
+            };
             self.of_states.insert(to, all);
         } else if let Some(known) = self.of_states.get(&to) {
             let kept = known.iter().copied();

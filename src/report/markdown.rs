@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::text::{count, percent, printable, thousands};
-use super::{Destination, Outcome, Report, ReportError, RunReport, violation_text};
+use super::{Destination, Outcome, Report, ReportError, RunReport, Standing, violation_text};
 use crate::event::{Failure, Violation};
 
 /// Columns of a body. A job summary may hold 1 MiB.
@@ -145,9 +145,16 @@ fn violations(page: &mut String, run: &RunReport) {
             (Some(times), Some(of)) => format!("happened again {times} of {of}"),
             _ => "not confirmed".to_owned(),
         };
+        let standing = match Standing::of(found) {
+            Standing::Counts => None,
+            Standing::Unconfirmed => Some("**unconfirmed**".to_owned()),
+            Standing::Known => Some("known (baseline)".to_owned()),
+            Standing::Consequence => violation_text::follows_from(run, found).map(|it| inline(&it)),
+        };
+        let standing = standing.map_or_else(String::new, |it| format!("{it}; "));
         let _ = writeln!(
             page,
-            "| {} | {} | **{}**: {} | {} | {} | {} | {confirmed} |",
+            "| {} | {} | **{}**: {} | {} | {} | {} | {standing}{confirmed} |",
             position + 1,
             found.severity,
             inline(&found.name),

@@ -114,7 +114,8 @@ fn found(seen: &Violation) -> String {
         (Some(action), 0) => format!("after {action}, by its reproduction"),
         (Some(action), step) => format!("after {action} at step {step}"),
     };
-    let told = format!("found {} {} {place}", seen.severity, seen.name);
+    let verb = if seen.known { "known:" } else { "found" };
+    let told = format!("{verb} {} {} {place}", seen.severity, seen.name);
     format!("  {}", crate::visible::line(&told))
 }
 
