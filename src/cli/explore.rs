@@ -14,7 +14,7 @@ use crate::evidence::{Baseline, Corpus};
 use crate::explorer::{self, Observer as _};
 use crate::interrupt::Interrupt;
 use crate::oracle::Oracles;
-use crate::report::{Reports, date};
+use crate::report::{Outcome, Reports, date};
 use crate::spec::Spec;
 use crate::world::{LiveWorld, unmatched_secrets};
 
@@ -206,6 +206,12 @@ async fn run_one(
         for found in &mut run.summary.violations {
             found.known |= found.confirmation.result == ConfirmationResult::Confirmed;
         }
+    }
+    if job.strict && run.outcome() == Outcome::Incomplete {
+        session.note(&format!(
+            "`--strict` fails this run: {}",
+            run.gaps().join(" and ")
+        ));
     }
     ExitCode::of_run(&run, job.strict)
 }

@@ -212,7 +212,7 @@ pub struct Warning {
 /// Where the time of a run went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Time {
-    /// The walk: the next four, and the engine itself.
+    /// The walk: all that follow down to the engine.
     #[serde(rename = "total_ms", with = "super::milliseconds")]
     pub total: Duration,
     /// Waiting for answers of the service to the requests of steps.
@@ -224,6 +224,12 @@ pub struct Time {
     /// Writing rows back, and proving it.
     #[serde(rename = "restore_ms", with = "super::milliseconds")]
     pub restore: Duration,
+    /// Waiting for what the service writes after it has answered (`settle`).
+    #[serde(rename = "settle_ms", default, with = "super::milliseconds")]
+    pub settle: Duration,
+    /// Starting the service again, until it was ready.
+    #[serde(rename = "start_ms", default, with = "super::milliseconds")]
+    pub start: Duration,
     /// Judging, with the probes of invariants.
     #[serde(rename = "oracles_ms", with = "super::milliseconds")]
     pub oracles: Duration,

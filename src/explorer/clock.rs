@@ -46,6 +46,8 @@ impl Clock {
             http: world.http,
             journal: world.journal,
             restore: world.restore,
+            settle: world.settle,
+            start: world.start,
             oracles: self.oracles,
             engine: total.saturating_sub(world.sum() + self.oracles),
             shrink: Duration::ZERO,

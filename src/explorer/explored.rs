@@ -9,6 +9,7 @@ use crate::model::{ActionId, Context, Digest, Model, OracleId, StepRecord};
 use crate::world::{Arrival, Warning};
 
 use super::graph::{Graph, Identity, Recorded, StateId, TransitionId};
+use super::samples::Suspect;
 use super::step_records::{RecordId, StepRecords};
 
 /// The graph, with the checkpoint of each state and the record of each transition.
@@ -25,6 +26,7 @@ pub(super) struct Explored<C> {
     record_ids: Vec<Option<RecordId>>,
     /// The state oracles that do not hold, for the few states with such an oracle.
     broken: FxHashMap<StateId, Vec<OracleId>>,
+    suspects: Vec<Suspect>,
 }
 
 impl<C: Clone> Explored<C> {
@@ -48,6 +50,7 @@ impl<C: Clone> Explored<C> {
             records: RefCell::default(),
             record_ids: Vec::new(),
             broken: FxHashMap::default(),
+            suspects: Vec::new(),
         }
     }
 
@@ -61,6 +64,7 @@ impl<C: Clone> Explored<C> {
             records: RefCell::default(),
             record_ids: Vec::new(),
             broken: FxHashMap::default(),
+            suspects: Vec::new(),
         }
     }
 
@@ -118,6 +122,21 @@ impl<C: Clone> Explored<C> {
         }
     }
 
+    /// Actions that answered otherwise after a restore of a state.
+    pub(super) fn suspects(&self) -> &[Suspect] {
+        &self.suspects
+    }
+
+    /// Takes note of actions that answered otherwise when a state had just been restored.
+    pub(super) fn suspect(&mut self, at: StateId, actions: Vec<ActionId>) {
+        let newest = (self.graph.transition_count() as u32).checked_sub(1);
+        let after = newest.map(TransitionId);
+        let suspects = actions
+            .into_iter()
+            .map(|action| Suspect { action, at, after });
+        self.suspects.extend(suspects);
+    }
+
     /// The identity of the state to which a step from `from` led.
     pub(super) fn identify(
         &mut self,
@@ -129,6 +148,11 @@ impl<C: Clone> Explored<C> {
         let (effect, context) = (arrival.effect, &arrival.context);
         self.graph
             .identify(model, from, action, effect, context, arrival.identity)
+    }
+
+    /// Leaves an action untried in a state for good.
+    pub(super) fn skip(&mut self, state: StateId, action: ActionId) {
+        self.graph.mark_tried(state, action);
     }
 
     /// Records a step with this many findings.

@@ -453,7 +453,8 @@ impl Graph {
         id
     }
 
-    fn mark_tried(&mut self, state: StateId, action: ActionId) {
+    /// An enabled action that was not tried in a state is not to be chosen there any more.
+    pub(super) fn mark_tried(&mut self, state: StateId, action: ActionId) {
         self.untried[state.index() * self.words + action.0 as usize / 64] &=
             !(1 << (action.0 % 64));
         self.untried_total -= 1;

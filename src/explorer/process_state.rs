@@ -1,9 +1,16 @@
 //! Does the service keep state in its process? Then a restore does not bring all of it back, and no verdict can be relied on.
 //!
 //! A walk does not show that by itself: what is remembered for good makes the service answer alike wherever it is put. So
-//! after the walk its newest steps are taken again, each on its whole path, first on the service as it runs, then on one that
-//! was started again. The newest come first, for what the walk did first is what such a service is likely to remember.
-//! Only what differs each time counts.
+//! after the walk some of its steps (`samples.rs`) are taken again, each on its whole path. Two comparisons are made:
+//!
+//! - *Warm and cold.* On the service as it runs, and on one that was started again.
+//! - *Before and after.* On one that was started again, first all of them, then all of them once more. In between everything
+//!   was restored, so what differs is due to the requests in between.
+//!
+//! What differs may also be due to time, to chance, or to a counter. So only what differs each time counts, and *before and
+//! after* only where a service that was started again and has idled for as long answers as before.
+
+use std::time::{Duration, Instant};
 
 use crate::evidence::{self, Claim, Rerun};
 use crate::model::{ActionId, Effect, Finding, Model, PathStep, Response};
@@ -11,64 +18,98 @@ use crate::oracle::Judge;
 use crate::world::{Arrival, Warning, WarningCode, World, WorldError};
 
 use super::explored::Explored;
-use super::graph::{Graph, StateId, TransitionId};
+use super::graph::StateId;
 use super::path_replay::PathReplay;
+use super::samples::{self, Sample, Seen};
 
-/// Steps that are taken again, at most one for each action.
-const SAMPLES: usize = 12;
+/// What taking all samples again may take, on the service as it runs.
+const TIME: Duration = Duration::from_secs(5);
 
-/// Requests that taking all of them again may cost, on each service.
-const REQUESTS: usize = 100;
+/// How long a service idles at most, to find out what time alone does.
+const IDLE: Duration = Duration::from_secs(20);
 
-/// A path, and the statuses with which its steps were answered.
-#[derive(Debug)]
-pub(super) struct Sample {
-    path: Vec<ActionId>,
-    statuses: Vec<u16>,
-}
+/// Reads that must not change their own answer.
+const READS: u32 = 3;
 
-/// The newest steps of the walk that are answered as they were when they are taken again, on the service as it runs.
+/// Steps of the walk that are answered as they were when they are taken again, on the service as it runs.
 pub(super) async fn steady<W: World, J: Judge<W>>(
     replay: &mut PathReplay<'_, W, J>,
 ) -> Result<Vec<Sample>, WorldError> {
     let model = replay.model();
+    let time = (replay.time_left()).map_or(TIME, |left| TIME.min(left / 8));
+    let began = Instant::now();
     let (world, _, explored) = replay.leave();
-    let mut samples = Vec::new();
+    let mut steady = Vec::new();
     let initial = initial(explored);
-    for sample in newest(explored.graph()) {
-        if statuses(model, world, &initial, &sample.path).await? == sample.statuses {
-            samples.push(sample);
+    for sample in samples::choose(explored.graph()) {
+        if began.elapsed() > time {
+            break;
+        }
+        let (seen, _) = take(model, world, &initial, &sample.path, false).await?;
+        if seen
+            .iter()
+            .map(|seen| seen.status)
+            .eq(sample.statuses.iter().copied())
+        {
+            steady.push(sample);
         }
     }
-    Ok(samples)
+    Ok(steady)
 }
 
-/// A warning if a service that was started again answers otherwise, each time.
+/// A warning if the service surely keeps state in its process.
 pub(super) async fn find<W: World, J: Judge<W>>(
     replay: &mut PathReplay<'_, W, J>,
     samples: &[Sample],
 ) -> Result<Option<Warning>, WorldError> {
     let model = replay.model();
     let (world, _, explored) = replay.leave();
-    let Some((at, first)) = differing(model, world, explored, samples).await? else {
-        return Ok(None);
-    };
-    // Once may be chance.
-    let again = differing(model, world, explored, &samples[..=at]).await?;
-    if again.as_ref() != Some(&(at, first.clone())) {
+    let schedule = Schedule::new(explored, samples);
+    if schedule.paths.is_empty() {
         return Ok(None);
     }
-    let Sample { path, statuses } = &samples[at];
-    let differs = |(was, is): (&u16, &u16)| was != is;
-    let step = statuses.iter().zip(&first).position(differs);
-    Ok(step.map(|step| {
-        let name = &model.action(path[step]).name;
-        warning(&format!(
-            "`{name}` is answered {} as long as the service runs, and {} once it has been started again",
-            Response::status_in_words(statuses[step]),
-            Response::status_in_words(first[step])
-        ))
-    }))
+    let with_rows = !world.has_late_rows();
+    let mut trial = Trial {
+        with_rows,
+        model,
+        world,
+        explored,
+        schedule: &schedule,
+    };
+    let Some(first) = trial.run(schedule.paths.len()).await? else {
+        return Ok(None);
+    };
+    if schedule.differences(&first).next().is_none() {
+        return Ok(None);
+    }
+    // Once may be chance.
+    let Some(second) = trial.run(schedule.paths.len()).await? else {
+        return Ok(None);
+    };
+    for difference in schedule.differences(&first) {
+        let is_steady = difference
+            .runs()
+            .all(|run| first[run].seen == second[run].seen);
+        if !is_steady {
+            continue;
+        }
+        if let Difference::InBetween {
+            before,
+            after,
+            step,
+        } = difference
+        {
+            let between = first[after].at.saturating_sub(first[before].at);
+            if !trial
+                .needs_requests(before, step, &first[before].seen, between)
+                .await?
+            {
+                continue;
+            }
+        }
+        return Ok(Some(schedule.warning(model, &first, &difference)));
+    }
+    Ok(None)
 }
 
 /// Whether a path, run in one piece from the initial state of the walk, shows a finding each of so many times, on the service as it
@@ -108,36 +149,6 @@ pub(super) fn warning(what: &str) -> Warning {
     .untrusted()
 }
 
-/// The newest step of each action, the newest first.
-fn newest(graph: &Graph) -> Vec<Sample> {
-    let mut seen: Vec<ActionId> = Vec::new();
-    let mut samples = Vec::new();
-    let mut requests = 0;
-    for id in (0..graph.transition_count() as u32).rev().map(TransitionId) {
-        if samples.len() == SAMPLES || seen.len() == graph.actions_run() {
-            break;
-        }
-        let last = graph.transition(id);
-        if seen.contains(&last.action) {
-            continue;
-        }
-        seen.push(last.action);
-        let mut path = graph.path_to(last.from);
-        path.push(id);
-        let steps = || path.iter().map(|id| graph.transition(*id));
-        // A request without an answer costs a restart.
-        let is_answered = steps().all(|step| step.status != Response::NO_ANSWER);
-        if is_answered && requests + path.len() <= REQUESTS {
-            requests += path.len();
-            samples.push(Sample {
-                path: steps().map(|step| step.action).collect(),
-                statuses: steps().map(|step| step.status).collect(),
-            });
-        }
-    }
-    samples
-}
-
 /// The initial state of the walk.
 pub(super) fn initial<C: Clone>(explored: &Explored<C>) -> Arrival<C> {
     Arrival {
@@ -151,47 +162,229 @@ pub(super) fn initial<C: Clone>(explored: &Explored<C>) -> Arrival<C> {
     }
 }
 
-/// The first sample that is answered otherwise by a service that was started again, and how.
-async fn differing<W: World>(
-    model: &Model,
-    world: &mut W,
-    explored: &Explored<W::Checkpoint>,
-    samples: &[Sample],
-) -> Result<Option<(usize, Vec<u16>)>, WorldError> {
-    if samples.is_empty() {
-        return Ok(None);
-    }
-    let initial = world.renew().await?;
-    if initial.identity != explored.initial() {
-        return Ok(None);
-    }
-    for (at, sample) in samples.iter().enumerate() {
-        let now = statuses(model, world, &initial, &sample.path).await?;
-        if now.len() == sample.statuses.len() && now != sample.statuses {
-            return Ok(Some((at, now)));
-        }
-    }
-    Ok(None)
+/// What is run on a service that was started again, one path after the other.
+struct Schedule<'s> {
+    paths: Vec<Vec<ActionId>>,
+    /// The runs of the same path that are compared.
+    pairs: Vec<(usize, usize)>,
+    /// The run of each sample, with how it was answered on the service as it ran.
+    warm: Vec<(usize, &'s Sample)>,
 }
 
-/// The statuses of a path that is run in one piece, as far as it can be sent.
-async fn statuses<W: World>(
+/// A path that was run.
+struct Run {
+    seen: Vec<Seen>,
+    /// The time since the service was started.
+    at: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Difference<'s> {
+    Warm {
+        run: usize,
+        sample: &'s Sample,
+        step: usize,
+    },
+    InBetween {
+        before: usize,
+        after: usize,
+        step: usize,
+    },
+}
+
+impl Difference<'_> {
+    /// The runs that show it.
+    fn runs(&self) -> impl Iterator<Item = usize> + use<> {
+        let (first, second) = match *self {
+            Self::Warm { run, .. } => (run, None),
+            Self::InBetween { before, after, .. } => (before, Some(after)),
+        };
+        std::iter::once(first).chain(second)
+    }
+}
+
+impl<'s> Schedule<'s> {
+    fn new<C: Clone>(explored: &Explored<C>, samples: &'s [Sample]) -> Self {
+        let mut schedule = Self {
+            paths: Vec::new(),
+            pairs: Vec::new(),
+            warm: Vec::new(),
+        };
+        for suspect in explored.suspects() {
+            let first = schedule.paths.len();
+            let graph = explored.graph();
+            let (path, between) = (suspect.path(graph), suspect.path_between(graph));
+            schedule.paths.extend([path.clone(), between, path]);
+            schedule.pairs.push((first, first + 2));
+        }
+        let first = schedule.paths.len();
+        for (position, sample) in samples.iter().enumerate() {
+            let run = first + position;
+            schedule.warm.push((run, sample));
+            schedule.pairs.push((run, run + samples.len()));
+        }
+        let twice = samples.iter().chain(samples);
+        schedule
+            .paths
+            .extend(twice.map(|sample| sample.path.clone()));
+        schedule
+    }
+
+    /// Where two runs of a path differ, the plainest first.
+    fn differences<'a>(&'a self, runs: &'a [Run]) -> impl Iterator<Item = Difference<'s>> + 'a {
+        let warm = self.warm.iter().filter_map(|(run, sample)| {
+            let now = runs[*run].seen.iter().map(|seen| seen.status);
+            let step = sample.statuses.iter().copied().zip(now);
+            let step = step.enumerate().find(|(_, (was, is))| was != is)?.0;
+            let (run, sample) = (*run, *sample);
+            Some(Difference::Warm { run, sample, step })
+        });
+        let between = self.pairs.iter().filter_map(|(before, after)| {
+            let (before, after) = (*before, *after);
+            let mut steps = runs[before].seen.iter().zip(&runs[after].seen);
+            let step = steps.position(|(a, b)| a != b)?;
+            Some(Difference::InBetween {
+                before,
+                after,
+                step,
+            })
+        });
+        let is_telling = |difference: &Difference<'_>| !is_denied(runs, difference);
+        warm.chain(between).filter(is_telling)
+    }
+
+    fn warning(&self, model: &Model, runs: &[Run], difference: &Difference<'_>) -> Warning {
+        let name = |run: usize, step: usize| &model.action(self.paths[run][step]).name;
+        warning(&match *difference {
+            Difference::Warm { run, sample, step } => format!(
+                "`{}` is answered {} as long as the service runs, and {} once it has been started again",
+                name(run, step),
+                Response::status_in_words(sample.statuses[step]),
+                Response::status_in_words(runs[run].seen[step].status)
+            ),
+            Difference::InBetween {
+                before,
+                after,
+                step,
+            } => {
+                let (was, is) = (&runs[before].seen[step], &runs[after].seen[step]);
+                let name = name(before, step);
+                match was.in_words(is).zip(is.in_words(was)) {
+                    Some((was, is)) => format!(
+                        "on a service that has just been started `{name}` {was}, and after other requests, with its state restored, it {is}"
+                    ),
+                    None => format!(
+                        "`{name}` is answered with another body after other requests, with its state restored, than on a service that has just been started"
+                    ),
+                }
+            }
+        })
+    }
+}
+
+/// Whether a login or a rate limit is what differs, which are told otherwise; or an answer is missing.
+fn is_denied(runs: &[Run], difference: &Difference<'_>) -> bool {
+    let is_denial = |status: u16| matches!(status, Response::NO_ANSWER | 401 | 429);
+    match *difference {
+        Difference::Warm { .. } => false,
+        Difference::InBetween {
+            before,
+            after,
+            step,
+        } => [before, after]
+            .iter()
+            .any(|run| is_denial(runs[*run].seen[step].status)),
+    }
+}
+
+/// Runs a schedule.
+struct Trial<'t, W: World> {
+    model: &'t Model,
+    world: &'t mut W,
+    explored: &'t Explored<W::Checkpoint>,
+    schedule: &'t Schedule<'t>,
+    /// Whether the rows that a step changes are surely its own.
+    with_rows: bool,
+}
+
+impl<W: World> Trial<'_, W> {
+    /// Runs the first paths on a service that is started again. `None` where it begins in another state than the walk.
+    async fn run(&mut self, count: usize) -> Result<Option<Vec<Run>>, WorldError> {
+        let initial = self.world.renew().await?;
+        self.run_from(&initial, count).await
+    }
+
+    async fn run_from(
+        &mut self,
+        initial: &Arrival<W::Checkpoint>,
+        count: usize,
+    ) -> Result<Option<Vec<Run>>, WorldError> {
+        if initial.identity != self.explored.initial() {
+            return Ok(None);
+        }
+        let began = Instant::now();
+        let mut runs = Vec::new();
+        for path in &self.schedule.paths[..count] {
+            let (seen, _) = take(self.model, self.world, initial, path, self.with_rows).await?;
+            let at = began.elapsed();
+            runs.push(Run { seen, at });
+        }
+        Ok(Some(runs))
+    }
+
+    /// Whether a step is answered as it was `before` also when the service has idled for this long, and when nothing but the same
+    /// read was sent. So what differed later was due to the requests in between.
+    async fn needs_requests(
+        &mut self,
+        before: usize,
+        step: usize,
+        seen: &[Seen],
+        between: Duration,
+    ) -> Result<bool, WorldError> {
+        let initial = self.world.renew().await?;
+        tokio::time::sleep(between.min(IDLE)).await;
+        if self.run_from(&initial, before).await?.is_none() {
+            return Ok(false);
+        }
+        let path = &self.schedule.paths[before][..=step];
+        let (aged, mut rerun) =
+            take(self.model, self.world, &initial, path, self.with_rows).await?;
+        if aged != seen[..=step] {
+            return Ok(false);
+        }
+        if !self.model.action(path[step]).request.is_safe() {
+            return Ok(true);
+        }
+        for _ in 0..READS {
+            rerun.step(self.world, path[step]).await?;
+            let now = Seen::of(self.model, path[step], &rerun.here, self.with_rows);
+            if now != seen[step] {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Takes the steps of a path in one piece, as far as they can be sent.
+async fn take<W: World>(
     model: &Model,
     world: &mut W,
     initial: &Arrival<W::Checkpoint>,
     path: &[ActionId],
-) -> Result<Vec<u16>, WorldError> {
+    with_rows: bool,
+) -> Result<(Vec<Seen>, Rerun<W::Checkpoint>), WorldError> {
     world.restore(&initial.checkpoint).await?;
     let mut rerun = Rerun::new(initial.clone());
-    let mut statuses = Vec::new();
+    let mut seen = Vec::new();
     for action in path {
         if rerun.undefined(model, *action).is_some() {
             break;
         }
         rerun.step(world, *action).await?;
-        statuses.push(rerun.here.status);
+        seen.push(Seen::of(model, *action, &rerun.here, with_rows));
     }
-    Ok(statuses)
+    Ok((seen, rerun))
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use crate::world::{Warning, WarningCode, World, WorldError};
 use super::emitter::Emitter;
 use super::graph::Graph;
 use super::path_replay::{Allowance, PathReplay};
-use super::process_state::{self, Sample};
+use super::process_state;
+use super::samples::Sample;
 use super::violations::{Violation, Violations};
 
 /// Requests that shrinking one violation may take.
@@ -106,6 +107,14 @@ async fn run_warm<W: World, J: Judge<W>>(
     }
     for candidate in all.iter_mut() {
         let (finding, path) = (&candidate.violation.finding, &candidate.violation.path);
+        // A request without an answer costs a time out each time, and starts the service again anyway.
+        let is_silent = |step: &PathStep| {
+            let record = step.record.as_ref();
+            record.is_some_and(|record| record.response.no_answer.is_some())
+        };
+        if path.iter().any(is_silent) {
+            continue;
+        }
         candidate.is_lasting = process_state::happens(replay, finding, path, LASTING).await?;
     }
     if *stop == event::Stop::LoginLost {

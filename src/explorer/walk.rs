@@ -7,7 +7,7 @@ use crate::event::{
     self, ActionTally, Detail, Event, Exchange, Figures, Finished, Initial, Step, Stop, Time,
 };
 use crate::interrupt::Interrupt;
-use crate::model::{ActionId, Finding, InvariantId, Model, OracleId, Regression};
+use crate::model::{ActionId, Finding, InvariantId, Model, OracleId, Regression, Response};
 use crate::oracle::{Judge, Judged, Judgement};
 use crate::random::Random;
 use crate::world::{Arrival, Warning, WarningCode, World, WorldError, WorldErrorKind};
@@ -26,6 +26,7 @@ use super::observer::Observer;
 use super::path_replay::PathReplay;
 use super::regressions;
 use super::shrink_and_confirm::shrink_and_confirm;
+use super::silence::{self, Silence};
 use super::strategy::{self, Move, Strategy};
 use super::violations::{Violation, Violations};
 
@@ -66,6 +67,7 @@ pub async fn explore<W: World, J: Judge<W>>(
         damage: Damage::default(),
         invariants: InvariantTallies::new(model),
         login: LostLogin::new(model),
+        silence: Silence::default(),
         initial: Judgement::default(),
         regressions: Vec::new(),
         steps: 0,
@@ -103,8 +105,8 @@ pub fn not_started(model: &Model, options: &Options, error: &WorldError) -> Fini
     }
 }
 
-/// A request that waits longer than this for its answer is worth a word.
-const LONG_WAIT: Duration = Duration::from_secs(1);
+/// A request that is not answered is sent so often to prove that.
+const PROOF: u32 = 10;
 
 /// A walk under way.
 struct Walk<'r, W: World, J> {
@@ -118,6 +120,7 @@ struct Walk<'r, W: World, J> {
     damage: Damage,
     invariants: InvariantTallies,
     login: LostLogin,
+    silence: Silence,
     /// What was said of the initial state.
     initial: Judgement,
     /// Whether the violations that earlier runs found still happen.
@@ -243,6 +246,10 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
                     depth_limited: graph.untried_count() > 0,
                 };
             };
+            if graph.can_restore() && self.silence.skips(next.action) {
+                self.explored.skip(next.from, next.action);
+                continue;
+            }
             match self.step(strategy.as_mut(), next, standing, clock).await {
                 Ok(now) => standing = now,
                 Err(stop) => return stop,
@@ -271,10 +278,15 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         let arrival = match arrival {
             Ok(arrival) => arrival,
             Err(error) => {
-                self.warn_of_silence(action, asked.elapsed(), &error);
+                let name = &self.model.action(action).name;
+                if let Some(warning) = silence::cut_off(name, asked, &error) {
+                    self.emitter.warn(warning);
+                }
                 return Err(self.failed_at(step, &error));
             }
         };
+        let is_answered = arrival.status != Response::NO_ANSWER;
+        self.silence.note(action, asked, is_answered);
         let (login, status) = (&mut self.login, arrival.status);
         if login.is_suspicious(self.model, from, action, status) {
             if self.explored.graph().can_restore() {
@@ -387,6 +399,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         let failed = |error| Stop::of_error(&error, Vec::new());
         let restored = self.world.restore(self.explored.checkpoint(to)).await;
         restored.map_err(failed)?;
+        self.explored.suspect(to, self.world.take_suspects());
         self.restores += 1;
         if determinism::is_due(self.restores) {
             let again = determinism::take_again(self.model, self.world, &self.explored, to);
@@ -401,22 +414,6 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             }
         }
         Ok(())
-    }
-
-    /// Warns where the end of the run cut a request off that had been waiting for its answer for long.
-    fn warn_of_silence(&mut self, action: ActionId, waited: Duration, error: &WorldError) {
-        if !error.is_ending() || waited < LONG_WAIT {
-            return;
-        }
-        let name = &self.model.action(action).name;
-        let message = format!(
-            "`{name}` had not been answered for {:.1} s when the run ended",
-            waited.as_secs_f64()
-        );
-        let warning = Warning::new(WarningCode::UnansweredAtTheEnd, message);
-        self.emitter.warn(warning.with_help(
-            "give the run more time, or the request less (`http.timeout`): then a service that hangs is a finding",
-        ));
     }
 
     /// Whether an action was accepted from the same state before.
@@ -495,10 +492,15 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         (self.options.limits).reached(self.steps, coverage, worst, clock)
     }
 
-    /// Whether the time that is left is needed to prove what was found. A fifth of the time of the run is kept for that.
+    /// Whether the time that is left is needed to prove what was found. A fifth of the time of the run is kept for that, and more
+    /// where a single request may take long.
     fn is_time_to_prove(&self, found: bool) -> bool {
         let limit = self.options.limits.time_limit.unwrap_or_default();
-        let kept = if found { limit / 5 } else { Duration::ZERO };
+        let kept = if found {
+            (limit / 5).max((self.silence.longest() * PROOF).min(limit * 3 / 4))
+        } else {
+            Duration::ZERO
+        };
         let left = self.options.interrupt.time_left();
         left.is_some_and(|left| left <= kept)
     }
@@ -544,6 +546,9 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     fn finish(&mut self, violations: &[Violation], stop: Stop, time: Time) -> Finished {
         let actions = action_tallies(self.model, &self.explored, &stop);
         self.warn_of_refusals(&actions);
+        for warning in self.silence.warnings(self.model) {
+            self.emitter.warn(warning);
+        }
         self.pass_on_warnings();
         for warning in self.world.sum_up() {
             self.emitter.warn(warning);

@@ -7,7 +7,7 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::json;
+use super::{Digest, any_order, json};
 
 /// The body of a request or an answer. JSON is parsed once, at its first use.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -136,6 +136,14 @@ impl Body {
     /// The body as JSON; `None` when it is empty, cut, or not JSON.
     pub fn json(&self) -> Option<&Arc<Value>> {
         self.read_json().ok()
+    }
+
+    /// A digest of the body, in which the order of JSON lists does not count.
+    pub(crate) fn digest_in_any_order(&self) -> Digest {
+        match self.json() {
+            Some(json) => any_order::digest(json),
+            None => Digest::from_hash(&blake3::hash(&self.bytes)),
+        }
     }
 
     /// The body as JSON, or why there is none.

@@ -4,6 +4,7 @@
 //! template, condition, JSONPath and regular expression in them is compiled.
 
 mod action;
+mod any_order;
 mod body;
 mod context;
 mod delta;

@@ -60,6 +60,8 @@ pub(super) struct Probed {
     pub(super) verdict: Verdict,
     /// Which request changed rows of which tables, as a clause; `None` when it changed none.
     pub(super) wrote: Option<String>,
+    /// The request, where it was not answered.
+    pub(super) unanswered: Option<StepRecord>,
 }
 
 /// Sends the request of an invariant and judges the answer. Where a value that the request needs is not defined, the
@@ -85,8 +87,16 @@ pub(super) async fn probe<W: Observe>(
         return Ok(Probed {
             verdict: Verdict::Vacuous,
             wrote: None,
+            unanswered: None,
         });
     };
+    if let Some(no_answer) = &record.response.no_answer {
+        return Ok(Probed {
+            verdict: Verdict::Unjudged(format!("its request was not answered: {}", no_answer.why)),
+            wrote: None,
+            unanswered: Some(record),
+        });
+    }
     let wrote = wrote(&record);
     let refused = |what: String| {
         let expected = "a JSON body with a status of 2xx".to_owned();
@@ -107,7 +117,11 @@ pub(super) async fn probe<W: Observe>(
     if !(200..300).contains(&status) {
         // An error's body has nothing to do with the assertion, which would hold of it by accident.
         let verdict = refused(format!("the answer was {}", record.response.excerpt()));
-        return Ok(Probed { verdict, wrote });
+        return Ok(Probed {
+            verdict,
+            wrote,
+            unanswered: None,
+        });
     }
     let verdict = match record.response.body.read_json() {
         Ok(json) => {
@@ -126,7 +140,11 @@ pub(super) async fn probe<W: Observe>(
         }
         Err(why) => refused(format!("{}: {}", why.in_words(), record.response.excerpt())),
     };
-    Ok(Probed { verdict, wrote })
+    Ok(Probed {
+        verdict,
+        wrote,
+        unanswered: None,
+    })
 }
 
 fn objection(

@@ -165,7 +165,7 @@ impl Oracles {
                     }));
                     continue;
                 }
-                Evaluate::NoAnswer(judge) => judge(action, record),
+                Evaluate::NoAnswer(judge) => judge(&format!("`{}`", action.name), record),
                 Evaluate::Step(judge) if is_answered => judge(action, record),
                 Evaluate::Body if is_answered => {
                     response::judge_body(world, &action.name, &action.expect, record, context)
@@ -184,7 +184,8 @@ impl Oracles {
             return true;
         };
         self.checks.iter().any(|active| {
-            active.number == number && matches!(active.check.evaluate, Evaluate::Probe)
+            let evaluate = active.check.evaluate;
+            active.number == number && matches!(evaluate, Evaluate::Probe | Evaluate::NoAnswer(_))
         })
     }
 
@@ -202,6 +203,7 @@ impl Oracles {
         let was_broken = |oracle| step.broken_before.binary_search(&oracle).is_ok();
         let answers_as_before = changed_nothing(&model, step);
         let mut wrote = Vec::new();
+        let mut unanswered = Vec::new();
         let mut is_probe_inherited = false;
 
         for (id, invariant) in numbered(&model) {
@@ -237,6 +239,8 @@ impl Oracles {
                     let probed =
                         jsonpath::probe(world, invariant, request, jsonpath, contexts.1).await?;
                     wrote.extend(probed.wrote);
+                    let sent = |record| (&*invariant.name, record);
+                    unanswered.extend(probed.unanswered.map(sent));
                     probed.verdict
                 }
             };
@@ -249,30 +253,21 @@ impl Oracles {
         }
 
         for active in &self.checks {
-            if !matches!(active.check.evaluate, Evaluate::Probe) {
-                continue;
-            }
+            let objection = match active.check.evaluate {
+                Evaluate::Probe => (!wrote.is_empty()).then(|| probes_wrote(&wrote)),
+                Evaluate::NoAnswer(judge) => unanswered.iter().find_map(|(name, record)| {
+                    judge(&format!("the request of the invariant `{name}`"), record)
+                }),
+                Evaluate::Step(_) | Evaluate::Rows(_) | Evaluate::Body => continue,
+            };
             let oracle = OracleId::Check(active.number);
             let broken_before = was_broken(oracle);
-            if wrote.is_empty() {
-                judgement
-                    .broken
-                    .extend((is_probe_inherited && broken_before).then_some(oracle));
-                continue;
+            if objection.is_some() || is_probe_inherited && broken_before {
+                judgement.broken.push(oracle);
             }
-            judgement.broken.push(oracle);
             if !broken_before {
-                judgement.findings.push(active.finding(Objection {
-                    kind: "rows".to_owned(),
-                    message: format!(
-                        "the request of an invariant should only look, but {}",
-                        wrote.join(", and ")
-                    ),
-                    evidence: Evidence::Values {
-                        expected: "no changed row".to_owned(),
-                        actual: wrote.join(", and "),
-                    },
-                }));
+                let finding = objection.map(|objection| active.finding(objection));
+                judgement.findings.extend(finding);
             }
         }
         // Invariants come before checks in the order of oracles, so `broken` is ascending already.
@@ -383,6 +378,19 @@ fn changed_nothing<C>(model: &Model, step: &Judged<'_, C>) -> bool {
         && !sets_cookie
         && model.action(action).request.is_safe()
         && (step.context_before.same_allocation(context) || step.context_before == context)
+}
+
+/// What is said of requests of invariants that changed rows; each is a clause.
+fn probes_wrote(wrote: &[String]) -> Objection {
+    let wrote = wrote.join(", and ");
+    Objection {
+        kind: "rows".to_owned(),
+        message: format!("the request of an invariant should only look, but {wrote}"),
+        evidence: Evidence::Values {
+            expected: "no changed row".to_owned(),
+            actual: wrote,
+        },
+    }
 }
 
 /// The message of a finding: the user's, or a sentence made of what was expected and what was there.

@@ -339,6 +339,8 @@ pub(super) fn run() -> RunReport {
             http: Duration::from_millis(600),
             journal: Duration::from_millis(40),
             restore: Duration::from_millis(80),
+            settle: Duration::ZERO,
+            start: Duration::ZERO,
             oracles: Duration::from_millis(40),
             engine: Duration::from_millis(40),
             shrink: Duration::ZERO,

@@ -309,6 +309,12 @@ impl RunReport {
                 "rows that came late {several} times were not judged"
             )),
         }
+        if warned("given-up") > 0 {
+            gaps.push("what is never answered was not tried everywhere".to_owned());
+        }
+        if warned("not-settled") > 0 {
+            gaps.push("rows were read before the service had settled".to_owned());
+        }
         let never = self.never_ran().count() as u64;
         if never > 0 {
             gaps.push(format!(

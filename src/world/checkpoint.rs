@@ -4,10 +4,11 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::answer::Answer;
 use super::cookies::Cookies;
 use super::path::Path;
 use super::system::SystemState;
-use crate::model::{ActionId, Context, Digest, Response};
+use crate::model::{ActionId, Context, Digest};
 
 /// The way back to a state of a [`LiveWorld`](super::LiveWorld): plain data. Cheap to clone; the rows in it are shared
 /// with the checkpoint of the state it came from, but for those that one step changed.
@@ -57,12 +58,21 @@ impl Checkpoint {
     /// Remembers what a read-only action answered here. The first few actions are enough.
     pub(super) fn remember(&self, answer: Answer) {
         let mut answers = self.answers();
-        if answers.len() < ANSWERS && answers.iter().all(|known| known.action != answer.action) {
+        if answers.len() < ANSWERS
+            && answers
+                .iter()
+                .all(|known| known.action() != answer.action())
+        {
             answers.push(answer);
         }
     }
 
-    /// What read-only actions answered here.
+    /// Remembers another answer of an action than those that it gave here before.
+    pub(super) fn remember_change(&self, answer: Answer) {
+        self.answers().push(answer);
+    }
+
+    /// What read-only actions answered here; the newest of an action last.
     pub(super) fn answers(&self) -> MutexGuard<'_, Vec<Answer>> {
         let answers = self.0.answers.lock();
         answers.unwrap_or_else(PoisonError::into_inner)
@@ -190,35 +200,4 @@ fn identity(
     }
     hasher.update(&unsafe_requests.0.to_le_bytes());
     Digest::from_hash(&hasher.finalize())
-}
-
-/// What a read-only action answered in some state: status and body, as a fingerprint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    action: ActionId,
-    status: u16,
-    body: [u8; 16],
-}
-
-impl Answer {
-    /// The fingerprint of an answer.
-    pub(super) fn new(action: ActionId, response: &Response) -> Self {
-        let mut body = [0; 16];
-        body.copy_from_slice(&blake3::hash(&response.body.bytes).as_bytes()[..16]);
-        Self {
-            action,
-            status: response.status,
-            body,
-        }
-    }
-
-    /// The action.
-    pub(super) fn action(&self) -> ActionId {
-        self.action
-    }
-
-    /// Status of the answer.
-    pub(super) fn status(&self) -> u16 {
-        self.status
-    }
 }

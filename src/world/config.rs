@@ -126,12 +126,23 @@ pub struct SystemConfig {
     pub ignore_tables: Vec<Pattern>,
     /// Queries whose results are part of the identity, by name.
     pub observation_queries: Vec<(String, SqlQuery)>,
+    /// When the service has written what it writes after it has answered.
+    pub settle: Option<Settle>,
     /// How long one query of the spec may take.
     pub query_timeout: Duration,
     /// `allow_remote: true`: the database may be on another machine.
     pub allow_remote: bool,
     /// Whether a copy of the content before the run is kept beside the database, where it is a file.
     pub safety_copy: SafetyCopy,
+}
+
+/// `settle:` of a system.
+#[derive(Clone, Debug)]
+pub struct Settle {
+    /// A query that yields true once the service has written everything.
+    pub until: SqlQuery,
+    /// How long that may take.
+    pub at_most: Duration,
 }
 
 /// `safety_copy:`
@@ -194,6 +205,7 @@ impl SystemConfig {
             ignore_columns: Vec::new(),
             ignore_tables: Vec::new(),
             observation_queries: Vec::new(),
+            settle: None,
             query_timeout: Self::QUERY_TIMEOUT,
             allow_remote: false,
             safety_copy: SafetyCopy::default(),

@@ -183,18 +183,27 @@ impl Databases {
         Ok(())
     }
 
-    /// Notices rows that changed while no request ran, and puts them back.
+    /// Notices rows that changed while no request ran, and puts them back. Returns the tables.
     pub(super) async fn put_back_strays(
         &mut self,
         known: &[SystemState],
-    ) -> Result<(), WorldError> {
+    ) -> Result<Vec<Arc<Table>>, WorldError> {
         let change = self.read(known).await?;
         let Some(found) = change.content else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         self.warnings
             .extend(Warning::background_writes(&change.rows));
-        self.put_back(&found, known).await
+        self.put_back(&found, known).await?;
+        let rows = change.rows.rows();
+        let mut tables: Vec<_> = rows.map(|change| change.table.clone()).collect();
+        tables.dedup();
+        Ok(tables)
+    }
+
+    /// Whether there are none.
+    pub(super) fn are_none(&self) -> bool {
+        self.systems.is_empty()
     }
 
     /// Puts back what has just been found in place of what is known, and whatever changes meanwhile.

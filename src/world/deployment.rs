@@ -1,7 +1,7 @@
 //! The service and its databases as they run.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::checkpoint::State;
 use super::config::{SetupStep, WorldConfig};
@@ -10,6 +10,7 @@ use super::databases::{Databases, Open};
 use super::patience::Patience;
 use super::process::Process;
 use super::send::Sender;
+use super::settle::Settle;
 use super::system::SystemState;
 use super::{Warning, WarningCode, WorldError, WorldTime, setup};
 use crate::interrupt::{Interrupt, Urgency};
@@ -30,8 +31,11 @@ pub(super) struct Deployment {
     interrupt: Interrupt,
     setup: Arc<[SetupStep]>,
     secrets: Secrets,
+    settle: Settle,
     /// Time spent waiting for answers.
     http: Duration,
+    /// Time spent starting the service again.
+    starting: Duration,
     is_lost: bool,
     patience: Patience,
 }
@@ -49,13 +53,15 @@ impl Deployment {
         let (process, client) = Process::start(config, values, interrupt.clone()).await?;
         let mut deployment = Self {
             process,
-            sender: Sender::new(client, interrupt.clone(), config.settle, config.http.pace),
+            sender: Sender::new(client, interrupt.clone(), config.http.pace),
             databases: Databases::default(),
             model,
             interrupt,
             setup: config.setup.clone().into(),
             secrets: config.secrets.clone(),
+            settle: Settle::new(config),
             http: Duration::ZERO,
+            starting: Duration::ZERO,
             is_lost: false,
             patience: Patience::new(config.http.retry_after),
         };
@@ -86,6 +92,7 @@ impl Deployment {
         // they were. Otherwise the service goes last, for a service may take its database down with it.
         if self.sender.has_unfinished()
             || self.databases.warnings().have(WarningCode::BackgroundWrite)
+            || self.databases.warnings().have(WarningCode::LateWrite)
         {
             self.process.stop().await;
         }
@@ -97,6 +104,7 @@ impl Deployment {
         }
         self.process.stop().await;
         errors.extend(self.process.remove_workdir().err());
+        self.databases.warnings().release();
         let warnings = self.databases.warnings().take();
         let Some(mut first) = errors.pop() else {
             return Ok(warnings);
@@ -178,17 +186,42 @@ impl Deployment {
     pub(super) fn time(&self) -> WorldTime {
         WorldTime {
             http: self.http,
+            settle: self.settle.spent(),
+            start: self.starting,
             ..self.databases.time()
         }
     }
 
-    /// Whatever was done since `before`, which took so long, was the price of going back.
+    /// Whatever was done since `before`, which took so long, was the price of going back; but settling and starting the
+    /// service are counted apart.
     pub(super) fn count_as_restore(&mut self, before: WorldTime, took: Duration) {
+        let since = self.time().since(before);
+        let took = took.saturating_sub(since.settle + since.start);
         self.http = before.http;
         self.databases.set_time(WorldTime {
             restore: before.restore + took,
             ..before
         });
+    }
+}
+
+/// After an answer, and after the walk.
+impl Deployment {
+    /// Waits until the service has written what it writes after it has answered, as the spec says. An error where the run has to
+    /// end meanwhile.
+    pub(super) async fn settle(&mut self) -> Result<(), WorldError> {
+        self.settle.wait(&mut self.databases, &self.interrupt).await
+    }
+
+    /// What did not settle in time.
+    pub(super) fn unsettled(&self) -> impl Iterator<Item = Warning> + '_ {
+        self.settle.warnings()
+    }
+
+    /// Checks, once the walk is over, what is too expensive to check after every step.
+    pub(super) async fn conclude(&mut self) -> Result<(), WorldError> {
+        self.databases.warnings().release();
+        self.databases.conclude().await
     }
 }
 
@@ -209,7 +242,9 @@ impl Deployment {
         self.process.stop_to_restart().await;
         self.databases.undo(content).await?;
         self.databases.disturb();
+        let began = Instant::now();
         self.process.bring_back(self.sender.client()).await?;
+        self.starting += began.elapsed();
         self.is_lost = false;
         self.databases.still_there().await?;
         self.databases.undo(content).await
@@ -218,7 +253,9 @@ impl Deployment {
     /// Stops the service and starts it again where it was.
     pub(super) async fn restart(&mut self) -> Result<(), WorldError> {
         self.databases.disturb();
+        let began = Instant::now();
         self.process.restart(self.sender.client()).await?;
+        self.starting += began.elapsed();
         self.is_lost = false;
         Ok(())
     }

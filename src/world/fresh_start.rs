@@ -10,12 +10,26 @@ use super::setup;
 use super::system::SystemState;
 use crate::model::Digest;
 
-/// Stops the service, puts every database back to its content before `setup`, starts the service and runs `setup` again,
-/// because sessions and tokens may have died with it. `now` is the content as far as is known.
+/// Starts the service again as [`start_before_setup`] does and runs `setup` again, because sessions and tokens may have died with it.
 pub(super) async fn fresh_start(
     deployment: &mut Deployment,
     now: &Arc<[SystemState]>,
 ) -> Result<Checkpoint, WorldError> {
+    let before_setup = start_before_setup(deployment, now).await?;
+    let (context, cookies) = setup::run(deployment).await?;
+    let content = deployment.databases().content(&before_setup).await?;
+    let state = deployment
+        .look(content, Digest::default(), context, cookies)
+        .await?;
+    Ok(Checkpoint::new(state, Path::default()))
+}
+
+/// Stops the service, puts every database back to its content before `setup`, which is returned, and starts the service. `now` is the
+/// content as far as is known.
+pub(super) async fn start_before_setup(
+    deployment: &mut Deployment,
+    now: &Arc<[SystemState]>,
+) -> Result<Arc<[SystemState]>, WorldError> {
     let databases = deployment.databases();
     databases.put_back_strays(now).await?;
     let before_setup = databases.before_setup();
@@ -26,10 +40,5 @@ pub(super) async fn fresh_start(
     databases.restore(&content, &before_setup).await?;
     deployment.restart().await?;
     deployment.databases().still_there().await?;
-    let (context, cookies) = setup::run(deployment).await?;
-    let content = deployment.databases().content(&before_setup).await?;
-    let state = deployment
-        .look(content, Digest::default(), context, cookies)
-        .await?;
-    Ok(Checkpoint::new(state, Path::default()))
+    Ok(before_setup)
 }

@@ -1,25 +1,31 @@
 //! The world that is really there: a service reached over HTTP, with its databases.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::checkpoint::{Checkpoint, State};
 use super::config::WorldConfig;
-use super::cookies::Cookies;
-use super::databases::{Change, Open};
-use super::deployment::{Deployment, Outgoing};
+use super::databases::Open;
+use super::deployment::Deployment;
 use super::extract::Extracted;
 use super::path::Path;
 use super::send::Exchange;
 use super::system::QueryRows;
 use super::way_back::{self, Position, Step, WayBack};
-use super::{Arrival, Observe, Warning, World, WorldError, WorldErrorKind, WorldTime};
+use super::{Arrival, Observe, Warning, WarningCode, World, WorldError, WorldErrorKind, WorldTime};
 use crate::expr::Lookup as _;
 use crate::interrupt::Interrupt;
 use crate::model::{
-    Action, ActionId, Bindings, Context, Effect, Model, RequestTemplate, RowDelta, SqlQuery,
-    StatusPattern, StepRecord, Table,
+    Action, ActionId, Context, Effect, Model, RequestTemplate, SqlQuery, StepRecord, Table,
 };
+use late_rows::{LateRows, watch};
+use sending::{Sending, Sent, may_write};
+
+mod late_rows;
+mod sending;
+
+/// How long a service that was not stopped after a missing answer may take to write what it was asked for.
+const UNANSWERED: Duration = Duration::from_secs(2);
 
 /// A service and the systems under it.
 ///
@@ -31,8 +37,7 @@ pub struct LiveWorld {
     way_back: Box<dyn WayBack>,
     model: Arc<Model>,
     position: Option<Position>,
-    /// The action that was sent last whose method may change something, and when that was answered.
-    last_writer: Option<(ActionId, Instant)>,
+    late: LateRows,
 }
 
 impl LiveWorld {
@@ -60,7 +65,7 @@ impl LiveWorld {
             way_back,
             model,
             position: None,
-            last_writer: None,
+            late: LateRows::default(),
         })
     }
 
@@ -86,10 +91,37 @@ impl LiveWorld {
         match &mut self.position {
             Some(position) if self.deployment.is_lost() => {
                 let deployment = &mut self.deployment;
-                self.way_back.bring_back(deployment, position).await
+                self.way_back.bring_back(deployment, position).await?;
+                if deployment.process().may_restart() {
+                    return Ok(());
+                }
+                // What still goes on in a service that was not stopped may write yet.
+                let known = position.now.content();
+                let (_, content) = watch(deployment, known, None, UNANSWERED).await?;
+                deployment.databases().put_back(&content, known).await
             }
             _ => Ok(()),
         }
+    }
+
+    /// Puts back rows that changed while no request ran, and finds out where they come from.
+    async fn put_back_strays(&mut self) -> Result<(), WorldError> {
+        let deployment = &mut self.deployment;
+        let position = self.position.as_mut().ok_or_else(not_begun)?;
+        if deployment.databases().are_at_rest() {
+            return Ok(());
+        }
+        let known = position.now.content();
+        let tables = deployment.databases().put_back_strays(known).await?;
+        if tables.is_empty() || !self.way_back.can_restore() {
+            return Ok(());
+        }
+        let way_back = &mut *self.way_back;
+        let source = self
+            .late
+            .source(deployment, way_back, position, &tables, None);
+        source.await?.warn(&mut self.deployment, &tables);
+        Ok(())
     }
 
     async fn go_back(&mut self, to: &Checkpoint) -> Result<(), WorldError> {
@@ -113,106 +145,6 @@ impl LiveWorld {
     }
 }
 
-/// A request that was sent from a state, and what came of it.
-struct Sent {
-    exchange: Exchange,
-    /// Those of the state, and those that the answer set.
-    cookies: Cookies,
-    /// Nothing where there was no answer.
-    change: Change,
-}
-
-/// Sends requests from a state whose rows should stay as they are.
-struct Sending<'s> {
-    name: &'s str,
-    template: &'s RequestTemplate,
-    bindings: Bindings,
-    now: &'s Checkpoint,
-    /// The statuses that the spec lists for the answer.
-    listed: &'s [StatusPattern],
-    /// Whether a request that was lost may be sent again where the systems hold what they did.
-    may_repeat: bool,
-    last_writer: Option<(ActionId, Instant)>,
-}
-
-impl Sending<'_> {
-    /// Sends the request once, and reads what it changed.
-    async fn once(&self, deployment: &mut Deployment) -> Result<Sent, WorldError> {
-        let mut cookies = self.now.cookies().clone();
-        let content = self.now.content();
-        let known = self.may_repeat.then_some(&**content);
-        let bindings = self.bindings.clone();
-        let outgoing = Outgoing {
-            name: self.name,
-            template: self.template,
-            bindings,
-            known,
-            listed: self.listed,
-        };
-        let exchange = deployment.attempt(outgoing, &mut cookies).await?;
-        let change = if exchange.response.no_answer.is_some() {
-            Change::default()
-        } else {
-            deployment.sender().settle().await?;
-            deployment.databases().read(content).await?
-        };
-        Ok(Sent {
-            exchange,
-            cookies,
-            change,
-        })
-    }
-
-    /// Sends again what should have changed no row and did. Rows that do not come again belong to a request before it, and
-    /// that is said. What came the second time is what counts.
-    async fn again(&self, deployment: &mut Deployment, first: Sent) -> Result<Sent, WorldError> {
-        let Some(found) = &first.change.content else {
-            return Ok(first);
-        };
-        let databases = deployment.databases();
-        databases.put_back(found, self.now.content()).await?;
-        let second = self.once(deployment).await?;
-        if !deployment.is_lost() {
-            let late = only_in(&first.change.rows, &second.change.rows);
-            if !late.is_empty() {
-                let writer = self.last_writer.map(|(id, at)| {
-                    let model = deployment.model();
-                    (model.action(id).name.clone(), at.elapsed())
-                });
-                deployment.warn(Warning::late_write(writer, &late, self.name));
-            }
-        }
-        Ok(second)
-    }
-}
-
-/// Whether an action that was answered like this is known to change rows: it was accepted and is not safe, or it failed.
-fn may_write(action: &Action, Exchange { response, .. }: &Exchange) -> bool {
-    let status = response.status;
-    status >= 500 || !action.request.is_safe() && action.expect.accepts(status)
-}
-
-/// What an answer with this status comes to, where the state stays as it was or not.
-fn effect(action: &Action, status: u16, stays: bool) -> Effect {
-    match (action.expect.accepts(status), stays) {
-        (false, _) => Effect::None,
-        (true, true) => Effect::Accepted,
-        (true, false) => Effect::Changed,
-    }
-}
-
-/// The names of the tables of which rows changed in the first delta only.
-fn only_in(first: &RowDelta, second: &RowDelta) -> Vec<String> {
-    let is_new = |table: &Table| !second.rows().any(|change| change.table.id == table.id);
-    let mut names: Vec<String> = first
-        .rows()
-        .filter(|change| is_new(&change.table))
-        .map(|change| change.table.name.clone())
-        .collect();
-    names.dedup();
-    names
-}
-
 impl World for LiveWorld {
     type Checkpoint = Checkpoint;
 
@@ -232,15 +164,10 @@ impl World for LiveWorld {
     ) -> Result<Arrival<Checkpoint>, WorldError> {
         self.deployment.check_interrupt()?;
         self.bring_back().await?;
+        self.put_back_strays().await?;
         let deployment = &mut self.deployment;
         let position = self.position.as_mut().ok_or_else(not_begun)?;
         let now = position.now.clone();
-        if !deployment.databases().are_at_rest() {
-            deployment
-                .databases()
-                .put_back_strays(now.content())
-                .await?;
-        }
         let declared = self.model.action(action);
         let name = format!("action `{}`", declared.name);
         let live = self.way_back.live_values(context);
@@ -251,16 +178,18 @@ impl World for LiveWorld {
             now: &now,
             listed: &declared.expect.status,
             may_repeat: true,
-            last_writer: self.last_writer,
         };
         let is_safe = declared.request.is_safe();
-        let mut sent = sending.once(deployment).await?;
+        let mut sent = sending.once(deployment, now.content()).await?;
         // The row may have come late, from the request before.
-        if self.way_back.puts_rows_back() && !may_write(declared, &sent.exchange) {
-            sent = sending.again(deployment, sent).await?;
+        if !may_write(declared, &sent.exchange) {
+            let way_back = &mut *self.way_back;
+            sent = sending
+                .again(deployment, way_back, position, &mut self.late, sent)
+                .await?;
         }
         if !is_safe {
-            self.last_writer = Some((action, Instant::now()));
+            self.late.note(action, context, &now);
         }
         let Sent {
             exchange,
@@ -268,6 +197,9 @@ impl World for LiveWorld {
             change,
         } = sent;
         if exchange.response.no_answer.is_some() {
+            if !deployment.process().may_restart() {
+                self.late.note_unanswered(&name);
+            }
             return Ok(unanswered(&now, exchange));
         }
         let response = exchange.response;
@@ -349,7 +281,7 @@ impl World for LiveWorld {
 
     async fn conclude(&mut self) -> Result<(), WorldError> {
         self.bring_back().await?;
-        self.deployment.databases().conclude().await
+        self.deployment.conclude().await
     }
 
     fn can_restore(&self) -> bool {
@@ -358,6 +290,15 @@ impl World for LiveWorld {
 
     fn starts_anew(&self) -> bool {
         self.way_back.starts_anew()
+    }
+
+    fn take_suspects(&mut self) -> Vec<ActionId> {
+        self.way_back.take_suspects()
+    }
+
+    fn has_late_rows(&mut self) -> bool {
+        let warnings = self.deployment.databases().warnings();
+        warnings.have(WarningCode::BackgroundWrite) || warnings.have(WarningCode::LateWrite)
     }
 
     fn time(&self) -> WorldTime {
@@ -373,7 +314,9 @@ impl World for LiveWorld {
     }
 
     fn sum_up(&self) -> Vec<Warning> {
-        self.deployment.patience().warnings()
+        let mut warnings = self.deployment.patience().warnings();
+        warnings.extend(self.deployment.unsettled());
+        warnings
     }
 }
 
@@ -403,8 +346,8 @@ impl Observe for LiveWorld {
         self.deployment.check_interrupt()?;
         self.bring_back().await?;
         let deployment = &mut self.deployment;
-        let position = self.position.as_ref().ok_or_else(not_begun)?;
-        let now = &position.now;
+        let position = self.position.as_mut().ok_or_else(not_begun)?;
+        let now = position.now.clone();
         let bindings = self.model.bindings(&self.way_back.live_values(context));
         let defined = request
             .templates()
@@ -418,28 +361,37 @@ impl Observe for LiveWorld {
             name: NAME,
             template: request,
             bindings,
-            now,
+            now: &now,
             listed: &[],
             may_repeat: false,
-            last_writer: self.last_writer,
         };
-        let mut sent = sending.once(deployment).await?;
-        if self.way_back.puts_rows_back() {
-            sent = sending.again(deployment, sent).await?;
-        }
+        let sent = sending.once(deployment, now.content()).await?;
+        let way_back = &mut *self.way_back;
+        let sent = sending
+            .again(deployment, way_back, position, &mut self.late, sent)
+            .await?;
         // Its cookies are thrown away: a probe leaves everything as it was.
         let Sent {
             exchange, change, ..
         } = sent;
         if let Some(found) = &change.content {
             let databases = deployment.databases();
-            databases.put_back(found, now.content()).await?;
+            databases.put_back(found, position.now.content()).await?;
         }
         deployment.secrets().learn_rows(&change.rows);
         Ok(Some(StepRecord {
             rows: change.rows,
             ..exchange.into()
         }))
+    }
+}
+
+/// What an answer with this status comes to, where the state stays as it was or not.
+fn effect(action: &Action, status: u16, stays: bool) -> Effect {
+    match (action.expect.accepts(status), stays) {
+        (false, _) => Effect::None,
+        (true, true) => Effect::Accepted,
+        (true, false) => Effect::Changed,
     }
 }
 

@@ -3,6 +3,7 @@
 //! [`World`] is the seam: the engine walks any world. [`LiveWorld`] is a service reached over HTTP with its databases;
 //! [`mock`] holds worlds in memory with exactly known state spaces.
 
+mod answer;
 mod checkpoint;
 pub mod config;
 mod cookies;
@@ -26,6 +27,7 @@ mod restore_check;
 mod run_names;
 mod send;
 mod service;
+mod settle;
 mod setup;
 pub mod system;
 #[cfg(test)]
@@ -98,6 +100,17 @@ pub trait World {
         false
     }
 
+    /// Actions that answered otherwise after a restore, since the last call: the service may keep state in its process, or a
+    /// clock may have moved on.
+    fn take_suspects(&mut self) -> Vec<ActionId> {
+        Vec::new()
+    }
+
+    /// Whether rows change while no request runs, or later than the answer: then nobody knows whose rows those of a step are.
+    fn has_late_rows(&mut self) -> bool {
+        false
+    }
+
     /// Time spent so far, by what it was spent on.
     fn time(&self) -> WorldTime {
         WorldTime::default()
@@ -128,6 +141,10 @@ pub struct WorldTime {
     pub journal: Duration,
     /// Restoring states, and checking restores.
     pub restore: Duration,
+    /// Waiting for what the service writes after it has answered.
+    pub settle: Duration,
+    /// Starting the service again, until it was ready.
+    pub start: Duration,
 }
 
 impl WorldTime {
@@ -138,6 +155,8 @@ impl WorldTime {
             http: self.http.saturating_sub(earlier.http),
             journal: self.journal.saturating_sub(earlier.journal),
             restore: self.restore.saturating_sub(earlier.restore),
+            settle: self.settle.saturating_sub(earlier.settle),
+            start: self.start.saturating_sub(earlier.start),
         }
     }
 
@@ -148,12 +167,14 @@ impl WorldTime {
             http: self.http + other.http,
             journal: self.journal + other.journal,
             restore: self.restore + other.restore,
+            settle: self.settle + other.settle,
+            start: self.start + other.start,
         }
     }
 
     /// The total.
     pub fn sum(self) -> Duration {
-        self.http + self.journal + self.restore
+        self.http + self.journal + self.restore + self.settle + self.start
     }
 }
 

@@ -215,15 +215,19 @@ impl Process {
 
     /// Stops the service where it may be started again.
     pub(super) async fn stop_to_restart(&mut self) {
-        if self.config.as_ref().is_some_and(|config| config.restart) {
+        if self.may_restart() {
             self.stop().await;
         }
     }
 
+    /// Whether it is ours to stop and start again.
+    pub(super) fn may_restart(&self) -> bool {
+        self.config.as_ref().is_some_and(|config| config.restart)
+    }
+
     /// Makes a service that gave no answer ready again: starts it, or waits for it where it is not ours to start.
     pub(super) async fn bring_back(&mut self, client: &mut Client) -> Result<(), WorldError> {
-        let is_ours = self.config.as_ref().is_some_and(|config| config.restart);
-        if is_ours {
+        if self.may_restart() {
             return self.restart(client).await;
         }
         client.reconnect()?;

@@ -5,13 +5,17 @@
 //! not, the service keeps something outside the declared systems, most often a cache. These requests are no steps; each
 //! action is sent again twice at first, then after at most one restore in 64.
 //!
-//! An answer that differs does not prove a cache: it may hold a clock or a counter. So the action is sent again at once,
-//! and once more after a second. Only an answer that stays the same, and is not the remembered one, is reported.
+//! An answer that differs does not prove a cache: it may hold a clock, a counter, or a random value. So the action is sent
+//! again at once, and once more after a second; what varies by then is no matter of restores. A clock of minutes still looks
+//! like a cache. But it never goes back: an answer that was another one in between and is there again proves that the
+//! service answers by something else than its rows. Short of that the action is a *suspect*, of which the explorer finds
+//! out more; where it cannot start the service again, that the answer stays has to do. Lists in another order are no state: rows that were written back lie elsewhere.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::checkpoint::{Answer, Checkpoint};
+use super::answer::{Answer, Likeness};
+use super::checkpoint::Checkpoint;
 use super::deployment::{Deployment, Outgoing};
 use super::{Warning, WarningCode, WorldError};
 use crate::model::ActionId;
@@ -24,6 +28,12 @@ const EAGER: u32 = 2;
 
 /// One restore in so many sends an action again, later on.
 const SEND_EVERY: u64 = 64;
+
+/// How often a suspect is sent again before that gets rare.
+const EAGER_WITH_SUSPECTS: u32 = 12;
+
+/// Answers that must be the same, one after the other, before the service is said to keep state.
+const LOOKS: u32 = 3;
 
 /// What `EAGER` may cost: no more than this share of the requests, once a run is under way.
 const SHARE: u64 = 32;
@@ -38,6 +48,7 @@ pub(super) struct RestoreCheck {
     chances: u64,
     sent: u64,
     actions: HashMap<ActionId, Checked>,
+    suspects: Vec<ActionId>,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +56,18 @@ struct Checked {
     sent: u32,
     /// Its answers hold a clock or a counter, or it has been reported: sending it again teaches nothing.
     settled: bool,
+    is_suspect: bool,
+}
+
+impl Checked {
+    fn is_eager(&self) -> bool {
+        let limit = if self.is_suspect {
+            EAGER_WITH_SUSPECTS
+        } else {
+            EAGER
+        };
+        self.sent < limit
+    }
 }
 
 impl RestoreCheck {
@@ -73,23 +96,30 @@ impl RestoreCheck {
         }
     }
 
+    /// Actions that answered otherwise after a restore, since the last call, each once in a run.
+    pub(super) fn take_suspects(&mut self) -> Vec<ActionId> {
+        std::mem::take(&mut self.suspects)
+    }
+
     /// Whether the rows of this restore are to be compared.
     fn wants_rows(&mut self, restored: &Checkpoint) -> bool {
         self.restores += 1;
         restored.first_return() || self.restores.is_multiple_of(VERIFY_EVERY)
     }
 
-    /// Which answer is to be compared after this restore, if any. `requests` is how many the run has sent.
+    /// Which answer is to be compared after this restore, if any: the newest of its action. `requests` is how many the run has
+    /// sent.
     fn wants_answer(&mut self, answers: &[Answer], requests: u64) -> Option<Answer> {
         let checked = |answer: &Answer| self.actions.get(&answer.action());
         let least = answers
             .iter()
+            .rev()
             .filter(|answer| checked(answer).is_none_or(|checked| !checked.settled))
             .min_by_key(|answer| checked(answer).map_or(0, |checked| checked.sent))
             .copied()?;
         self.chances += 1;
-        let eager = checked(&least).map_or(0, |checked| checked.sent) < EAGER
-            && self.sent < 8 + requests / SHARE;
+        let eager =
+            checked(&least).is_none_or(Checked::is_eager) && self.sent < 8 + requests / SHARE;
         if !eager && !self.chances.is_multiple_of(SEND_EVERY) {
             return None;
         }
@@ -98,7 +128,7 @@ impl RestoreCheck {
         Some(least)
     }
 
-    /// Whether a read-only action answers as it did before; warns where it does not.
+    /// Whether a read-only action answers as it did before; warns where it surely does not.
     async fn compare(
         &mut self,
         deployment: &mut Deployment,
@@ -108,37 +138,89 @@ impl RestoreCheck {
         let action = remembered.action();
         let first = send_again(deployment, restored, action).await?;
         // A login that is lost is noticed by the explorer.
-        if first == remembered || first.status() == 401 || deployment.is_lost() {
+        if first.status() == 401 || deployment.is_lost() {
             return Ok(());
         }
-        let mut again = send_again(deployment, restored, action).await?;
-        if again == first {
-            if !deployment.wait(CLOCK).await {
+        match first.likeness(&remembered) {
+            Likeness::Same => return Ok(()),
+            Likeness::Reordered => {
+                let warning = reordered(&deployment.model().action(action).name);
+                deployment.warn(warning);
                 return Ok(());
             }
-            again = send_again(deployment, restored, action).await?;
+            Likeness::Different => {}
         }
-        self.actions.entry(action).or_default().settled = true;
-        if again != first || deployment.is_lost() {
+        let checked = self.actions.entry(action).or_default();
+        let Some(is_steady) = stays(deployment, restored, &first).await? else {
+            return Ok(());
+        };
+        if !is_steady {
+            checked.settled = true;
             return Ok(());
         }
-        let status = if first.status() == remembered.status() {
-            "with another body".to_owned()
+        let is_back = (restored.answers().iter())
+            .any(|answer| answer.action() == action && answer.is_like(&first));
+        // Where the service cannot be started again, nothing more will be found out.
+        if is_back || !deployment.process().may_restart() {
+            checked.settled = true;
+            let status = (first.status(), remembered.status());
+            let warning = keeps_state(&deployment.model().action(action).name, status);
+            deployment.warn(warning);
         } else {
-            format!("with {} instead of {}", first.status(), remembered.status())
-        };
-        let message = format!(
-            "`{}` answers {status} after its state has been restored: this service keeps state in its process, or elsewhere outside the declared systems",
-            deployment.model().action(action).name
-        );
-        let help = "a cache: empty it with a request under `after_restore`, switch it off, or write `restore: full`, which starts the service again for each restore; another system: declare it";
-        deployment.warn(
-            Warning::new(WarningCode::StateOutsideSystems, message)
-                .with_help(help)
-                .untrusted(),
-        );
+            restored.remember_change(first);
+            if !checked.is_suspect {
+                checked.is_suspect = true;
+                self.suspects.push(action);
+            }
+        }
         Ok(())
     }
+}
+
+/// Whether an action goes on answering like this; `None` where that cannot be found out.
+async fn stays(
+    deployment: &mut Deployment,
+    restored: &Checkpoint,
+    first: &Answer,
+) -> Result<Option<bool>, WorldError> {
+    for look in 1..=LOOKS {
+        if look == LOOKS && !deployment.wait(CLOCK).await {
+            return Ok(None);
+        }
+        let again = send_again(deployment, restored, first.action()).await?;
+        if deployment.is_lost() {
+            return Ok(None);
+        }
+        if !again.is_like(first) {
+            return Ok(Some(false));
+        }
+    }
+    Ok(Some(true))
+}
+
+/// The warning that the service keeps state; `status` is what an action answers now, and what it did before.
+fn keeps_state(action: &str, (now, before): (u16, u16)) -> Warning {
+    let how = if now == before {
+        "with another body".to_owned()
+    } else {
+        format!("with {now} instead of {before}")
+    };
+    let message = format!(
+        "`{action}` answers {how} after its state has been restored: this service keeps state in its process, or elsewhere outside the declared systems"
+    );
+    Warning::new(WarningCode::StateOutsideSystems, message)
+        .with_help("a cache: empty it with a request under `after_restore`, switch it off, or write `restore: full`, which starts the service again for each restore; another system: declare it")
+        .untrusted()
+}
+
+/// The warning that only the order of an answer is another one.
+fn reordered(action: &str) -> Warning {
+    let message = format!(
+        "`{action}` sends a list in another order after its state has been restored; the service promises none, so that is no fault"
+    );
+    Warning::new(WarningCode::OrderDiffers, message).with_help(
+        "where the order matters, let the service sort (`ORDER BY`); an `extract` from such a list takes now one member, now another",
+    )
 }
 
 /// What a read-only action answers in the state the world stands in. Rows and cookies are left as they were.
@@ -163,7 +245,7 @@ async fn send_again(
     if deployment.is_lost() {
         return Ok(Answer::new(action, &exchange.response));
     }
-    deployment.sender().settle().await?;
+    deployment.settle().await?;
     deployment.databases().undo(restored.content()).await?;
     Ok(Answer::new(action, &exchange.response))
 }

@@ -23,7 +23,6 @@ const SHOWN_BODY: usize = 400;
 pub(super) struct Sender {
     client: Client,
     interrupt: Interrupt,
-    settle: Duration,
     /// Time between two requests at the least.
     pace: Duration,
     /// When the next request may be sent.
@@ -54,18 +53,11 @@ impl From<Exchange> for StepRecord {
 }
 
 impl Sender {
-    /// Sends over this client; `settle` is how long the service may go on writing after it has answered, `pace` the time between
-    /// two requests at the least.
-    pub(super) fn new(
-        client: Client,
-        interrupt: Interrupt,
-        settle: Duration,
-        pace: Duration,
-    ) -> Self {
+    /// Sends over this client; `pace` is the time between two requests at the least.
+    pub(super) fn new(client: Client, interrupt: Interrupt, pace: Duration) -> Self {
         Self {
             client,
             interrupt,
-            settle,
             pace,
             next: None,
             requests: 0,
@@ -119,14 +111,6 @@ impl Sender {
     /// Whether a request was given up that may still be at work in the service.
     pub(super) fn has_unfinished(&self) -> bool {
         self.unfinished
-    }
-
-    /// Waits for what the service writes after it has answered. An error where the run has to end meanwhile.
-    pub(super) async fn settle(&self) -> Result<(), WorldError> {
-        if self.settle.is_zero() {
-            return Ok(());
-        }
-        self.wait(self.settle).await
     }
 
     /// Waits. An error where the run has to end meanwhile.

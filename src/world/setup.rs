@@ -71,7 +71,7 @@ async fn send(deployment: &mut Deployment) -> Result<(Context, Cookies), WorldEr
         context = extracted.applied_to(&context);
     }
     if !steps.is_empty() {
-        deployment.sender().settle().await?;
+        deployment.settle().await?;
     }
     Ok((context, cookies))
 }

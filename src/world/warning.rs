@@ -1,10 +1,11 @@
 //! What the user should know although the run goes on.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::About;
-use crate::model::{Cell, RowChange, RowDelta, TableKind};
+use crate::model::{Cell, RowChange, RowDelta, Table, TableKind};
 
 /// Something the user should know although the run goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub enum WarningCode {
     ConditionFailed,
     /// The schema of a database changed, or its file was replaced; it was put back as a whole.
     DatabaseReplaced,
+    /// An action that was not answered again and again was not tried everywhere.
+    GivenUp,
     /// A request without fault changed rows later than its answer came.
     LateWrite,
     /// What was accepted from a state is refused in that state with 401 or 403.
@@ -46,12 +49,16 @@ pub enum WarningCode {
     NothingAccepted,
     /// Something in a database is not put back.
     NotRestored,
+    /// A system had not settled in time after an answer.
+    NotSettled,
     /// The service could not be started again to see whether it keeps state in its process.
     NotStartedAgain,
     /// A transaction of the service was still open after the answer.
     OpenTransaction,
     /// A pattern of the spec matches nothing.
     PatternMatchesNothing,
+    /// A list comes in another order after a restore.
+    OrderDiffers,
     /// The service asked to come back later, and that was waited for.
     RateLimited,
     /// What a killed run had left behind was put back.
@@ -79,14 +86,17 @@ impl WarningCode {
             Self::BackgroundWrite => "background-write",
             Self::ConditionFailed => "condition-failed",
             Self::DatabaseReplaced => "database-replaced",
+            Self::GivenUp => "given-up",
             Self::LateWrite => "late-write",
             Self::LoginLost => "login-lost",
             Self::NonDeterministic => "non-deterministic",
             Self::NotJudged => "not-judged",
             Self::NothingAccepted => "nothing-accepted",
             Self::NotRestored => "not-restored",
+            Self::NotSettled => "not-settled",
             Self::NotStartedAgain => "not-started-again",
             Self::OpenTransaction => "open-transaction",
+            Self::OrderDiffers => "order-differs",
             Self::PatternMatchesNothing => "pattern-matches-nothing",
             Self::RateLimited => "rate-limited",
             Self::Recovered => "recovered",
@@ -136,26 +146,49 @@ impl Warning {
         sequences.map(Self::background_write).collect()
     }
 
-    /// Rows of these tables changed while `request` was sent, and did not when it was sent again from the same state. `writer` is the
-    /// request that may have written them, with the time since its answer; `None` where only `setup` can have been that.
-    pub(super) fn late_write(
-        writer: Option<(String, Duration)>,
-        tables: &[String],
-        request: &str,
-    ) -> Self {
-        let (writer, since) = match writer {
-            Some((action, since)) => (format!("action `{action}`"), since),
-            None => ("`setup`".to_owned(), Duration::ZERO),
-        };
-        let tables: Vec<String> = tables.iter().map(|name| format!("`{name}`")).collect();
+    /// Rows of these tables come after the answer to an action, at most so long.
+    pub(super) fn late_write(action: &str, since: Duration, tables: &[Arc<Table>]) -> Self {
         let message = format!(
-            "{writer} writes after it has answered: rows of {} changed while {request} was sent, and did not when it was sent again from the same state; they have been put back",
-            tables.join(", ")
+            "action `{action}` writes after it has answered: rows of {} came late, and were put back",
+            names(tables)
         );
-        // So long it took at most.
         let settle = (since.as_millis() / 20 + 1) * 20;
         Self::new(WarningCode::LateWrite, message).with_help(format!(
-            "give the service time to write before its rows are read: `settle: {settle}ms` at the top level of the spec"
+            "give the service time to write before its rows are read: `settle: {settle}ms` at the top level of the spec; or, where a query tells that all is written, under the system `settle: {{ until: \"SELECT count(*) = 0 FROM outbox\", at_most: 2s }}`"
+        ))
+    }
+
+    /// Rows of these tables come after a request that was never answered, from a service that went on running.
+    pub(super) fn late_write_of_unanswered(request: &str, tables: &[Arc<Table>]) -> Self {
+        let message = format!(
+            "{request}, which was not answered, goes on writing: rows of {} came late, and were put back",
+            names(tables)
+        );
+        Self::new(WarningCode::LateWrite, message).with_help(
+            "let venomqa start the service (`service.command`): after a missing answer it is started again, and nothing is written late",
+        )
+    }
+
+    /// Rows of these tables changed while a request was sent that should not have changed them, and did not when it was sent once
+    /// more; nothing can be put back to find out why.
+    pub(super) fn unclear_rows(tables: &[Arc<Table>], request: &str) -> Self {
+        let message = format!(
+            "rows of {} changed while {request} was sent, and did not when it was sent once more: they came late from a request before it, or from a job, and were not judged",
+            names(tables)
+        );
+        Self::new(WarningCode::LateWrite, message).with_help(
+            "give the service time to write before its rows are read: `settle: 50ms` at the top level of the spec; a job: name its tables under `ignore_tables`",
+        )
+    }
+
+    /// A job writes rows of this table: they come while no request runs.
+    pub(super) fn job(table: &Table) -> Self {
+        let (name, system) = (&table.name, &table.system);
+        let message = format!(
+            "a job of the service writes rows of `{name}` (system `{system}`) while no request runs; they have been put back"
+        );
+        Self::new(WarningCode::BackgroundWrite, message).with_help(format!(
+            "leave its table alone, under `systems: {system}:` of the spec: `ignore_tables: [{name}]`; or switch the job off"
         ))
     }
 
@@ -185,11 +218,17 @@ impl Warning {
     }
 }
 
+fn names(tables: &[Arc<Table>]) -> String {
+    let names: Vec<String> = tables.iter().map(|it| format!("`{}`", it.name)).collect();
+    names.join(", ")
+}
+
 /// The warnings of a world, each text once.
 #[derive(Debug, Default)]
 pub(super) struct Warnings {
     said: HashSet<(WarningCode, String)>,
     fresh: Vec<Warning>,
+    are_released: bool,
 }
 
 impl Warnings {
@@ -207,9 +246,28 @@ impl Warnings {
         }
     }
 
-    /// Those that were added since the last call.
+    /// It was found out why rows of this table change while no request runs: says that instead of that they do.
+    pub(super) fn explain(&mut self, table: &Table, instead: Option<Warning>) {
+        let vague = Warning::background_rows(&table.system, &table.name);
+        self.fresh
+            .retain(|warning| warning.message != vague.message);
+        self.said.insert((vague.code, vague.message));
+        self.extend(instead);
+    }
+
+    /// Nothing more will be found out about rows that changed while no request ran.
+    pub(super) fn release(&mut self) {
+        self.are_released = true;
+    }
+
+    /// Those that were added since the last call. What may be explained yet is kept back.
     pub(super) fn take(&mut self) -> Vec<Warning> {
-        std::mem::take(&mut self.fresh)
+        let is_vague =
+            |it: &Warning| matches!(it.about.as_deref(), Some(About::BackgroundRows { .. }));
+        let fresh = std::mem::take(&mut self.fresh).into_iter();
+        let (kept, taken) = fresh.partition(|it| !self.are_released && is_vague(it));
+        self.fresh = kept;
+        taken
     }
 
     /// Whether a warning with this code was ever added.
@@ -231,15 +289,18 @@ mod tests {
             WarningCode::BackgroundWrite,
             WarningCode::ConditionFailed,
             WarningCode::DatabaseReplaced,
+            WarningCode::GivenUp,
             WarningCode::LateWrite,
             WarningCode::LoginLost,
             WarningCode::NonDeterministic,
             WarningCode::NotJudged,
             WarningCode::NothingAccepted,
             WarningCode::NotRestored,
+            WarningCode::NotSettled,
             WarningCode::NotStartedAgain,
             WarningCode::UnansweredAtTheEnd,
             WarningCode::OpenTransaction,
+            WarningCode::OrderDiffers,
             WarningCode::PatternMatchesNothing,
             WarningCode::RateLimited,
             WarningCode::Recovered,

@@ -39,6 +39,7 @@ mod postgres_for_tests;
 mod process_state;
 mod queries;
 mod rate_limits;
+mod real_services;
 mod redirects;
 mod replay;
 mod reports;

@@ -61,8 +61,8 @@ pub(super) struct Check {
 /// When and how a check is evaluated.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Evaluate {
-    /// After a step without an answer.
-    NoAnswer(fn(&Action, &StepRecord) -> Option<Objection>),
+    /// After a step without an answer, and where the request of an invariant has none: judges what was sent, as a message names it.
+    NoAnswer(fn(&str, &StepRecord) -> Option<Objection>),
     /// After every step with an answer.
     Step(fn(&Action, &StepRecord) -> Option<Objection>),
     /// The same, for checks that object to the rows that the step changed.

@@ -104,6 +104,8 @@ fn time(time: &Time) -> String {
     if whole < Duration::from_millis(1) {
         return "under 1 ms".to_owned();
     }
+    let rare = [("settle", time.settle), ("start", time.start)];
+    let rare = rare.into_iter().filter(|(_, spent)| !spent.is_zero());
     let parts = [
         ("HTTP", time.http),
         ("journal", time.journal),
@@ -112,8 +114,12 @@ fn time(time: &Time) -> String {
         ("shrink", time.shrink),
         ("confirm", time.confirm),
         ("engine", time.engine),
-    ];
-    let percentages = text::percentages(&parts.map(|(_, spent)| spent.as_secs_f64()));
+    ]
+    .into_iter()
+    .chain(rare)
+    .collect::<Vec<_>>();
+    let shares: Vec<f64> = parts.iter().map(|(_, spent)| spent.as_secs_f64()).collect();
+    let percentages = text::percentages(&shares);
     let shares: Vec<String> = parts
         .iter()
         .zip(percentages)

@@ -538,6 +538,8 @@ fn add_time(sum: &mut Time, time: &Time) {
     sum.journal += time.journal;
     sum.restore += time.restore;
     sum.oracles += time.oracles;
+    sum.settle += time.settle;
+    sum.start += time.start;
     sum.engine += time.engine;
     sum.shrink += time.shrink;
     sum.confirm += time.confirm;

@@ -21,7 +21,7 @@ pub(super) use scalars::{
     CheckLevel, DurationText, FailFast, Json, Level, RateText, RestoreWord, SafetyCopyWord,
     ScalarText, SizeText, Wrong, scalar,
 };
-pub(super) use system::{System, location_keys};
+pub(super) use system::{Settle, System, location_keys};
 
 /// A venomqa spec: what a service can do (actions), and what must hold whatever is done (invariants).
 #[derive(Debug, Default, Deserialize, JsonSchema)]

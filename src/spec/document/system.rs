@@ -39,6 +39,8 @@ pub(in crate::spec) struct Settings {
     /// Queries whose results tell states apart, by name.
     #[serde(default)]
     pub observation_queries: IndexMap<String, String>,
+    /// When the service has written what it writes after it has answered: its rows are read then.
+    pub settle: Option<Settle>,
     /// Longest time for one query of the spec. Default: `10s`.
     pub query_timeout: Option<DurationText>,
     /// Whether the database may be on another machine. Default: `false`.
@@ -47,6 +49,17 @@ pub(in crate::spec) struct Settings {
     /// Whether a copy of the content before the run is kept beside a SQLite file while the run lasts. Default: `auto`.
     #[serde(default)]
     pub safety_copy: SafetyCopyWord,
+}
+
+/// When a service has written everything.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::spec) struct Settle {
+    /// A query that yields one true value (`true`, `t`, a number other than 0) once everything is written:
+    /// `SELECT count(*) = 0 FROM outbox`.
+    pub until: String,
+    /// How long that may take; what is not written by then is said. Default: `2s`.
+    pub at_most: Option<DurationText>,
 }
 
 /// A key that holds any location; its scheme names the engine.
@@ -71,6 +84,7 @@ impl<'de> Deserialize<'de> for System {
                 "ignore_columns",
                 "ignore_tables",
                 "observation_queries",
+                "settle",
                 "query_timeout",
                 "allow_remote",
                 "safety_copy",

@@ -5,19 +5,22 @@ use std::time::Duration;
 
 use super::Lowering;
 use crate::diagnostic::{Code, Diagnostic, Path};
-use crate::model::{RequestTemplate, SqlQuery};
+use crate::model::{RequestTemplate, SqlParameter, SqlQuery};
 use crate::secret::{Secrets, without_password};
 use crate::spec::document::{
-    Document, Http, Reset as WrittenReset, RestoreWord, SafetyCopyWord, Service, System,
+    Document, Http, Reset as WrittenReset, RestoreWord, SafetyCopyWord, Service,
+    Settle as WrittenSettle, System,
 };
 use crate::spec::names::Scope;
 use crate::world::config::{
-    HttpConfig, Pattern, Reset, RestoreMode, RunText, SafetyCopy, ServiceConfig, SetupStep,
+    HttpConfig, Pattern, Reset, RestoreMode, RunText, SafetyCopy, ServiceConfig, Settle, SetupStep,
     SystemConfig, Tls, WorldConfig,
 };
 use crate::world::system::{ENGINES, Location, LocationKind};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a system may take to settle.
+const DEFAULT_SETTLE: Duration = Duration::from_secs(2);
 const DEFAULT_READY_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_MAX_BODY: u64 = 16_000_000;
 /// The default base URL of a service that venomqa starts.
@@ -292,6 +295,8 @@ impl Lowering<'_> {
                 (name.clone(), query)
             })
             .collect();
+        let settle = (system.settings.settle.as_ref())
+            .map(|settle| self.settle(&at.key("settle"), settle, position));
         for (index, pattern) in system.settings.ignore_columns.iter().enumerate() {
             if !pattern.contains('.') {
                 self.at_value(
@@ -312,6 +317,7 @@ impl Lowering<'_> {
                 .patterns(&at.key("ignore_columns"), &system.settings.ignore_columns),
             ignore_tables: self.patterns(&at.key("ignore_tables"), &system.settings.ignore_tables),
             observation_queries,
+            settle,
             query_timeout: (system.settings.query_timeout)
                 .map_or(SystemConfig::QUERY_TIMEOUT, |timeout| timeout.0),
             allow_remote: system.settings.allow_remote,
@@ -321,6 +327,25 @@ impl Lowering<'_> {
                 SafetyCopyWord::Never => SafetyCopy::Never,
             },
         }
+    }
+
+    fn settle(&mut self, at: &Path, written: &WrittenSettle, system: usize) -> Settle {
+        let until = self.compiler.sql(&at.key("until"), &written.until, system);
+        for (name, parameter) in &until.parameters {
+            if matches!(parameter, SqlParameter::Variable(_)) {
+                self.at_value(
+                    &at.key("until"),
+                    "expected a query that is the same after each answer",
+                    Diagnostic::error(
+                        Code::BadValue,
+                        format!("`:{name}` is extracted from answers, and `until` may only read `variables`"),
+                    ),
+                );
+            }
+        }
+        let at_most = written.at_most.map_or(DEFAULT_SETTLE, |time| time.0);
+        self.not_zero(&at.key("at_most"), at_most);
+        Settle { until, at_most }
     }
 
     fn patterns(&self, at: &Path, written: &[String]) -> Vec<Pattern> {

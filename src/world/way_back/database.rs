@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 
-use super::super::checkpoint::{Answer, Checkpoint};
+use super::super::answer::Answer;
+use super::super::checkpoint::Checkpoint;
 use super::super::config::WorldConfig;
 use super::super::databases::same_content;
 use super::super::deployment::Deployment;
@@ -11,6 +12,7 @@ use super::super::path::Path;
 use super::super::restore_check::RestoreCheck;
 use super::super::{WorldError, WorldErrorKind};
 use super::{AfterRestore, Position, Step, WayBack};
+use crate::model::ActionId;
 
 /// Writes rows back.
 pub(super) struct Database {
@@ -45,10 +47,6 @@ impl WayBack for Database {
         self.may_restart
     }
 
-    fn puts_rows_back(&self) -> bool {
-        true
-    }
-
     /// What a read-only action answers, for the check of a restore.
     fn remember(&mut self, before: &Checkpoint, step: &Step<'_>) -> Path {
         // A failure of the service may be chance.
@@ -80,6 +78,10 @@ impl WayBack for Database {
             .send(deployment, to.context(), to.cookies())
             .await?;
         self.check.check(deployment, to, sent).await
+    }
+
+    fn take_suspects(&mut self) -> Vec<ActionId> {
+        self.check.take_suspects()
     }
 
     /// Where venomqa starts the service, it starts it anew. A service that somebody else has started keeps its memory, and

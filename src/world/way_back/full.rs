@@ -1,6 +1,8 @@
 //! `restore: full`: the rows that differ are written back, and the service is started again, for services that keep state in
 //! their process.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::super::checkpoint::Checkpoint;
@@ -8,6 +10,7 @@ use super::super::config::WorldConfig;
 use super::super::deployment::Deployment;
 use super::super::fresh_start::fresh_start;
 use super::super::path::Path;
+use super::super::system::SystemState;
 use super::super::{WorldError, WorldErrorKind};
 use super::{AfterRestore, Position, Step, WayBack};
 
@@ -68,6 +71,18 @@ impl WayBack for Full {
         databases.verify(to.content()).await?;
         position.now = to.clone();
         Ok(())
+    }
+
+    async fn come_back(
+        &mut self,
+        deployment: &mut Deployment,
+        position: &mut Position,
+        found: &Arc<[SystemState]>,
+        to: &Checkpoint,
+    ) -> Result<(), WorldError> {
+        deployment.databases().put_back(found, to.content()).await?;
+        position.now = to.clone();
+        self.bring_back(deployment, position).await
     }
 
     async fn renew(

@@ -7,6 +7,8 @@ mod full;
 mod none;
 mod replay;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::WorldError;
@@ -17,6 +19,7 @@ use super::deployment::{Deployment, Outgoing};
 use super::extract::Extracted;
 use super::path::Path;
 use super::send::refused;
+use super::system::SystemState;
 use crate::model::{ActionId, Context, RequestTemplate, Response};
 
 /// The way back that the configuration asks for. An error where it could not go back as it is meant to.
@@ -42,9 +45,9 @@ pub(super) trait WayBack {
         false
     }
 
-    /// Whether putting rows back is all that going back takes.
-    fn puts_rows_back(&self) -> bool {
-        false
+    /// See [`World::take_suspects`](super::World::take_suspects).
+    fn take_suspects(&mut self) -> Vec<ActionId> {
+        Vec::new()
     }
 
     /// The values that a request has to be filled with where a state remembers these.
@@ -71,6 +74,20 @@ pub(super) trait WayBack {
         position: &mut Position,
     ) -> Result<(), WorldError> {
         deployment.bring_back(position.now.content()).await
+    }
+
+    /// Goes to a state after requests that were no steps, and left `found` behind. Unlike [`WayBack::go_back`] it never believes
+    /// to be there already.
+    async fn come_back(
+        &mut self,
+        deployment: &mut Deployment,
+        position: &mut Position,
+        found: &Arc<[SystemState]>,
+        to: &Checkpoint,
+    ) -> Result<(), WorldError> {
+        deployment.databases().put_back(found, to.content()).await?;
+        position.now = to.clone();
+        Ok(())
     }
 
     /// Brings the service and its systems to the initial state as a new run would find it: with nothing left that a
@@ -139,7 +156,7 @@ impl AfterRestore {
             send_accepted(deployment, &name, request, live, cookies).await?;
         }
         if !self.0.is_empty() {
-            deployment.sender().settle().await?;
+            deployment.settle().await?;
         }
         Ok(!self.0.is_empty())
     }

@@ -4,12 +4,15 @@
 //! step must be answered with the status it was answered with before; anything else means that the reset does not reset
 //! all, or that the service is not deterministic, and no verdict could be relied on.
 //!
+//! Databases that are declared are put back with the service, to their content before `setup`. So rows are seen and judged as
+//! ever, beside what the service keeps in its memory.
+//!
 //! **Ids may differ.** A service that makes up random ids gives out new ones each time. The values that the path
 //! extracts while it is replayed are what later requests are filled with (the [live values](LiveValues)), while the state
 //! keeps the values of the first time: they name the same things.
 //!
 //! **Safe methods do not move the world.** A `GET` that bound nothing leaves the world where it was, so going back costs
-//! nothing after it. There is no database to prove that; the method promises it.
+//! nothing after it. Without a database nothing proves that; the method promises it.
 
 use std::sync::Arc;
 
@@ -19,8 +22,10 @@ use super::super::checkpoint::{Checkpoint, State};
 use super::super::config::{Reset, WorldConfig};
 use super::super::deployment::{Deployment, Outgoing};
 use super::super::extract::Extracted;
+use super::super::fresh_start::start_before_setup;
 use super::super::live_values::LiveValues;
 use super::super::path::{Path, PathStep};
+use super::super::system::SystemState;
 use super::super::{Warning, WarningCode, WorldError, WorldErrorKind, setup};
 use super::{AfterRestore, Position, Step, WayBack, send_accepted};
 use crate::model::{Context, Digest, Model, VariableId};
@@ -52,7 +57,28 @@ impl Replay {
         })
     }
 
+    /// Resets the service, and puts the databases back to their content before `setup`, which is returned. `now` is their content
+    /// as far as is known.
     async fn reset(
+        &self,
+        deployment: &mut Deployment,
+        initial: &Checkpoint,
+        now: &Arc<[SystemState]>,
+    ) -> Result<Arc<[SystemState]>, WorldError> {
+        if matches!(self.reset, Reset::Restart) {
+            return start_before_setup(deployment, now).await;
+        }
+        self.ask_for_reset(deployment, initial).await?;
+        let databases = deployment.databases();
+        let before_setup = databases.before_setup();
+        if !databases.are_none() {
+            let found = databases.content(now).await?;
+            databases.put_back(&found, &before_setup).await?;
+        }
+        Ok(before_setup)
+    }
+
+    async fn ask_for_reset(
         &self,
         deployment: &mut Deployment,
         initial: &Checkpoint,
@@ -62,7 +88,7 @@ impl Replay {
                 let live = self.live.context(initial.context());
                 let name = "the `reset` request";
                 send_accepted(deployment, name, request, &live, initial.cookies()).await?;
-                deployment.sender().settle().await?;
+                deployment.settle().await?;
                 Ok(())
             }
             Reset::Command(command) => {
@@ -119,6 +145,18 @@ impl WayBack for Replay {
         self.walk(deployment, position, &now).await
     }
 
+    async fn come_back(
+        &mut self,
+        deployment: &mut Deployment,
+        position: &mut Position,
+        found: &Arc<[SystemState]>,
+        to: &Checkpoint,
+    ) -> Result<(), WorldError> {
+        let now = position.now.content();
+        deployment.databases().put_back(found, now).await?;
+        self.walk(deployment, position, to).await
+    }
+
     async fn renew(
         &mut self,
         deployment: &mut Deployment,
@@ -137,11 +175,11 @@ impl Replay {
         to: &Checkpoint,
     ) -> Result<(), WorldError> {
         let initial = &position.initial;
-        self.reset(deployment, initial).await?;
+        let now = position.now.content().clone();
+        let before_setup = self.reset(deployment, initial, &now).await?;
         let (mut live, mut cookies) = setup::run(deployment).await?;
         compare(deployment, "setup", initial.context(), &live);
-        let content = position.now.content();
-        let content = deployment.databases().content(content).await?;
+        let content = deployment.databases().content(&before_setup).await?;
         let mut there = deployment
             .look(content, Digest::default(), live.clone(), cookies.clone())
             .await?;
@@ -160,7 +198,7 @@ impl Replay {
                 listed: &action.expect.status,
             };
             let answer = deployment.exchange(outgoing, &mut cookies).await?.response;
-            deployment.sender().settle().await?;
+            deployment.settle().await?;
             let content = deployment.databases().content(there.content()).await?;
             let extracted = Extracted::by_action(action, &answer);
             deployment.secrets().learn_extracted(&extracted.found);

@@ -8,6 +8,7 @@ pub(crate) mod credits;
 mod database;
 mod finished;
 mod hurl;
+pub(crate) mod notes;
 pub(crate) mod postgres_store;
 mod process;
 mod running;

@@ -11,7 +11,7 @@ use std::{env, fmt};
 use serde_json::json;
 
 use super::server::{runtime, serve};
-use super::{Running, Sandbox, SqlService, bank, club, credits, store};
+use super::{Running, Sandbox, SqlService, bank, club, credits, notes, store};
 
 const KIND: &str = "TEST_SERVICE_KIND";
 const PORT: &str = "TEST_SERVICE_PORT";
@@ -37,6 +37,8 @@ pub(crate) enum Kind {
     Club,
     /// The club, which keeps in its memory who is a member.
     ForgetfulClub,
+    /// The notes, on `notes.db` of its working directory.
+    Notes,
     /// Never listens.
     NeverReady,
     /// Ends at once, and says why.
@@ -47,7 +49,7 @@ pub(crate) enum Kind {
     Sql,
 }
 
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 14] = [
     Kind::Credits,
     Kind::CleanCredits,
     Kind::Store,
@@ -57,6 +59,7 @@ const KINDS: [Kind; 13] = [
     Kind::BankOnANewFile,
     Kind::Club,
     Kind::ForgetfulClub,
+    Kind::Notes,
     Kind::NeverReady,
     Kind::ExitsAtOnce,
     Kind::Stubborn,
@@ -145,6 +148,10 @@ fn run(kind: Kind, port: u16) {
         }
         Kind::Club => runtime().block_on(serve(listen(), club(false))),
         Kind::ForgetfulClub => runtime().block_on(serve(listen(), club(true))),
+        Kind::Notes => {
+            let file = env::current_dir().unwrap().join("notes.db");
+            runtime().block_on(serve(listen(), notes::router(&file)));
+        }
         Kind::NeverReady => loop {
             std::thread::park();
         },

@@ -158,6 +158,8 @@ const TIME_PARTS = [
   ["http_ms", "service", "waiting for its answers"],
   ["journal_ms", "journal", "learning what a step changed"],
   ["restore_ms", "restore", "putting rows back, and proving it"],
+  ["settle_ms", "settle", "waiting for what is written after the answer"],
+  ["start_ms", "start", "starting the service again"],
   ["oracles_ms", "oracles", "judging"],
   ["engine_ms", "engine", "choosing, hashing, recording"],
   ["shrink_ms", "shrink", "looking for shorter paths"],

@@ -1,0 +1,273 @@
+//! Where rows come from that a request should not have changed, and that do not come again when it is sent again.
+//!
+//! They may have come late, from a request before it; from a job of the service; or the request made them after all, once in
+//! the life of the process (a key that the service remembers). Guessing would blame an innocent action, so it is tried:
+//!
+//! 1. Nothing is sent. Where rows come, a job makes them.
+//! 2. The state before an earlier request is restored, that request is sent, then the one in question. Where the rows come
+//!    now, the earlier request makes them: without it, they did not.
+//!
+//! What was found out about tables holds for the rest of the run.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::checkpoint::Checkpoint;
+use super::super::deployment::{Deployment, Outgoing};
+use super::super::system::SystemState;
+use super::super::way_back::{Position, WayBack};
+use super::super::{Warning, WorldError};
+use super::sending::Sending;
+use crate::model::{ActionId, Context, RowDelta, Table};
+
+/// Earlier requests that are suspected, the newest of them.
+const WRITERS: usize = 3;
+
+/// How long a job is waited for.
+const JOB: Duration = Duration::from_secs(1);
+
+/// Shortest and longest wait for rows that come late.
+const LATE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
+
+/// First and longest pause between two looks.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(40));
+
+/// What is known of rows that come by themselves.
+#[derive(Default)]
+pub(super) struct LateRows {
+    /// The newest first.
+    writers: VecDeque<Writer>,
+    /// A request that a service, which goes on running, has not answered.
+    unanswered: Option<String>,
+    known: Vec<Known>,
+}
+
+/// A request that may have changed rows.
+#[derive(Clone)]
+struct Writer {
+    action: ActionId,
+    context: Context,
+    before: Checkpoint,
+    answered: Instant,
+}
+
+/// What was found out about some tables.
+struct Known {
+    tables: Vec<Arc<Table>>,
+    /// The request for which it was found out that nobody else makes the rows.
+    request: Option<String>,
+    source: Source,
+}
+
+/// Where rows come from.
+#[derive(Clone)]
+pub(super) enum Source {
+    /// An earlier request, whose rows come at most so long after its answer.
+    Writer(ActionId, Duration),
+    /// A request that was never answered.
+    Unanswered(String),
+    /// A job: they come while no request runs.
+    Job,
+    /// Nobody else.
+    Nobody,
+}
+
+impl Source {
+    /// Says where the rows come from, in place of whatever was said about them before.
+    pub(super) fn warn(&self, deployment: &mut Deployment, tables: &[Arc<Table>]) {
+        let warning = match self {
+            Self::Writer(action, since) => {
+                let model = deployment.model();
+                Warning::late_write(&model.action(*action).name, *since, tables)
+            }
+            Self::Unanswered(request) => Warning::late_write_of_unanswered(request, tables),
+            Self::Job => {
+                for table in tables {
+                    let warnings = deployment.databases().warnings();
+                    warnings.explain(table, Some(Warning::job(table)));
+                }
+                return;
+            }
+            Self::Nobody => {
+                deployment.databases().warnings().release();
+                return;
+            }
+        };
+        let warnings = deployment.databases().warnings();
+        for table in tables {
+            warnings.explain(table, None);
+        }
+        warnings.add(warning);
+    }
+}
+
+impl LateRows {
+    /// A request was answered whose method may change something.
+    pub(super) fn note(&mut self, action: ActionId, context: &Context, before: &Checkpoint) {
+        self.writers.truncate(WRITERS - 1);
+        self.writers.push_front(Writer {
+            action,
+            context: context.clone(),
+            before: before.clone(),
+            answered: Instant::now(),
+        });
+    }
+
+    /// A request was not answered by a service that goes on running.
+    pub(super) fn note_unanswered(&mut self, request: &str) {
+        self.unanswered = Some(request.to_owned());
+    }
+
+    /// Where rows of these tables come from. `request` is the one that was under way when they came; `None` where none was.
+    /// The world must stand where it says that it stands, and does so afterwards.
+    pub(super) async fn source(
+        &mut self,
+        deployment: &mut Deployment,
+        way_back: &mut dyn WayBack,
+        position: &mut Position,
+        tables: &[Arc<Table>],
+        request: Option<&Sending<'_>>,
+    ) -> Result<Source, WorldError> {
+        if let Some(unanswered) = &self.unanswered {
+            return Ok(Source::Unanswered(unanswered.clone()));
+        }
+        if let Some(known) = self.known(tables, request) {
+            return Ok(known);
+        }
+        let source = self
+            .find_out(deployment, way_back, position, tables, request)
+            .await?;
+        self.known.push(Known {
+            tables: tables.to_vec(),
+            request: request.map(|request| request.name.to_owned()),
+            source: source.clone(),
+        });
+        Ok(source)
+    }
+
+    fn known(&self, tables: &[Arc<Table>], request: Option<&Sending<'_>>) -> Option<Source> {
+        let is_here = |known: &&Known| match &known.source {
+            Source::Job | Source::Unanswered(_) => true,
+            Source::Writer(action, _) => self.writers.iter().any(|it| it.action == *action),
+            Source::Nobody => known.request.as_deref() == request.map(|request| request.name),
+        };
+        let has_all = |known: &&Known| tables.iter().all(|table| known.tables.contains(table));
+        let known = self.known.iter().filter(has_all).find(is_here)?;
+        Some(known.source.clone())
+    }
+
+    async fn find_out(
+        &mut self,
+        deployment: &mut Deployment,
+        way_back: &mut dyn WayBack,
+        position: &mut Position,
+        tables: &[Arc<Table>],
+        request: Option<&Sending<'_>>,
+    ) -> Result<Source, WorldError> {
+        let now = position.now.clone();
+        let writers: Vec<(Writer, Duration)> = (self.writers.iter())
+            .map(|writer| (writer.clone(), writer.answered.elapsed()))
+            .collect();
+        let (is_job, content) = watch(deployment, now.content(), Some(tables), JOB).await?;
+        deployment
+            .databases()
+            .put_back(&content, now.content())
+            .await?;
+        if is_job {
+            return Ok(Source::Job);
+        }
+        for (writer, since) in writers {
+            let window = (since * 2).clamp(LATE.0, LATE.1);
+            way_back
+                .come_back(deployment, position, now.content(), &writer.before)
+                .await?;
+            let Some(content) = writer
+                .send_again(deployment, way_back, &position.now, request)
+                .await?
+            else {
+                // No answer. Bringing the service back puts everything where the world stands.
+                way_back.bring_back(deployment, position).await?;
+                let content = position.now.content().clone();
+                way_back
+                    .come_back(deployment, position, &content, &now)
+                    .await?;
+                return Ok(Source::Nobody);
+            };
+            let (came, content) = watch(deployment, &content, Some(tables), window).await?;
+            way_back
+                .come_back(deployment, position, &content, &now)
+                .await?;
+            if came {
+                return Ok(Source::Writer(writer.action, since.min(window)));
+            }
+        }
+        Ok(Source::Nobody)
+    }
+}
+
+impl Writer {
+    /// Sends the request again from where it was sent, and then `request`. The world stands at `before`. Returns the content that the first of them left
+    /// behind; `None` where one was not answered.
+    async fn send_again(
+        &self,
+        deployment: &mut Deployment,
+        way_back: &dyn WayBack,
+        before: &Checkpoint,
+        request: Option<&Sending<'_>>,
+    ) -> Result<Option<Arc<[SystemState]>>, WorldError> {
+        let model = deployment.model();
+        let action = model.action(self.action);
+        let name = format!("action `{}`, sent again", action.name);
+        let live = way_back.live_values(&self.context);
+        let bindings = model.action_bindings(self.action, &live);
+        let mut cookies = before.cookies().clone();
+        let outgoing = Outgoing {
+            name: &name,
+            template: &action.request,
+            bindings,
+            known: None,
+            listed: &action.expect.status,
+        };
+        deployment.attempt(outgoing, &mut cookies).await?;
+        if deployment.is_lost() {
+            return Ok(None);
+        }
+        deployment.settle().await?;
+        let content = deployment.databases().content(before.content()).await?;
+        if let Some(request) = request {
+            let outgoing = request.outgoing(None);
+            deployment.attempt(outgoing, &mut cookies).await?;
+        }
+        Ok((!deployment.is_lost()).then_some(content))
+    }
+}
+
+/// Waits until rows of these tables change, or of any where there are none, at most so long. Says whether they did, and what the
+/// content is then, which was `known`.
+pub(super) async fn watch(
+    deployment: &mut Deployment,
+    known: &Arc<[SystemState]>,
+    tables: Option<&[Arc<Table>]>,
+    limit: Duration,
+) -> Result<(bool, Arc<[SystemState]>), WorldError> {
+    let began = Instant::now();
+    let mut content = known.clone();
+    let mut pause = PAUSES.0;
+    loop {
+        let change = deployment.databases().read(&content).await?;
+        content = change.content.unwrap_or(content);
+        if touches(&change.rows, tables) {
+            return Ok((true, content));
+        }
+        if began.elapsed() >= limit || !deployment.wait(pause).await {
+            return Ok((false, content));
+        }
+        pause = (pause * 2).min(PAUSES.1);
+    }
+}
+
+fn touches(rows: &RowDelta, tables: Option<&[Arc<Table>]>) -> bool {
+    rows.rows()
+        .any(|change| tables.is_none_or(|tables| tables.contains(&change.table)))
+}

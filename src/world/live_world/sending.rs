@@ -1,0 +1,157 @@
+//! Sending requests from a state whose rows should stay as they are: refusals, reads, probes.
+
+use std::sync::Arc;
+
+use super::super::checkpoint::Checkpoint;
+use super::super::cookies::Cookies;
+use super::super::databases::Change;
+use super::super::deployment::{Deployment, Outgoing};
+use super::super::send::Exchange;
+use super::super::system::SystemState;
+use super::super::way_back::{Position, WayBack};
+use super::super::{Warning, WorldError};
+use super::late_rows::{LateRows, Source};
+use crate::model::{Action, Bindings, RequestTemplate, RowDelta, StatusPattern, Table};
+
+/// A request that was sent from a state, and what came of it.
+pub(super) struct Sent {
+    pub(super) exchange: Exchange,
+    /// Those of the state, and those that the answer set.
+    pub(super) cookies: Cookies,
+    /// Nothing where there was no answer.
+    pub(super) change: Change,
+}
+
+/// A request that is sent from a state.
+pub(super) struct Sending<'s> {
+    pub(super) name: &'s str,
+    pub(super) template: &'s RequestTemplate,
+    pub(super) bindings: Bindings,
+    pub(super) now: &'s Checkpoint,
+    /// The statuses that the spec lists for the answer.
+    pub(super) listed: &'s [StatusPattern],
+    /// Whether a request that was lost may be sent again where the systems hold what they did.
+    pub(super) may_repeat: bool,
+}
+
+impl Sending<'_> {
+    /// The request; for `known` see [`Outgoing::known`].
+    pub(super) fn outgoing<'o>(&'o self, known: Option<&'o [SystemState]>) -> Outgoing<'o> {
+        Outgoing {
+            name: self.name,
+            template: self.template,
+            bindings: self.bindings.clone(),
+            known,
+            listed: self.listed,
+        }
+    }
+
+    /// Sends the request once, and reads what it changed relative to `known`.
+    pub(super) async fn once(
+        &self,
+        deployment: &mut Deployment,
+        known: &Arc<[SystemState]>,
+    ) -> Result<Sent, WorldError> {
+        let mut cookies = self.now.cookies().clone();
+        let repeatable = self.may_repeat.then_some(&**known);
+        let outgoing = self.outgoing(repeatable);
+        let exchange = deployment.attempt(outgoing, &mut cookies).await?;
+        let change = if exchange.response.no_answer.is_some() {
+            Change::default()
+        } else {
+            deployment.settle().await?;
+            deployment.databases().read(known).await?
+        };
+        Ok(Sent {
+            exchange,
+            cookies,
+            change,
+        })
+    }
+
+    /// Sends again what should have changed no row and did. Rows that come again are its own. Of those that do not it is found
+    /// out where they come from: those of a request before it, or of a job, are put back, and that is said; those that nobody
+    /// else makes are its own, made once in the life of the process.
+    pub(super) async fn again(
+        &self,
+        deployment: &mut Deployment,
+        way_back: &mut dyn WayBack,
+        position: &mut Position,
+        late: &mut LateRows,
+        first: Sent,
+    ) -> Result<Sent, WorldError> {
+        let Some(found) = first.change.content.clone() else {
+            return Ok(first);
+        };
+        if !way_back.can_restore() {
+            return self.again_without_restore(deployment, first, &found).await;
+        }
+        way_back
+            .come_back(deployment, position, &found, self.now)
+            .await?;
+        let second = self.once(deployment, position.now.content()).await?;
+        if deployment.is_lost() {
+            return Ok(second);
+        }
+        let tables = only_in(&first.change.rows, &second.change.rows);
+        if tables.is_empty() {
+            return Ok(second);
+        }
+        if let Some(found) = &second.change.content {
+            way_back
+                .come_back(deployment, position, found, self.now)
+                .await?;
+        }
+        let source = late
+            .source(deployment, way_back, position, &tables, Some(self))
+            .await?;
+        let chosen = match source {
+            Source::Nobody => first,
+            source => {
+                source.warn(deployment, &tables);
+                second
+            }
+        };
+        if let Some(after) = &chosen.change.content {
+            let now = position.now.content();
+            deployment.databases().restore(now, after).await?;
+        }
+        Ok(chosen)
+    }
+
+    /// Where nothing can be put back, nobody can tell whose rows they are that do not come again.
+    async fn again_without_restore(
+        &self,
+        deployment: &mut Deployment,
+        first: Sent,
+        found: &Arc<[SystemState]>,
+    ) -> Result<Sent, WorldError> {
+        let mut second = self.once(deployment, found).await?;
+        if deployment.is_lost() {
+            return Ok(second);
+        }
+        let tables = only_in(&first.change.rows, &second.change.rows);
+        if !tables.is_empty() {
+            deployment.warn(Warning::unclear_rows(&tables, self.name));
+        }
+        second.change.content.get_or_insert_with(|| found.clone());
+        Ok(second)
+    }
+}
+
+/// Whether an action that was answered like this may change rows: it is not safe, and was accepted.
+pub(super) fn may_write(action: &Action, exchange: &Exchange) -> bool {
+    !action.request.is_safe() && action.expect.accepts(exchange.response.status)
+}
+
+/// The tables of which rows changed in the first delta only.
+fn only_in(first: &RowDelta, second: &RowDelta) -> Vec<Arc<Table>> {
+    let is_new = |table: &Table| !second.rows().any(|change| change.table.id == table.id);
+    let mut tables: Vec<Arc<Table>> = first
+        .rows()
+        .filter(|change| is_new(&change.table))
+        .map(|change| change.table.clone())
+        .collect();
+    tables.dedup_by_key(|table| table.id);
+    tables
+}
