@@ -212,7 +212,9 @@ pub(super) fn recover(connection: &Connection, watched: &[&str]) -> rusqlite::Re
         connection,
         &format!("DELETE FROM sqlite_sequence WHERE {ours}"),
     )?;
-    let taken = "SELECT rowid FROM sqlite_sequence INTERSECT SELECT k0 FROM venomqa_sequence";
+    let taken = format!(
+        "SELECT rowid FROM sqlite_sequence INTERSECT SELECT k0 FROM venomqa_sequence WHERE {ours}"
+    );
     execute(
         connection,
         &format!(

@@ -11,7 +11,7 @@ use super::failure::failed;
 use super::file_watch::Trouble;
 use super::lock::RunLock;
 use super::recover::{self, DOING, Occasion, Recovered, cannot_put, copy_failed};
-use super::safety_copy::{CopyError, SafetyCopy, is_damaged, remove_with_attendants};
+use super::safety_copy::{CopyError, SafetyCopy, is_sound, remove_with_attendants};
 use super::{SqliteSystem, ignored, lost};
 use crate::own_files;
 use crate::world::{Warning, WarningCode, WorldError, WorldErrorKind};
@@ -96,6 +96,9 @@ impl SqliteSystem {
         } else if !recovered.journal_was_there() {
             let trouble = trouble.unwrap_or(Trouble::Overwritten);
             warnings.push(self.was_changed(trouble.describe()));
+        }
+        if self.is_cut_off && trouble.is_none() {
+            warnings.push(self.lost_for_good("what stood in the part of the file that is gone"));
         }
         if !self.file.leads_to_its_place() {
             warnings.push(self.leads_elsewhere());
@@ -237,15 +240,6 @@ impl SqliteSystem {
             "the content before the run is lost, unless you have a backup: there was no copy of it (`safety_copy: always` keeps \
              one of a large file, too)",
         )
-    }
-}
-
-/// Whether SQLite finds nothing wrong with a database that it can read at all.
-fn is_sound(connection: &Connection) -> bool {
-    let answer = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
-    match answer {
-        Ok(answer) => answer == "ok",
-        Err(error) => !is_damaged(&error),
     }
 }
 

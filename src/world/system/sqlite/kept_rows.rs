@@ -45,11 +45,15 @@ pub(super) fn put_back(
     }
     execute(connection, "DELETE FROM venomqa_journal")?;
     let mut outcome = Outcome::default();
-    let changes = Schema::kept(connection)?.differences(&Schema::read(connection, config)?);
+    let kept = Schema::kept(connection)?;
+    let changes = kept.differences(&Schema::read(connection, config)?);
     let renamed = renamed(connection, &tables, &changes)?;
     let numbered_anew = !journal::rows_are_where_they_were(connection)?;
     journal::stop_watching(connection)?;
     undo(connection, &tables, &renamed, &changes, &mut outcome)?;
+    if !changes.is_empty() {
+        write_as_before(connection, &kept)?;
+    }
     for table in &tables {
         let touched = table.touched(connection)?;
         let done = match table.obstacle(connection)? {
@@ -199,6 +203,20 @@ fn is_as_before(connection: &Connection, before: &Object) -> rusqlite::Result<bo
         sql.replace(|sign: char| sign == '"' || sign.is_whitespace(), "")
     };
     Ok(bare(&now) == bare(&before.sql))
+}
+
+/// Writes the statements that make tables as they were written before the run.
+fn write_as_before(connection: &Connection, kept: &Schema) -> rusqlite::Result<()> {
+    connection.execute_batch("PRAGMA writable_schema = ON")?;
+    for table in kept.objects.iter().filter(|object| object.kind == "table") {
+        if is_as_before(connection, table)? {
+            connection.execute(
+                "UPDATE sqlite_schema SET sql = ?1 WHERE type = 'table' AND name = ?2 AND sql IS NOT ?1",
+                (&table.sql, &table.name),
+            )?;
+        }
+    }
+    connection.execute_batch("PRAGMA writable_schema = RESET")
 }
 
 /// Makes again what was dropped and holds no rows, and names the tables whose rows are lost.

@@ -135,6 +135,8 @@ pub struct SqliteSystem {
     /// How long a lock of another connection is waited for.
     patience: Duration,
     interrupt: Interrupt,
+    /// Whether SQLite found a part of it gone.
+    is_cut_off: bool,
     /// Whether locks were waited for in a hurry already when the run had to end.
     hurried: bool,
 }
@@ -155,6 +157,7 @@ impl SqliteSystem {
             end_warnings: Vec::new(),
             patience: LOCK_WAIT,
             interrupt: Interrupt::default(),
+            is_cut_off: false,
             hurried: false,
         })
     }
@@ -175,13 +178,16 @@ impl SqliteSystem {
                     self.connection
                         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
                 match check {
-                    Ok(answer) if answer != "ok" => Err(WorldError::new(
-                        WorldErrorKind::System,
-                        format!(
-                            "`{}` was cut off or damaged during the run: {answer}",
-                            self.path.display()
-                        ),
-                    )),
+                    Ok(answer) if answer != "ok" => {
+                        self.is_cut_off = true;
+                        Err(WorldError::new(
+                            WorldErrorKind::System,
+                            format!(
+                                "`{}` was cut off or damaged during the run: {answer}",
+                                self.path.display()
+                            ),
+                        ))
+                    }
                     Err(error) if !is_locked(&error) => Err(failed(
                         &self.path,
                         "look at it after it got shorter",

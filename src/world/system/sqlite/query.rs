@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use serde_json::Value;
 
@@ -193,6 +194,9 @@ fn is_volatile(function: &str) -> bool {
 /// Steps of SQLite's machine between two looks at the limit of a query: well under a millisecond.
 const STEPS: c_int = 10_000;
 
+/// Bytes of a value within a query at the most. One step of the machine may make a value, and no limit ends a step.
+const LONGEST_VALUE: c_int = 64 << 20;
+
 /// Runs a checked query, which ends with an error that [`was_ended`] knows when its limit is reached.
 pub(super) fn run(
     connection: &mut Connection,
@@ -202,7 +206,9 @@ pub(super) fn run(
 ) -> rusqlite::Result<Collected> {
     let watched = limit.clone();
     connection.progress_handler(STEPS, Some(move || watched.is_over()))?;
+    let longest = connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST_VALUE)?;
     let found = run_watched(connection, query, parameters);
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest)?;
     connection.progress_handler(STEPS, None::<fn() -> bool>)?;
     found
 }

@@ -140,11 +140,17 @@ pub(super) fn recover(
     let run = journal::run(connection).map_err(broken)?;
     let copy = SafetyCopy::of_run(&run, path);
     let config = ignoring(&run);
-    let found = match changed(connection, &config) {
+    let mut found = match changed(connection, &config) {
         // A part of the journal is gone: only the copy helps.
         Err(error) if copy.is_some() && is_of_the_content(&error) => vec![damaged(&error)],
         found => found.map_err(broken)?,
     };
+    // With a write-ahead log the journal may be whole where the file is not. At the end of a run that has been looked at.
+    if let (Some(copy), true) = (&copy, occasion != Occasion::End)
+        && copy.is_better_than(connection)
+    {
+        found.push("the file was cut off or damaged".to_owned());
+    }
     let mut saved = None;
     if !found.is_empty() {
         saved = make_way(connection, path, occasion, &run, &found)?;

@@ -186,6 +186,15 @@ impl SafetyCopy {
         Ok(form)
     }
 
+    /// Whether SQLite finds something wrong with a database, and nothing with this copy of it.
+    pub(super) fn is_better_than(&self, connection: &Connection) -> bool {
+        let is_sound_itself = || {
+            let copy = open(self.found()?, OpenFlags::empty()).ok()?;
+            Some(is_sound(&copy))
+        };
+        !is_sound(connection) && is_sound_itself() == Some(true)
+    }
+
     /// Removes it.
     pub(super) fn forget(&self) -> io::Result<()> {
         remove_with_attendants(&self.partial)?;
@@ -206,6 +215,15 @@ pub(super) fn is_damaged(error: &rusqlite::Error) -> bool {
         error.sqlite_error_code(),
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
     )
+}
+
+/// Whether SQLite finds nothing wrong with a database that it can read at all.
+pub(super) fn is_sound(connection: &Connection) -> bool {
+    let answer = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    match answer {
+        Ok(answer) => answer == "ok",
+        Err(error) => !is_damaged(&error),
+    }
 }
 
 /// Makes an empty database of a file that holds none that can be read, without taking it from those who have it open.

@@ -78,6 +78,12 @@ fn remove(path: &Path) {
     }
 }
 
+/// Leaves its first page.
+fn cut(path: &Path) {
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.set_len(4096).unwrap();
+}
+
 fn content(path: &Path) -> (String, String) {
     let connection = Connection::open(path).unwrap();
     let version: i64 = connection
@@ -194,6 +200,32 @@ fn a_killed_run_is_undone_although_the_file_is_not_the_same() {
 }
 
 #[test]
+fn a_journal_in_the_log_of_a_file_that_was_cut_off_is_not_believed() {
+    let scene = Scene::<true>::new(SafetyCopy::Auto);
+    let path = &scene.fixture.path;
+    let config = scene.fixture.config();
+    let place = scene.fixture.location();
+    // Somebody else has it open, so the log stays when the process is gone.
+    let other = Connection::open(path).unwrap();
+    let _: i64 = other
+        .query_row("SELECT count(*) FROM items", [], |row| row.get(0))
+        .unwrap();
+    drop(scene.system);
+    cut(path);
+    let mut next = InWalMode::open(&config, &place).unwrap();
+    let error = now(next.install()).unwrap_err();
+    assert!(error.help.unwrap().contains("venomqa restore"));
+    drop(next);
+    let text = now(InWalMode::ENGINE.recover(&place, false))
+        .unwrap()
+        .unwrap();
+    assert!(text.contains("cut off or damaged"), "{text}");
+    drop(other);
+    assert_eq!(scene.fixture.take_saved().len(), 1, "{text}");
+    assert_eq!(content(path), scene.before);
+}
+
+#[test]
 fn without_a_copy_a_file_that_lost_its_name_is_had_back_from_the_open_connection() {
     for (what, happens) in &MISFORTUNES[..2] {
         let mut scene = Scene::<true>::new(SafetyCopy::Never);
@@ -213,6 +245,16 @@ fn without_a_copy_what_is_lost_is_said() {
     let error = now(scene.system.uninstall()).unwrap_err();
     assert!(error.message.contains("was emptied"), "{error:?}");
     assert!(error.help.unwrap().contains("lost"));
+    // What the log does not have is gone with the end of the file.
+    let mut scene = Scene::<true>::new(SafetyCopy::Never);
+    cut(&scene.fixture.path);
+    let error = now(scene.system.read(&SystemState::default())).unwrap_err();
+    assert!(error.message.contains("cut off"), "{error:?}");
+    let said = format!("{:?}", now(scene.system.uninstall()));
+    assert!(
+        said.contains("which is lost") || said.contains("is damaged"),
+        "{said}"
+    );
 }
 
 #[test]

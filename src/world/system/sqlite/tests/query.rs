@@ -76,3 +76,12 @@ fn a_refused_query_is_told_why() {
         assert!(error.message.contains(expected), "{text}: {error}");
     }
 }
+
+#[test]
+fn a_query_makes_no_value_that_would_take_minutes() {
+    let mut walk = Walk::begin(SCHEMA);
+    let doubling = "WITH RECURSIVE c (n, s) AS (SELECT 1, 'a' UNION ALL SELECT n + 1, s || s FROM c WHERE n < 60) \
+                    SELECT count(*) FROM c WHERE length(s) < 0";
+    let error = now(walk.system.query(&query(doubling, &[]), &[])).unwrap_err();
+    assert!(error.to_string().contains("too big"), "{error}");
+}

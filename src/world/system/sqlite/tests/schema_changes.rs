@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::fixture::{InDeleteMode, InWalMode, Walk};
+use super::fixture::{InDeleteMode, InWalMode, Walk, schema};
 use crate::world::config::SafetyCopy;
 use crate::world::system::System as _;
 use crate::world::system::contract::{self, Client, Fixture as _, rows, run as now};
@@ -216,6 +216,13 @@ fn a_change_of_the_schema_is_undone_and_named() {
 
 #[test]
 fn without_a_copy_whatever_is_not_lost_is_undone() {
+    let sorted = |connection: &Connection| {
+        let mut schema = schema(connection);
+        schema.sort();
+        schema
+    };
+    let fresh = now(InWalMode::new(SCHEMA));
+    let as_made = sorted(fresh.connection(Client::First));
     for (change, name) in CHANGES {
         let mut walk = without_a_copy(SCHEMA);
         let before = walk.before.clone();
@@ -226,6 +233,7 @@ fn without_a_copy_whatever_is_not_lost_is_undone() {
         let told = now(walk.system.uninstall()).unwrap();
         assert!(told[0].message.contains(name), "{change}: {told:?}");
         assert_eq!(now(walk.dump()), before, "{change}");
+        assert_eq!(sorted(&walk.service), as_made, "{change}");
         assert_eq!(now(walk.recover()).unwrap(), None, "{change}");
     }
 }
@@ -249,8 +257,12 @@ fn without_a_copy_a_table_that_was_made_again_is_never_said_to_be_back() {
 
 #[test]
 fn without_a_copy_the_rows_of_a_table_that_is_gone_wait_for_it() {
-    let mut walk = without_a_copy(SCHEMA);
-    now(walk.step("DELETE FROM items WHERE id = 1; UPDATE loose SET n = 0; UPDATE coded SET n = 0"));
+    let mut walk = without_a_copy(&format!(
+        "{SCHEMA}; CREATE TABLE kept (id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO kept VALUES (4)"
+    ));
+    let counter = "SELECT rowid FROM sqlite_sequence WHERE name = 'kept'";
+    let place = number(&walk, counter);
+    now(walk.step("DELETE FROM items WHERE id = 1; UPDATE loose SET n = 0; UPDATE coded SET n = 0; INSERT INTO kept VALUES (5)"));
     now(walk.sql("DROP TABLE coded; DROP TABLE items; DROP TABLE log"));
     let error = now(walk.system.uninstall()).unwrap_err();
     let text = format!("{error:?}");
@@ -258,6 +270,9 @@ fn without_a_copy_the_rows_of_a_table_that_is_gone_wait_for_it() {
         assert!(text.contains(table), "{text}");
     }
     assert_eq!(number(&walk, "SELECT sum(n) FROM loose"), 11);
+    // To try it again changes nothing.
+    now(walk.system.uninstall()).unwrap_err();
+    assert_eq!(number(&walk, counter), place);
     // The user brings the tables back, as they were when the run ended.
     now(walk.sql(
         "CREATE TABLE coded (code TEXT PRIMARY KEY, n); INSERT INTO coded (rowid, code, n) VALUES (2, 'y', 0), (3, 'z', 0);
