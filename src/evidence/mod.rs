@@ -16,7 +16,7 @@ pub(crate) use confirm::{Claim, Confirmed, confirm, run_once};
 pub(crate) use corpus::{Corpus, Destination, TO_SPEC};
 pub(crate) use reproduce::{Rerun, doubt, evaluate, is_broken};
 pub(crate) use reproduction::{body, invariants_of, oracle_name, reproduction, seen, shown};
-pub(crate) use script::{Language, script};
+pub use script::{Language, script};
 pub(crate) use shrink::{Stop, Trial, shrink};
 pub(crate) use simplicity::simpler;
 pub(crate) use slice::guesses;

@@ -1,7 +1,7 @@
 //! Scripts judge by the oracle of the reproduction: they fail while the bug is there, and succeed once it is not.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -13,7 +13,16 @@ use crate::support::{Finished, Running, Sandbox, Server, hurl};
 
 /// Each path has something wrong with it while there is the bug.
 fn server(bug: Arc<AtomicBool>) -> Server {
+    otherwise(bug, Arc::default())
+}
+
+/// The same; every path but `/` answers with this status and no JSON, unless it is 0.
+fn otherwise(bug: Arc<AtomicBool>, status: Arc<AtomicU16>) -> Server {
     Server::start(Router::new().fallback(async move |request: Request| {
+        let status = status.load(Ordering::Relaxed);
+        if status != 0 && request.uri().path() != "/" {
+            return (StatusCode::from_u16(status).unwrap(), "<p>hello").into_response();
+        }
         let bug = bug.load(Ordering::Relaxed);
         match request.uri().path() {
             "/crash" if bug => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
@@ -103,38 +112,92 @@ fn run(sandbox: &Sandbox, server: &Server, words: &[&str]) -> Finished {
     Running::spawn(&mut command, sandbox.dir()).wait()
 }
 
+/// The reproduction in both languages.
+fn scripts(case: (&str, u16, &str, &str), server: &Server) -> Sandbox {
+    let restore = if case.3.contains("sqlite") {
+        ""
+    } else {
+        "restore: none\n"
+    };
+    let sandbox = Sandbox::with_spec(&reproduction(case).replace("restore: none\n", restore));
+    for language in ["curl", "hurl"] {
+        let script = sandbox
+            .venomqa(format!("replay venomqa.yaml --to {language}"))
+            .env("SERVICE_URL", server.url())
+            .run()
+            .code(0)
+            .stdout;
+        sandbox.write(&format!("repro.{language}"), &script);
+    }
+    sandbox
+}
+
+fn with_hurl(server: &Server) -> Vec<String> {
+    let url = format!("base_url={}", server.url());
+    let program = hurl().to_str().unwrap().to_owned();
+    let words = ["--test", "--variable", &url, "repro.hurl"];
+    std::iter::once(program)
+        .chain(words.map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn an_answer_that_says_nothing_of_the_bug_is_no_verdict() {
+    for case in CASES {
+        let bug = Arc::new(AtomicBool::new(true));
+        let status = Arc::new(AtomicU16::new(0));
+        let server = otherwise(bug, Arc::clone(&status));
+        let sandbox = scripts(case, &server);
+        for other in [401, 503, 302, 200] {
+            let says_nothing = match case.0 {
+                "check: server-error" | "check: unexpected-status" => other == 401,
+                // The status that was seen.
+                _ if case.3.contains("sqlite") => other != 200,
+                _ => true,
+            };
+            if !says_nothing {
+                continue;
+            }
+            status.store(other, Ordering::Relaxed);
+            run(&sandbox, &server, &["sh", "repro.curl"])
+                .code(3)
+                .complains(&["| <p>hello"]);
+            let hurl = with_hurl(&server);
+            let hurl: Vec<&str> = hurl.iter().map(String::as_str).collect();
+            let judged = run(&sandbox, &server, &hurl);
+            assert_ne!(judged.status.code(), Some(0), "{other}: {judged}");
+        }
+    }
+}
+
+#[test]
+fn a_script_that_cannot_run_ends_with_2() {
+    let server = server(Arc::default());
+    let case = CASES[0];
+    let text = reproduction(case).replace("\"${SERVICE_URL}\"", "\"http://${MY_HOST}\"");
+    let sandbox = Sandbox::with_spec(&text);
+    let script = sandbox
+        .venomqa("replay venomqa.yaml --to curl")
+        .env("MY_HOST", "127.0.0.1:9")
+        .run()
+        .code(0)
+        .stdout;
+    sandbox.write("repro.curl", &script);
+    for shell in ["sh", "bash"] {
+        run(&sandbox, &server, &[shell, "repro.curl"])
+            .code(2)
+            .complains(&["MY_HOST"]);
+    }
+}
+
 #[test]
 fn a_script_fails_while_the_bug_is_there_and_succeeds_once_it_is_not() {
     for case in CASES {
         let bug = Arc::new(AtomicBool::new(true));
         let server = server(Arc::clone(&bug));
-        let sandbox = Sandbox::with_spec(&reproduction(case).replace(
-            "restore: none\n",
-            if case.3.contains("sqlite") {
-                ""
-            } else {
-                "restore: none\n"
-            },
-        ));
-        for language in ["curl", "hurl"] {
-            let script = sandbox
-                .venomqa(format!("replay venomqa.yaml --to {language}"))
-                .env("SERVICE_URL", server.url())
-                .run()
-                .code(0)
-                .stdout;
-            sandbox.write(&format!("repro.{language}"), &script);
-        }
-        let url = format!("base_url={}", server.url());
-        let curl = ["sh", "repro.curl"];
-        let hurl = [
-            hurl(),
-            "--test".into(),
-            "--variable".into(),
-            url.into(),
-            "repro.hurl".into(),
-        ];
-        let hurl: Vec<&str> = hurl.iter().map(|word| word.to_str().unwrap()).collect();
+        let sandbox = scripts(case, &server);
+        let (curl, hurl) = (["sh", "repro.curl"], with_hurl(&server));
+        let hurl: Vec<&str> = hurl.iter().map(String::as_str).collect();
         run(&sandbox, &server, &curl)
             .code(1)
             .complains(&["it is wrong"]);

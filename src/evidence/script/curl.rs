@@ -4,7 +4,9 @@
 use std::fmt::Write as _;
 
 use super::words::{Piece, constant, form, inner, json, path, pieces, printed, variable, word};
-use super::{about, comment, environment, needs_origin, one_line};
+use super::{
+    about, classes_of_an_end, comment, environment, needs_origin, not_dealt_with, one_line,
+};
 use crate::expr::JsonPath;
 use crate::model::{Assertion, Reproduction, StatusPattern};
 use crate::shell::{quoted, within};
@@ -13,7 +15,10 @@ use crate::spec::reproduction::outline::{
 };
 
 const REQUEST: &str = r#"
-folder=$(mktemp -d)
+for program in curl jq; do
+    command -v "$program" >/dev/null || { echo "$program is missing" >&2; exit 2; }
+done
+folder=$(mktemp -d) || exit 2
 trap 'rm -rf "$folder"' EXIT
 
 # Sends a request and keeps the answer; ends with 3 unless it has this status: NAME STATUS ARGUMENT...
@@ -40,7 +45,29 @@ answer() { LC_ALL=C tr -d '\000-\010\013-\037\177' <"$folder/body" | LC_ALL=C se
 "#;
 
 /// Functions of the script, and the calls that need them.
-const FUNCTIONS: [(&[&str], &str); 7] = [
+const FUNCTIONS: [(&[&str], &str); 9] = [
+    (
+        &["unclear "],
+        r#"
+# Ends where another answer came than the one that was seen, and says nothing of the bug: NAME STATUS
+unclear() {
+    echo "$1: $(cat "$folder/status") came in the place of $2, which does not say whether it still happens; the answer is" >&2
+    answer >&2
+    exit 3
+}
+"#,
+    ),
+    (
+        &["|| missing "],
+        r#"
+# Ends where a value cannot be taken out of an answer: NAME
+missing() {
+    echo "there is no $1 in the answer, which is" >&2
+    answer >&2
+    exit 3
+}
+"#,
+    ),
     (
         &["$(value "],
         r#"
@@ -114,7 +141,7 @@ const LONGEST_WORD: usize = 60_000;
 pub(super) fn script(reproduction: &Reproduction, outline: &Outline) -> Result<String, String> {
     let mut body = String::new();
     for (name, default) in environment(outline) {
-        let _ = writeln!(body, "{name}=\"{}\"", reference(name, default));
+        body.push_str(&set(name, &reference(name, default)));
     }
     for input in &outline.inputs {
         let function = if input.typed { "scalar" } else { "string" };
@@ -160,9 +187,9 @@ fn header(reproduction: &Reproduction, outline: &Outline, end: &str) -> String {
     let mut lines = about(reproduction, outline);
     lines.extend([
         String::new(),
-        "Needs curl and jq, and the service in its initial state. Ends with 3 where a request was not answered as when the"
+        "Needs curl and jq, and the service in its initial state. Ends with 2 where one of these or a setting is missing, with 3"
             .to_owned(),
-        format!("violation was found, {end}"),
+        format!("where a request was not answered as when the violation was found, {end}"),
     ]);
     let mut settings = Vec::new();
     if outline.base_url.is_none() {
@@ -195,7 +222,17 @@ fn base_url(outline: &Outline) -> String {
         }
         None => "${BASE_URL:?say where the service answers}".to_owned(),
     };
-    format!("base_url=\"{reference}\"\nbase_url=${{base_url%/}}\n")
+    set("base_url", &reference) + "base_url=${base_url%/}\n"
+}
+
+/// Gives a variable of the script a value. Shells differ in how they end where a variable of the environment is missing.
+fn set(name: &str, reference: &str) -> String {
+    let guard = if reference.contains(":?") {
+        format!("(: \"{reference}\") || exit 2\n")
+    } else {
+        String::new()
+    };
+    format!("{guard}{name}=\"{reference}\"\n")
 }
 
 /// A variable of the environment, to stand in double quotes.
@@ -360,7 +397,10 @@ fn captured(capture: &Capture) -> Result<String, String> {
         Source::Cookie(name) => format!("cookie {}", quoted(name)),
         Source::Pattern(pattern) => format!("pattern {}", quoted(pattern)),
     };
-    Ok(format!("{}=$({call})\n", variable(&capture.name)))
+    let name = variable(&capture.name);
+    Ok(format!(
+        "{name}=$({call}) && [ -n \"${name}\" ] || missing {name}\n"
+    ))
 }
 
 /// The variable that holds the root of the host.
@@ -423,27 +463,49 @@ fn verdict(
 ) -> Result<String, String> {
     let name = one_line(reproduction.oracle.name());
     let message = one_line(&reproduction.message);
+    let seen = outline.requests.last().and_then(|sent| sent.status);
+    let holds = &outline.verdict.holds;
     let mut text = String::new();
-    if let (None, Some(seen)) = (test, outline.requests.last().and_then(|sent| sent.status)) {
-        let other = quoted(format!(
-            "{name}: it does not happen any more, {seen} was the answer when it was found"
-        ));
-        let _ = write!(
-            text,
-            "\nif [ \"$(cat \"$folder/status\")\" != {seen} ]; then\n    echo {other}\n    exit 0\nfi\n"
-        );
+    if let Some(seen) = seen {
+        let unclear = format!("unclear {} {seen}", quoted(name.clone()));
+        text.push_str(&match (holds, test) {
+            (Holds::Status(patterns), _) => {
+                let unclear_ones = not_dealt_with(patterns).filter(|status| *status != seen);
+                format!(
+                    "\ncase $(cat \"$folder/status\") in {}) {unclear} ;; esac\n",
+                    alternatives(unclear_ones)
+                )
+            }
+            (_, Some(_)) => String::new(),
+            (_, None) => {
+                let gone = quoted(format!(
+                    "{name}: it does not happen any more, {seen} was the answer when it was found"
+                ));
+                let ends = classes_of_an_end(seen)
+                    .iter()
+                    .map(|class| format!("{class}??) echo {gone} && exit 0 ;;\n"))
+                    .collect::<String>();
+                format!(
+                    "\ncase $(cat \"$folder/status\") in\n{seen}) ;;\n{}) {unclear} ;;\n{ends}*) {unclear} ;;\nesac\n",
+                    alternatives(not_dealt_with(&[]).filter(|status| *status != seen))
+                )
+            }
+        });
     }
     if let Some(probe) = &outline.verdict.probe {
         text.push('\n');
-        text.push_str(&request(probe, root(outline), true)?);
+        let any_status = matches!(holds, Holds::Status(_));
+        text.push_str(&request(probe, root(outline), any_status)?);
     }
     let found = format!("{name}: {message}");
     if let Some(test) = test {
         let holds = quoted(format!("{name}: it holds"));
         let found = quoted(found);
+        let unread = quoted(format!("{name}: it cannot be judged by the answer"));
         let _ = write!(
             text,
-            "\nif {test}; then\n    echo {holds}\nelse\n    echo {found} >&2\n    answer >&2\n    exit 1\nfi\n"
+            "\nif {test}; then\n    echo {holds}\nelif [ $? = 1 ]; then\n    echo {found} >&2\n    answer >&2\n    exit 1\n\
+             else\n    echo {unread} >&2\n    answer >&2\n    exit 3\nfi\n"
         );
     } else {
         let found = quoted(format!(
@@ -452,6 +514,12 @@ fn verdict(
         let _ = write!(text, "\necho {found} >&2\nanswer >&2\nexit 1\n");
     }
     Ok(text)
+}
+
+/// Patterns of the shell, one of which is enough.
+fn alternatives(statuses: impl Iterator<Item = u16>) -> String {
+    let statuses: Vec<String> = statuses.map(|status| status.to_string()).collect();
+    statuses.join(" | ")
 }
 
 /// A filter of jq that yields whether values are as they must be; `None` where jq cannot say that.

@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{about, comment, environment, in_form, in_path, needs_origin, one_line};
+use super::{
+    about, classes_of_an_end, comment, environment, in_form, in_path, needs_origin, not_dealt_with,
+    one_line,
+};
 use crate::model::{Assertion, Reproduction, StatusPattern};
 use crate::shell;
 use crate::spec::reproduction::outline::{
@@ -49,27 +52,58 @@ impl Asserts {
     fn of(outline: &Outline) -> Self {
         let verdict = &outline.verdict;
         let seen = outline.requests.last().and_then(|sent| sent.status);
+        // First what makes an answer one that says something; the last line is about the bug.
         match asserts(&verdict.holds) {
             Some(lines) => {
                 let of_probe = verdict.probe.is_some();
+                let first = match (&verdict.holds, of_probe) {
+                    (Holds::Status(patterns), _) => dealt_with(patterns, seen),
+                    (_, true) => went_through(),
+                    _ => Vec::new(),
+                };
                 Self {
-                    lines,
+                    lines: [first, lines].concat(),
                     of_probe,
                     wants_status: !of_probe && !matches!(verdict.holds, Holds::Status(_)),
                     is_judged: true,
                 }
             }
             None => Self {
-                lines: seen
-                    .iter()
-                    .map(|seen| format!("status != {seen}"))
-                    .collect(),
+                lines: seen.map(another_answer).unwrap_or_default(),
                 of_probe: false,
                 wants_status: false,
                 is_judged: false,
             },
         }
     }
+}
+
+/// Any 2xx.
+fn went_through() -> Vec<String> {
+    vec!["status >= 200".to_owned(), "status < 300".to_owned()]
+}
+
+/// A status that says something of the bug, or that was seen with it.
+fn dealt_with(expected: &[StatusPattern], seen: Option<u16>) -> Vec<String> {
+    not_dealt_with(expected)
+        .filter(|status| Some(*status) != seen)
+        .map(|status| format!("status != {status}"))
+        .collect()
+}
+
+/// An answer with which it does not happen any more.
+fn another_answer(seen: u16) -> Vec<String> {
+    let classes = classes_of_an_end(seen).iter();
+    let told: Vec<String> = std::iter::once(seen.to_string())
+        .chain(classes.map(|class| format!("{class}..")))
+        .collect();
+    let mut lines = dealt_with(&[], Some(seen));
+    lines.push(format!(
+        "status toString matches \"^({})$\"",
+        told.join("|")
+    ));
+    lines.push(format!("status != {seen}"));
+    lines
 }
 
 /// What holds once the bug is not there; `None` where hurl cannot say that.
@@ -139,7 +173,7 @@ fn header(reproduction: &Reproduction, outline: &Outline, verdict: &Asserts) -> 
     lines.extend([
         String::new(),
         if verdict.is_judged {
-            "Needs the service in its initial state. Fails at the last assertion while the bug is there."
+            "Needs the service in its initial state. Fails at the last assertion while the bug is there, at another where an answer does not tell."
         } else {
             "Needs the service in its initial state. Fails at the last assertion where every request is answered as when the violation was found: only the database can tell more."
         }
@@ -260,9 +294,7 @@ fn entry(sent: &Sent, outline: &Outline, asserts: Option<&Asserts>) -> String {
     }
     let lines = match asserts {
         Some(asserts) => asserts.lines.clone(),
-        None if sent.status.is_none() => {
-            vec!["status >= 200".to_owned(), "status < 300".to_owned()]
-        }
+        None if sent.status.is_none() => went_through(),
         None => Vec::new(),
     };
     if !lines.is_empty() {

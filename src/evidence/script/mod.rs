@@ -4,15 +4,18 @@ mod curl;
 mod hurl;
 mod words;
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use crate::model::Reproduction;
-use crate::spec::reproduction::outline::{Outline, Part, SentBody, SentPart, Start, Tree};
+use crate::model::{Reproduction, StatusPattern};
+use crate::spec::reproduction::outline::{
+    Outline, Part, Sent, SentBody, SentPart, Start, Tree,
+};
 use crate::visible;
 
 /// The languages there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Language {
+pub enum Language {
     /// A POSIX shell script that needs `curl` and `jq`.
     Curl,
     /// A Hurl file.
@@ -21,15 +24,55 @@ pub(crate) enum Language {
 
 /// The requests, and what shows that the bug is there, as a program that fails while it is. An error is a sentence that says
 /// what the language cannot do.
-pub(crate) fn script(
+pub fn script(
     language: Language,
     reproduction: &Reproduction,
     outline: &Outline,
 ) -> Result<String, String> {
+    let outline = without_unused(outline);
     match language {
-        Language::Curl => curl::script(reproduction, outline),
-        Language::Hurl => Ok(hurl::script(reproduction, outline)),
+        Language::Curl => curl::script(reproduction, &outline),
+        Language::Hurl => Ok(hurl::script(reproduction, &outline)),
     }
+}
+
+/// Statuses of a request that was not dealt with: the one who asks is not known any more, or is to ask again later. They say
+/// nothing of the bug.
+const NOT_DEALT_WITH: [u16; 5] = [401, 407, 408, 425, 429];
+
+/// Those of them that are not expected by their number.
+fn not_dealt_with(expected: &[StatusPattern]) -> impl Iterator<Item = u16> {
+    NOT_DEALT_WITH
+        .into_iter()
+        .filter(move |status| !expected.contains(&StatusPattern::Code(*status)))
+}
+
+/// The statuses, as classes, that are an end of the bug where only the database could tell that it is there: a request that went
+/// through is refused, or one that was refused goes through.
+fn classes_of_an_end(seen: u16) -> &'static [u16] {
+    match seen / 100 {
+        2 => &[4],
+        4 => &[2, 4],
+        _ => &[],
+    }
+}
+
+/// Without the values that no request needs.
+fn without_unused(outline: &Outline) -> Outline {
+    let mut outline = outline.clone();
+    let mut used: HashSet<String> = HashSet::new();
+    let Outline {
+        inputs,
+        requests,
+        verdict,
+        ..
+    } = &mut outline;
+    for sent in verdict.probe.iter_mut().chain(requests.iter_mut().rev()) {
+        sent.captures.retain(|capture| used.contains(&capture.name));
+        used.extend(needs(sent).1.into_iter().map(str::to_owned));
+    }
+    inputs.retain(|input| used.contains(&input.name));
+    outline
 }
 
 /// The variables of the environment that the requests take something from, beside where they go; each once, with what
@@ -48,40 +91,57 @@ fn environment(outline: &Outline) -> Vec<(&str, Option<&str>)> {
 
 /// Every part of every text of the requests.
 fn parts(outline: &Outline) -> Vec<&Part> {
-    fn of_tree<'t>(tree: &'t Tree, all: &mut Vec<&'t Part>) {
+    let inputs = outline.inputs.iter().flat_map(|input| &input.parts);
+    let requests = outline.requests.iter().chain(&outline.verdict.probe);
+    inputs
+        .chain(requests.flat_map(|sent| needs(sent).0))
+        .collect()
+}
+
+/// Every part of every text of a request, and the names of the values that it needs.
+fn needs(sent: &Sent) -> (Vec<&Part>, Vec<&str>) {
+    fn of_tree<'t>(tree: &'t Tree, parts: &mut Vec<&'t Part>, names: &mut Vec<&'t str>) {
         match tree {
-            Tree::Value(_) | Tree::Name(..) => {}
-            Tree::Text(parts) => all.extend(parts),
-            Tree::List(items) => items.iter().for_each(|item| of_tree(item, all)),
-            Tree::Object(fields) => fields.iter().for_each(|(_, field)| of_tree(field, all)),
-        }
-    }
-    let mut all: Vec<&Part> = outline
-        .inputs
-        .iter()
-        .flat_map(|input| &input.parts)
-        .collect();
-    for sent in outline.requests.iter().chain(&outline.verdict.probe) {
-        all.extend(&sent.path);
-        let pairs = sent.query.iter().chain(&sent.headers);
-        all.extend(pairs.flat_map(|(_, parts)| parts));
-        if let Some((user, password)) = &sent.basic {
-            all.extend(user.iter().chain(password));
-        }
-        match &sent.body {
-            SentBody::Json(tree) => of_tree(tree, &mut all),
-            SentBody::Form(fields) => all.extend(fields.iter().flat_map(|(_, parts)| parts)),
-            SentBody::Text(parts) => all.extend(parts),
-            SentBody::Multipart(fields) => {
-                all.extend(fields.iter().flat_map(|(_, part)| match part {
-                    SentPart::Text(parts, _) => parts.as_slice(),
-                    SentPart::File { .. } => &[],
-                }));
+            Tree::Value(_) => {}
+            Tree::Name(name, _) => names.push(name),
+            Tree::Text(text) => parts.extend(text),
+            Tree::List(items) => {
+                for item in items {
+                    of_tree(item, parts, names);
+                }
             }
-            SentBody::None | SentBody::File(_) | SentBody::Base64(_) => {}
+            Tree::Object(fields) => {
+                for (_, field) in fields {
+                    of_tree(field, parts, names);
+                }
+            }
         }
     }
-    all
+    let pairs = sent.query.iter().chain(&sent.headers);
+    let mut parts: Vec<&Part> = sent.path.iter().collect();
+    parts.extend(pairs.flat_map(|(_, parts)| parts));
+    if let Some((user, password)) = &sent.basic {
+        parts.extend(user.iter().chain(password));
+    }
+    let mut names = Vec::new();
+    match &sent.body {
+        SentBody::Json(tree) => of_tree(tree, &mut parts, &mut names),
+        SentBody::Form(fields) => parts.extend(fields.iter().flat_map(|(_, parts)| parts)),
+        SentBody::Text(text) => parts.extend(text),
+        SentBody::Multipart(fields) => {
+            parts.extend(fields.iter().flat_map(|(_, part)| match part {
+                SentPart::Text(parts, _) => parts.as_slice(),
+                SentPart::File { .. } => &[],
+            }));
+        }
+        SentBody::None | SentBody::File(_) | SentBody::Base64(_) => {}
+    }
+    for part in &parts {
+        if let Part::Name(name) | Part::Segment(name) = *part {
+            names.push(name);
+        }
+    }
+    (parts, names)
 }
 
 /// Whether a path starts from the root of the host, and that is not the base URL.
