@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Secrets;
+use super::decoded::readings;
 use super::encoded::encoded_words;
 use super::names::{
     is_password, is_secret_field, is_secret_header, is_secret_name, is_secret_number,
@@ -28,6 +29,16 @@ impl Secrets {
     /// Learns what the rows that changed hold of secrets.
     pub(crate) fn learn_rows(&self, rows: &RowDelta) {
         rows.rows().for_each(|row| self.learn_row(row));
+    }
+
+    /// Learns what the rows that a query found hold of secrets.
+    pub(crate) fn learn_found(&self, columns: &[String], rows: &[Vec<Value>]) {
+        for (position, name) in columns.iter().enumerate() {
+            if self.has_name(name) || is_secret_field(name) {
+                let cells = rows.iter().filter_map(|row| row.get(position));
+                cells.for_each(|cell| self.learn_field(name, cell));
+            }
+        }
     }
 
     /// Learns what a request holds of secrets.
@@ -72,7 +83,7 @@ impl Secrets {
                 } else {
                     Scope::Place
                 };
-                self.values().add(text, scope);
+                self.add(text, scope);
             }
             Value::Number(number) if is_secret_number(name) => {
                 self.values().add(&number.to_string(), Scope::Place);
@@ -230,7 +241,17 @@ impl Secrets {
 
     fn learn_long(&self, text: &str, may_be_a_word: bool) {
         if self.is_telling(text, may_be_a_word, LEAST_OF_HEADER) {
-            self.values().add(text, Scope::Everywhere);
+            self.add(text, Scope::Everywhere);
+        }
+    }
+
+    /// Learns a text as it is and as it reads: a header or a cookie holds it escaped as in a URL.
+    fn add(&self, text: &str, scope: Scope) {
+        self.values().add(text, scope);
+        for reading in readings(text, false) {
+            if self.is_telling(&reading.text, true, LEAST_LIKELY) {
+                self.values().add(&reading.text, scope);
+            }
         }
     }
 

@@ -88,7 +88,8 @@ impl Secrets {
 
     /// Whether the spec calls something of this name secret.
     pub fn has_name(&self, name: &str) -> bool {
-        !self.names.is_empty() && self.names.contains(&name.to_ascii_lowercase())
+        let has = |name: &str| self.names.contains(&name.to_ascii_lowercase());
+        !self.names.is_empty() && (has(name) || has(names::innermost(name)))
     }
 
     /// Learns a value that is secret: its texts and numbers.
@@ -176,7 +177,15 @@ impl Secrets {
         let in_words = |text: &str| {
             let mut found = in_reading(text);
             if !values.is_empty() {
-                let words = encoded_words(text).filter(|(_, says)| !in_reading(says).is_empty());
+                // What is encoded may be escaped or encoded itself.
+                let is_secret = |says: &str| {
+                    let in_one = |text: &str| !in_reading(text).is_empty();
+                    let mut readings = readings(says, false).into_iter();
+                    in_one(says) || readings.any(|reading| in_one(&reading.text))
+                };
+                let words = encoded_words(text).filter(|(_, says)| {
+                    is_secret(says) || encoded_words(says).any(|(_, says)| is_secret(&says))
+                });
                 found.extend(words.map(|(place, _)| place));
             }
             found

@@ -116,6 +116,13 @@ fn in_words(name: &str) -> String {
     normalized(&words)
 }
 
+/// What a name of a form says of its value: `user[password][]` and `password[0]` hold passwords.
+pub(super) fn innermost(name: &str) -> &str {
+    let is_position = |part: &str| part.bytes().all(|digit| digit.is_ascii_digit());
+    let mut parts = name.split(['[', ']']).rev();
+    parts.find(|part| !is_position(part)).unwrap_or(name)
+}
+
 fn ends_with_word(name: &str) -> bool {
     WORDS.iter().any(|word| name.ends_with(word))
 }
@@ -132,6 +139,7 @@ fn has_last_words(name: &str) -> bool {
 /// with such a word, perhaps in the plural or numbered (`token_2`). `token_type`, `password_hint` and `pinned` do not.
 /// Stricter than [`is_secret_name`]: `key` and `author` are ordinary names there.
 pub(crate) fn is_secret_field(name: &str) -> bool {
+    let name = innermost(name);
     let unnumbered = |name: &str| {
         let name = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
         name.trim_end_matches('_').to_owned()
@@ -145,7 +153,7 @@ pub(crate) fn is_secret_field(name: &str) -> bool {
 
 /// Whether a field of that name holds a password, which may be any word.
 pub(super) fn is_password(name: &str) -> bool {
-    let name = normalized(name);
+    let name = normalized(innermost(name));
     ["password", "passwd", "passphrase"]
         .iter()
         .any(|word| name.ends_with(word))
@@ -154,6 +162,7 @@ pub(super) fn is_password(name: &str) -> bool {
 /// Whether even a number under that name is likely to be a secret: a `token` is, `max_tokens` and `token_count` are
 /// counts.
 pub(super) fn is_secret_number(name: &str) -> bool {
+    let name = innermost(name);
     ends_with_word(&normalized(name)) || has_last_words(&in_words(name))
 }
 
@@ -242,6 +251,11 @@ mod tests {
             ("compass", false, false, false),
             ("accessKeyId", false, false, true),
             ("status", false, false, false),
+            ("user[password]", true, true, true),
+            ("user[password][]", true, true, true),
+            ("filter[api_key][0]", true, true, true),
+            ("password[hint]", false, false, true),
+            ("[]", false, false, false),
         ] {
             assert_eq!(is_secret_field(name), field, "{name}");
             assert_eq!(is_secret_header(name), header, "{name}");

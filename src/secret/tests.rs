@@ -429,3 +429,59 @@ fn the_beginning_of_a_secret_is_hidden_where_a_body_was_cut_off_within_it() {
     let shown = secrets.hidden(&body).unwrap();
     assert_eq!(shown.text.unwrap(), "it is [redacted]");
 }
+
+#[test]
+fn a_field_of_a_form_is_secret_for_its_innermost_name() {
+    let secrets = Secrets::named(["code".to_owned()]);
+    for (text, shown) in [
+        (
+            "/x?user[password][]=a1&n=b",
+            "/x?user[password][]=[redacted]&n=b",
+        ),
+        (
+            "/x?filter%5Bapi_key%5D=a1&n=b",
+            "/x?filter%5Bapi_key%5D=[redacted]&n=b",
+        ),
+        ("a[code]=c3&n=b", "a[code]=[redacted]&n=b"),
+        ("a[name]=c3&n=b", "a[name]=c3&n=b"),
+    ] {
+        assert_eq!(secrets.hide(text), shown, "{text}");
+    }
+    let form = b"user%5Bpassword%5D%5B%5D=correct+horse";
+    secrets.learn_request(&Request {
+        method: "POST".to_owned(),
+        target: "/x".to_owned(),
+        headers: vec![(
+            "content-type".to_owned(),
+            "application/x-www-form-urlencoded".to_owned(),
+        )],
+        body: Some(form.as_slice().into()),
+    });
+    assert_eq!(secrets.hide("said correct horse"), "said [redacted]");
+}
+
+#[test]
+fn a_secret_is_found_in_base64_of_base64_and_as_it_reads_where_a_header_has_it_escaped() {
+    let secrets = Secrets::default();
+    secrets.learn(&json!("p&ss word"));
+    // `u:p&ss word`
+    let twice = "ZFRwd0puTnpJSGR2Y21RPQ==";
+    assert_eq!(secrets.hide(&format!("a: {twice}")), "a: [redacted]");
+    // `{"p":"p\u0026ss word"}`
+    let escaped = "eyJwIjoicFx1MDAyNnNzIHdvcmQifQ==";
+    assert_eq!(secrets.hide(escaped), REDACTED);
+    secrets.learn_header("X-Session-Token", "Zq%2F7%2BpL%3D9");
+    secrets.learn_header("Cookie", "sid=kk%2Fmm%2Bnn%2Foo");
+    assert_eq!(
+        secrets.hide("Zq/7+pL=9 kk/mm+nn/oo"),
+        "[redacted] [redacted]"
+    );
+}
+
+#[test]
+fn what_a_query_found_in_a_secret_column_is_hidden_in_the_others_too() {
+    let secrets = Secrets::default();
+    let columns = ["id", "password", "note"].map(str::to_owned);
+    secrets.learn_found(&columns, &[vec![json!(1), json!("Zq/7+pL=9"), json!("x")]]);
+    assert_eq!(secrets.hide("pw Zq/7+pL=9"), "pw [redacted]");
+}

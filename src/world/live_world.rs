@@ -334,7 +334,12 @@ impl Observe for LiveWorld {
         context: &Context,
     ) -> Result<Option<QueryRows>, WorldError> {
         let live = self.way_back.live_values(context);
-        self.deployment.databases().query(query, &live).await
+        let found = self.deployment.databases().query(query, &live).await?;
+        if let Some(found) = &found {
+            let secrets = self.deployment.secrets();
+            secrets.learn_found(&found.columns, &found.rows);
+        }
+        Ok(found)
     }
 
     async fn probe(
