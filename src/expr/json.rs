@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::template::LONGEST;
 use super::{EvalError, Lookup, ParseError, Template};
 
 /// A JSON tree with templates in its strings; keys stay as they are. Cheap to clone.
@@ -43,9 +44,10 @@ impl JsonTemplate {
         templates
     }
 
-    /// The filled tree. A string that is nothing but `{{ expr }}` becomes the value of the expression.
+    /// The filled tree. A string that is nothing but `{{ expr }}` becomes the value of the expression. As a whole it holds no more
+    /// than one template may yield.
     pub fn evaluate(&self, values: &Arc<dyn Lookup>) -> Result<Value, EvalError> {
-        fill(&self.0, values)
+        fill(&self.0, values, &mut { LONGEST })
     }
 }
 
@@ -132,20 +134,44 @@ fn collect<'n>(node: &'n Node, templates: &mut Vec<&'n Template>) {
     }
 }
 
-fn fill(node: &Node, values: &Arc<dyn Lookup>) -> Result<Value, EvalError> {
+/// `left` is how many bytes the holes may still yield.
+fn fill(node: &Node, values: &Arc<dyn Lookup>, left: &mut usize) -> Result<Value, EvalError> {
     Ok(match node {
         Node::Constant(value) => value.clone(),
-        Node::Hole(template) => template.evaluate(values)?,
+        Node::Hole(template) => {
+            let value = template.evaluate(values)?;
+            *left = left.checked_sub(length(&value)).ok_or_else(|| EvalError {
+                message: format!(
+                    "`{}`: with it, the whole is longer than {} MB",
+                    template.source(),
+                    LONGEST >> 20
+                ),
+            })?;
+            value
+        }
         Node::Array(nodes) => nodes
             .iter()
-            .map(|node| fill(node, values))
+            .map(|node| fill(node, values, left))
             .collect::<Result<_, _>>()?,
         Node::Object(members) => {
             let mut map = Map::with_capacity(members.len());
             for (key, node) in members {
-                map.insert(key.clone(), fill(node, values)?);
+                map.insert(key.clone(), fill(node, values, left)?);
             }
             Value::Object(map)
         }
     })
+}
+
+/// About how many bytes a value takes as text.
+fn length(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(|item| 1 + length(item)).sum(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(key, member)| 1 + key.len() + length(member))
+            .sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 4,
+    }
 }

@@ -11,8 +11,9 @@ use serde_json::Value;
 use super::analysis::{self, Names};
 use super::{EvalError, Lookup, ParseError, depth, engine};
 
-/// Bytes of a text at the most: what the fuel of one hole allows.
-const LONGEST: usize = 64 << 20;
+/// Bytes of a text at the most: what the fuel of one hole allows. So much has a whole JSON
+/// tree at the most, too.
+pub(super) const LONGEST: usize = 64 << 20;
 
 /// A template, compiled once. Cheap to clone.
 #[derive(Clone)]

@@ -568,3 +568,16 @@ fn a_jsonpath_becomes_a_filter_of_jq_where_jq_can_say_it() {
         assert_eq!(filter.as_deref(), expected, "{path}");
     }
 }
+
+#[test]
+fn a_json_tree_is_bounded_as_a_whole() {
+    let values = values(json!({ "v": "x".repeat(16 << 20) }));
+    for holes in [3, 5] {
+        let tree = JsonTemplate::parse(&json!({ "a": vec!["{{ v }}"; holes] })).unwrap();
+        let filled = tree.evaluate(&values);
+        assert_eq!(filled.is_ok(), holes == 3);
+        if let Err(error) = filled {
+            assert!(error.message.contains("longer than 64 MB"), "{error}");
+        }
+    }
+}

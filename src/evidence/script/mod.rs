@@ -8,9 +8,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use crate::model::{Reproduction, StatusPattern};
-use crate::spec::reproduction::outline::{
-    Outline, Part, Sent, SentBody, SentPart, Start, Tree,
-};
+use crate::spec::reproduction::outline::{Outline, Part, Sent, SentBody, SentPart, Start, Tree};
 use crate::visible;
 
 /// The languages there are.
