@@ -116,7 +116,7 @@ pub(crate) fn dump(database: &Database) -> String {
     lines.concat()
 }
 
-/// The same line by line, each with the name of what it is of.
+/// The same line by line, each with the name of what it is of. An index is one line.
 pub(crate) fn contents(database: &Database) -> Vec<(String, String)> {
     let lines = database.psql(
         r#"
@@ -129,10 +129,10 @@ WITH mine AS (SELECT oid, nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND 
 SELECT coalesce(json_agg(json_build_array(object, line) ORDER BY object, line), '[]') FROM (
   SELECT nspname::text, 'schema' FROM mine
   UNION ALL SELECT c.oid::regclass::text, format('relation %s %s %s', c.relkind, c.relpersistence, c.reloptions)
-    FROM pg_class c JOIN mine ON mine.oid = c.relnamespace
-  UNION ALL SELECT a.attrelid::regclass::text, format('column %s %s', a.attname, a.atttypid::regtype)
-    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN mine ON mine.oid = c.relnamespace WHERE a.attnum > 0
-  UNION ALL SELECT i.indrelid::regclass::text, pg_get_indexdef(i.indexrelid)
+    FROM pg_class c JOIN mine ON mine.oid = c.relnamespace WHERE c.relkind NOT IN ('i', 'I')
+  UNION ALL SELECT a.attrelid::regclass::text, format('column %s %s %s %s %s', a.attname, a.atttypid::regtype, a.attstorage, a.attstattarget, to_jsonb(a) ->> 'attcompression')
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN mine ON mine.oid = c.relnamespace WHERE a.attnum > 0 AND c.relkind NOT IN ('i', 'I')
+  UNION ALL SELECT i.indexrelid::regclass::text, format('index of %s: %s', i.indrelid::regclass, pg_get_indexdef(i.indexrelid))
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN mine ON mine.oid = c.relnamespace
   UNION ALL SELECT conrelid::regclass::text, format('condition %s %s', conname, pg_get_constraintdef(k.oid))
     FROM pg_constraint k JOIN mine ON mine.oid = k.connamespace WHERE conrelid <> 0

@@ -14,7 +14,7 @@ pub(super) fn differences<'c>(
     let only = |sign, mine: &'c Contents, other: &Contents| {
         let mut other: Vec<&(String, String)> = other.iter().collect();
         mine.iter()
-            .filter(|line| !ignored.contains(&line.0.as_str()))
+            .filter(|line| !ignored.contains(&bare(&line.0).as_str()))
             // Equal rows count.
             .filter(|line| match other.iter().position(|one| one == line) {
                 Some(at) => {
@@ -37,8 +37,15 @@ pub(super) fn untold(differences: &[(char, &(String, String))], output: &str) ->
     let output = output.split_whitespace().collect::<Vec<_>>().join(" ");
     let is_named =
         |name: &str| output.contains(name) || output.contains(&name.replace('"', "\"\""));
+    // An index may be named by its table.
+    let is_index_of_named = |line: &str| {
+        line.strip_prefix("index of ")
+            .and_then(|rest| rest.split_once(": "))
+            .is_some_and(|(table, _)| is_named(&bare(table)))
+    };
     let names: BTreeSet<String> = differences
         .iter()
+        .filter(|(_, (_, line))| !is_index_of_named(line))
         .map(|(_, (object, _))| bare(object))
         .collect();
     // Rows that wait there are told of with the schema.
