@@ -2,6 +2,7 @@
 //!
 //! `libFuzzer` calls these functions (`fuzz_targets/`), and so do the ordinary tests, over the corpus and its mutations.
 
+use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -9,6 +10,7 @@ use std::sync::{Arc, LazyLock};
 use serde_json::{Value, json};
 use venomqa::diagnostic::{Diagnostic, Sources, render};
 use venomqa::event::Detail;
+use venomqa::evidence::{self, Language};
 use venomqa::explorer::strategy;
 use venomqa::expr::{Condition, EvalError, JsonPath, Lookup, Template};
 use venomqa::model::{Body, OracleName};
@@ -23,7 +25,7 @@ use venomqa::spec::{Environment, Vocabulary, parse, parse_reproduction};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ALL: [Target; 7] = [
+pub const ALL: [Target; 8] = [
     ("spec", spec),
     ("template", template),
     ("condition", condition),
@@ -31,6 +33,7 @@ pub const ALL: [Target; 7] = [
     ("body", body),
     ("log", log),
     ("reproduction", reproduction),
+    ("script", script),
 ];
 
 /// A spec is read, or what is wrong with it can be drawn; and again with the same outcome.
@@ -166,8 +169,8 @@ pub fn reproduction(data: &[u8]) {
     let Some(case) = read_reproduction(text) else {
         return;
     };
-    // The words of the scripts, or what a script cannot say.
-    let _ = outline::outline(&case);
+    // The scripts, or what a script cannot say.
+    let _ = scripts(&case);
     let written = written(&case);
     let Some(first) = read_reproduction(&written) else {
         let loaded = parse_reproduction(Path::new(FILE), &written, &environment());
@@ -188,6 +191,125 @@ pub fn reproduction(data: &[u8]) {
             .map(|(_, body)| body.to_owned())
     };
     assert_eq!(body(&written), body(&twice));
+}
+
+/// A text is a word of a shell script as it is, wherever the request has it, and no script has a line that a terminal or a CI server
+/// would obey.
+pub fn script(data: &[u8]) {
+    // The empty word is left out here, and no word can hold the one or is so long.
+    let Some(text) = std::str::from_utf8(data)
+        .ok()
+        .filter(|text| !text.is_empty() && !text.contains('\0') && text.len() < 4096)
+    else {
+        return;
+    };
+    let case = read_reproduction(&sending(text)).unwrap_or_else(|| panic!("{}", sending(text)));
+    let [curl, hurl] = scripts(&case).map(Result::unwrap);
+    for script in [&curl, &hurl] {
+        for line in script.lines() {
+            let is_command = ["::", "##["]
+                .iter()
+                .any(|start| line.trim_start().starts_with(start));
+            let is_obeyed = line.contains(|letter: char| letter.is_control() && letter != '\t');
+            assert!(!is_command && !is_obeyed, "{line:?}");
+        }
+    }
+    let sent = |title: &str| {
+        let start = curl.find(&format!("\nrequest {title} ")).unwrap();
+        let words = words(&curl[start + 1..]);
+        move |option: &str| {
+            let mut behind = words.iter().skip_while(|word| *word != option);
+            behind.nth(1).cloned()
+        }
+    };
+    let as_text = sent("one");
+    assert_eq!(as_text("--data-raw").as_deref(), Some(text));
+    if !text.trim().is_empty() {
+        assert_eq!(as_text("--header"), Some(format!("X-H: {text}")));
+    }
+    let json = sent("two")("--data-raw").and_then(|json| serde_json::from_str::<Value>(&json).ok());
+    assert_eq!(json, Some(json!({ "x": text, "y": format!("<{text}>") })));
+}
+
+/// Both scripts, or why there is none.
+fn scripts(case: &CompiledReproduction) -> [Result<String, String>; 2] {
+    [Language::Curl, Language::Hurl].map(|language| {
+        let outline = outline::outline(case)?;
+        evidence::script(language, &case.reproduction, &outline)
+    })
+}
+
+/// A reproduction that sends a text.
+fn sending(text: &str) -> String {
+    let mut quoted = String::new();
+    for letter in text.replace("${", "$${").chars() {
+        // Writing to a string cannot fail.
+        let _ = write!(quoted, "\\U{:08x}", u32::from(letter));
+    }
+    format!(
+        "
+venomqa: 1
+name: a
+reproduction: {{ check: server-error, severity: high, message: \"{quoted}\", confirmed: 3 of 3, folder: . }}
+path: [{{ action: one, status: 200 }}, {{ action: two, status: 500 }}]
+http: {{ base_url: \"http://127.0.0.1:9\" }}
+restore: none
+variables: {{ c: \"{quoted}\" }}
+actions:
+  - {{ name: one, request: {{ method: POST, path: /, headers: {{ X-H: \"{{{{ c }}}}\" }}, text: \"{{{{ c }}}}\" }} }}
+  - {{ name: two, request: {{ method: POST, path: \"/{{{{ c }}}}\", query: {{ q: \"{{{{ c }}}}\" }}, json: {{ x: \"{{{{ c }}}}\", y: \"<{{{{ c }}}}>\" }} }} }}
+"
+    )
+}
+
+/// The words of a command up to its end, as a shell reads them. The only commands within it print bytes.
+fn words(command: &str) -> Vec<String> {
+    let mut words = vec![Vec::new()];
+    let mut in_quotes = false;
+    let mut rest = command;
+    while let Some(letter) = rest.chars().next() {
+        rest = &rest[letter.len_utf8()..];
+        let word = words.last_mut().unwrap();
+        match letter {
+            '\'' if !in_quotes => {
+                let (inner, behind) = rest.split_once('\'').unwrap();
+                word.extend(inner.bytes());
+                rest = behind;
+            }
+            '"' => in_quotes = !in_quotes,
+            '\\' if rest.starts_with('\n') => rest = &rest[1..],
+            '\\' if !in_quotes || rest.starts_with(['"', '\\', '$', '`']) => {
+                let next = rest.chars().next().unwrap();
+                word.extend(next.to_string().bytes());
+                rest = &rest[next.len_utf8()..];
+            }
+            '$' => {
+                let printed = rest
+                    .strip_prefix("(printf '\\")
+                    .map(|rest| rest.split_once("')").unwrap());
+                let Some((octal, behind)) = printed else {
+                    // A variable of the script.
+                    word.push(b'$');
+                    continue;
+                };
+                word.extend(
+                    octal
+                        .split('\\')
+                        .map(|byte| u8::from_str_radix(byte, 8).unwrap()),
+                );
+                rest = behind;
+            }
+            '`' => panic!("a command in {command}"),
+            '\n' if !in_quotes => break,
+            ' ' if !in_quotes => words.push(Vec::new()),
+            other => word.extend(other.to_string().bytes()),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+        .into_iter()
+        .map(|word| String::from_utf8(word).unwrap())
+        .collect()
 }
 
 /// Where reproductions are.
