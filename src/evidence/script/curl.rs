@@ -468,29 +468,35 @@ fn verdict(
     let mut text = String::new();
     if let Some(seen) = seen {
         let unclear = format!("unclear {} {seen}", quoted(name.clone()));
-        text.push_str(&match (holds, test) {
+        let others = |expected: &[StatusPattern]| {
+            let statuses = not_dealt_with(expected).filter(|status| *status != seen);
+            let statuses: Vec<String> = statuses.map(|status| status.to_string()).collect();
+            statuses.join(" | ")
+        };
+        // Writing to a string cannot fail.
+        let _ = match (holds, test) {
             (Holds::Status(patterns), _) => {
-                let unclear_ones = not_dealt_with(patterns).filter(|status| *status != seen);
-                format!(
-                    "\ncase $(cat \"$folder/status\") in {}) {unclear} ;; esac\n",
-                    alternatives(unclear_ones)
-                )
+                let others = others(patterns.as_slice());
+                let status = "\ncase $(cat \"$folder/status\") in";
+                writeln!(text, "{status} {others}) {unclear} ;; esac")
             }
-            (_, Some(_)) => String::new(),
+            (_, Some(_)) => Ok(()),
             (_, None) => {
                 let gone = quoted(format!(
                     "{name}: it does not happen any more, {seen} was the answer when it was found"
                 ));
-                let ends = classes_of_an_end(seen)
+                let others = others(&[]);
+                let ends: Vec<String> = classes_of_an_end(seen)
                     .iter()
                     .map(|class| format!("{class}??) echo {gone} && exit 0 ;;\n"))
-                    .collect::<String>();
-                format!(
-                    "\ncase $(cat \"$folder/status\") in\n{seen}) ;;\n{}) {unclear} ;;\n{ends}*) {unclear} ;;\nesac\n",
-                    alternatives(not_dealt_with(&[]).filter(|status| *status != seen))
+                    .collect();
+                writeln!(
+                    text,
+                    "\ncase $(cat \"$folder/status\") in\n{seen}) ;;\n{others}) {unclear} ;;\n{}*) {unclear} ;;\nesac",
+                    ends.concat()
                 )
             }
-        });
+        };
     }
     if let Some(probe) = &outline.verdict.probe {
         text.push('\n');
@@ -514,12 +520,6 @@ fn verdict(
         let _ = write!(text, "\necho {found} >&2\nanswer >&2\nexit 1\n");
     }
     Ok(text)
-}
-
-/// Patterns of the shell, one of which is enough.
-fn alternatives(statuses: impl Iterator<Item = u16>) -> String {
-    let statuses: Vec<String> = statuses.map(|status| status.to_string()).collect();
-    statuses.join(" | ")
 }
 
 /// A filter of jq that yields whether values are as they must be; `None` where jq cannot say that.
