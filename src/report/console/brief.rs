@@ -140,13 +140,23 @@ fn evidence(page: &Page, violation: &Violation) -> Vec<String> {
             }
             lines
         }
-        Evidence::Values { expected, actual } => [("expected", expected), ("found", actual)]
+        Evidence::Values { expected, actual } => {
+            // The last line of several is the end of the service's log.
+            let mut found = actual.lines();
+            let (first, last) = (found.next().unwrap_or_default(), found.next_back());
+            let expected = expected.lines().next().unwrap_or_default();
+            [
+                ("expected", Some(expected)),
+                ("found", Some(first)),
+                ("", last),
+            ]
             .into_iter()
-            .map(|(label, text)| {
-                let text = clip(&printable(text), room);
-                format!(" {} {text}", paint(BOLD, &format!("{label:>8}")))
+            .filter_map(|(label, text)| {
+                let text = clip(&printable(text?), room);
+                Some(format!(" {} {text}", paint(BOLD, &format!("{label:>8}"))))
             })
-            .collect(),
+            .collect()
+        }
     }
 }
 
