@@ -1,14 +1,15 @@
 //! minijinja as venomqa configures it, and the conversion of values into and out of it.
 
+use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Object, Serde, ValueKind};
+use minijinja::value::{Enumerator, Object, ObjectRepr, ValueKind};
 use minijinja::{AutoEscape, Environment, ErrorKind, Expression, UndefinedBehavior, Value};
-use serde_json::Value as Json;
+use serde_json::{Number, Value as Json};
 
 use super::analysis::Names;
 use super::{EvalError, Lookup, ParseError};
@@ -129,7 +130,59 @@ fn from_json(json: &Json) -> Value {
         Json::Null => Value::from(()),
         Json::Bool(value) => Value::from(*value),
         Json::String(text) => Value::from(text.as_str()),
-        other => Value::from(Serde(other)),
+        Json::Number(number) => from_number(number),
+        Json::Array(items) => items.iter().map(from_json).collect(),
+        Json::Object(fields) => Value::from_object(Fields(fields.clone())),
+    }
+}
+
+/// An object of JSON, its fields in the order in which they came.
+#[derive(Debug)]
+struct Fields(serde_json::Map<String, Json>);
+
+impl Object for Fields {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.0.get(key.as_str()?).map(from_json)
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.0.keys().map(|name| name.as_str().into()).collect())
+    }
+}
+
+/// A number of the template language; one that it cannot hold is passed on as it is, and only cannot be computed with.
+fn from_number(number: &Number) -> Value {
+    /// Digits that a double keeps, however they are chosen.
+    const KEPT: usize = 15;
+    if let Some(integer) = number.as_i64() {
+        return Value::from(integer);
+    }
+    let text = number.to_string();
+    if let Ok(integer) = text.parse::<i128>() {
+        return Value::from(integer);
+    }
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
+    match number.as_f64() {
+        Some(float) if digits <= KEPT && float.is_finite() => Value::from(float),
+        Some(float) if Number::from_f64(float).is_some_and(|kept| kept.to_string() == text) => {
+            Value::from(float)
+        }
+        _ => Value::from_object(Exact(text)),
+    }
+}
+
+/// A number with more digits than the template language has.
+#[derive(Debug)]
+struct Exact(String);
+
+impl Object for Exact {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn render(self: &Arc<Self>, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
     }
 }
 
@@ -165,7 +218,11 @@ pub(super) fn to_json(value: &Value) -> Result<Json, NotJson> {
             }
             Json::Object(map)
         }
-        _ => return Err(NotJson::Other),
+        _ => {
+            let exact = value.downcast_object_ref::<Exact>();
+            let number = exact.and_then(|Exact(digits)| digits.parse().ok());
+            Json::Number(number.ok_or(NotJson::Other)?)
+        }
     })
 }
 
@@ -175,8 +232,10 @@ fn number(value: &Value) -> Result<Json, NotJson> {
         if let Some(signed) = value.as_i64() {
             return Ok(signed.into());
         }
-        return u64::try_from(value.clone())
-            .map(Json::from)
+        let digits = value.to_string();
+        return digits
+            .parse()
+            .map(Json::Number)
             .map_err(|_| NotJson::Number);
     }
     let float = f64::try_from(value.clone()).map_err(|_| NotJson::Number)?;

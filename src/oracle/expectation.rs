@@ -4,8 +4,11 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use serde_json::{Number, Value};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use serde_json::Value;
 
+use super::number::compare;
 use crate::model::{Assertion, Expectation, brief};
 use crate::world::system::QueryRows;
 
@@ -407,6 +410,7 @@ fn beyond(value: &Value, bound: &Value, wrong: Ordering, database: bool) -> Opti
 fn same(a: &Value, b: &Value, database: bool) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => compare(a, b) == Ordering::Equal,
+        (Value::String(a), Value::String(b)) => a == b || database && same_time(a, b),
         (Value::Bool(truth), Value::Number(number))
         | (Value::Number(number), Value::Bool(truth)) => {
             database && number.as_u64() == Some(u64::from(*truth))
@@ -423,27 +427,22 @@ fn same(a: &Value, b: &Value, database: bool) -> bool {
     }
 }
 
-/// Order of numbers by value; integers exactly, whatever their size.
-fn compare(a: &Number, b: &Number) -> Ordering {
-    let float = |number: &Number| number.as_f64().unwrap_or_default();
-    match (integer(a), integer(b)) {
-        (Some(a), Some(b)) => a.cmp(&b),
-        // JSON has no NaN, so there is always an order.
-        _ => float(a).partial_cmp(&float(b)).unwrap_or(Ordering::Equal),
+/// Whether two texts are the same moment, or the same local time: a database writes `2026-01-31 10:00:00+00`, an answer
+/// `2026-01-31T10:00:00Z`.
+fn same_time(a: &str, b: &str) -> bool {
+    // Parsing is worth while only where a text begins with a year.
+    let may_be =
+        |text: &str| text.len() >= 16 && text.as_bytes()[..4].iter().all(u8::is_ascii_digit);
+    if !may_be(a) || !may_be(b) {
+        return false;
     }
-}
-
-/// The number if it is whole, also when it is written as a float.
-fn integer(number: &Number) -> Option<i128> {
-    if let Some(signed) = number.as_i64() {
-        return Some(signed.into());
+    match (a.parse::<Timestamp>(), b.parse::<Timestamp>()) {
+        (Ok(a), Ok(b)) => a == b,
+        (Err(_), Err(_)) => {
+            matches!((a.parse::<DateTime>(), b.parse::<DateTime>()), (Ok(a), Ok(b)) if a == b)
+        }
+        _ => false,
     }
-    if let Some(unsigned) = number.as_u64() {
-        return Some(unsigned.into());
-    }
-    // Up to here every whole float is exactly an integer of 128 bits.
-    let float = number.as_f64()?;
-    (float.fract() == 0.0 && float.abs() < 1e30).then_some(float as i128)
 }
 
 fn kind(value: &Value) -> &'static str {

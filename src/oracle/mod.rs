@@ -12,6 +12,7 @@ pub mod checks;
 mod expectation;
 mod jsonpath;
 mod judge;
+mod number;
 mod response;
 mod sql;
 

@@ -12,6 +12,7 @@ use serde_json::{Error, Map, Value};
 use super::names::{is_secret_field, is_secret_header, is_secret_name, is_secret_number};
 use super::values::Scope;
 use super::{REDACTED, Secrets};
+use crate::model::json::NUMBER;
 
 /// The name under which [`as_format`] passes a value on.
 const FORMAT: &str = "venomqa::Format";
@@ -164,6 +165,7 @@ impl<'s> Hider<'s> {
             variant,
             structure,
             items: Vec::new(),
+            number: None,
             fields: Map::new(),
             key: String::new(),
             keeps_keys: false,
@@ -178,6 +180,8 @@ struct Parts<'s> {
     variant: Option<&'static str>,
     structure: &'static str,
     items: Vec<Value>,
+    /// The number that it is.
+    number: Option<Value>,
     fields: Map<String, Value>,
     /// The key whose value comes next, as it is.
     key: String,
@@ -191,6 +195,15 @@ impl Parts<'_> {
     }
 
     fn field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
+        if self.structure == NUMBER {
+            let digits = serde_json::to_value(value)?;
+            let number = digits.as_str().and_then(|digits| digits.parse().ok());
+            self.number = Some(
+                self.hider
+                    .number(Value::Number(number.unwrap_or_else(|| 0.into()))),
+            );
+            return Ok(());
+        }
         let value = if (name == "event" && self.fields.is_empty())
             || TAGS.contains(&(self.structure, name))
         {
@@ -235,6 +248,9 @@ impl Parts<'_> {
     }
 
     fn object(mut self) -> Value {
+        if let Some(number) = self.number.take() {
+            return self.finished(number);
+        }
         let mut fields = std::mem::take(&mut self.fields);
         self.hider.secrets.hide_by_neighbours(&mut fields);
         self.finished(fields.into())

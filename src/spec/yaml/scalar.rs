@@ -62,10 +62,11 @@ fn plain(text: &str) -> Result<Value, String> {
         return u64::from_str_radix(&number, radix)
             .map(Value::from)
             .or_else(|_| i64::from_str_radix(&number, radix).map(Value::from))
-            // A floating point number would round it without a word.
+            // Whoever writes so many digits means a text, most of the time.
             .map_err(|_| format!("the number `{text}` has more than 64 bits"));
     }
-    let float = text.parse().ok().and_then(Number::from_f64);
+    let exact = text.parse::<Number>().ok();
+    let float = exact.or_else(|| text.parse().ok().and_then(Number::from_f64));
     Ok(float.map_or_else(|| Value::String(text.to_owned()), Value::Number))
 }
 

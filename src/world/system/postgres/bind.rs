@@ -180,25 +180,10 @@ pub(super) fn json(text: Option<&str>, found: &Type) -> Value {
     }
 }
 
-/// A number where JSON can hold it exactly; its text where it cannot (`NaN`, more digits than a double has).
+/// A number with all its digits; its text where JSON has no such number (`NaN`, `Infinity`).
 fn number(text: &str) -> Value {
-    if let Ok(integer) = text.parse::<i64>() {
-        return integer.into();
-    }
-    let digits = text
-        .split(['e', 'E'])
-        .next()
-        .unwrap_or_default()
-        .trim_start_matches(['-', '0', '.'])
-        .bytes()
-        .filter(u8::is_ascii_digit)
-        .count();
-    text.parse::<f64>()
-        .ok()
-        .filter(|_| digits <= 17)
-        .and_then(serde_json::Number::from_f64)
-        .filter(|number| digits <= 15 || number.to_string() == text)
-        .map_or_else(|| text.into(), Value::Number)
+    text.parse::<serde_json::Number>()
+        .map_or_else(|_| text.into(), Value::Number)
 }
 
 /// An array in PostgreSQL's text form: `{1,NULL,"a \"b\""}`; `None` where it is written in another way (`[2:3]={...}`).
@@ -317,9 +302,11 @@ mod tests {
         assert_eq!(json(Some("t"), &Type::BOOL), j!(true));
         assert_eq!(json(Some("9223372036854775807"), &Type::INT8), j!(i64::MAX));
         assert_eq!(json(Some("19.99"), &Type::NUMERIC), j!(19.99));
-        assert_eq!(json(Some("100.00"), &Type::NUMERIC), j!(100.0));
-        let long = "12345678901234567890.123456789";
-        assert_eq!(json(Some(long), &Type::NUMERIC), j!(long));
+        for digits in ["100.00", "12345678901234567890.123456789", "-0.10"] {
+            let number = json(Some(digits), &Type::NUMERIC);
+            assert!(number.is_number());
+            assert_eq!(number.to_string(), digits);
+        }
         assert_eq!(json(Some("NaN"), &Type::FLOAT8), j!("NaN"));
         assert_eq!(
             json(Some("0.30000000000000004"), &Type::FLOAT8),

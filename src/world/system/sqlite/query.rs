@@ -251,6 +251,10 @@ fn bindable(value: &Value) -> Cell {
         Value::Bool(value) => Cell::Integer(i64::from(*value)),
         Value::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(integer), _) => Cell::Integer(integer),
+            // An integer of more than 64 bits stands in a text, if anywhere.
+            (None, _) if !number.to_string().contains(['.', 'e', 'E']) => {
+                Cell::text(&number.to_string())
+            }
             (None, Some(real)) => Cell::real(real),
             (None, None) => Cell::text(&number.to_string()),
         },
