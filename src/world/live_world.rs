@@ -25,7 +25,7 @@ mod late_rows;
 mod sending;
 
 /// How long a service that was not stopped after a missing answer may take to write what it was asked for.
-const UNANSWERED: Duration = Duration::from_secs(2);
+const UNANSWERED: Duration = Duration::from_millis(250);
 
 /// A service and the systems under it.
 ///
