@@ -35,6 +35,9 @@ fn help_shows_every_command_and_the_exit_codes() {
               [default: auto]
               [possible values: auto, always, never]
 
+      -v, --verbose
+              Show of every violation all rows, headers and bodies, not only the essential
+
       -h, --help
               Print help (see a summary with '-h')
 
