@@ -106,7 +106,7 @@ fn any_text_of_a_log_may_be_a_secret() {
 #[test]
 fn a_number_comes_back_as_it_was() {
     let mut lines = lines();
-    let number = "1.2345678901234567e-201";
+    let number = "1.25e-201";
     let with_number = lines[0].replacen(
         "\"coverage_target\":null",
         &format!("\"coverage_target\":{number}"),
