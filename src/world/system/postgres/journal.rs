@@ -31,7 +31,7 @@ use super::sql::literal;
 use super::{objects, sequences};
 
 /// Changes when the journal's tables do.
-pub(super) const FORMAT: i32 = 8;
+pub(super) const FORMAT: i32 = 9;
 
 /// Number that stands for a change of the schema among the tables of the journal.
 pub(super) const SCHEMA_CHANGE: u32 = 0;

@@ -56,7 +56,9 @@ pub(super) struct Objects<'a> {
 
 /// Keeps the definitions in the journal, as they are before the run.
 pub(super) fn keep() -> String {
-    format!("{PLANS}; CREATE TABLE venomqa.objects AS {DEFINITIONS};")
+    format!(
+        "{PLANS}; CREATE TABLE venomqa.objects AS {DEFINITIONS}; CREATE TABLE venomqa.ignored (of_table text[]);"
+    )
 }
 
 /// Looks no more at functions, conditions and indexes that are as they were: one of them refuses rows that have to be put back, and
@@ -72,7 +74,8 @@ pub(super) async fn await_cure(client: &Client) -> Result<(), Error> {
     client.batch_execute(&forget).await
 }
 
-/// Forgets what belongs to tables that the run ignores: that is left as it is.
+/// Forgets what belongs to tables that the run ignores: that is left as it is, also by a recovery, which does not know what the run
+/// was told.
 pub(super) async fn forget_ignored(
     connections: &Connections,
     config: &SystemConfig,
@@ -82,8 +85,12 @@ pub(super) async fn forget_ignored(
     for row in client.query(names, &[]).await? {
         let of_table: Vec<String> = row.get(0);
         if is_ignored(connections, config, &of_table) {
-            let forget = "DELETE FROM venomqa.objects WHERE of_table = $1";
-            client.execute(forget, &[&of_table]).await?;
+            for forget in [
+                "DELETE FROM venomqa.objects WHERE of_table = $1",
+                "INSERT INTO venomqa.ignored VALUES ($1)",
+            ] {
+                client.execute(forget, &[&of_table]).await?;
+            }
         }
     }
     Ok(())
@@ -209,7 +216,8 @@ async fn compare(client: &Client) -> Result<Differences, Error> {
          SELECT * FROM (
            SELECT true AS is_now, * FROM (SELECT * FROM now EXCEPT TABLE venomqa.objects) AS a WHERE EXISTS (SELECT FROM venomqa.objects)
            UNION ALL SELECT false, * FROM (TABLE venomqa.objects EXCEPT SELECT * FROM now) AS b) AS d
-         WHERE NOT EXISTS (SELECT FROM cured c WHERE c.kind = d.kind AND c.name = d.name OR c.name = d.parent)"
+         WHERE NOT EXISTS (SELECT FROM cured c WHERE c.kind = d.kind AND c.name = d.name OR c.name = d.parent)
+           AND NOT EXISTS (SELECT FROM venomqa.ignored i WHERE i.of_table = d.of_table)"
     );
     let mut differences = Differences::new();
     for row in client.query(&text, &[]).await? {

@@ -170,6 +170,13 @@ pub(super) fn recover(
         let _ = copy.arm();
     }
     let mut recovered = recovered?;
+    // The rows that the run had touched are back, but who knows about the others.
+    if copy.is_none() && occasion != Occasion::End && !safety_copy::is_sound(connection) {
+        recovered.is_lost = true;
+        recovered.lost.push(
+            "the file is damaged or was cut off (`PRAGMA integrity_check` says more)".to_owned(),
+        );
+    }
     recovered.started = Some(run.started);
     recovered.saved = saved;
     recovered.set_mode(connection, path, occasion)?;
