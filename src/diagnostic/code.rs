@@ -75,6 +75,8 @@ codes! {
     UnknownCheck = "unknown-check",
     /// A system that is not declared.
     UnknownSystem = "unknown-system",
+    /// A principal that is not declared.
+    UnknownPrincipal = "unknown-principal",
     /// Actions that wait for each other.
     PreconditionCycle = "precondition-cycle",
     /// An action that can never run.

@@ -265,6 +265,9 @@ impl Stop {
         if error.kind == WorldErrorKind::Interrupted {
             return Self::Interrupted;
         }
+        if error.kind == WorldErrorKind::LoginLost {
+            return Self::LoginLost;
+        }
         if error.kind == WorldErrorKind::TimeOver {
             return Self::TimeLimit;
         }

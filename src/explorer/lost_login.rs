@@ -24,6 +24,17 @@ pub(super) struct LostLogin {
     actions: Vec<Seen>,
 }
 
+/// What a refusal was.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// The state explains it.
+    Rightful,
+    /// The login was lost, and was done again.
+    Renewed,
+    /// The login is lost.
+    Lost(Box<Warning>),
+}
+
 #[derive(Clone, Debug, Default)]
 struct Seen {
     /// Where it was accepted last.
@@ -64,30 +75,41 @@ impl LostLogin {
             || seen.rightful < EAGER && determinism::is_due(seen.refused)
     }
 
-    /// Takes an accepted step of this action again, from the same state. A warning where it is refused now.
+    /// Takes an accepted step of this action again, from the same state, and says whether it still is.
     pub(super) async fn look<W: World>(
         &mut self,
         model: &Model,
         world: &mut W,
         explored: &Explored<W::Checkpoint>,
         action: ActionId,
-    ) -> Result<Option<Warning>, WorldError> {
+    ) -> Result<Found, WorldError> {
         let Some(from) = self.actions[action.0 as usize].accepted_from else {
-            return Ok(None);
+            return Ok(Found::Rightful);
         };
         let context = explored.graph().context(from);
         let mut status = 0;
+        let mut is_renewed = false;
+        let logins = world.logins();
         // A service that refuses at random is another matter.
         for _ in 0..LOOKS {
             world.restore(explored.checkpoint(from)).await?;
             status = world.act(action, context).await?.status;
             if !is_denial(status) {
+                // Also where this state had an older login.
+                if world.logins() > logins {
+                    return Ok(Found::Renewed);
+                }
                 self.actions[action.0 as usize].rightful += 1;
-                return Ok(None);
+                return Ok(Found::Rightful);
+            }
+            if !is_renewed {
+                world.restore(explored.checkpoint(from)).await?;
+                is_renewed = world.renew_login(action, status).await?;
             }
         }
         let refused = self.actions.iter().map(|seen| seen.refused).sum();
-        Ok(Some(warning(&model.action(action).name, status, refused)))
+        let warning = warning(&model.action(action).name, status, refused);
+        Ok(Found::Lost(Box::new(warning)))
     }
 
     /// The actions that were accepted once and refused since.
@@ -100,9 +122,9 @@ impl LostLogin {
     }
 }
 
-/// Whether this status denies whoever asks.
+/// Whether this status denies whoever asks, perhaps with a redirect to a login page.
 pub(super) fn is_denial(status: u16) -> bool {
-    matches!(status, 401 | 403)
+    matches!(status, 401 | 403 | 302 | 303 | 307)
 }
 
 /// The warning that ends a walk; `refused` is how many steps were refused since they were last accepted.

@@ -7,7 +7,9 @@ use crate::event::{
     self, ActionTally, Detail, Event, Exchange, Figures, Finished, Initial, Step, Stop, Time,
 };
 use crate::interrupt::Interrupt;
-use crate::model::{ActionId, Finding, InvariantId, Model, OracleId, Regression, Response};
+use crate::model::{
+    ActionId, Context, Finding, InvariantId, Model, OracleId, Regression, Response,
+};
 use crate::oracle::{Judge, Judged, Judgement};
 use crate::random::Random;
 use crate::world::{Arrival, Warning, WarningCode, World, WorldError, WorldErrorKind};
@@ -21,7 +23,7 @@ use super::emitter::Emitter;
 use super::explored::Explored;
 use super::graph::{StateId, TransitionId};
 use super::invariant_tallies::InvariantTallies;
-use super::lost_login::{self, LostLogin};
+use super::lost_login::{self, Found, LostLogin};
 use super::observer::Observer;
 use super::path_replay::PathReplay;
 use super::regressions;
@@ -275,7 +277,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         let context = self.explored.graph().context(from).clone();
         let asked = Instant::now();
         let arrival = self.world.act(action, &context).await;
-        let arrival = match arrival {
+        let mut arrival = match arrival {
             Ok(arrival) => arrival,
             Err(error) => {
                 let name = &self.model.action(action).name;
@@ -290,9 +292,12 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         let (login, status) = (&mut self.login, arrival.status);
         if login.is_suspicious(self.model, from, action, status) {
             if self.explored.graph().can_restore() {
-                self.look_into_refusal(action).await?;
-                let restored = self.world.restore(&arrival.checkpoint).await;
-                restored.map_err(|error| self.failed_at(step, &error))?;
+                if self.look_into_refusal(action).await? {
+                    arrival = self.take_again(step, &context).await?;
+                } else {
+                    let restored = self.world.restore(&arrival.checkpoint).await;
+                    restored.map_err(|error| self.failed_at(step, &error))?;
+                }
             } else if self.was_accepted(step) {
                 let name = &self.model.action(action).name;
                 self.emitter.warn(lost_login::warning(name, status, 0));
@@ -426,18 +431,35 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         })
     }
 
-    /// Looks whether an action that is refused is still accepted where it was; ends the walk where it is not.
-    async fn look_into_refusal(&mut self, action: ActionId) -> Result<(), Stop> {
+    /// Takes a step once more, after its login was done again.
+    async fn take_again(
+        &mut self,
+        step: Move,
+        context: &Context,
+    ) -> Result<Arrival<W::Checkpoint>, Stop> {
+        let restored = self
+            .world
+            .restore(self.explored.checkpoint(step.from))
+            .await;
+        restored.map_err(|error| self.failed_at(step, &error))?;
+        let arrival = self.world.act(step.action, context).await;
+        arrival.map_err(|error| self.failed_at(step, &error))
+    }
+
+    /// Looks whether an action that is refused is still accepted where it was; ends the walk where it is not. Says whether the
+    /// login was done again.
+    async fn look_into_refusal(&mut self, action: ActionId) -> Result<bool, Stop> {
         let look = self
             .login
             .look(self.model, self.world, &self.explored, action);
         let lost = look.await;
         match lost.map_err(|error| Stop::of_error(&error, Vec::new()))? {
-            Some(warning) => {
-                self.emitter.warn(warning);
+            Found::Lost(warning) => {
+                self.emitter.warn(*warning);
                 Err(Stop::LoginLost)
             }
-            None => Ok(()),
+            Found::Renewed => Ok(true),
+            Found::Rightful => Ok(false),
         }
     }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::context::VariableId;
 use super::expectation::Expectation;
 use super::facts::FactId;
+use super::principal::Forbidden;
 use super::request::{Parameter, RequestTemplate};
 use crate::expr::{Condition, JsonPath};
 
@@ -19,7 +20,7 @@ pub struct ActionId(pub u32);
 /// One thing that can be done in a state.
 #[derive(Clone, Debug)]
 pub struct Action {
-    /// Name with its parameters: `refund_order(n=50)`.
+    /// Name with its parameters and who acts: `refund_order(n=50, as=anna)`.
     pub name: String,
     /// Name as the spec declares it: `refund_order`.
     pub base_name: String,
@@ -43,6 +44,8 @@ pub struct Action {
     pub accepted: OnAnswer,
     /// What answers with these statuses leave there instead.
     pub on: Vec<(StatusPattern, OnAnswer)>,
+    /// Set where whoever sends it may not do this.
+    pub forbidden: Option<Forbidden>,
 }
 
 impl Action {
@@ -66,6 +69,7 @@ impl Action {
             expect: ExpectedResponse::default(),
             accepted: OnAnswer::default(),
             on: Vec::new(),
+            forbidden: None,
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::principal::PrincipalId;
 use crate::expr::{JsonTemplate, Template};
 
 /// A request with holes, filled from the context when it is sent.
@@ -21,6 +22,8 @@ pub struct RequestTemplate {
     pub basic: Option<(Template, Template)>,
     /// The body.
     pub body: BodyTemplate,
+    /// Who sends it; `None` where the spec names nobody.
+    pub principal: Option<PrincipalId>,
 }
 
 /// A body with holes.
@@ -78,6 +81,7 @@ impl RequestTemplate {
             headers: Vec::new(),
             basic: None,
             body: BodyTemplate::None,
+            principal: None,
         }
     }
 

@@ -26,6 +26,18 @@ impl Secrets {
         }
     }
 
+    /// Learns a value by which somebody is known to the service: the token behind a scheme (`Bearer`), or the whole.
+    pub(crate) fn learn_credential(&self, value: &Value) {
+        let token = value.as_str().and_then(|text| text.split_once(' '));
+        match token {
+            Some((scheme, token)) if scheme.bytes().all(|letter| letter.is_ascii_alphabetic()) => {
+                self.learn_likely("token", &token.trim().into());
+                self.learn_basic(token.trim());
+            }
+            _ => self.learn_likely("token", value),
+        }
+    }
+
     /// Learns what the rows that changed hold of secrets.
     pub(crate) fn learn_rows(&self, rows: &RowDelta) {
         rows.rows().for_each(|row| self.learn_row(row));

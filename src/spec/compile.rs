@@ -331,11 +331,15 @@ impl<'a> Compiler<'a> {
                 }
                 known.is_value(name)
             }
-            Scope::Setup(so_far) => known.constants.contains_key(name) || so_far.contains(name),
+            Scope::Setup(so_far) | Scope::Principal(so_far) => {
+                known.constants.contains_key(name) || so_far.contains(name)
+            }
             Scope::Constants => known.constants.contains_key(name),
         };
         if allowed {
-            if !self.read.contains(name) {
+            // What a principal extracts is another value than one of that name elsewhere.
+            let is_own = matches!(scope, Scope::Principal(own) if own.contains(name));
+            if !is_own && !self.read.contains(name) {
                 self.read.insert(name.to_owned());
             }
             return;
@@ -360,6 +364,12 @@ fn refusal(known: &DeclaredNames, name: &str, scope: Scope<'_>) -> (String, Stri
             "only constants can be read here".to_owned(),
             "define it under `variables`".to_owned(),
         ),
+        Scope::Principal(_) if known.is_value(name) => (
+            format!("`{name}` is no value of this principal"),
+            "only constants and what its own `login` has extracted before can be read here"
+                .to_owned(),
+            "extract it in the `login`, or define it under `variables`".to_owned(),
+        ),
         Scope::Setup(_) if known.is_value(name) => (
             format!("`{name}` has no value yet at this point"),
             "only constants and what `setup` has extracted before can be read here".to_owned(),
@@ -382,6 +392,15 @@ fn refusal(known: &DeclaredNames, name: &str, scope: Scope<'_>) -> (String, Stri
                 "`{name}` is an action: make it an entry of `preconditions` of its own to ask whether it has run"
             ),
         ),
+        Scope::Principal(own) => {
+            let help = match did_you_mean(name, own.iter().map(String::as_str)) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!(
+                    "let the login of the principal extract it: `extract: {{ {name}: $.{name} }}`"
+                ),
+            };
+            unknown(name, help)
+        }
         _ => {
             let help = match known.meant(name) {
                 Some(meant) => format!("did you mean `{meant}`?"),

@@ -98,6 +98,8 @@ pub(super) enum Scope<'s> {
     Path(&'s [String]),
     /// Constants, and what these steps of `setup` have extracted.
     Setup(&'s HashSet<String>),
+    /// Constants, and what these steps of the login of a principal have extracted.
+    Principal(&'s HashSet<String>),
     /// Constants alone: filled in when the spec is loaded.
     Constants,
 }

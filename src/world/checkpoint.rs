@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::answer::Answer;
-use super::cookies::Cookies;
 use super::path::Path;
+use super::principals::Sessions;
 use super::system::SystemState;
 use crate::model::{ActionId, Context, Digest};
 
@@ -24,6 +24,8 @@ struct Remembered {
     verified: AtomicBool,
     /// What read-only actions answered here.
     answers: Mutex<Vec<Answer>>,
+    /// The same state with a newer login, which stands for it.
+    renewed: Mutex<Option<Checkpoint>>,
 }
 
 /// Answers remembered per state.
@@ -37,12 +39,39 @@ impl Checkpoint {
             path,
             verified: AtomicBool::default(),
             answers: Mutex::default(),
+            renewed: Mutex::default(),
         }))
     }
 
     /// Whether both are one and the same, not merely alike.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// From now on this, which is the same state with a newer login, stands for it.
+    pub(super) fn renewed_as(&self, state: State) -> Self {
+        let renewed = Self::new(state, self.path().clone());
+        *self.renewed() = Some(renewed.clone());
+        renewed
+    }
+
+    /// What stands for this state now.
+    pub(super) fn newest(&self) -> Self {
+        let mut newest = self.clone();
+        loop {
+            let Some(next) = newest.renewed().clone() else {
+                break;
+            };
+            newest = next;
+        }
+        newest
+    }
+
+    fn renewed(&self) -> MutexGuard<'_, Option<Self>> {
+        self.0
+            .renewed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How to get here from the initial state.
@@ -94,8 +123,10 @@ pub struct State {
     observed: Arc<[Digest]>,
     unsafe_requests: Digest,
     context: Context,
-    cookies: Cookies,
+    sessions: Sessions,
     identity: Digest,
+    /// What logins wrote that were done again, by system: no part of the identity.
+    aside: Arc<[Digest]>,
 }
 
 impl State {
@@ -106,16 +137,69 @@ impl State {
         observed: Arc<[Digest]>,
         unsafe_requests: Digest,
         context: Context,
-        cookies: Cookies,
+        sessions: Sessions,
     ) -> Self {
         Self {
-            identity: identity(&content, &observed, cookies.identity(), unsafe_requests),
+            identity: identity(
+                &content,
+                &[],
+                &observed,
+                sessions.identity(),
+                unsafe_requests,
+            ),
+            aside: Arc::default(),
             content,
             observed,
             unsafe_requests,
             context,
-            cookies,
+            sessions,
         }
+    }
+
+    /// The same state, where logins that were done again on the way have written as much as before this other one.
+    pub(super) fn beside(self, before: &Self) -> Self {
+        if before.aside.is_empty() {
+            return self;
+        }
+        self.without(before.aside.clone())
+    }
+
+    /// The state `now` after a login that left this content.
+    pub(super) fn logged_in_again(
+        now: &Self,
+        content: Arc<[SystemState]>,
+        sessions: Sessions,
+    ) -> Self {
+        let digests = now.content.iter().zip(&*content).enumerate();
+        let aside = digests.map(|(position, (before, after))| {
+            let so_far = now.aside.get(position).map_or(0, |digest| digest.0);
+            let login = after.delta.digest().0.wrapping_sub(before.delta.digest().0);
+            Digest(so_far.wrapping_add(login))
+        });
+        let aside: Arc<[Digest]> = aside.collect();
+        let state = Self::new(
+            content,
+            now.observed.clone(),
+            now.unsafe_requests,
+            now.context.clone(),
+            sessions,
+        );
+        state.without(aside)
+    }
+
+    fn without(mut self, aside: Arc<[Digest]>) -> Self {
+        let cookies = self.sessions.identity();
+        let (content, observed) = (&self.content, &self.observed);
+        self.identity = identity(content, &aside, observed, cookies, self.unsafe_requests);
+        self.aside = aside;
+        self
+    }
+
+    /// Whether nothing tells it from another state, but perhaps rows.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.context == other.context
+            && self.identity == other.identity
+            && self.sessions.same(&other.sessions)
     }
 
     /// The content of each system.
@@ -133,9 +217,9 @@ impl State {
         &self.context
     }
 
-    /// The cookies here.
-    pub(super) fn cookies(&self) -> &Cookies {
-        &self.cookies
+    /// Who is logged in here.
+    pub(super) fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// What the identity of the state takes from the world.
@@ -143,7 +227,7 @@ impl State {
         self.identity
     }
 
-    /// The same state as another walk found it: with the content and the cookies that the service has given out now, and the
+    /// The same state as another walk found it: with the content and the sessions that the service has given out now, and the
     /// context that the state remembers.
     pub(super) fn refound(&self, found: &Self) -> Self {
         Self::new(
@@ -151,7 +235,7 @@ impl State {
             found.observed.clone(),
             found.unsafe_requests,
             self.context.clone(),
-            found.cookies.clone(),
+            found.sessions.clone(),
         )
     }
 
@@ -182,15 +266,20 @@ impl State {
 /// What the identity of a state takes from the world: observed rows, observation queries, which cookies are set, and where no
 /// rows can be seen the unsafe requests. A copy of a whole database is no part of it, since two copies with the same rows
 /// may differ in their pages.
+///
+/// What logins wrote that were done again is taken `aside`.
 fn identity(
     content: &[SystemState],
+    aside: &[Digest],
     observed: &[Digest],
     cookies: Option<Digest>,
     unsafe_requests: Digest,
 ) -> Digest {
     let mut hasher = blake3::Hasher::new();
-    for state in content {
-        hasher.update(&state.delta.digest().0.to_le_bytes());
+    for (position, state) in content.iter().enumerate() {
+        let aside = aside.get(position).map_or(0, |digest| digest.0);
+        let digest = state.delta.digest().0.wrapping_sub(aside);
+        hasher.update(&digest.to_le_bytes());
     }
     for digest in observed {
         hasher.update(&digest.0.to_le_bytes());

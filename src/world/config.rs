@@ -1,6 +1,7 @@
 //! What a world is built from: the lowered `service`, `http`, `systems` and `restore` sections.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::system::Location;
@@ -9,6 +10,8 @@ use crate::model::{Extraction, RequestTemplate, SqlQuery, StatusPattern};
 use crate::secret::Secrets;
 
 pub use super::patterns::{Pattern, TableNames};
+pub use super::principals::Principal;
+pub(crate) use super::principals::secrets_of;
 
 /// Everything about the system under test that the spec declares.
 #[derive(Clone, Debug)]
@@ -29,6 +32,8 @@ pub struct WorldConfig {
     pub after_restore: Vec<RequestTemplate>,
     /// Requests run once, before the initial state.
     pub setup: Vec<SetupStep>,
+    /// Who acts.
+    pub principals: Arc<[Principal]>,
     /// What must not be shown: the names that the spec gives, and the values that are known before the first request.
     pub secrets: Secrets,
     /// Waited after each answer before the databases are read, for services that write after they answer.
@@ -181,7 +186,7 @@ pub enum Reset {
     Restart,
 }
 
-/// One entry of `setup:`
+/// One entry of `setup:`, or a request of a login.
 #[derive(Clone, Debug)]
 pub struct SetupStep {
     /// What is sent.

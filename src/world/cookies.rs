@@ -50,6 +50,26 @@ impl Cookies {
         }
     }
 
+    /// These cookies, and those of `login` in place of those with the same name.
+    pub(super) fn overlaid(&self, login: &Self) -> Self {
+        let (Some(known), Some(fresh)) = (&self.0, &login.0) else {
+            return if self.0.is_none() {
+                login.clone()
+            } else {
+                self.clone()
+            };
+        };
+        let mut all = CookieStore::clone(known);
+        for cookie in fresh.iter_unexpired() {
+            let (domain, path) = (String::from(&cookie.domain), String::from(&cookie.path));
+            // It came from there, so it may be set from there.
+            if let Ok(origin) = Url::parse(&format!("https://{domain}{path}")) {
+                let _ = all.insert(cookie.clone(), &origin);
+            }
+        }
+        Self(Some(Arc::new(all)))
+    }
+
     /// What the identity of a state takes from them: which there are. `None` where there is none.
     pub(super) fn identity(&self) -> Option<Digest> {
         let store = self.0.as_ref()?;

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::checkpoint::State;
 use super::config::{SetupStep, WorldConfig};
-use super::cookies::Cookies;
 use super::databases::{Databases, Open};
 use super::patience::Patience;
+use super::principals::{Principal, Renewals, Sessions};
 use super::process::Process;
 use super::send::Sender;
 use super::settle::Settle;
@@ -30,6 +30,7 @@ pub(super) struct Deployment {
     model: Arc<Model>,
     interrupt: Interrupt,
     setup: Arc<[SetupStep]>,
+    principals: Arc<[Principal]>,
     secrets: Secrets,
     settle: Settle,
     /// Time spent waiting for answers.
@@ -38,6 +39,7 @@ pub(super) struct Deployment {
     starting: Duration,
     is_lost: bool,
     patience: Patience,
+    renewals: Renewals,
 }
 
 impl Deployment {
@@ -58,12 +60,14 @@ impl Deployment {
             model,
             interrupt,
             setup: config.setup.clone().into(),
+            principals: config.principals.clone(),
             secrets: config.secrets.clone(),
             settle: Settle::new(config),
             http: Duration::ZERO,
             starting: Duration::ZERO,
             is_lost: false,
             patience: Patience::new(config.http.retry_after),
+            renewals: Renewals::default(),
         };
         if let Err(error) = deployment.open_systems(config, open).await {
             // What went wrong first is what the user needs to know; what cannot be cleaned up is added to it.
@@ -136,6 +140,11 @@ impl Deployment {
         self.setup.clone()
     }
 
+    /// Who acts.
+    pub(super) fn principals(&self) -> Arc<[Principal]> {
+        self.principals.clone()
+    }
+
     /// What must not be shown.
     pub(super) fn secrets(&self) -> &Secrets {
         &self.secrets
@@ -164,6 +173,16 @@ impl Deployment {
     /// What there is to say of answers that were waited for, once the run is over.
     pub(super) fn patience(&self) -> &Patience {
         &self.patience
+    }
+
+    /// How often somebody was logged in again.
+    pub(super) fn logins(&self) -> u64 {
+        self.renewals.count()
+    }
+
+    /// What is known of logins that were done again.
+    pub(super) fn renewals(&mut self) -> &mut Renewals {
+        &mut self.renewals
     }
 
     /// An error where what is under way has to end.
@@ -266,9 +285,9 @@ impl Deployment {
     /// Runs `setup`, and takes what is there then as the initial state.
     pub(super) async fn begin(&mut self) -> Result<State, WorldError> {
         let before_setup = self.databases.look_before_setup().await?;
-        let (context, cookies) = setup::run(self).await?;
+        let (context, sessions) = setup::run(self).await?;
         let content = self.databases.mark_initial(before_setup).await?;
-        self.look(content, Digest::default(), context, cookies)
+        self.look(content, Digest::default(), context, sessions)
             .await
     }
 
@@ -278,7 +297,7 @@ impl Deployment {
         content: Arc<[SystemState]>,
         unsafe_requests: Digest,
         context: Context,
-        cookies: Cookies,
+        sessions: Sessions,
     ) -> Result<State, WorldError> {
         let rows = RowDelta::default();
         let observed = self.databases.observe(&context, &rows, None).await?;
@@ -287,7 +306,7 @@ impl Deployment {
             observed,
             unsafe_requests,
             context,
-            cookies,
+            sessions,
         ))
     }
 }

@@ -34,6 +34,8 @@ pub enum WorldErrorKind {
     Restore,
     /// A request cannot be built from its templates.
     Request,
+    /// Somebody's login is not good any more, and cannot be done again; a warning says so.
+    LoginLost,
     /// The user asked to stop while something was under way.
     Interrupted,
     /// The time of the run was over while something was under way.
@@ -48,6 +50,7 @@ impl WorldErrorKind {
             Self::System => "system",
             Self::Restore => "restore",
             Self::Request => "request",
+            Self::LoginLost => "login-lost",
             Self::Interrupted => "interrupted",
             Self::TimeOver => "time-over",
         }

@@ -16,10 +16,10 @@ pub(super) async fn fresh_start(
     now: &Arc<[SystemState]>,
 ) -> Result<Checkpoint, WorldError> {
     let before_setup = start_before_setup(deployment, now).await?;
-    let (context, cookies) = setup::run(deployment).await?;
+    let (context, sessions) = setup::run(deployment).await?;
     let content = deployment.databases().content(&before_setup).await?;
     let state = deployment
-        .look(content, Digest::default(), context, cookies)
+        .look(content, Digest::default(), context, sessions)
         .await?;
     Ok(Checkpoint::new(state, Path::default()))
 }

@@ -19,6 +19,7 @@ use reqwest::header::{
 
 use self::unpack::{ACCEPTED, unpack};
 use super::cookies::Cookies;
+use super::principals::{Principal, Sessions};
 use super::render::{Rendered, Target, Unsendable};
 use super::{WorldError, WorldErrorKind};
 use crate::expr::Lookup;
@@ -77,16 +78,20 @@ pub(super) enum FailureKind {
 }
 
 impl Client {
-    /// A client for the service at `base_url`; answers may lead to these `origins` as well.
+    /// A client for the service at `base_url`; answers may lead to these `origins` as well, and requests may be sent as these
+    /// `principals`.
     pub(super) fn new(
         base_url: &str,
         origins: &[String],
         config: &super::config::HttpConfig,
+        principals: &Arc<[Principal]>,
     ) -> Result<Self, WorldError> {
         let target = Target::new(base_url, &config.headers)
             .and_then(|target| target.with_origins(origins))
             .map_err(|message| WorldError::new(WorldErrorKind::Request, message))?
-            .following(config.follow_redirects);
+            .following(config.follow_redirects)
+            .acting_as(principals.clone())
+            .map_err(|message| WorldError::new(WorldErrorKind::Request, message))?;
         Ok(Self {
             target,
             plain: build(
@@ -124,9 +129,9 @@ impl Client {
         &self,
         template: &RequestTemplate,
         values: &Arc<dyn Lookup>,
-        cookies: &Cookies,
+        sessions: &Sessions,
     ) -> Result<Rendered, Unsendable> {
-        self.target.render(template, values, cookies)
+        self.target.render(template, values, sessions)
     }
 
     /// Sends a request and reads the whole answer; `cookies` takes in those that it sets.

@@ -8,8 +8,11 @@ use super::config::WorldConfig;
 use super::databases::Open;
 use super::deployment::Deployment;
 use super::extract::Extracted;
+use super::live_values::LiveValues;
 use super::path::Path;
+use super::principals::Refused;
 use super::send::Exchange;
+use super::setup_again::setup_again;
 use super::system::QueryRows;
 use super::way_back::{self, Position, Step, WayBack};
 use super::{Arrival, Observe, Warning, WarningCode, World, WorldError, WorldErrorKind, WorldTime};
@@ -22,6 +25,7 @@ use late_rows::{LateRows, watch};
 use sending::{Sending, Sent, may_write};
 
 mod late_rows;
+mod logins;
 mod sending;
 
 /// How long a service that was not stopped after a missing answer may take to write what it was asked for.
@@ -37,6 +41,8 @@ pub struct LiveWorld {
     way_back: Box<dyn WayBack>,
     model: Arc<Model>,
     position: Option<Position>,
+    /// What `setup` extracted when it was sent again.
+    setup_values: LiveValues,
     late: LateRows,
 }
 
@@ -65,6 +71,7 @@ impl LiveWorld {
             way_back,
             model,
             position: None,
+            setup_values: LiveValues::default(),
             late: LateRows::default(),
         })
     }
@@ -128,12 +135,19 @@ impl LiveWorld {
         self.deployment.check_interrupt()?;
         self.bring_back().await?;
         let position = self.position.as_mut().ok_or_else(not_begun)?;
+        let to = &to.newest();
         if position.now.is(to) {
             return Ok(());
         }
         self.way_back
             .go_back(&mut self.deployment, position, to)
             .await
+    }
+
+    /// The values that a request has to be filled with where a state remembers these.
+    fn live_values(&self, remembered: &Context) -> Context {
+        self.setup_values
+            .context(&self.way_back.live_values(remembered))
     }
 
     async fn begin_again(&mut self) -> Result<Arrival<Checkpoint>, WorldError> {
@@ -165,22 +179,24 @@ impl World for LiveWorld {
         self.deployment.check_interrupt()?;
         self.bring_back().await?;
         self.put_back_strays().await?;
+        let live = self.live_values(context);
         let deployment = &mut self.deployment;
         let position = self.position.as_mut().ok_or_else(not_begun)?;
-        let now = position.now.clone();
+        position.use_newest(deployment);
+        let before = position.now.clone();
         let declared = self.model.action(action);
         let name = format!("action `{}`", declared.name);
-        let live = self.way_back.live_values(context);
         let sending = Sending {
             name: &name,
             template: &declared.request,
             bindings: self.model.action_bindings(action, &live),
-            now: &now,
+            now: &before,
             listed: &declared.expect.status,
             may_repeat: true,
         };
         let is_safe = declared.request.is_safe();
-        let mut sent = sending.once(deployment, now.content()).await?;
+        let (mut sent, now) = sending.logged_in(deployment, position).await?;
+        let sending = sending.at(&now);
         // The row may have come late, from the request before.
         if !may_write(declared, &sent.exchange) {
             let way_back = &mut *self.way_back;
@@ -193,7 +209,7 @@ impl World for LiveWorld {
         }
         let Sent {
             exchange,
-            cookies,
+            sessions,
             change,
         } = sent;
         if exchange.response.no_answer.is_some() {
@@ -220,13 +236,11 @@ impl World for LiveWorld {
             observed,
             now.unsafe_requests_after(action, is_safe || is_refused, response.status),
             next.clone(),
-            cookies,
-        );
+            sessions,
+        )
+        .beside(&now);
         let identity = after.identity();
-        let stays = !wrote
-            && next == *now.context()
-            && identity == now.identity()
-            && after.cookies().same(now.cookies());
+        let stays = !wrote && after.is_like(&now);
         let step = Step {
             action,
             is_safe,
@@ -273,6 +287,34 @@ impl World for LiveWorld {
         let outcome = self.begin_again().await;
         self.deployment.count_as_restore(before, began.elapsed());
         outcome
+    }
+
+    async fn renew_login(&mut self, action: ActionId, status: u16) -> Result<bool, WorldError> {
+        let declared = self.model.action(action);
+        let name = format!("action `{}`", declared.name);
+        let refused = Refused {
+            name: &name,
+            principal: declared.request.principal,
+            status,
+            listed: &declared.expect.status,
+        };
+        let position = self.position.as_mut().ok_or_else(not_begun)?;
+        let deployment = &mut self.deployment;
+        if declared.request.principal.is_none() && self.way_back.replays_nothing() {
+            let again = Box::pin(setup_again(deployment, position)).await?;
+            let is_done = again.is_some();
+            self.setup_values = again.unwrap_or_else(|| std::mem::take(&mut self.setup_values));
+            return Ok(is_done);
+        }
+        let Some(id) = refused.denied(&deployment.principals()) else {
+            return Ok(false);
+        };
+        position.now = Box::pin(refused.renewed(deployment, &position.now, id)).await?;
+        Ok(true)
+    }
+
+    fn logins(&self) -> u64 {
+        self.deployment.logins()
     }
 
     fn requests(&self) -> u64 {
@@ -333,7 +375,7 @@ impl Observe for LiveWorld {
         query: &SqlQuery,
         context: &Context,
     ) -> Result<Option<QueryRows>, WorldError> {
-        let live = self.way_back.live_values(context);
+        let live = self.live_values(context);
         let found = self.deployment.databases().query(query, &live).await?;
         if let Some(found) = &found {
             let secrets = self.deployment.secrets();
@@ -350,10 +392,12 @@ impl Observe for LiveWorld {
         const NAME: &str = "the request of an invariant";
         self.deployment.check_interrupt()?;
         self.bring_back().await?;
+        let live = self.live_values(context);
         let deployment = &mut self.deployment;
         let position = self.position.as_mut().ok_or_else(not_begun)?;
-        let now = position.now.clone();
-        let bindings = self.model.bindings(&self.way_back.live_values(context));
+        position.use_newest(deployment);
+        let before = position.now.clone();
+        let bindings = self.model.bindings(&live);
         let defined = request
             .templates()
             .iter()
@@ -366,13 +410,14 @@ impl Observe for LiveWorld {
             name: NAME,
             template: request,
             bindings,
-            now: &now,
+            now: &before,
             listed: &[],
             may_repeat: false,
         };
-        let sent = sending.once(deployment, now.content()).await?;
         let way_back = &mut *self.way_back;
+        let (sent, now) = sending.looked_into(deployment, way_back, position).await?;
         let sent = sending
+            .at(&now)
             .again(deployment, way_back, position, &mut self.late, sent)
             .await?;
         // Its cookies are thrown away: a probe leaves everything as it was.

@@ -21,6 +21,7 @@ mod observations;
 mod path;
 mod patience;
 mod patterns;
+mod principals;
 mod process;
 mod render;
 mod restore_check;
@@ -29,6 +30,7 @@ mod send;
 mod service;
 mod settle;
 mod setup;
+mod setup_again;
 pub mod system;
 #[cfg(test)]
 mod test_support;
@@ -80,6 +82,18 @@ pub trait World {
     /// service that can be restarted. Values that `setup` extracts may differ from those at the beginning, so what is known
     /// of other states does not hold for paths that begin here.
     async fn renew(&mut self) -> Result<Arrival<Self::Checkpoint>, WorldError>;
+
+    /// Logs whoever sends this action in again, in the state that the world is in, if a refusal with this status asks for that. What
+    /// the login writes is no part of the state's identity. Says whether that was done.
+    async fn renew_login(&mut self, action: ActionId, status: u16) -> Result<bool, WorldError> {
+        let _ = (action, status);
+        Ok(false)
+    }
+
+    /// How often somebody was logged in again so far.
+    fn logins(&self) -> u64 {
+        0
+    }
 
     /// Requests sent so far, for whatever purpose.
     fn requests(&self) -> u64;

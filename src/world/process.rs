@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::config::{RunText, ServiceConfig, WorldConfig};
 use super::cookies::Cookies;
 use super::http::{Client, FailureKind};
+use super::principals::Sessions;
 use super::run_names::RunNames;
 use super::service::{LOG_LINES, Service, ending};
 use super::system::Location;
@@ -162,6 +163,7 @@ impl Process {
             &self.names.text(&config.http.base_url),
             &origins.collect::<Vec<_>>(),
             &config.http,
+            &config.principals,
         )
     }
 
@@ -419,7 +421,7 @@ impl Probe {
         let request = RequestTemplate::get(path);
         let mut cookies = Cookies::default();
         let rendered = client
-            .render(&request, &self.values, &cookies)
+            .render(&request, &self.values, &Sessions::default())
             .map_err(|unsendable| unanswered(unsendable.why))?;
         tokio::select! {
             answer = client.send_within(&rendered, &mut cookies, &self.interrupt, limit) => answer

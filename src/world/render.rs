@@ -18,7 +18,7 @@ use url::{Origin, Url, form_urlencoded};
 use self::body::{RenderedBody, body};
 use self::path::{Path, Start};
 pub(super) use self::redirect::Redirect;
-use super::cookies::Cookies;
+use super::principals::{Credentials, Principal, Sessions};
 use crate::expr::{EvalError, Lookup, Template};
 use crate::model::{Request, RequestTemplate};
 use crate::secret::is_secret_header;
@@ -32,6 +32,8 @@ pub(super) struct Rendered {
     pub(super) record: Request,
     /// Whether its cookies come from the jar, and not from the spec.
     pub(super) has_jar_cookies: bool,
+    /// What whoever sends it is known by.
+    pub(super) credentials: Vec<String>,
 }
 
 /// Why a request cannot be sent.
@@ -61,6 +63,7 @@ pub(super) struct Target {
     origins: Vec<Origin>,
     headers: Vec<(HeaderName, String, Template)>,
     follow_redirects: u32,
+    principals: Arc<[Principal]>,
 }
 
 impl Target {
@@ -96,6 +99,7 @@ impl Target {
             origins: Vec::new(),
             headers,
             follow_redirects: 0,
+            principals: Arc::default(),
         })
     }
 
@@ -116,6 +120,15 @@ impl Target {
         self
     }
 
+    /// The same, where requests may be sent as these principals. An error where a name of their headers is none.
+    pub(super) fn acting_as(mut self, principals: Arc<[Principal]>) -> Result<Self, String> {
+        for (name, _) in principals.iter().flat_map(|principal| &principal.headers) {
+            header_name(name)?;
+        }
+        self.principals = principals;
+        Ok(self)
+    }
+
     /// `base_url`, checked.
     pub(super) fn url(&self) -> &Url {
         &self.url
@@ -126,13 +139,20 @@ impl Target {
         &self,
         template: &RequestTemplate,
         values: &Arc<dyn Lookup>,
-        cookies: &Cookies,
+        sessions: &Sessions,
     ) -> Result<Rendered, Unsendable> {
         let method = Method::from_bytes(template.method.as_bytes())
             .map_err(|_| format!("`{}` is no HTTP method", template.method))?;
-        let url = self.request_url(template, values)?;
+        let mut url = self.request_url(template, values)?;
         let audience = self.audience(&url, template)?;
-        let (mut headers, mut shown) = self.headers(template, values, audience)?;
+        let credentials = match audience {
+            Audience::Service => self.credentials(template, sessions)?,
+            Audience::OfSpec | Audience::OfValue => Credentials::default(),
+        };
+        if !credentials.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&credentials.query);
+        }
+        let (mut headers, mut shown) = self.headers(template, values, audience, &credentials)?;
         let body = body(&template.body, values)?.map(
             |RenderedBody {
                  bytes,
@@ -155,7 +175,7 @@ impl Target {
         let mut has_jar_cookies = false;
         if audience == Audience::Service
             && !headers.contains_key(COOKIE)
-            && let Some(cookie) = cookies.header(&url)
+            && let Some(cookie) = sessions.cookies(template.principal).header(&url)
         {
             headers.insert(COOKIE, header_value("cookie", &cookie)?);
             shown.push(("cookie".to_owned(), cookie));
@@ -174,7 +194,23 @@ impl Target {
             wire,
             record,
             has_jar_cookies,
+            credentials: credentials.secrets(),
         })
+    }
+
+    /// What the principal of a request carries.
+    fn credentials(
+        &self,
+        template: &RequestTemplate,
+        sessions: &Sessions,
+    ) -> Result<Credentials, String> {
+        let Some(id) = template.principal else {
+            return Ok(Credentials::default());
+        };
+        match (self.principals.get(id.0 as usize), sessions.of(id)) {
+            (Some(principal), Some(session)) => principal.credentials(session),
+            _ => Ok(Credentials::default()),
+        }
     }
 
     fn request_url(
@@ -255,21 +291,19 @@ impl Target {
         }
     }
 
-    /// The headers of the spec: those of the request in place of those of `http.headers` with the same name. Credentials go to
-    /// nobody but the service.
+    /// The headers of the spec: those of the request in place of those of its principal with the same name, and these in place of
+    /// those of `http.headers`. Credentials go to nobody but the service.
     fn headers(
         &self,
         template: &RequestTemplate,
         values: &Arc<dyn Lookup>,
         audience: Audience,
+        credentials: &Credentials,
     ) -> Result<(HeaderMap, Vec<(String, String)>), String> {
         let mut headers = HeaderMap::with_capacity(self.headers.len() + template.headers.len() + 2);
         let mut shown = Vec::with_capacity(headers.capacity());
         for (name, written, value) in &self.headers {
-            let replaced = template
-                .headers
-                .iter()
-                .any(|(own, _)| own.eq_ignore_ascii_case(written));
+            let replaced = has(&template.headers, written) || has(&credentials.headers, written);
             // `Authorization: Bearer {{ token }}` has no value yet when the request that fetches the token is sent: the
             // header is then left out rather than making the first request impossible.
             let open = value
@@ -281,6 +315,15 @@ impl Target {
                 headers.append(name.clone(), header_value(written, &text)?);
                 shown.push((written.clone(), text));
             }
+        }
+        let own = &template.headers;
+        for (written, text) in credentials
+            .headers
+            .iter()
+            .filter(|(name, _)| !has(own, name))
+        {
+            headers.append(header_name(written)?, header_value(written, text)?);
+            shown.push((written.clone(), text.clone()));
         }
         if let Some((user, password)) = &template.basic
             && audience != Audience::OfValue
@@ -306,6 +349,13 @@ impl Target {
         }
         Ok((headers, shown))
     }
+}
+
+/// Whether a header of this name is among these.
+fn has<T>(headers: &[(String, T)], name: &str) -> bool {
+    headers
+        .iter()
+        .any(|(known, _)| known.eq_ignore_ascii_case(name))
 }
 
 /// Whom a request reaches.

@@ -233,7 +233,7 @@ async fn send_again(
     let declared = model.action(action);
     let name = format!("action `{}`, sent again after a restore", declared.name);
     let bindings = model.action_bindings(action, restored.context());
-    let mut cookies = restored.cookies().clone();
+    let mut sessions = restored.sessions().clone();
     let outgoing = Outgoing {
         name: &name,
         template: &declared.request,
@@ -241,7 +241,7 @@ async fn send_again(
         known: None,
         listed: &declared.expect.status,
     };
-    let exchange = deployment.attempt(outgoing, &mut cookies).await?;
+    let exchange = deployment.attempt(outgoing, &mut sessions).await?;
     if deployment.is_lost() {
         return Ok(Answer::new(action, &exchange.response));
     }

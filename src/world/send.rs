@@ -7,6 +7,7 @@ use url::Url;
 
 use super::cookies::Cookies;
 use super::http::{Client, Failure, FailureKind};
+use super::principals::Sessions;
 use super::render::{Rendered, Target, Unsendable};
 use super::{WorldError, WorldErrorKind};
 use crate::expr::Lookup;
@@ -71,11 +72,11 @@ impl Sender {
         name: &str,
         template: &RequestTemplate,
         bindings: Bindings,
-        cookies: &Cookies,
+        sessions: &Sessions,
     ) -> Result<Rendered, WorldError> {
         let values: Arc<dyn Lookup> = Arc::new(bindings);
         self.client
-            .render(template, &values, cookies)
+            .render(template, &values, sessions)
             .map_err(|Unsendable { why, help }| {
                 let help = help.unwrap_or_else(|| {
                     "a value may be missing on some paths: extract it earlier, give it a default in the template, or add a precondition".to_owned()

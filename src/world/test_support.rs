@@ -129,6 +129,7 @@ pub(super) fn world_config(base_url: &str) -> WorldConfig {
         reset: None,
         after_restore: Vec::new(),
         setup: Vec::new(),
+        principals: Vec::new().into(),
         secrets: Secrets::default(),
         settle: Duration::ZERO,
     }

@@ -36,6 +36,7 @@ mod postgres_trust;
 #[expect(unreachable_pub, dead_code, reason = "shared with the unit tests")]
 #[path = "../support/postgres.rs"]
 mod postgres_for_tests;
+mod principals;
 mod process_state;
 mod queries;
 mod rate_limits;

@@ -149,8 +149,10 @@ pub(super) fn script(reproduction: &Reproduction, outline: &Outline) -> Result<S
         let _ = writeln!(body, "{}=$({function} {text})", variable(&input.name));
     }
     let test = test(&outline.verdict.holds);
+    let mut jar = None;
     for (position, sent) in outline.requests.iter().enumerate() {
         body.push('\n');
+        body.push_str(&jar_of(sent, &mut jar));
         let is_last = position + 1 == outline.requests.len();
         let is_judged = match outline.verdict.holds {
             Holds::Status(_) => true,
@@ -172,7 +174,12 @@ pub(super) fn script(reproduction: &Reproduction, outline: &Outline) -> Result<S
             "origin=$(printf %s \"$base_url\" | sed 's,^\\([a-zA-Z]*://[^/]*\\).*,\\1,')\n",
         );
     }
-    script.push_str(REQUEST);
+    if has_jars(outline) {
+        script.push_str("jar=cookies\n");
+        script.push_str(&REQUEST.replace("$folder/cookies", "$folder/$jar"));
+    } else {
+        script.push_str(REQUEST);
+    }
     for (calls, functions) in FUNCTIONS {
         if calls.iter().any(|call| body.contains(call)) {
             script.push_str(functions);
@@ -181,6 +188,23 @@ pub(super) fn script(reproduction: &Reproduction, outline: &Outline) -> Result<S
     script.push('\n');
     script.push_str(body.trim_start_matches('\n'));
     Ok(script)
+}
+
+/// Whether there are principals, each of which has a cookie jar of its own.
+fn has_jars(outline: &Outline) -> bool {
+    let mut all = outline.requests.iter().chain(&outline.verdict.probe);
+    all.any(|sent| sent.principal.is_some())
+}
+
+/// A command that changes to the cookie jar of whoever sends this, where that is another one.
+fn jar_of<'s>(sent: &'s Sent, jar: &mut Option<&'s str>) -> String {
+    let own = sent.principal.as_deref();
+    if *jar == own {
+        return String::new();
+    }
+    *jar = own;
+    let name = own.map_or_else(|| "cookies".to_owned(), |name| format!("cookies-{name}"));
+    format!("jar={}\n", quoted(name))
 }
 
 fn header(reproduction: &Reproduction, outline: &Outline, end: &str) -> String {
@@ -500,6 +524,9 @@ fn verdict(
     }
     if let Some(probe) = &outline.verdict.probe {
         text.push('\n');
+        if has_jars(outline) {
+            text.push_str(&jar_of(probe, &mut Some("")));
+        }
         let any_status = matches!(holds, Holds::Status(_));
         text.push_str(&request(probe, root(outline), any_status)?);
     }

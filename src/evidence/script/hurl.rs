@@ -202,6 +202,14 @@ fn header(reproduction: &Reproduction, outline: &Outline, verdict: &Asserts) -> 
         let setting = format!("{name}={}", default.unwrap_or("..."));
         let _ = write!(command, " --variable {}", shell::quoted(setting));
     }
+    let mut actors = outline.requests.iter().chain(&outline.verdict.probe);
+    if actors.any(|sent| sent.principal.is_some()) {
+        lines.push(
+            "Hurl keeps the cookies of all in one jar: where logins set cookies, take `--to curl`."
+                .to_owned(),
+        );
+        lines.push(String::new());
+    }
     lines.push(format!("{command} THIS_FILE"));
     comment(&lines)
 }

@@ -1,5 +1,6 @@
 //! The built-in oracles. Each is a file and a line in the registry; `docs/checks.md` has a section for each.
 
+mod access_control;
 mod extract_failed;
 mod no_answer;
 mod probe_wrote;
@@ -21,6 +22,7 @@ use super::Objection;
 const REGISTRY: &[Check] = &[
     no_answer::CHECK,
     server_error::CHECK,
+    access_control::CHECK,
     unexpected_status::CHECK,
     unexpected_header::CHECK,
     unexpected_body::CHECK,
@@ -196,7 +198,7 @@ mod tests {
         assert_eq!(examples.len(), REGISTRY.len() + 1);
         for example in examples {
             let mut text =
-                "venomqa: 1\nname: example\nhttp: { base_url: http://127.0.0.1:1 }\n".to_owned();
+                "venomqa: 1\nname: example\nhttp: { base_url: http://127.0.0.1:1 }\nprincipals: { admin: {}, nobody: {} }\n".to_owned();
             if !example.starts_with("systems:") {
                 text.push_str("systems: { db: { sqlite: shop.db } }\n");
             }

@@ -7,7 +7,7 @@ use super::{Check, Evaluate, Objection, wrote};
 pub(super) const CHECK: Check = Check {
     name: "rejected-but-wrote",
     severity: None,
-    yields_to: &[],
+    yields_to: &["access-control"],
     evaluate: Evaluate::Rows(judge),
 };
 

@@ -7,7 +7,7 @@ use super::{Check, Evaluate, Objection, wrote};
 pub(super) const CHECK: Check = Check {
     name: "safe-method-wrote",
     severity: None,
-    yields_to: &[],
+    yields_to: &["access-control"],
     evaluate: Evaluate::Rows(judge),
 };
 

@@ -15,7 +15,8 @@ fn judge(action: &Action, record: &StepRecord) -> Option<Objection> {
     let status = record.response.status;
     let expected = &action.expect.status;
     // Without a list of its own the action leaves the status to `server-error`.
-    if expected.is_empty() || action.expect.is_legal(status) {
+    // What may not be done has a check of its own.
+    if expected.is_empty() || action.expect.is_legal(status) || action.forbidden.is_some() {
         return None;
     }
     let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();

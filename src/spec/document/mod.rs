@@ -3,6 +3,7 @@
 //! No `flatten` and no `untagged`: both lose the place of a mistake. Where a value has two forms, a visitor says so.
 
 mod assertion;
+mod principal;
 mod request;
 mod scalars;
 mod system;
@@ -13,8 +14,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 pub(super) use assertion::{Assertions, Count, HeaderExpect, InvariantExpect, Written};
+pub(super) use principal::{Actors, LoginStep, Principal};
 pub(super) use request::{
-    ActionExpect, Extract, Part, Parts, Request, STATUS, Status, Texts, status_key,
+    ActionExpect, Basic, Extract, Part, Parts, Request, STATUS, Status, Texts, status_key,
 };
 pub use scalars::duration;
 pub(super) use scalars::{
@@ -40,6 +42,9 @@ pub(super) struct Document {
     /// How to talk to the service.
     #[serde(default)]
     pub http: Http,
+    /// Who acts, by a name of your choice.
+    #[serde(default)]
+    pub principals: IndexMap<String, Principal>,
     /// The databases under the service, by a name of your choice.
     #[serde(default)]
     pub systems: IndexMap<String, System>,
@@ -180,6 +185,9 @@ pub(super) struct Reset {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AfterRestore {
+    /// The principal that sends it.
+    #[serde(rename = "as")]
+    pub actor: Option<String>,
     /// What is sent.
     pub request: Request,
     #[serde(skip)]
@@ -190,6 +198,9 @@ pub(super) struct AfterRestore {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Setup {
+    /// The principal that sends it; it is logged in before.
+    #[serde(rename = "as")]
+    pub actor: Option<String>,
     /// What is sent; an answer that is not 2xx, and not listed under `expect`, ends the run.
     pub request: Request,
     /// What a good answer looks like. Default: any 2xx.
@@ -225,6 +236,11 @@ pub(super) struct Action {
     /// What must be true of the path: names of actions that were accepted, or conditions (`order_id is defined and amount > 10`).
     #[serde(default)]
     pub preconditions: Vec<String>,
+    /// The principal that sends it. With a list, one action is made for each.
+    #[serde(rename = "as")]
+    pub actors: Option<Actors>,
+    /// Those of `as` who may do this. The others must be refused, and change no row.
+    pub allow: Option<Actors>,
     /// What is sent.
     pub request: Request,
     /// One action is made for each value (for each combination, when several names are given).
@@ -285,6 +301,9 @@ pub(super) struct Invariant {
     pub sql: Option<String>,
     /// A request, sent in every new state. It must not change anything.
     pub request: Option<Request>,
+    /// The principal that sends the request.
+    #[serde(rename = "as")]
+    pub actor: Option<String>,
     /// What is taken from the answer. Default with a `request`: `$`, the whole body.
     pub jsonpath: Option<String>,
     /// What the result must be. Default for `sql`: `empty`.

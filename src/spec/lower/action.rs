@@ -79,15 +79,28 @@ impl Lowering<'_> {
             let template = self.action(&at, written, &parameters, &mut facts);
             self.never_accepted(&at, written, &template.expect, document);
             dependencies.push(self.dependencies(&at, written, &template, &positions));
+            let actors = self.actors(
+                &at,
+                written.actors.as_ref(),
+                written.allow.as_ref(),
+                document,
+            );
             for parameters in self.variants(&at, written) {
-                actions.push((template.clone(), parameters, written.max_calls));
+                for actor in &actors {
+                    let suffix = actor.as_ref().and_then(|actor| actor.suffix.clone());
+                    let action = match actor {
+                        Some(actor) => actor.acts(template.clone()),
+                        None => template.clone(),
+                    };
+                    actions.push((action, parameters.clone(), suffix, written.max_calls));
+                }
             }
         }
         // Facts for `max_calls` come last: only now are all "was accepted" facts known.
         let actions = actions
             .into_iter()
-            .map(|(mut action, parameters, max_calls)| {
-                action.name = name_of(&action.base_name, &parameters);
+            .map(|(mut action, parameters, actor, max_calls)| {
+                action.name = name_of(&action.base_name, &parameters, actor.as_deref());
                 action.counts.extend(facts.accepted.get(&action.base_name));
                 if let Some(limit) = max_calls {
                     let fact = facts.add(&action.name, limit, Effect::Changed);
@@ -141,6 +154,7 @@ impl Lowering<'_> {
                 clear: self.clear(&at.key("clear"), &written.clear),
             },
             on: self.on(&at.key("on"), &written.on),
+            forbidden: None,
         }
     }
 
@@ -515,15 +529,16 @@ impl Lowering<'_> {
     }
 }
 
-/// `refund_order(n=50)`
-fn name_of(base: &str, parameters: &[Parameter]) -> String {
-    if parameters.is_empty() {
+/// `refund_order(n=50, as=anna)`
+fn name_of(base: &str, parameters: &[Parameter], actor: Option<&str>) -> String {
+    let values = parameters
+        .iter()
+        .map(|(name, value)| format!("{name}={}", shown(value)));
+    let actor = actor.map(|name| format!("as={name}"));
+    let values: Vec<String> = values.chain(actor).collect();
+    if values.is_empty() {
         return base.to_owned();
     }
-    let values: Vec<String> = parameters
-        .iter()
-        .map(|(name, value)| format!("{name}={}", shown(value)))
-        .collect();
     format!("{base}({})", values.join(", "))
 }
 

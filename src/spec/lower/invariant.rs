@@ -3,11 +3,12 @@
 use super::Lowering;
 use crate::diagnostic::{Code, Diagnostic, Path};
 use crate::model::{Assertion, Expectation, Invariant, Severity, Subject};
-use crate::spec::document::{Invariant as Written, InvariantExpect};
+use crate::spec::document::{Document, Invariant as Written, InvariantExpect};
 use crate::spec::names::Scope;
 
 impl Lowering<'_> {
-    pub(super) fn invariants(&mut self, invariants: &[Written]) -> Vec<Invariant> {
+    pub(super) fn invariants(&mut self, document: &Document) -> Vec<Invariant> {
+        let invariants = &document.invariants;
         let section = Path::root().key("invariants");
         self.duplicates(
             "invariants",
@@ -20,11 +21,18 @@ impl Lowering<'_> {
         );
         invariants
             .iter()
-            .filter_map(|invariant| self.invariant(&section.index(invariant.position), invariant))
+            .filter_map(|invariant| {
+                self.invariant(&section.index(invariant.position), invariant, document)
+            })
             .collect()
     }
 
-    fn invariant(&mut self, at: &Path, written: &Written) -> Option<Invariant> {
+    fn invariant(
+        &mut self,
+        at: &Path,
+        written: &Written,
+        document: &Document,
+    ) -> Option<Invariant> {
         if written.name.trim().is_empty() {
             self.at_value(
                 &at.key("name"),
@@ -34,7 +42,7 @@ impl Lowering<'_> {
         }
         let system_at = at.key("system");
         let system = written.system.as_deref().map(|name| (name, &system_at));
-        let subject = self.subject(at, written, system)?;
+        let subject = self.subject(at, written, system, document)?;
         let expect_at = at.key("expect");
         let expectation = match &written.expect {
             Some(InvariantExpect::Empty) => only(Assertion::Empty),
@@ -72,7 +80,16 @@ impl Lowering<'_> {
         at: &Path,
         written: &Written,
         system: Option<(&str, &Path)>,
+        document: &Document,
     ) -> Option<Subject> {
+        let principal = self.actor(&at.key("as"), written.actor.as_ref(), document);
+        if written.actor.is_some() && written.request.is_none() {
+            let diagnostic = Diagnostic::error(
+                Code::Contradiction,
+                "`as` says who sends the `request` of an invariant, and there is none",
+            );
+            self.at_key(&at.key("as"), "", diagnostic);
+        }
         if let Some(text) = &written.sql {
             for (key, there) in [
                 ("request", written.request.is_some()),
@@ -99,7 +116,8 @@ impl Lowering<'_> {
             None => None,
         };
         if let Some(request) = &written.request {
-            let request = self.request(&at.key("request"), request, Scope::Path(&[]));
+            let mut request = self.request(&at.key("request"), request, Scope::Path(&[]));
+            request.principal = principal;
             let jsonpath = match &written.jsonpath {
                 Some(_) => jsonpath?,
                 None => crate::expr::JsonPath::parse("$").ok()?,

@@ -9,6 +9,7 @@ mod expectation;
 mod explore;
 mod files;
 mod invariant;
+mod principal;
 mod request;
 mod secrets;
 mod world;
@@ -49,7 +50,7 @@ pub(super) fn lower(
     };
     let mut world = lowering.world(document);
     let (actions, facts, dependencies) = lowering.actions(document);
-    let invariants = lowering.invariants(&document.invariants);
+    let invariants = lowering.invariants(document);
     world.secrets = lowering.known_secrets(document, &world, &actions, &invariants);
     let checks = lowering.checks(&document.checks);
     let explore = lowering.explore(document, &world);

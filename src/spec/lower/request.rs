@@ -38,6 +38,7 @@ impl Lowering<'_> {
                 )
             }),
             body: self.body(at, request, scope),
+            principal: None,
         }
     }
 
@@ -224,6 +225,21 @@ impl Lowering<'_> {
         at: &Path,
         extract: &IndexMap<String, Extract>,
     ) -> Vec<Extraction> {
+        let known = self.known;
+        let number = |name: &str| {
+            let position = known.variables.get_index_of(name)?;
+            Some(VariableId(position as u32))
+        };
+        self.extractions_as(at, extract, &number)
+    }
+
+    /// The same, where the variables have these numbers.
+    pub(super) fn extractions_as(
+        &mut self,
+        at: &Path,
+        extract: &IndexMap<String, Extract>,
+        number: &dyn Fn(&str) -> Option<VariableId>,
+    ) -> Vec<Extraction> {
         let mut extractions = Vec::new();
         for (name, entry) in extract {
             let at = at.key(name);
@@ -241,11 +257,11 @@ impl Lowering<'_> {
             let Some((source, pattern)) = self.extract_source(&at, entry) else {
                 continue;
             };
-            let Some(index) = self.known.variables.get_index_of(name) else {
+            let Some(variable) = number(name) else {
                 continue;
             };
             extractions.push(Extraction {
-                variable: VariableId(index as u32),
+                variable,
                 name: name.clone(),
                 source,
                 pattern,

@@ -15,7 +15,7 @@ use crate::model::{
 };
 use crate::secret::Secrets;
 use crate::spec::document::Document;
-use crate::world::config::{RunText, WorldConfig};
+use crate::world::config::{Principal, RunText, WorldConfig, secrets_of};
 use crate::world::system::LocationKind;
 
 impl Lowering<'_> {
@@ -53,6 +53,9 @@ impl Lowering<'_> {
         sent.headers(&world.http.headers);
         for step in &world.setup {
             sent.request(&step.request);
+        }
+        for principal in &*world.principals {
+            sent.credentials(principal);
         }
         for action in actions {
             sent.values = self.values(&action.parameters);
@@ -128,6 +131,22 @@ impl Sent<'_> {
                 self.fields(&texts.collect::<Vec<_>>());
             }
             BodyTemplate::None | BodyTemplate::Text(_) | BodyTemplate::Bytes(_) => {}
+        }
+    }
+
+    /// What somebody is known by, as far as that needs no login.
+    fn credentials(&self, principal: &Principal) {
+        for step in &principal.login {
+            self.request(&step.request);
+        }
+        self.headers(&principal.headers);
+        self.fields(&principal.query);
+        let all = principal.headers.iter().chain(&principal.query);
+        let texts: Vec<_> = all
+            .filter_map(|(name, template)| Some((name.clone(), self.known(template)?)))
+            .collect();
+        for value in secrets_of(texts) {
+            self.secrets.learn_credential(&value.into());
         }
     }
 

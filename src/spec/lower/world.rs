@@ -39,6 +39,7 @@ impl Lowering<'_> {
             .enumerate()
             .map(|(position, (name, system))| self.system_config(position, name, system))
             .collect();
+        let principals = self.principals(document).into();
         let (setup, extracted) = self.setup(document);
         let after_restore = self.after_restore(document, &extracted);
         let reset = document
@@ -58,6 +59,7 @@ impl Lowering<'_> {
             restore,
             after_restore,
             setup,
+            principals,
             settle: document.settle.map_or(Duration::ZERO, |settle| settle.0),
         }
     }
@@ -365,7 +367,9 @@ impl Lowering<'_> {
         let mut steps = Vec::new();
         for written in &document.setup {
             let at = section.index(written.position);
-            let request = self.request(&at.key("request"), &written.request, Scope::Setup(&so_far));
+            let mut request =
+                self.request(&at.key("request"), &written.request, Scope::Setup(&so_far));
+            request.principal = self.actor(&at.key("as"), written.actor.as_ref(), document);
             steps.push(SetupStep {
                 request,
                 status: (written.expect.as_ref())
@@ -387,8 +391,11 @@ impl Lowering<'_> {
             .after_restore
             .iter()
             .map(|entry| {
-                let at = section.index(entry.position).key("request");
-                self.request(&at, &entry.request, Scope::Setup(extracted))
+                let at = section.index(entry.position);
+                let scope = Scope::Setup(extracted);
+                let mut request = self.request(&at.key("request"), &entry.request, scope);
+                request.principal = self.actor(&at.key("as"), entry.actor.as_ref(), document);
+                request
             })
             .collect()
     }

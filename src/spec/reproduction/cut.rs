@@ -3,7 +3,7 @@
 use indexmap::{IndexMap, IndexSet};
 use serde_json::Value;
 
-use crate::model::{Action, Invariant, Reproduction};
+use crate::model::{Action, Invariant, Reproduction, Subject};
 use crate::spec::Spec;
 use crate::spec::yaml::{Entry, Node};
 use crate::world::config::RestoreMode;
@@ -17,9 +17,10 @@ pub(super) struct Cut {
 }
 
 /// Sections that are needed to reach the service, in the order in which they are written.
-const WORLD: [&str; 9] = [
+const WORLD: [&str; 10] = [
     "service",
     "http",
+    "principals",
     "systems",
     "restore",
     "reset",
@@ -38,6 +39,7 @@ pub(super) fn cut(spec: &Spec, reproduction: &Reproduction, invariants: &[String
         .iter()
         .filter_map(|key| match *key {
             "http" => http(spec),
+            "principals" => principals(spec, &acting(spec, reproduction, invariants)),
             "systems" => systems(spec),
             // A spec may owe `restore: none` to a flag or a default; the reproduction says it.
             "restore" if spec.world.restore == RestoreMode::None => {
@@ -46,7 +48,8 @@ pub(super) fn cut(spec: &Spec, reproduction: &Reproduction, invariants: &[String
             key => Some(Entry::new(key, spec.written.section(key)?.clone())),
         })
         .collect();
-    sections.push(Entry::new("actions", actions(spec, reproduction)));
+    let acting = acting(spec, reproduction, invariants);
+    sections.push(Entry::new("actions", actions(spec, reproduction, &acting)));
     let kept = kept_invariants(spec, invariants);
     if !kept.is_empty() {
         sections.push(Entry::new("invariants", Node::List(kept)));
@@ -105,6 +108,50 @@ fn http(spec: &Spec) -> Option<Entry> {
     (!written.is_empty()).then(|| Entry::new("http", Node::Map(written)))
 }
 
+/// The names of those who act on this path, or for these invariants, or before the path.
+fn acting(spec: &Spec, reproduction: &Reproduction, invariants: &[String]) -> IndexSet<String> {
+    let on_path = reproduction.path.iter().filter_map(|step| {
+        let mut actions = spec.model.actions.iter();
+        let action = actions.find(|action| action.name == step.action)?;
+        action.request.principal
+    });
+    let probes = spec.model.invariants.iter();
+    let probes = probes.filter(|invariant| invariants.contains(&invariant.name));
+    let probes = probes.filter_map(|invariant| match &invariant.subject {
+        Subject::Probe { request, .. } => request.principal,
+        Subject::Sql(_) | Subject::Response { .. } => None,
+    });
+    let world = &spec.world;
+    let before = world.setup.iter().filter_map(|step| step.request.principal);
+    let restoring = world
+        .after_restore
+        .iter()
+        .filter_map(|request| request.principal);
+    let all = on_path.chain(probes).chain(before).chain(restoring);
+    let names = all.filter_map(|id| world.principals.get(id.0 as usize));
+    names.map(|principal| principal.name.clone()).collect()
+}
+
+/// `principals`, those who act.
+fn principals(spec: &Spec, acting: &IndexSet<String>) -> Option<Entry> {
+    let written = spec.written.section("principals")?.entries().iter();
+    let kept: Vec<Entry> = written
+        .filter(|entry| acting.contains(&entry.key))
+        .cloned()
+        .collect();
+    (!kept.is_empty()).then(|| Entry::new("principals", Node::Map(kept)))
+}
+
+/// The names in a list that are among these; one name stays as it is.
+fn among(node: &Node, acting: &IndexSet<String>) -> Node {
+    let is_kept = |item: &&Node| item.as_text().is_some_and(|name| acting.contains(name));
+    match node {
+        Node::List(items) => Node::List(items.iter().filter(is_kept).cloned().collect()),
+        Node::Scalar(_) if !is_kept(&node) => Node::List(Vec::new()),
+        other => other.clone(),
+    }
+}
+
 /// `systems`, without the queries that only tell states apart.
 fn systems(spec: &Spec) -> Option<Entry> {
     let written = spec.written.section("systems")?;
@@ -126,7 +173,7 @@ fn systems(spec: &Spec) -> Option<Entry> {
 }
 
 /// The actions on the path, each with the parameter values that are used there.
-fn actions(spec: &Spec, reproduction: &Reproduction) -> Node {
+fn actions(spec: &Spec, reproduction: &Reproduction, acting: &IndexSet<String>) -> Node {
     let mut used: IndexMap<&str, Vec<&Action>> = IndexMap::new();
     for step in &reproduction.path {
         let found = spec
@@ -151,6 +198,7 @@ fn actions(spec: &Spec, reproduction: &Reproduction) -> Node {
                 .filter(|entry| !GUARDS.contains(&entry.key.as_str()))
                 .map(|entry| match entry.key.as_str() {
                     "parameters" => Entry::new("parameters", parameters(variants)),
+                    "as" | "allow" => Entry::new(&entry.key, among(&entry.node, acting)),
                     _ => entry.clone(),
                 })
                 .collect();

@@ -1,6 +1,7 @@
 //! The requests of a reproduction as a program in another language sends them: what is constant is filled in, what comes
 //! from an answer or from the environment stays a name.
 
+mod principals;
 mod text;
 mod verdict;
 mod writer;
@@ -68,6 +69,8 @@ pub struct Sent {
     pub status: Option<u16>,
     /// How many redirects in a row are followed.
     pub follow_redirects: u32,
+    /// Who sends it: the cookies of each are apart.
+    pub principal: Option<String>,
 }
 
 /// A body.
@@ -176,9 +179,15 @@ pub fn outline(case: &CompiledReproduction) -> Result<Outline, String> {
     let written = &case.spec.written;
     let mut requests = Vec::new();
     for (position, step) in items(written.section("setup")).iter().enumerate() {
+        requests.extend(writer.logins(text_of(step.field("as")).as_slice())?);
         let title = format!("setup {}", position + 1);
         requests.push(writer.sent(title, step, &[], None)?);
     }
+    let everybody: Vec<&str> = entries(written.section("principals"))
+        .iter()
+        .map(|entry| entry.key.as_str())
+        .collect();
+    requests.extend(writer.logins(&everybody)?);
     let actions = items(written.section("actions"));
     for (position, id) in case.path.iter().enumerate() {
         let action = case.spec.model.action(*id);

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::super::cookies::Cookies;
 use super::super::http::{Failure, FailureKind};
 use super::super::patience::{Waited, is_listed};
+use super::super::principals::Sessions;
 use super::super::render::{Redirect, Rendered};
 use super::super::send::Exchange;
 use super::super::service::ending;
@@ -28,13 +29,13 @@ pub(in crate::world) struct Outgoing<'o> {
 }
 
 impl Deployment {
-    /// Fills and sends a request that has to be answered; `cookies` takes in those that the answer sets.
+    /// Fills and sends a request that has to be answered; `sessions` take in the cookies that the answer sets.
     pub(in crate::world) async fn exchange(
         &mut self,
         outgoing: Outgoing<'_>,
-        cookies: &mut Cookies,
+        sessions: &mut Sessions,
     ) -> Result<Exchange, WorldError> {
-        let (rendered, outcome) = self.send(&outgoing, cookies).await?;
+        let (rendered, outcome) = self.send(&outgoing, sessions).await?;
         let failure = match outcome {
             Ok(response) => {
                 return Ok(Exchange {
@@ -58,10 +59,10 @@ impl Deployment {
     pub(in crate::world) async fn attempt(
         &mut self,
         outgoing: Outgoing<'_>,
-        cookies: &mut Cookies,
+        sessions: &mut Sessions,
     ) -> Result<Exchange, WorldError> {
         let began = Instant::now();
-        let (rendered, outcome) = self.send(&outgoing, cookies).await?;
+        let (rendered, outcome) = self.send(&outgoing, sessions).await?;
         let response = match outcome {
             Ok(response) => response,
             Err(failure) => {
@@ -82,16 +83,17 @@ impl Deployment {
     async fn send(
         &mut self,
         outgoing: &Outgoing<'_>,
-        cookies: &mut Cookies,
+        sessions: &mut Sessions,
     ) -> Result<(Rendered, Result<Response, Failure>), WorldError> {
         let first = self.sender.render(
             outgoing.name,
             outgoing.template,
             outgoing.bindings.clone(),
-            cookies,
+            sessions,
         )?;
+        let mut cookies = sessions.cookies(outgoing.template.principal).clone();
         let mut outcome = self
-            .send_patiently(outgoing, &first, cookies, outgoing.known)
+            .send_patiently(outgoing, &first, &mut cookies, outgoing.known)
             .await?;
         let mut last: Option<Box<Rendered>> = None;
         for _ in 0..self.sender.target().follow_redirects() {
@@ -100,7 +102,7 @@ impl Deployment {
                 break;
             }
             let from = last.as_deref().unwrap_or(&first);
-            let next = match self.sender.target().redirected(from, answer, cookies) {
+            let next = match self.sender.target().redirected(from, answer, &cookies) {
                 Redirect::None => break,
                 Redirect::To(next) => next,
                 Redirect::Away(url) => {
@@ -109,13 +111,16 @@ impl Deployment {
                 }
             };
             let cookies_set = set_cookies(answer);
-            outcome = self.send_patiently(outgoing, &next, cookies, None).await?;
+            outcome = self
+                .send_patiently(outgoing, &next, &mut cookies, None)
+                .await?;
             if let Ok(answer) = &mut outcome {
                 // What was set on the way came with this answer.
                 answer.headers.splice(0..0, cookies_set);
             }
             last = Some(next);
         }
+        sessions.set_cookies(outgoing.template.principal, cookies);
         Ok((first, outcome))
     }
 
@@ -163,6 +168,9 @@ impl Deployment {
         self.sender.keep_pace().await?;
         let began = Instant::now();
         self.secrets.learn_request(&request.record);
+        for value in &request.credentials {
+            self.secrets.learn_credential(&value.as_str().into());
+        }
         self.databases.disturb();
         let mut outcome = self.sender.send(request, cookies).await;
         if matches!(&outcome, Err(failure) if failure.kind == FailureKind::MaybeIdle)

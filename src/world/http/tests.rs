@@ -8,19 +8,26 @@ use crate::expr::Template;
 use crate::interrupt::Ending;
 use crate::model::{BodyTemplate, Context, Names, VariableId};
 
+/// Sessions in which these are the cookies of everybody.
+fn with(cookies: &Cookies) -> Sessions {
+    let mut sessions = Sessions::default();
+    sessions.set_cookies(None, cookies.clone());
+    sessions
+}
+
 fn values() -> Arc<dyn Lookup> {
     let model = model(Vec::new(), &["token"]);
     Arc::new(model.bindings(&Context::empty(1)))
 }
 
 async fn get(server: &RawServer) -> Result<Response, Failure> {
-    let mut client = Client::new(&server.url(), &[], &http_config("")).unwrap();
+    let mut client = Client::new(&server.url(), &[], &http_config(""), &Arc::default()).unwrap();
     send(&mut client, &request("GET", "/x")).await
 }
 
 async fn send(client: &mut Client, request: &RequestTemplate) -> Result<Response, Failure> {
     let rendered = client
-        .render(request, &values(), &Cookies::default())
+        .render(request, &values(), &Sessions::default())
         .unwrap();
     client
         .send(&rendered, &mut Cookies::default(), &interrupt())
@@ -66,7 +73,7 @@ async fn a_connection_closed_without_a_byte_may_be_an_idle_one_only_if_it_was_us
         calls += 1;
         (calls == 2).then(|| answer(200, "", b"ok"))
     });
-    let mut client = Client::new(&server.url(), &[], &http_config("")).unwrap();
+    let mut client = Client::new(&server.url(), &[], &http_config(""), &Arc::default()).unwrap();
     let get = request("GET", "/");
     let failure = send(&mut client, &get).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Broken);
@@ -78,7 +85,8 @@ async fn a_connection_closed_without_a_byte_may_be_an_idle_one_only_if_it_was_us
 #[tokio::test]
 async fn a_refused_connection_says_so_and_leaves_nothing_under_way() {
     // A privileged port that nobody uses.
-    let mut client = Client::new("http://127.0.0.1:1", &[], &http_config("")).unwrap();
+    let mut client =
+        Client::new("http://127.0.0.1:1", &[], &http_config(""), &Arc::default()).unwrap();
     let failure = send(&mut client, &request("GET", "/")).await.unwrap_err();
     assert!(
         failure.what.starts_with("cannot connect: "),
@@ -104,7 +112,7 @@ async fn a_service_that_hangs_is_given_up_after_the_timeout() {
     });
     let mut config = http_config("");
     config.timeout = Duration::from_secs(1);
-    let mut client = Client::new(&server.url(), &[], &config).unwrap();
+    let mut client = Client::new(&server.url(), &[], &config, &Arc::default()).unwrap();
     let failure = send(&mut client, &request("GET", "/half"))
         .await
         .unwrap_err();
@@ -125,9 +133,9 @@ async fn a_user_in_a_hurry_does_not_wait_for_the_answer() {
         std::thread::sleep(Duration::from_secs(20));
         None
     });
-    let mut client = Client::new(&server.url(), &[], &http_config("")).unwrap();
+    let mut client = Client::new(&server.url(), &[], &http_config(""), &Arc::default()).unwrap();
     let rendered = client
-        .render(&request("GET", "/"), &values(), &Cookies::default())
+        .render(&request("GET", "/"), &values(), &Sessions::default())
         .unwrap();
     let interrupt = interrupt();
     interrupt.request();
@@ -150,7 +158,7 @@ async fn a_body_of_ten_megabytes_is_read_whole_and_a_larger_one_than_allowed_is_
 
     let mut config = http_config("");
     config.max_body = 1000;
-    let mut client = Client::new(&server.url(), &[], &config).unwrap();
+    let mut client = Client::new(&server.url(), &[], &config, &Arc::default()).unwrap();
     let cut = send(&mut client, &request("GET", "/")).await.unwrap();
     assert_eq!(cut.body.bytes.len(), 1000);
     assert_eq!(cut.body.length, expected as u64);
@@ -161,7 +169,7 @@ async fn a_body_of_ten_megabytes_is_read_whole_and_a_larger_one_than_allowed_is_
 async fn requests_go_over_one_connection_and_a_redirect_is_an_observation() {
     let server =
         RawServer::start(|_, _| Some(answer(302, "location: /elsewhere\r\nx-a: 1\r\n", b"")));
-    let mut client = Client::new(&server.url(), &[], &http_config("")).unwrap();
+    let mut client = Client::new(&server.url(), &[], &http_config(""), &Arc::default()).unwrap();
     for _ in 0..20 {
         let response = send(&mut client, &request("POST", "/")).await.unwrap();
         assert_eq!(response.status, 302);
@@ -213,13 +221,19 @@ async fn what_the_spec_says_is_sent_and_recorded() {
         ),
         ("X-Common".to_owned(), Template::literal("common")),
     ];
-    let mut client = Client::new(&format!("{}/api/", server.url()), &[], &config).unwrap();
+    let mut client = Client::new(
+        &format!("{}/api/", server.url()),
+        &[],
+        &config,
+        &Arc::default(),
+    )
+    .unwrap();
     let mut post = request("POST", "/orders").with_json(&json!({"amount": 5}));
     post.headers = vec![("x-common".to_owned(), Template::literal("own"))];
     post.query = vec![("q".to_owned(), Template::literal("a b&c"))];
 
     let mut cookies = Cookies::default();
-    let rendered = client.render(&post, &values(), &cookies).unwrap();
+    let rendered = client.render(&post, &values(), &with(&cookies)).unwrap();
     assert_eq!(rendered.record.target, "/api/orders?q=a+b%26c");
     client
         .send(&rendered, &mut cookies, &interrupt())
@@ -251,7 +265,7 @@ async fn what_the_spec_says_is_sent_and_recorded() {
         context,
         parameters: Arc::default(),
     });
-    let rendered = client.render(&post, &bindings, &cookies).unwrap();
+    let rendered = client.render(&post, &bindings, &with(&cookies)).unwrap();
     let shown: Vec<(&str, &str)> = rendered
         .record
         .headers
@@ -289,7 +303,7 @@ async fn forms_and_texts_are_sent_as_what_they_are() {
             .unwrap();
         Some(answer(204, "", b""))
     });
-    let mut client = Client::new(&server.url(), &[], &http_config("")).unwrap();
+    let mut client = Client::new(&server.url(), &[], &http_config(""), &Arc::default()).unwrap();
     let mut form = request("PUT", "/form");
     form.body = BodyTemplate::Form(vec![("a b".to_owned(), Template::literal("1&2 ü"))]);
     send(&mut client, &form).await.unwrap();

@@ -221,7 +221,7 @@ impl Writer {
         let name = format!("action `{}`, sent again", action.name);
         let live = way_back.live_values(&self.context);
         let bindings = model.action_bindings(self.action, &live);
-        let mut cookies = before.cookies().clone();
+        let mut sessions = before.sessions().clone();
         let outgoing = Outgoing {
             name: &name,
             template: &action.request,
@@ -229,7 +229,7 @@ impl Writer {
             known: None,
             listed: &action.expect.status,
         };
-        deployment.attempt(outgoing, &mut cookies).await?;
+        deployment.attempt(outgoing, &mut sessions).await?;
         if deployment.is_lost() {
             return Ok(None);
         }
@@ -237,7 +237,7 @@ impl Writer {
         let content = deployment.databases().content(before.content()).await?;
         if let Some(request) = request {
             let outgoing = request.outgoing(None);
-            deployment.attempt(outgoing, &mut cookies).await?;
+            deployment.attempt(outgoing, &mut sessions).await?;
         }
         Ok((!deployment.is_lost()).then_some(content))
     }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::super::checkpoint::Checkpoint;
-use super::super::cookies::Cookies;
 use super::super::databases::Change;
 use super::super::deployment::{Deployment, Outgoing};
+use super::super::principals::Sessions;
 use super::super::send::Exchange;
 use super::super::system::SystemState;
 use super::super::way_back::{Position, WayBack};
@@ -16,8 +16,8 @@ use crate::model::{Action, Bindings, RequestTemplate, RowDelta, StatusPattern, T
 /// A request that was sent from a state, and what came of it.
 pub(super) struct Sent {
     pub(super) exchange: Exchange,
-    /// Those of the state, and those that the answer set.
-    pub(super) cookies: Cookies,
+    /// Those of the state, with the cookies that the answer set.
+    pub(super) sessions: Sessions,
     /// Nothing where there was no answer.
     pub(super) change: Change,
 }
@@ -52,10 +52,10 @@ impl Sending<'_> {
         deployment: &mut Deployment,
         known: &Arc<[SystemState]>,
     ) -> Result<Sent, WorldError> {
-        let mut cookies = self.now.cookies().clone();
+        let mut sessions = self.now.sessions().clone();
         let repeatable = self.may_repeat.then_some(&**known);
         let outgoing = self.outgoing(repeatable);
-        let exchange = deployment.attempt(outgoing, &mut cookies).await?;
+        let exchange = deployment.attempt(outgoing, &mut sessions).await?;
         let change = if exchange.response.no_answer.is_some() {
             Change::default()
         } else {
@@ -64,7 +64,7 @@ impl Sending<'_> {
         };
         Ok(Sent {
             exchange,
-            cookies,
+            sessions,
             change,
         })
     }

@@ -96,6 +96,7 @@ impl Target {
             wire,
             record,
             has_jar_cookies,
+            credentials: Vec::new(),
         }))
     }
 }

@@ -1,6 +1,7 @@
 use super::super::test_support::{model, request};
 use super::*;
 use crate::model::{Bindings, BodyTemplate, Bytes, Context, Names, Part, PartContent, VariableId};
+use crate::world::cookies::Cookies;
 
 fn sent(path: &str, value: &str) -> Result<String, String> {
     let target = Target::new("http://127.0.0.1:8080", &[]).unwrap();
@@ -8,7 +9,7 @@ fn sent(path: &str, value: &str) -> Result<String, String> {
     let context = Context::empty(1).with(VariableId(0), Some(value.into()));
     let values: Arc<dyn Lookup> = Arc::new(model.bindings(&context));
     target
-        .render(&request("GET", path), &values, &Cookies::default())
+        .render(&request("GET", path), &values, &Sessions::default())
         .map(|rendered| rendered.record.target)
         .map_err(|unsendable| unsendable.why)
 }
@@ -99,7 +100,7 @@ fn a_link_of_an_answer_starts_at_the_root_of_the_host_and_a_path_of_the_spec_bel
             context,
             parameters: Arc::default(),
         });
-        let rendered = target.render(&request("GET", path), &values, &Cookies::default());
+        let rendered = target.render(&request("GET", path), &values, &Sessions::default());
         rendered.map(|rendered| rendered.record.target).unwrap()
     };
     for (path, link, expected) in [
@@ -147,7 +148,7 @@ fn parts_of_a_form_are_sent_as_browsers_send_them() {
     let context = Context::empty(1).with(VariableId(0), Some("x".into()));
     let values: Arc<dyn Lookup> = Arc::new(model.bindings(&context));
     let record = target
-        .render(&post, &values, &Cookies::default())
+        .render(&post, &values, &Sessions::default())
         .unwrap()
         .record;
     let header = |name: &str| {
@@ -181,7 +182,7 @@ fn a_request_that_cannot_be_filled_names_the_template() {
         .render(
             &request("GET", "/orders/{{ v }}"),
             &values,
-            &Cookies::default(),
+            &Sessions::default(),
         )
         .unwrap_err()
         .why;
@@ -198,7 +199,7 @@ fn a_method_with_a_body_and_no_body_says_that_its_length_is_zero() {
     let values: Arc<dyn Lookup> = Arc::new(model.bindings(&Context::empty(0)));
     let methods = ["POST", "PUT", "PATCH", "GET", "DELETE"];
     let lengths = methods.map(|method| {
-        let rendered = target.render(&request(method, "/"), &values, &Cookies::default());
+        let rendered = target.render(&request(method, "/"), &values, &Sessions::default());
         let headers = rendered.unwrap().wire.headers().clone();
         let length = headers.get(CONTENT_LENGTH);
         length.map(|length| length.to_str().unwrap().to_owned())
@@ -216,7 +217,7 @@ fn a_header_value_with_a_line_break_is_refused() {
     let mut get = request("GET", "/");
     get.headers = vec![("X-A".to_owned(), Template::parse("{{ v }}").unwrap())];
     let error = target
-        .render(&get, &values, &Cookies::default())
+        .render(&get, &values, &Sessions::default())
         .unwrap_err()
         .why;
     assert!(
@@ -256,6 +257,8 @@ fn an_answer_leads_only_where_the_spec_allows_and_credentials_stay_behind() {
     let service = Url::parse("http://127.0.0.1:8080/").unwrap();
     let mut cookies = Cookies::default();
     cookies.store(["sid=1; Path=/"].into_iter(), &service);
+    let mut sessions = Sessions::default();
+    sessions.set_cookies(None, cookies);
     let model = model(Vec::new(), &["v"]);
     let names = |path: &str, value: &str| -> Result<Vec<String>, String> {
         let context = Context::empty(1).with(VariableId(0), Some(value.into()));
@@ -264,7 +267,7 @@ fn an_answer_leads_only_where_the_spec_allows_and_credentials_stay_behind() {
         get.headers = ["X-Api-Key", "Accept"]
             .map(|name| (name.to_owned(), Template::literal("own")))
             .into();
-        let rendered = target.render(&get, &values, &cookies);
+        let rendered = target.render(&get, &values, &sessions);
         let sent = rendered.map_err(|unsendable| unsendable.help.unwrap_or_default())?;
         let headers = sent.record.headers.into_iter();
         Ok(headers.map(|(name, _)| name).collect())

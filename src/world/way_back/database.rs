@@ -43,6 +43,10 @@ impl Database {
 
 #[async_trait(?Send)]
 impl WayBack for Database {
+    fn replays_nothing(&self) -> bool {
+        true
+    }
+
     fn starts_anew(&self) -> bool {
         self.may_restart
     }
@@ -75,7 +79,7 @@ impl WayBack for Database {
         }
         let sent = self
             .after_restore
-            .send(deployment, to.context(), to.cookies())
+            .send(deployment, to.context(), to.sessions())
             .await?;
         self.check.check(deployment, to, sent).await
     }

@@ -37,6 +37,10 @@ impl Full {
 
 #[async_trait(?Send)]
 impl WayBack for Full {
+    fn replays_nothing(&self) -> bool {
+        true
+    }
+
     /// Each step leads to another place, even where nothing is seen to change: the process may have changed.
     fn remember(&mut self, _before: &Checkpoint, step: &Step<'_>) -> Path {
         let (status, after) = (step.response.status, step.after);
@@ -64,7 +68,7 @@ impl WayBack for Full {
         deployment.restart().await?;
         deployment.databases().still_there().await?;
         self.after_restore
-            .send(deployment, to.context(), to.cookies())
+            .send(deployment, to.context(), to.sessions())
             .await?;
         let databases = deployment.databases();
         databases.undo(to.content()).await?;

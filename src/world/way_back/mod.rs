@@ -14,10 +14,10 @@ use async_trait::async_trait;
 use super::WorldError;
 use super::checkpoint::{Checkpoint, State};
 use super::config::{RestoreMode, WorldConfig};
-use super::cookies::Cookies;
 use super::deployment::{Deployment, Outgoing};
 use super::extract::Extracted;
 use super::path::Path;
+use super::principals::Sessions;
 use super::send::refused;
 use super::system::SystemState;
 use crate::model::{ActionId, Context, RequestTemplate, Response};
@@ -48,6 +48,11 @@ pub(super) trait WayBack {
     /// See [`World::take_suspects`](super::World::take_suspects).
     fn take_suspects(&mut self) -> Vec<ActionId> {
         Vec::new()
+    }
+
+    /// Whether rows are put back, and no request is sent again for that.
+    fn replays_nothing(&self) -> bool {
+        false
     }
 
     /// The values that a request has to be filled with where a state remembers these.
@@ -113,6 +118,18 @@ pub(super) struct Position {
     pub(super) now: Checkpoint,
 }
 
+impl Position {
+    /// Where somebody has a newer session that is good everywhere, it takes the place of the one of this state.
+    pub(super) fn use_newest(&mut self, deployment: &mut Deployment) {
+        let Some(sessions) = deployment.renewals().newest(self.now.sessions()) else {
+            return;
+        };
+        let content = self.now.content().clone();
+        let state = State::logged_in_again(&self.now, content, sessions);
+        self.now = self.now.renewed_as(state);
+    }
+}
+
 /// A step that has just been taken.
 pub(super) struct Step<'s> {
     /// What ran.
@@ -149,11 +166,11 @@ impl AfterRestore {
         &self,
         deployment: &mut Deployment,
         live: &Context,
-        cookies: &Cookies,
+        sessions: &Sessions,
     ) -> Result<bool, WorldError> {
         for (position, request) in self.0.iter().enumerate() {
             let name = format!("`after_restore` request {}", position + 1);
-            send_accepted(deployment, &name, request, live, cookies).await?;
+            send_accepted(deployment, &name, request, live, sessions).await?;
         }
         if !self.0.is_empty() {
             deployment.settle().await?;
@@ -168,10 +185,10 @@ async fn send_accepted(
     name: &str,
     request: &RequestTemplate,
     live: &Context,
-    cookies: &Cookies,
+    sessions: &Sessions,
 ) -> Result<(), WorldError> {
     let bindings = deployment.model().bindings(live);
-    let mut cookies = cookies.clone();
+    let mut sessions = sessions.clone();
     let outgoing = Outgoing {
         name,
         template: request,
@@ -179,7 +196,7 @@ async fn send_accepted(
         known: None,
         listed: &[],
     };
-    let exchange = deployment.exchange(outgoing, &mut cookies).await?;
+    let exchange = deployment.exchange(outgoing, &mut sessions).await?;
     if exchange.response.is_success() {
         return Ok(());
     }

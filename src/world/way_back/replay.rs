@@ -87,7 +87,7 @@ impl Replay {
             Reset::Request(request) => {
                 let live = self.live.context(initial.context());
                 let name = "the `reset` request";
-                send_accepted(deployment, name, request, &live, initial.cookies()).await?;
+                send_accepted(deployment, name, request, &live, initial.sessions()).await?;
                 deployment.settle().await?;
                 Ok(())
             }
@@ -177,11 +177,11 @@ impl Replay {
         let initial = &position.initial;
         let now = position.now.content().clone();
         let before_setup = self.reset(deployment, initial, &now).await?;
-        let (mut live, mut cookies) = setup::run(deployment).await?;
+        let (mut live, mut sessions) = setup::run(deployment).await?;
         compare(deployment, "setup", initial.context(), &live);
         let content = deployment.databases().content(&before_setup).await?;
         let mut there = deployment
-            .look(content, Digest::default(), live.clone(), cookies.clone())
+            .look(content, Digest::default(), live.clone(), sessions.clone())
             .await?;
         let steps = to.path().steps();
         let model = deployment.model();
@@ -197,7 +197,7 @@ impl Replay {
                 known: None,
                 listed: &action.expect.status,
             };
-            let answer = deployment.exchange(outgoing, &mut cookies).await?.response;
+            let answer = deployment.exchange(outgoing, &mut sessions).await?.response;
             deployment.settle().await?;
             let content = deployment.databases().content(there.content()).await?;
             let extracted = Extracted::by_action(action, &answer);
@@ -206,7 +206,7 @@ impl Replay {
             let is_idle = action.request.is_safe() || action.expect.refuses(answer.status);
             let unsafe_requests = there.unsafe_requests_after(step.action, is_idle, answer.status);
             there = deployment
-                .look(content, unsafe_requests, live.clone(), cookies.clone())
+                .look(content, unsafe_requests, live.clone(), sessions.clone())
                 .await?;
             if let Some(differs) = difference(step, answer.status, &there) {
                 return Err(went_another_way(&model, &steps, number, &differs));
@@ -218,7 +218,9 @@ impl Replay {
                 &live,
             );
         }
-        self.after_restore.send(deployment, &live, &cookies).await?;
+        self.after_restore
+            .send(deployment, &live, &sessions)
+            .await?;
         // The context is the remembered one, for it is what comparisons go by; the content is what is there now.
         position.now = Checkpoint::new(to.refound(&there), to.path().clone());
         self.live.set(to.context(), live);

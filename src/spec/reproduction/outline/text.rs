@@ -80,6 +80,7 @@ impl Writer<'_> {
             parts.extend(references(&rest[..start]));
             let hole = &rest[start..end];
             let name = hole.trim_start_matches("{{").trim_end_matches("}}").trim();
+            let name = &*self.named(name);
             if self.defined.contains(name) && self.known(name, parameters).is_none() {
                 parts.push(Part::Name(name.to_owned()));
             } else if let Some(value) = self.known(name, parameters) {

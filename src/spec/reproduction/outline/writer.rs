@@ -23,6 +23,10 @@ pub(super) struct Writer<'c> {
     pub(super) recorded: IndexMap<String, Value>,
     /// What of a request was not understood by anybody but venomqa.
     pub(super) notes: Vec<String>,
+    /// Who has logged in.
+    pub(super) logged_in: Vec<String>,
+    /// Whose values names mean first.
+    pub(super) scope: Option<&'c str>,
 }
 
 impl<'c> Writer<'c> {
@@ -39,6 +43,8 @@ impl<'c> Writer<'c> {
             open,
             recorded: IndexMap::new(),
             notes: Vec::new(),
+            logged_in: Vec::new(),
+            scope: None,
         }
     }
 
@@ -87,7 +93,10 @@ impl<'c> Writer<'c> {
             },
             _ => Start::Base,
         };
-        let query = self.pairs(request.field("query"), parameters, &title)?;
+        let actor = self.actor(node, position);
+        let carried = self.carried(actor, &title)?;
+        let mut query = self.pairs(request.field("query"), parameters, &title)?;
+        query.extend(carried.query);
         let sent_json = seen
             .and_then(|seen| seen.body.as_deref())
             .and_then(|body| serde_json::from_str::<Value>(body).ok());
@@ -123,9 +132,10 @@ impl<'c> Writer<'c> {
                 self.text(&scalar(basic.field("user")), parameters, &title)?,
                 self.text(&scalar(basic.field("password")), parameters, &title)?,
             )),
-            None => None,
+            None => carried.basic,
         };
-        let headers = self.headers(request, content_type, parameters, &title)?;
+        let headers = (carried.headers, basic.is_some());
+        let headers = self.headers(request, headers, content_type, parameters, &title)?;
         let captures = self.captures(node, position);
         for cleared in items(node.field("clear")) {
             self.defined
@@ -147,6 +157,7 @@ impl<'c> Writer<'c> {
                 None => expected_status(node),
             },
             follow_redirects: self.follow_redirects(node),
+            principal: actor.map(|entry| entry.key.clone()),
         })
     }
 
@@ -198,7 +209,11 @@ impl<'c> Writer<'c> {
                 None => !is_optional,
             };
             if was_there {
-                self.defined.insert(entry.key.clone());
+                let name = match self.scope {
+                    Some(principal) => format!("{principal}_{}", entry.key),
+                    None => entry.key.clone(),
+                };
+                self.defined.insert(name.clone());
                 let value = self.recorded.get(&entry.key).map(plain).unwrap_or_default();
                 let is_link = value.starts_with('/') || value.starts_with("http");
                 let stays = |letter: char| {
@@ -207,7 +222,7 @@ impl<'c> Writer<'c> {
                         || is_link && letter == '/'
                 };
                 captures.push(Capture {
-                    name: entry.key.clone(),
+                    name,
                     source,
                     is_plain: value.chars().all(stays),
                     is_link,
@@ -217,19 +232,26 @@ impl<'c> Writer<'c> {
         captures
     }
 
-    /// Those of every request, unless the request has its own; one that reads a value that is not there yet is left out.
+    /// Those of every request, unless the request or its principal has its own; one that reads a value that is not there yet is left
+    /// out. `has_basic` says that there is basic authentication.
     fn headers(
         &mut self,
         request: &Node,
+        (carried, has_basic): (Vec<(String, Vec<Part>)>, bool),
         content_type: Option<&str>,
         parameters: &[Parameter],
         title: &str,
     ) -> Result<Vec<(String, Vec<Part>)>, String> {
-        let own = self.pairs(request.field("headers"), parameters, title)?;
-        let is_own = |name: &str| {
-            own.iter()
-                .any(|(known, _)| known.eq_ignore_ascii_case(name))
+        let mut own = self.pairs(request.field("headers"), parameters, title)?;
+        let has = |headers: &[(String, Vec<Part>)], name: &str| {
+            let mut names = headers.iter();
+            names.any(|(known, _)| known.eq_ignore_ascii_case(name))
         };
+        let carried = carried.into_iter();
+        let carried: Vec<_> = carried.filter(|(name, _)| !has(&own, name)).collect();
+        own.splice(0..0, carried);
+        let is_own =
+            |name: &str| has_basic && name.eq_ignore_ascii_case("authorization") || has(&own, name);
         let http = self.case.spec.written.section("http");
         let mut headers = Vec::new();
         for entry in entries(http.and_then(|http| http.field("headers"))) {
@@ -256,10 +278,10 @@ impl<'c> Writer<'c> {
         Ok(headers)
     }
 
-    fn is_defined(&self, text: &str) -> bool {
+    pub(super) fn is_defined(&self, text: &str) -> bool {
         Template::parse(text).is_ok_and(|template| {
             template.requires().iter().all(|name| {
-                self.defined.contains(name)
+                self.defined.contains(&self.named(name))
                     || self.case.spec.model.names.constants.contains_key(name)
             })
         })
@@ -327,7 +349,7 @@ impl<'c> Writer<'c> {
         Ok(match node {
             Node::Scalar(Value::String(text)) => {
                 if let Some(name) = whole_hole(text)
-                    && let Some(value) = self.known(name, parameters)
+                    && let Some(value) = self.known(&self.named(name), parameters)
                 {
                     return Ok(Tree::Value(value));
                 }
@@ -385,7 +407,7 @@ fn is_open(node: &Node) -> bool {
 }
 
 /// A scalar as text.
-fn scalar(node: Option<&Node>) -> String {
+pub(super) fn scalar(node: Option<&Node>) -> String {
     match node {
         Some(Node::Scalar(Value::String(text)) | Node::Bare(text)) => text.clone(),
         Some(Node::Scalar(value)) => value.to_string(),

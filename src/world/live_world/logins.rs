@@ -1,0 +1,118 @@
+//! Logins that are lost while requests are sent.
+
+use super::super::WorldError;
+use super::super::checkpoint::Checkpoint;
+use super::super::deployment::Deployment;
+use super::super::principals::Refused;
+use super::super::way_back::{Position, WayBack};
+use super::sending::{Sending, Sent};
+
+impl<'s> Sending<'s> {
+    /// The same request, from another state.
+    pub(super) fn at<'n>(&self, now: &'n Checkpoint) -> Sending<'n>
+    where
+        's: 'n,
+    {
+        Sending {
+            now,
+            bindings: self.bindings.clone(),
+            ..*self
+        }
+    }
+
+    /// Sends the request once. Where it is refused in a state whose login is known to be lost, logs in there and sends it again.
+    /// Returns the state that it was sent from in the end, in which the world stands.
+    pub(super) async fn logged_in(
+        &self,
+        deployment: &mut Deployment,
+        position: &mut Position,
+    ) -> Result<(Sent, Checkpoint), WorldError> {
+        let first = Box::pin(self.once(deployment, self.now.content())).await?;
+        let refused = self.refused(first.exchange.response.status);
+        let left = first.change.content.as_ref();
+        // A login is rare, and its future large.
+        let renewed = Box::pin(refused.renewed_if_older(deployment, self.now, left));
+        let Some(renewed) = renewed.await? else {
+            return Ok((first, self.now.clone()));
+        };
+        position.now = renewed.clone();
+        let again = self.at(&renewed);
+        let second = Box::pin(again.once(deployment, renewed.content())).await?;
+        Ok((second, renewed))
+    }
+
+    /// Sends the request of an invariant. Where it is denied, the login may be lost: then it is done again first.
+    pub(super) async fn looked_into(
+        &self,
+        deployment: &mut Deployment,
+        way_back: &mut dyn WayBack,
+        position: &mut Position,
+    ) -> Result<(Sent, Checkpoint), WorldError> {
+        let (sent, now) = self.logged_in(deployment, position).await?;
+        let is_denied = self.denies(deployment, &sent)
+            && deployment.renewals().is_due(self.template.path.source());
+        if !is_denied || !way_back.can_restore() {
+            return Ok((sent, now));
+        }
+        if let Some(found) = &sent.change.content {
+            deployment
+                .databases()
+                .put_back(found, now.content())
+                .await?;
+        }
+        let logins = deployment.logins();
+        Box::pin(self.look_into_denial(deployment, way_back, position)).await?;
+        if deployment.logins() > logins {
+            let path = self.template.path.source();
+            deployment.renewals().forget_denials(path);
+        }
+        let here = position.now.clone();
+        Box::pin(self.at(&here).logged_in(deployment, position)).await
+    }
+
+    /// Looks whether the request is denied in the initial state too, where everybody was logged in: then the login is done again there,
+    /// and is known to be lost elsewhere. The world stands where it stood.
+    async fn look_into_denial(
+        &self,
+        deployment: &mut Deployment,
+        way_back: &mut dyn WayBack,
+        position: &mut Position,
+    ) -> Result<(), WorldError> {
+        let here = position.now.clone();
+        let initial = position.initial.newest();
+        way_back.go_back(deployment, position, &initial).await?;
+        position.use_newest(deployment);
+        let there = position.now.clone();
+        let (sent, there) = self.at(&there).logged_in(deployment, position).await?;
+        if let Some(found) = &sent.change.content {
+            deployment
+                .databases()
+                .put_back(found, there.content())
+                .await?;
+        }
+        let refused = self.refused(sent.exchange.response.status);
+        if let Some(id) = refused.denied(&deployment.principals()) {
+            position.now = refused.renewed(deployment, &there, id).await?;
+        }
+        way_back
+            .go_back(deployment, position, &here.newest())
+            .await?;
+        position.use_newest(deployment);
+        Ok(())
+    }
+
+    /// Whether the answer denies the principal of the request.
+    fn denies(&self, deployment: &Deployment, sent: &Sent) -> bool {
+        let refused = self.refused(sent.exchange.response.status);
+        refused.denied(&deployment.principals()).is_some()
+    }
+
+    fn refused(&self, status: u16) -> Refused<'_> {
+        Refused {
+            name: self.name,
+            principal: self.template.principal,
+            status,
+            listed: self.listed,
+        }
+    }
+}
