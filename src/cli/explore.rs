@@ -97,7 +97,14 @@ pub(super) fn explore_all(
     let interrupt = Interrupt::default();
     let mut code = runtime()?.block_on(async {
         signals::listen(interrupt.clone())?;
-        Ok(run_all(session, &jobs, &interrupt, &mut reports, baseline.as_mut()).await)
+        Ok(Box::pin(run_all(
+            session,
+            &jobs,
+            &interrupt,
+            &mut reports,
+            baseline.as_mut(),
+        ))
+        .await)
     })?;
     if let Some(baseline) = baseline.filter(|_| flags.update_baseline)
         && let Err(error) = baseline.write()
@@ -143,7 +150,16 @@ async fn run_all(
         if jobs.len() > 1 {
             session.note(&format!("  exploring {}", job.named.name));
         }
-        code = code.max(run_one(session, job, interrupt, reports, baseline.as_deref_mut()).await);
+        code = code.max(
+            Box::pin(run_one(
+                session,
+                job,
+                interrupt,
+                reports,
+                baseline.as_deref_mut(),
+            ))
+            .await,
+        );
     }
     code
 }

@@ -16,6 +16,10 @@ use crate::support::{Database, Finished, Sandbox, Server, actions, items, violat
 
 /// How somebody logs in, and what is wrong with the service.
 #[derive(Clone, Copy, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a way of a service by itself"
+)]
 struct House {
     /// Sessions stand in a table, not in memory.
     in_database: bool,

@@ -3,7 +3,7 @@
 use super::super::WorldError;
 use super::super::checkpoint::Checkpoint;
 use super::super::deployment::Deployment;
-use super::super::principals::Refused;
+use super::super::principals::{Refused, Sessions};
 use super::super::way_back::{Position, WayBack};
 use super::sending::{Sending, Sent};
 
@@ -49,9 +49,14 @@ impl<'s> Sending<'s> {
         position: &mut Position,
     ) -> Result<(Sent, Checkpoint), WorldError> {
         let (sent, now) = self.logged_in(deployment, position).await?;
-        let is_denied = self.denies(deployment, &sent)
-            && deployment.renewals().is_due(self.template.path.source());
-        if !is_denied || !way_back.can_restore() {
+        let refused = self.refused(sent.exchange.response.status);
+        let denied = refused
+            .denied(&deployment.principals())
+            .filter(|_| way_back.can_restore());
+        let Some(id) = denied else {
+            return Ok((sent, now));
+        };
+        if !deployment.renewals().is_due(self.template.path.source()) {
             return Ok((sent, now));
         }
         if let Some(found) = &sent.change.content {
@@ -61,7 +66,13 @@ impl<'s> Sending<'s> {
                 .await?;
         }
         let logins = deployment.logins();
-        Box::pin(self.look_into_denial(deployment, way_back, position)).await?;
+        let initial = Box::pin(self.look_into_denial(deployment, way_back, position)).await?;
+        // It is answered there in another session, which says nothing of this one.
+        if deployment.logins() == logins && !position.now.sessions().is_from_login_of(&initial, id)
+        {
+            let now = position.now.clone();
+            position.now = Box::pin(refused.renewed(deployment, &now, id)).await?;
+        }
         if deployment.logins() > logins {
             let path = self.template.path.source();
             deployment.renewals().forget_denials(path);
@@ -71,13 +82,13 @@ impl<'s> Sending<'s> {
     }
 
     /// Looks whether the request is denied in the initial state too, where everybody was logged in: then the login is done again there,
-    /// and is known to be lost elsewhere. The world stands where it stood.
+    /// and is known to be lost elsewhere. The world stands where it stood. Returns the sessions of the initial state.
     async fn look_into_denial(
         &self,
         deployment: &mut Deployment,
         way_back: &mut dyn WayBack,
         position: &mut Position,
-    ) -> Result<(), WorldError> {
+    ) -> Result<Sessions, WorldError> {
         let here = position.now.clone();
         let initial = position.initial.newest();
         way_back.go_back(deployment, position, &initial).await?;
@@ -98,13 +109,7 @@ impl<'s> Sending<'s> {
             .go_back(deployment, position, &here.newest())
             .await?;
         position.use_newest(deployment);
-        Ok(())
-    }
-
-    /// Whether the answer denies the principal of the request.
-    fn denies(&self, deployment: &Deployment, sent: &Sent) -> bool {
-        let refused = self.refused(sent.exchange.response.status);
-        refused.denied(&deployment.principals()).is_some()
+        Ok(there.sessions().clone())
     }
 
     fn refused(&self, status: u16) -> Refused<'_> {

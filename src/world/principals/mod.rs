@@ -180,6 +180,12 @@ impl Sessions {
         self.principals = all.into();
     }
 
+    /// Whether the sessions of a principal are from the same login in both.
+    pub(super) fn is_from_login_of(&self, other: &Self, principal: PrincipalId) -> bool {
+        let number = |sessions: &Self| sessions.of(principal).map(|session| session.number);
+        number(self) == number(other)
+    }
+
     /// What the identity of a state takes from them: which cookies there are. `None` where there is none.
     pub(super) fn identity(&self) -> Option<Digest> {
         let mut hasher = blake3::Hasher::new();
