@@ -9,24 +9,52 @@ use rand_chacha::ChaCha8Rng;
 /// `ChaCha8` has a documented, stable output; the mapping to ranges is our own, because `rand` does not promise that
 /// its own stays the same between versions.
 #[derive(Clone, Debug)]
-pub struct Random(ChaCha8Rng);
+pub struct Random {
+    generator: ChaCha8Rng,
+    seed: u64,
+}
 
 impl Random {
+    /// The seed of a run that is given none: what has no order of its own comes in the order of the spec.
+    pub const DEFAULT_SEED: u64 = 1;
+
     /// A generator for this seed.
     pub fn new(seed: u64) -> Self {
-        Self(ChaCha8Rng::seed_from_u64(seed))
+        Self {
+            generator: ChaCha8Rng::seed_from_u64(seed),
+            seed,
+        }
+    }
+
+    /// Whether what has no order of its own comes in the order of the spec.
+    pub fn keeps_order(&self) -> bool {
+        self.seed == Self::DEFAULT_SEED
+    }
+
+    /// What decides between actions that are equally good: the order of the spec, or with another seed than the default one an
+    /// order of that seed, the same in the whole run.
+    pub fn rank(&self, action: u32) -> u64 {
+        if self.keeps_order() {
+            return action.into();
+        }
+        // SplitMix64 (Steele, Lea, Flood 2014) of the seed and the action.
+        let step = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(u64::from(action) + 1);
+        let mut mixed = self.seed.wrapping_add(step);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
     }
 
     /// A number from 0 up to, but not including, `bound`, which must not be 0.
     pub fn below(&mut self, bound: usize) -> usize {
         debug_assert!(bound > 0, "a choice needs at least one item");
         // Multiply and shift (Lemire 2019); the bias of bound / 2^64 is far below what any run could notice.
-        ((u128::from(self.0.next_u64()) * bound as u128) >> 64) as usize
+        ((u128::from(self.generator.next_u64()) * bound as u128) >> 64) as usize
     }
 
     /// A number in [0, 1).
     pub fn fraction(&mut self) -> f64 {
-        (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+        (self.generator.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// One of the items, each with a chance in proportion to its weight. `None` when there are none.

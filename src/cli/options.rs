@@ -9,6 +9,7 @@ use super::values::Assignment;
 use super::{Problem, Session, formats, secret_words};
 use crate::explorer::budget::Limits;
 use crate::explorer::strategy;
+use crate::random::Random;
 use crate::report::{Progress, Report, Reports};
 use crate::secret;
 use crate::shell::quoted;
@@ -16,7 +17,6 @@ use crate::spec::{self, ExploreSection, Spec};
 use crate::world::config::RestoreMode;
 
 const DEFAULT_STRATEGY: &str = "dfs";
-const DEFAULT_SEED: u64 = 1;
 
 /// How one spec is explored.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +36,7 @@ impl Plan {
                 .clone()
                 .or_else(|| section.strategy.clone())
                 .unwrap_or_else(|| DEFAULT_STRATEGY.to_owned()),
-            seed: flags.seed.or(section.seed).unwrap_or(DEFAULT_SEED),
+            seed: flags.seed.or(section.seed).unwrap_or(Random::DEFAULT_SEED),
             limits: Limits {
                 max_steps: flags
                     .max_steps

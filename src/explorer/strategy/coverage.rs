@@ -23,11 +23,16 @@ pub(super) struct Coverage {
     arrived_by: Vec<Vec<StateId>>,
     pairs: FxHashMap<Pair, Progress>,
     /// Pairs for which an untried step may exist, the least covered first.
-    queue: BTreeSet<(Rank, Pair)>,
+    queue: BTreeSet<(Rank, Order, Pair)>,
+    /// What decides between pairs that are covered alike, by action.
+    order: Vec<u64>,
 }
 
 /// (the action that led to a state, an action to take there)
 type Pair = (u32, u32);
+
+/// What decides between pairs that are covered alike.
+type Order = (u64, u64);
 
 /// How often the pair ran, then how often its second action ran at all when the pair was queued.
 type Rank = (u32, u32);
@@ -48,6 +53,7 @@ impl Coverage {
             arrived_by: vec![Vec::new(); model.actions.len() + 1],
             pairs: FxHashMap::default(),
             queue: BTreeSet::new(),
+            order: Vec::new(),
         }
     }
 
@@ -64,7 +70,8 @@ impl Coverage {
         let rank = (progress.runs, action_runs);
         if progress.queued.is_none() {
             progress.queued = Some(rank);
-            self.queue.insert((rank, pair));
+            let order = (self.order[pair.0 as usize], self.order[pair.1 as usize]);
+            self.queue.insert((rank, order, pair));
         }
     }
 
@@ -83,12 +90,15 @@ impl Coverage {
 }
 
 impl Strategy for Coverage {
-    fn next(&mut self, graph: &Graph, _random: &mut Random) -> Option<Move> {
+    fn next(&mut self, graph: &Graph, random: &mut Random) -> Option<Move> {
         if !self.started {
             self.started = true;
+            self.order = (0..=self.actions as u32)
+                .map(|it| random.rank(it))
+                .collect();
             self.arrive(graph, StateId::INITIAL, self.actions as u32);
         }
-        while let Some((_, pair)) = self.queue.first().copied() {
+        while let Some((_, _, pair)) = self.queue.first().copied() {
             if let Some(from) = self.candidate(graph, pair) {
                 return Some(Move {
                     from,
@@ -105,7 +115,7 @@ impl Strategy for Coverage {
 
     fn learn(&mut self, graph: &Graph, recorded: &Recorded) {
         // The recorded step took the first pair of the queue, which is queued again with its new count.
-        if let Some((_, pair)) = self.queue.pop_first() {
+        if let Some((_, _, pair)) = self.queue.pop_first() {
             let progress = self.pairs.entry(pair).or_default();
             progress.runs += 1;
             progress.queued = None;

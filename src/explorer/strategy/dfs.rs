@@ -16,17 +16,16 @@ pub(super) struct Dfs {
 }
 
 impl Strategy for Dfs {
-    fn next(&mut self, graph: &Graph, _random: &mut Random) -> Option<Move> {
+    fn next(&mut self, graph: &Graph, random: &mut Random) -> Option<Move> {
         if !self.started {
             self.started = true;
             self.stack.push(StateId::INITIAL);
         }
         while let Some(from) = self.stack.last().copied() {
             if graph.is_open(from) {
-                // `min_by_key` takes the first of equals: the order of the spec decides.
                 let action = graph
                     .untried(from)
-                    .min_by_key(|action| graph.runs(*action))?;
+                    .min_by_key(|action| (graph.runs(*action), random.rank(action.0)))?;
                 return Some(Move { from, action });
             }
             self.stack.pop();

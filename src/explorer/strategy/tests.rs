@@ -90,7 +90,7 @@ fn every_strategy_exhausts_a_finite_graph_without_repeating_a_step() {
 }
 
 #[test]
-fn the_same_seed_takes_the_same_steps_and_another_seed_may_not() {
+fn the_same_seed_takes_the_same_steps_and_another_seed_takes_others() {
     for strategy in NAMES {
         let walk = |seed| {
             let options = Options {
@@ -100,9 +100,9 @@ fn the_same_seed_takes_the_same_steps_and_another_seed_may_not() {
             run(&actions(2), &mut two_counters(), &mut Unjudged, &options).1
         };
         assert_eq!(walk(7), walk(7), "{strategy}");
-        if ["random", "weighted", "mcts"].contains(strategy) {
-            assert_ne!(walk(7), walk(8), "{strategy}");
-        }
+        // Two actions have two orders only.
+        let differs = (8..20).any(|seed| walk(seed) != walk(7));
+        assert!(differs, "{strategy}");
     }
 }
 
