@@ -157,6 +157,15 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         for (violation, cause) in violations.iter_mut().zip(causes) {
             violation.consequence_of = cause;
         }
+        // Whoever accepts a violation accepts what it leads to.
+        let accepted: Vec<u32> = (violations.iter())
+            .filter(|violation| violation.is_known)
+            .map(|violation| violation.number)
+            .collect();
+        for violation in &mut violations {
+            let root = violation.consequence_of;
+            violation.is_known |= root.is_some_and(|root| accepted.contains(&root));
+        }
         for warning in warnings {
             self.emitter.warn(warning);
         }

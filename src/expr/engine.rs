@@ -162,9 +162,15 @@ fn from_number(number: &Number) -> Value {
         return Value::from(integer);
     }
     let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
-    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
+    // Zeros at the end of a fraction say nothing: PostgreSQL writes an average as `100.0000000000000000`.
+    let significant = if mantissa.contains('.') {
+        mantissa.trim_end_matches('0')
+    } else {
+        mantissa
+    };
+    let digits = significant.bytes().filter(u8::is_ascii_digit).count();
     match number.as_f64() {
-        Some(float) if digits <= KEPT && float.is_finite() => Value::from(float),
+        Some(float) if digits <= KEPT && float.is_normal() => Value::from(float),
         Some(float) if Number::from_f64(float).is_some_and(|kept| kept.to_string() == text) => {
             Value::from(float)
         }

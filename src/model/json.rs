@@ -60,20 +60,20 @@ pub(crate) fn read_own<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T
         reader.disable_recursion_limit();
         Value::deserialize(&mut reader).and_then(|value| reader.end().map(|()| value))
     })?;
-    T::deserialize(kept(value))
+    T::deserialize(with_long_numbers(value))
 }
 
 /// The value with integers of more than 64 bits as serde passes them on: it drops them where it looks for the kind of a thing first.
-fn kept(value: Value) -> Value {
+pub(crate) fn with_long_numbers(value: Value) -> Value {
     match value {
         Value::Number(number) if is_long(&number) => {
             let digits = Value::String(number.to_string());
             Value::Object([(NUMBER.to_owned(), digits)].into_iter().collect())
         }
-        Value::Array(items) => items.into_iter().map(kept).collect(),
+        Value::Array(items) => items.into_iter().map(with_long_numbers).collect(),
         Value::Object(fields) => fields
             .into_iter()
-            .map(|(name, field)| (name, kept(field)))
+            .map(|(name, field)| (name, with_long_numbers(field)))
             .collect(),
         other => other,
     }

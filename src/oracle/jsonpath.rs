@@ -114,6 +114,14 @@ pub(super) async fn probe<W: Observe>(
         })
     };
     let status = record.response.status;
+    if record.response.is_rate_limit {
+        let why = "the service asked to come back later (429)".to_owned();
+        return Ok(Probed {
+            verdict: Verdict::Unjudged(why),
+            wrote,
+            unanswered: None,
+        });
+    }
     if !(200..300).contains(&status) {
         // An error's body has nothing to do with the assertion, which would hold of it by accident.
         let verdict = refused(format!("the answer was {}", record.response.excerpt()));

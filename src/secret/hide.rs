@@ -12,7 +12,7 @@ use serde_json::{Error, Map, Value};
 use super::names::{is_secret_field, is_secret_header, is_secret_name, is_secret_number};
 use super::values::Scope;
 use super::{REDACTED, Secrets};
-use crate::model::json::NUMBER;
+use crate::model::json::{NUMBER, with_long_numbers};
 
 /// The name under which [`as_format`] passes a value on.
 const FORMAT: &str = "venomqa::Format";
@@ -56,7 +56,7 @@ pub(crate) fn as_data<T: Serialize + ?Sized, S: Serializer>(
 impl Secrets {
     /// The same value without secrets. It fails only where a word of the format itself had to be hidden.
     pub(crate) fn hidden<T: Serialize + DeserializeOwned>(&self, value: &T) -> Result<T, Error> {
-        T::deserialize(value.serialize(Hider::new(self))?)
+        T::deserialize(with_long_numbers(value.serialize(Hider::new(self))?))
     }
 
     /// Whether a value under this name is hidden for its name alone.

@@ -13,6 +13,18 @@ use crate::model::{Body, Cell, Request, Response, RowChange, RowDelta};
 
 /// Values of headers are learned without being named; `en` or `true` must not become secrets that way.
 const LEAST_OF_HEADER: usize = 8;
+/// Schemes of `Authorization` that stand before a credential (the registry of RFC 9110, 16.4, and two of common use).
+const SCHEMES: [&str; 9] = [
+    "apikey",
+    "basic",
+    "bearer",
+    "digest",
+    "dpop",
+    "hoba",
+    "mutual",
+    "negotiate",
+    "token",
+];
 /// So are values whose names only look like those of secrets.
 const LEAST_LIKELY: usize = 6;
 /// A shorter text of nothing but lower-case letters may be a word (`refresh`) that stands openly elsewhere.
@@ -30,7 +42,7 @@ impl Secrets {
     pub(crate) fn learn_credential(&self, value: &Value) {
         let token = value.as_str().and_then(|text| text.split_once(' '));
         match token {
-            Some((scheme, token)) if scheme.bytes().all(|letter| letter.is_ascii_alphabetic()) => {
+            Some((scheme, token)) if SCHEMES.iter().any(|it| it.eq_ignore_ascii_case(scheme)) => {
                 self.learn_likely("token", &token.trim().into());
                 self.learn_basic(token.trim());
             }

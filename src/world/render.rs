@@ -1,5 +1,5 @@
-//! From a request template to the bytes that are sent. The rules for what values do to a path stand in [`path`], bodies in
-//! [`body`].
+//! From a request template to the bytes that are sent. The rules for what values do to a path stand in [`mod@path`], bodies in
+//! [`mod@body`].
 
 mod body;
 mod path;

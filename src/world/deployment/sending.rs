@@ -12,7 +12,7 @@ use super::super::service::ending;
 use super::super::system::SystemState;
 use super::super::{Warning, WarningCode, WorldError, WorldErrorKind};
 use super::Deployment;
-use crate::model::{Bindings, NoAnswer, RequestTemplate, Response, StatusPattern};
+use crate::model::{Bindings, NoAnswer, PrincipalId, RequestTemplate, Response, StatusPattern};
 
 /// A request that is about to be sent.
 pub(in crate::world) struct Outgoing<'o> {
@@ -98,7 +98,9 @@ impl Deployment {
         let mut last: Option<Box<Rendered>> = None;
         for _ in 0..self.sender.target().follow_redirects() {
             let Ok(answer) = &outcome else { break };
-            if is_listed(answer.status, outgoing.listed) {
+            // A redirect to a login page is a denial, and the page behind it would be taken for an acceptance.
+            let is_denial = self.denies(outgoing.template.principal, answer.status);
+            if is_listed(answer.status, outgoing.listed) || is_denial {
                 break;
             }
             let from = last.as_deref().unwrap_or(&first);
@@ -122,6 +124,13 @@ impl Deployment {
         }
         sessions.set_cookies(outgoing.template.principal, cookies);
         Ok((first, outcome))
+    }
+
+    /// Whether an answer with this status says that the login of a principal is not good.
+    fn denies(&self, principal: Option<PrincipalId>, status: u16) -> bool {
+        let principals = self.principals();
+        let principal = principal.and_then(|id| principals.get(id.0 as usize));
+        principal.is_some_and(|it| it.renew_on.iter().any(|pattern| pattern.matches(status)))
     }
 
     /// Sends a request until the service no longer asks to come back later. `known` is for the first request of a row of

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::io::{self, Read};
 
 use brotli_decompressor::Decompressor;
-use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use flate2::bufread::GzDecoder;
+use flate2::read::{DeflateDecoder, ZlibDecoder};
 use ruzstd::decoding::StreamingDecoder;
 
 /// What a service may do to a body, as a request says it.
@@ -14,6 +15,7 @@ pub(super) const ACCEPTED: &str = "gzip, deflate, br, zstd";
 const COUNTED: u64 = 16;
 
 /// A body that was unpacked.
+#[derive(Default)]
 pub(super) struct Unpacked {
     /// The first bytes of it.
     pub(super) kept: Vec<u8>,
@@ -51,14 +53,12 @@ pub(super) fn unpack(encodings: &str, body: &[u8], max: usize) -> Result<Option<
 
 fn one(encoding: &str, body: &[u8], max: usize) -> Option<io::Result<Unpacked>> {
     Some(match encoding {
-        "gzip" | "x-gzip" => read(MultiGzDecoder::new(body), max),
+        "gzip" | "x-gzip" => gzip(body, max),
         // "deflate" is the zlib format (RFC 9110, 8.4.1.2), but some servers send the bare data.
         "deflate" if is_zlib(body) => read(ZlibDecoder::new(body), max),
         "deflate" => read(DeflateDecoder::new(body), max),
         "br" => read(Decompressor::new(body, 4096), max),
-        "zstd" => StreamingDecoder::new(body)
-            .map_err(io::Error::other)
-            .and_then(|reader| read(reader, max)),
+        "zstd" => zstd(body, max),
         _ => return None,
     })
 }
@@ -69,16 +69,52 @@ fn is_zlib(body: &[u8]) -> bool {
         if method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]) % 31 == 0)
 }
 
+/// The members of a gzip file (RFC 1952, 2.2). What follows them and is none, zeros for one, is ignored, as browsers do.
+fn gzip(mut body: &[u8], max: usize) -> io::Result<Unpacked> {
+    let mut unpacked = Unpacked::default();
+    loop {
+        let mut member = GzDecoder::new(body);
+        if !unpacked.add(&mut member, max)? {
+            return Ok(unpacked);
+        }
+        body = member.into_inner();
+        if !body.starts_with(&[0x1f, 0x8b]) {
+            return Ok(unpacked);
+        }
+    }
+}
+
+/// The frames of a zstd body (RFC 8878, 3.1).
+fn zstd(mut body: &[u8], max: usize) -> io::Result<Unpacked> {
+    let mut unpacked = Unpacked::default();
+    while !body.is_empty() {
+        let frame = StreamingDecoder::new(&mut body).map_err(io::Error::other)?;
+        if !unpacked.add(frame, max)? {
+            break;
+        }
+    }
+    Ok(unpacked)
+}
+
 fn read(reader: impl Read, max: usize) -> io::Result<Unpacked> {
-    let max = max as u64;
-    let mut reader = reader.take(max.saturating_mul(COUNTED));
-    let mut kept = Vec::new();
-    reader.by_ref().take(max).read_to_end(&mut kept)?;
-    let more = io::copy(&mut reader, &mut io::sink())?;
-    Ok(Unpacked {
-        length: kept.len() as u64 + more,
-        kept,
-    })
+    let mut unpacked = Unpacked::default();
+    unpacked.add(reader, max)?;
+    Ok(unpacked)
+}
+
+impl Unpacked {
+    /// Reads to the end. Whether more may follow: not where there is far too much already.
+    fn add(&mut self, mut reader: impl Read, max: usize) -> io::Result<bool> {
+        let max = max as u64;
+        let room = max - self.kept.len() as u64;
+        let kept = reader.by_ref().take(room).read_to_end(&mut self.kept)? as u64;
+        let rest = max
+            .saturating_mul(COUNTED)
+            .saturating_sub(self.length + kept);
+        let more = io::copy(&mut reader.take(rest), &mut io::sink())?;
+        self.length += kept + more;
+        Ok(more < rest)
+    }
 }
 
 #[cfg(test)]
@@ -88,7 +124,7 @@ mod tests {
     use flate2::Compression;
     use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 
-    use super::*;
+    use super::unpack;
 
     const TEXT: &[u8] = br#"{"id": 7}"#;
 
@@ -108,15 +144,21 @@ mod tests {
         let bare = bare.finish().unwrap();
         // As `brotli` and `zstd` write it.
         let brotli = [&[0x0b, 0x04, 0x80][..], TEXT, &[0x03]].concat();
-        let zstd =
-            ruzstd::encoding::compress_to_vec(TEXT, ruzstd::encoding::CompressionLevel::Fastest);
+        let zstd = |bytes: &[u8]| {
+            ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
+        };
         for (encoding, body) in [
             ("gzip", gzip(TEXT)),
             ("X-Gzip", gzip(TEXT)),
+            (
+                "gzip",
+                [gzip(&TEXT[..4]), gzip(&TEXT[4..]), vec![0; 9]].concat(),
+            ),
+            ("zstd", [zstd(&TEXT[..4]), zstd(&TEXT[4..])].concat()),
             ("deflate", zlib),
             ("deflate", bare.clone()),
             ("br", brotli),
-            ("zstd", zstd),
+            ("zstd", zstd(TEXT)),
             ("deflate, identity, gzip", gzip(&bare)),
         ] {
             let unpacked = unpack(encoding, &body, 100).unwrap().unwrap();

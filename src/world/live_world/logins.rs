@@ -1,9 +1,12 @@
 //! Logins that are lost while requests are sent.
 
+use std::sync::Arc;
+
 use super::super::WorldError;
 use super::super::checkpoint::Checkpoint;
 use super::super::deployment::Deployment;
 use super::super::principals::{Refused, Sessions};
+use super::super::system::SystemState;
 use super::super::way_back::{Position, WayBack};
 use super::sending::{Sending, Sent};
 
@@ -32,13 +35,45 @@ impl<'s> Sending<'s> {
         let left = first.change.content.as_ref();
         // A login is rare, and its future large.
         let renewed = Box::pin(refused.renewed_if_older(deployment, self.now, left));
-        let Some(renewed) = renewed.await? else {
-            return Ok((first, self.now.clone()));
+        let renewed = match renewed.await? {
+            Some(renewed) => renewed,
+            None => match Box::pin(self.renewed_once(deployment, refused, left)).await? {
+                Some(renewed) => renewed,
+                None => return Ok((first, self.now.clone())),
+            },
         };
         position.now = renewed.clone();
         let again = self.at(&renewed);
         let second = Box::pin(again.once(deployment, renewed.content())).await?;
+        let still = self.refused(second.exchange.response.status);
+        if still.denied(&deployment.principals()).is_none() {
+            let path = self.template.path.source();
+            deployment.renewals().forget_denials(path);
+        }
         Ok((second, renewed))
+    }
+
+    /// A refusal may come of a login that is used up, in a state where nobody has seen it accepted. So whoever is refused is logged in
+    /// again once, but where that does not help, less and less often.
+    async fn renewed_once(
+        &self,
+        deployment: &mut Deployment,
+        refused: Refused<'_>,
+        left: Option<&Arc<[SystemState]>>,
+    ) -> Result<Option<Checkpoint>, WorldError> {
+        let Some(id) = refused.denied(&deployment.principals()) else {
+            return Ok(None);
+        };
+        if !deployment.renewals().is_due(self.template.path.source()) {
+            return Ok(None);
+        }
+        if let Some(left) = left {
+            deployment
+                .databases()
+                .put_back(left, self.now.content())
+                .await?;
+        }
+        refused.renewed(deployment, self.now, id).await.map(Some)
     }
 
     /// Sends the request of an invariant. Where it is denied, the login may be lost: then it is done again first.

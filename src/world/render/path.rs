@@ -68,9 +68,12 @@ impl Path {
         self.text.ends_with(['?', '&'])
     }
 
-    /// Whether a value brings the segments that follow: `/api{{ link }}`.
+    /// Whether a value brings the segments that follow: `/api{{ link }}`, but not `/orders/x-{{ id }}`.
     fn goes_on_with(&self, value: &str) -> bool {
-        value.starts_with('/') && !self.text.ends_with('/')
+        value.starts_with('/')
+            && self
+                .text
+                .ends_with(|last: char| last.is_ascii_alphanumeric())
     }
 
     /// Appends a text that is one of URLs, percent-encoding what cannot stand there.
@@ -120,7 +123,11 @@ fn encode(text: &mut String, value: &str, kept: &[u8]) {
 }
 
 fn is_url(text: &str) -> bool {
-    text.starts_with("http://") || text.starts_with("https://")
+    let begins = |scheme: &str| {
+        let start = text.get(..scheme.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    begins("http://") || begins("https://")
 }
 
 /// Whether a value at the beginning of a path is a link, or the path itself.

@@ -59,6 +59,8 @@ fn a_path_may_bring_its_own_query_and_need_no_slash() {
             "/items?q=a%26b%3Dc%2Bd/e&x=1",
         ),
         ("/items?{{ v }}", "a=1&b=2", "/items?a=1&b=2"),
+        ("/orders/x-{{ v }}", "/1", "/orders/x-%2F1"),
+        ("{{ v }}", "HTTP://127.0.0.1:8080/up", "/up"),
         ("/tags/{{ v | urlencode }}", "a b/c", "/tags/a%20b/c"),
         ("/tags/{{ v | safe }}", "a/b", "/tags/a/b"),
         ("{{ v }}/refund", "/orders/1", "/orders/1/refund"),
