@@ -1,5 +1,5 @@
 //! The engine alone, on a world in memory: transitions per second, whether the cost per step stays the same when there
-//! are ten times as many steps, and bytes per state.
+//! are ten times as many steps, and bytes per state; then the canonical form of a state, per step.
 //!
 //! `cargo bench --bench engine`
 
@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use venomqa::event::{Detail, Event};
 use venomqa::explorer::budget::Limits;
 use venomqa::explorer::{Observer, Options, explore, strategy};
+use venomqa::identity::{Canonical, Change, ColumnRole, Identity, Schema, TableNumber, TableRoles};
 use venomqa::interrupt::Interrupt;
-use venomqa::model::{Action, Model};
+use venomqa::model::{Action, Cell, Model, Row};
 use venomqa::oracle::Unjudged;
 use venomqa::world::mock::MockWorld;
 
@@ -37,6 +38,79 @@ fn main() {
             );
         }
     }
+    println!("\ncanonical form of a state with 20 rows      time");
+    for (name, size) in [
+        ("all rows in one component", 20),
+        ("a component of 5 rows changed", 5),
+    ] {
+        println!("{name:<38} {:>6.1}us", canonical(size).as_secs_f64() * 1e6);
+    }
+}
+
+/// The time for the canonical form after a step that changed one row, where components have so many rows: an order and its
+/// lines, one of them named by a variable.
+fn canonical(size: i64) -> Duration {
+    const STEPS: u32 = 100_000;
+    let roles = |name: &str, roles: &[ColumnRole]| TableRoles {
+        name: name.to_owned(),
+        keys_are_generated: true,
+        columns: Vec::new(),
+        roles: roles.to_vec(),
+    };
+    let orders = [ColumnRole::Key, ColumnRole::Value];
+    let lines = [
+        ColumnRole::Key,
+        ColumnRole::Reference(TableNumber(0)),
+        ColumnRole::Value,
+    ];
+    let mut identity = Identity::new(Schema {
+        tables: vec![roles("orders", &orders), roles("lines", &lines)],
+    });
+    let line = |id: i64, amount: i64| -> ([Cell; 1], Row) {
+        let order = Cell::Integer(id / size);
+        let cells = [Cell::Integer(id), order, Cell::Integer(amount)];
+        ([Cell::Integer(id)], cells.into())
+    };
+    let order = |id: i64| -> ([Cell; 1], Row) {
+        (
+            [Cell::Integer(id)],
+            [Cell::Integer(id), Cell::text("open")].into(),
+        )
+    };
+    let orders: Vec<_> = (0..20 / size).map(order).collect();
+    let lines: Vec<_> = (0..20)
+        .filter(|id| id % size != 0)
+        .map(|id| line(id, id % 3))
+        .collect();
+    let inserted = |table: u32, rows: &'static [([Cell; 1], Row)]| {
+        rows.iter().map(move |(key, row)| Change {
+            table: TableNumber(table),
+            key,
+            before: None,
+            after: Some(row),
+        })
+    };
+    let (orders, lines): (&'static [_], &'static [_]) = (orders.leak(), lines.leak());
+    let names = [
+        (0, TableNumber(0), &b"0"[..]),
+        (1, TableNumber(1), &b"1"[..]),
+    ];
+    let rows = inserted(0, orders).chain(inserted(1, lines));
+    let mut state: Canonical = identity.after(&Canonical::default(), rows, names);
+    let mut before = line(2, 2).1;
+    let clock = Instant::now();
+    for step in 0..STEPS {
+        let (key, after) = line(2, 100 + i64::from(step));
+        let change = Change {
+            table: TableNumber(1),
+            key: &key,
+            before: Some(&before),
+            after: Some(&after),
+        };
+        state = identity.after(&state, [change], names);
+        before = after;
+    }
+    clock.elapsed() / STEPS
 }
 
 /// A walk over a space far larger than the steps; resident memory is read while the graph is still there.

@@ -23,7 +23,7 @@
 //! 1. [`model`]: what is explored; pure values.
 //! 2. [`expr`]: the small languages of the spec, compiled once.
 //! 3. [`spec`] and [`diagnostic`]: text to model, and everything that can be wrong with it.
-//! 4. [`explorer`]: the one loop, the strategies, and the events that are its only way out.
+//! 4. [`identity`]: what makes two states the same. [`explorer`]: the one loop, the strategies, and the events that are its only way out.
 //! 5. [`world`]: the system under test; all I/O is below this line.
 //! 6. [`oracle`]: judges steps and states. [`evidence`]: shrinks, confirms and keeps violations.
 //! 7. [`report`]: folds events. [`cli`]: what was typed.
@@ -38,6 +38,7 @@ pub mod event;
 pub mod evidence;
 pub mod explorer;
 pub mod expr;
+pub mod identity;
 pub mod interrupt;
 pub mod model;
 pub mod oracle;
