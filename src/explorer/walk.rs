@@ -1,20 +1,18 @@
 //! The one loop: choose, restore, act, observe, judge, record.
 
+mod finish;
+mod refusals;
+
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::event::{
-    self, ActionTally, Detail, Event, Exchange, Figures, Finished, Initial, Step, Stop, Time,
-};
+use crate::event::{self, Detail, Event, Exchange, Figures, Finished, Initial, Step, Stop, Time};
 use crate::interrupt::Interrupt;
-use crate::model::{
-    ActionId, Context, Finding, InvariantId, Model, OracleId, Regression, Response,
-};
+use crate::model::{ActionId, Finding, InvariantId, Model, OracleId, Regression, Response};
 use crate::oracle::{Judge, Judged, Judgement};
 use crate::random::Random;
-use crate::world::{Arrival, Warning, WarningCode, World, WorldError, WorldErrorKind};
+use crate::world::{Arrival, World, WorldError, WorldErrorKind};
 
-use super::action_tally::action_tallies;
 use super::budget::Limits;
 use super::causes::{Damage, consequences};
 use super::clock::Clock;
@@ -23,14 +21,16 @@ use super::emitter::Emitter;
 use super::explored::Explored;
 use super::graph::{StateId, TransitionId};
 use super::invariant_tallies::InvariantTallies;
-use super::lost_login::{self, Found, LostLogin};
+use super::lost_login::LostLogin;
 use super::observer::Observer;
 use super::path_replay::PathReplay;
 use super::regressions;
 use super::shrink_and_confirm::shrink_and_confirm;
 use super::silence::{self, Silence};
 use super::strategy::{self, Move, Strategy};
-use super::violations::{Violation, Violations};
+use super::violations::Violations;
+
+pub use finish::not_started;
 
 /// How to explore.
 #[derive(Clone, Debug)]
@@ -76,35 +76,6 @@ pub async fn explore<W: World, J: Judge<W>>(
         restores: 0,
     };
     walk.run().await
-}
-
-/// How a run ends whose world did not even start.
-pub fn not_started(model: &Model, options: &Options, error: &WorldError) -> Finished {
-    let never_ran = ActionTally {
-        never_ran: Some("the run did not get that far".to_owned()),
-        ..ActionTally::default()
-    };
-    Finished {
-        figures: Figures {
-            step: 0,
-            max_steps: options.limits.max_steps,
-            states: 0,
-            coverage: 0.0,
-            violations: 0,
-        },
-        stop: Stop::of_error(error, Vec::new()),
-        transitions: 0,
-        untried: 0,
-        deepest: 0,
-        unchanged_steps: 0,
-        actions: vec![never_ran; model.actions.len()],
-        invariants: Vec::new(),
-        violations: Vec::new(),
-        known_not_seen: options.known.iter().cloned().collect(),
-        corpus: Vec::new(),
-        warnings: Vec::new(),
-        time: Time::default(),
-    }
 }
 
 /// A request that is not answered is sent so often to prove that.
@@ -298,21 +269,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         };
         let is_answered = arrival.status != Response::NO_ANSWER;
         self.silence.note(action, asked, is_answered);
-        let (login, status) = (&mut self.login, arrival.status);
-        if login.is_suspicious(self.model, from, action, status) {
-            if self.explored.graph().can_restore() {
-                if self.look_into_refusal(action).await? {
-                    arrival = self.take_again(step, &context).await?;
-                } else {
-                    let restored = self.world.restore(&arrival.checkpoint).await;
-                    restored.map_err(|error| self.failed_at(step, &error))?;
-                }
-            } else if self.was_accepted(step) {
-                let name = &self.model.action(action).name;
-                self.emitter.warn(lost_login::warning(name, status, 0));
-                return Err(Stop::LoginLost);
-            }
-        }
+        arrival = self.see_through_refusal(step, &context, arrival).await?;
         self.steps += 1;
         let identity = self.explored.identify(self.model, from, action, &arrival);
         let known = self.explored.graph().find(identity);
@@ -430,59 +387,6 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         Ok(())
     }
 
-    /// Whether an action was accepted from the same state before.
-    fn was_accepted(&self, Move { from, action }: Move) -> bool {
-        let graph = self.explored.graph();
-        let expect = &self.model.action(action).expect;
-        graph.outgoing(from).any(|id| {
-            let before = graph.transition(id);
-            before.action == action && expect.accepts(before.status)
-        })
-    }
-
-    /// Takes a step once more, after its login was done again.
-    async fn take_again(
-        &mut self,
-        step: Move,
-        context: &Context,
-    ) -> Result<Arrival<W::Checkpoint>, Stop> {
-        let restored = self
-            .world
-            .restore(self.explored.checkpoint(step.from))
-            .await;
-        restored.map_err(|error| self.failed_at(step, &error))?;
-        let arrival = self.world.act(step.action, context).await;
-        arrival.map_err(|error| self.failed_at(step, &error))
-    }
-
-    /// Looks whether an action that is refused is still accepted where it was; ends the walk where it is not. Says whether the
-    /// login was done again.
-    async fn look_into_refusal(&mut self, action: ActionId) -> Result<bool, Stop> {
-        let look = self
-            .login
-            .look(self.model, self.world, &self.explored, action);
-        let lost = look.await;
-        match lost.map_err(|error| Stop::of_error(&error, Vec::new()))? {
-            Found::Lost(warning) => {
-                self.emitter.warn(*warning);
-                Err(Stop::LoginLost)
-            }
-            Found::Renewed => Ok(true),
-            Found::Rightful => Ok(false),
-        }
-    }
-
-    /// Looks, once the walk is over, into the refusals that have not been looked into.
-    async fn look_into_refusals(&mut self) -> Result<(), Stop> {
-        if !self.explored.graph().can_restore() {
-            return Ok(());
-        }
-        for action in self.login.refused() {
-            self.look_into_refusal(action).await?;
-        }
-        Ok(())
-    }
-
     /// The end of a run at a step that failed.
     fn failed_at(&self, Move { from, action }: Move, error: &WorldError) -> Stop {
         let path = self.explored.graph().actions_to(from).into_iter();
@@ -557,60 +461,6 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     fn is_progress_due(&self) -> bool {
         let every = self.options.limits.progress_every;
         self.steps.is_multiple_of(every)
-    }
-
-    /// Warns where no request was accepted: then nothing was found out about the service.
-    fn warn_of_refusals(&mut self, actions: &[ActionTally]) {
-        let graph = self.explored.graph();
-        let mut tallies = self.model.action_ids().map(|id| graph.tally(id));
-        let is_refused = actions.iter().any(|action| action.always_refused);
-        if is_refused && self.violations.len() == 0 && tallies.all(|tally| tally.accepted == 0) {
-            let message = "no request was accepted, so the run proves nothing";
-            let warning = Warning::new(WarningCode::NothingAccepted, message)
-                .with_help("look at the answers: a login may be missing or wrong; a redirect is an acceptance only where `expect.status` lists it")
-                .untrusted();
-            self.emitter.warn(warning);
-        }
-    }
-
-    /// Sums up.
-    fn finish(&mut self, violations: &[Violation], stop: Stop, time: Time) -> Finished {
-        let actions = action_tallies(self.model, &self.explored, &stop);
-        self.warn_of_refusals(&actions);
-        for warning in self.silence.warnings(self.model) {
-            self.emitter.warn(warning);
-        }
-        self.pass_on_warnings();
-        for warning in self.world.sum_up() {
-            self.emitter.warn(warning);
-        }
-        let figures = self.figures();
-        if self.steps == 0 || !self.is_progress_due() {
-            self.emitter.emit(Event::Progress(figures));
-        }
-        let graph = self.explored.graph();
-        let unchanged = |id| graph.tally(id).unchanged;
-        let finished = Finished {
-            figures,
-            stop,
-            transitions: graph.transition_count() as u64,
-            untried: graph.untried_count(),
-            deepest: graph.deepest(),
-            unchanged_steps: self.model.action_ids().map(unchanged).sum(),
-            actions,
-            invariants: self.invariants.tallies().to_vec(),
-            violations: violations
-                .iter()
-                .map(|found| found.event(self.model))
-                .collect(),
-            known_not_seen: self.violations.known_not_seen(),
-            corpus: std::mem::take(&mut self.regressions),
-            warnings: self.emitter.take_warnings(),
-            time,
-        };
-        let last = Event::Finished(Box::new(finished.clone()));
-        self.emitter.emit(last);
-        finished
     }
 }
 
