@@ -315,10 +315,13 @@ impl<'de> Deserializer<'de> for Reader<'_> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, ReadError> {
-        visitor.visit_newtype_struct(self)
+        match name {
+            "Json" => visitor.visit_newtype_struct(Whole(self.value)),
+            _ => visitor.visit_newtype_struct(self),
+        }
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -350,6 +353,23 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
         tuple_struct map identifier ignored_any
+    }
+}
+
+/// A value that may be anything. `serde_json` hands on the digits of its numbers, in a way that only it can read.
+struct Whole<'r>(&'r Value);
+
+impl<'de> Deserializer<'de> for Whole<'_> {
+    type Error = ReadError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        let whole = self.0.clone().deserialize_any(visitor);
+        whole.map_err(|error| MistakeKind::Other(error.to_string()).into())
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map identifier ignored_any option newtype_struct struct enum
     }
 }
 
@@ -490,6 +510,14 @@ mod tests {
             r#"item.more: UnknownKey(["name", "count", "words"])"#,
         ];
         assert_eq!(mistakes, expected);
+    }
+
+    #[test]
+    fn a_number_that_may_be_anything_keeps_its_digits() {
+        let text = r#"{"a":[0.10,12345.678901234567890123],"b":1e+400,"c":123456789012345678901}"#;
+        let value: Value = serde_json::from_str(text).unwrap();
+        let read = read::<crate::spec::document::Json>(&value, &Path::root(), &[]);
+        assert_eq!(read.value.unwrap().0.to_string(), text);
     }
 
     #[test]

@@ -65,8 +65,8 @@ impl<T> Visitor<'_> for ScalarVisitor<T> {
 }
 
 /// Any JSON value.
+// Not `transparent`: by the name of the struct a reader knows that the whole value is wanted, with every digit of its numbers.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize, JsonSchema)]
-#[serde(transparent)]
 pub(in crate::spec) struct Json(pub serde_json::Value);
 
 /// Distinguishes `equals: null` from an absent `equals`.
