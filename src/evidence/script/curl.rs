@@ -1,139 +1,22 @@
 //! A POSIX shell script: curl sends, and where a value is passed on, jq takes it out of an answer. Such values are kept as
 //! JSON, so that a number stays a number.
 
+mod functions;
+mod verdict;
+
 use std::fmt::Write as _;
 
+use functions::{FUNCTIONS, REQUEST};
+use verdict::{test, verdict};
+
 use super::words::{Piece, constant, form, inner, json, path, pieces, printed, variable, word};
-use super::{
-    about, classes_of_an_end, comment, environment, needs_origin, not_dealt_with, one_line,
-};
+use super::{about, comment, environment, needs_origin, one_line};
 use crate::expr::JsonPath;
-use crate::model::{Assertion, Reproduction, StatusPattern};
+use crate::model::Reproduction;
 use crate::shell::{quoted, within};
 use crate::spec::reproduction::outline::{
-    Capture, Holds, Outline, Part, Sent, SentBody, SentPart, Source, Start, Values,
+    Capture, Holds, Outline, Part, Sent, SentBody, SentPart, Source, Start,
 };
-
-const REQUEST: &str = r#"
-for program in curl jq; do
-    command -v "$program" >/dev/null || { echo "$program is missing" >&2; exit 2; }
-done
-folder=$(mktemp -d) || exit 2
-trap 'rm -rf "$folder"' EXIT
-
-# Sends a request and keeps the answer; ends with 3 unless it has this status: NAME STATUS ARGUMENT...
-request() (
-    name=$1 expected=$2
-    shift 2
-    : >"$folder/body"
-    status=$(curl --disable --noproxy '*' --silent --show-error --globoff --output "$folder/body" --dump-header "$folder/head" \
-        --cookie "$folder/cookies" --cookie-jar "$folder/cookies" --write-out '%{http_code}' "$@") || exit 3
-    printf '%s: %s\n' "$name" "$status"
-    printf %s "$status" >"$folder/status"
-    case $status in
-    $expected) ;;
-    *)
-        echo "$expected was expected; the answer is" >&2
-        answer >&2
-        exit 3
-        ;;
-    esac
-)
-
-# The last answer, without what a terminal would obey
-answer() { LC_ALL=C tr -d '\000-\010\013-\037\177' <"$folder/body" | LC_ALL=C sed 's/^/  | /'; }
-"#;
-
-/// Functions of the script, and the calls that need them.
-const FUNCTIONS: [(&[&str], &str); 9] = [
-    (
-        &["unclear "],
-        r#"
-# Ends where another answer came than the one that was seen, and says nothing of the bug: NAME STATUS
-unclear() {
-    echo "$1: $(cat "$folder/status") came in the place of $2, which does not say whether it still happens; the answer is" >&2
-    answer >&2
-    exit 3
-}
-"#,
-    ),
-    (
-        &["|| missing "],
-        r#"
-# Ends where a value cannot be taken out of an answer: NAME
-missing() {
-    echo "there is no $1 in the answer, which is" >&2
-    answer >&2
-    exit 3
-}
-"#,
-    ),
-    (
-        &["$(value "],
-        r#"
-# A value of the last answer, as JSON: FILTER
-value() { jq -c "$1" "$folder/body"; }
-"#,
-    ),
-    (
-        &["$(header ", "if header "],
-        r#"
-# A header of the last answer, as JSON: NAME
-header() {
-    tr -d '\r' <"$folder/head" | awk -v name="$1" -F ': *' 'tolower($1) == tolower(name) { sub(/^[^:]*: */, ""); print; exit }' |
-        jq -R .
-}
-"#,
-    ),
-    (
-        &["$(cookie "],
-        r#"
-# A cookie that the last answer set, as JSON: NAME
-cookie() {
-    tr -d '\r' <"$folder/head" | jq -Rrn --arg name "$1" 'first(inputs | capture("^set-cookie: *(?<name>[^=]+)=(?<value>[^;]*)"; "i") |
-        select(.name == $name) | .value | tojson)'
-}
-"#,
-    ),
-    (
-        &["$(pattern "],
-        r#"
-# What a regular expression finds in the body, as JSON: its first group, or all that it matches
-pattern() {
-    jq -Rs --arg regex "$1" 'first(match($regex) | if .captures[0].string then .captures[0].string else .string end)' "$folder/body"
-}
-"#,
-    ),
-    (
-        &["text \"$", "$(inside ", "$(query ", "$(path ", "$(link "],
-        r#"
-# A JSON value as text; within a JSON string, in a query, in a path, and in a URL with a query
-text() { printf '%s' "$1" | jq -j 'if type == "string" then . else tojson end'; }
-inside() { text "$1" | jq -sRr 'tojson[1:-1]'; }
-query() { text "$1" | jq -sRr @uri; }
-path() {
-    text "$1" | jq -sRr --arg more "${2-}" 'gsub("%(?![0-9A-Fa-f]{2})"; "%25") | explode |
-        map([.] | implode | if . == $more or test("^[!$-;=@-Z_a-z~\\[\\]]$") then . else @uri end) | join("")'
-}
-link() { path "$1" '?'; }
-"#,
-    ),
-    (
-        &["$(field "],
-        r#"
-# A header, also an empty one, which curl wants to be asked for: NAME VALUE
-field() { case $2 in *[![:space:]]*) printf '%s: %s' "$1" "$2" ;; *) printf '%s;' "$1" ;; esac; }
-"#,
-    ),
-    (
-        &["$(string ", "$(scalar "],
-        r#"
-# A text as JSON; a number or a boolean where it looks like one
-string() { jq -nc --arg text "$1" '$text'; }
-scalar() { jq -nc --arg text "$1" '$text | try (fromjson | if type == "number" or type == "boolean" then . else $text end) catch $text'; }
-"#,
-    ),
-];
 
 /// A longer word cannot be given to a program.
 const LONGEST_WORD: usize = 60_000;
@@ -450,146 +333,6 @@ fn url(sent: &Sent, root: &str) -> String {
         url.extend(form(&sent.query));
     }
     word(&url)
-}
-
-/// A command that succeeds once the bug is not there; `None` where no answer shows that.
-fn test(holds: &Holds) -> Option<String> {
-    Some(match holds {
-        Holds::Status(patterns) => {
-            let patterns: Vec<String> = patterns
-                .iter()
-                .map(|pattern| match pattern {
-                    StatusPattern::Code(code) => code.to_string(),
-                    StatusPattern::Class(class) => format!("{class}??"),
-                })
-                .collect();
-            let patterns = patterns.join(" | ");
-            format!("case $(cat \"$folder/status\") in {patterns}) true ;; *) false ;; esac")
-        }
-        Holds::Values(values) => {
-            let filters: Option<Vec<String>> = values.iter().map(filter).collect();
-            let filter = filters?.join(" and ");
-            format!(
-                "jq -e {} \"$folder/body\" >\"$folder/verdict\"",
-                quoted(filter)
-            )
-        }
-        Holds::Header(name) => format!("header {} | grep -q .", quoted(name)),
-        Holds::Otherwise(_) => return None,
-    })
-}
-
-/// The request of an invariant, and the commands that find out whether the bug is there.
-fn verdict(
-    reproduction: &Reproduction,
-    outline: &Outline,
-    test: Option<&str>,
-) -> Result<String, String> {
-    let name = one_line(reproduction.oracle.name());
-    let message = one_line(&reproduction.message);
-    let seen = outline.requests.last().and_then(|sent| sent.status);
-    let holds = &outline.verdict.holds;
-    let mut text = String::new();
-    if let Some(seen) = seen {
-        let unclear = format!("unclear {} {seen}", quoted(name.clone()));
-        let others = |expected: &[StatusPattern]| {
-            let statuses = not_dealt_with(expected).filter(|status| *status != seen);
-            let statuses: Vec<String> = statuses.map(|status| status.to_string()).collect();
-            statuses.join(" | ")
-        };
-        // Writing to a string cannot fail.
-        let _ = match (holds, test) {
-            (Holds::Status(patterns), _) => {
-                let others = others(patterns.as_slice());
-                let status = "\ncase $(cat \"$folder/status\") in";
-                writeln!(text, "{status} {others}) {unclear} ;; esac")
-            }
-            (_, Some(_)) => Ok(()),
-            (_, None) => {
-                let gone = quoted(format!(
-                    "{name}: it does not happen any more, {seen} was the answer when it was found"
-                ));
-                let others = others(&[]);
-                let ends: Vec<String> = classes_of_an_end(seen)
-                    .iter()
-                    .map(|class| format!("{class}??) echo {gone} && exit 0 ;;\n"))
-                    .collect();
-                writeln!(
-                    text,
-                    "\ncase $(cat \"$folder/status\") in\n{seen}) ;;\n{others}) {unclear} ;;\n{}*) {unclear} ;;\nesac",
-                    ends.concat()
-                )
-            }
-        };
-    }
-    if let Some(probe) = &outline.verdict.probe {
-        text.push('\n');
-        if has_jars(outline) {
-            text.push_str(&jar_of(probe, &mut Some("")));
-        }
-        let any_status = matches!(holds, Holds::Status(_));
-        text.push_str(&request(probe, root(outline), any_status)?);
-    }
-    let found = format!("{name}: {message}");
-    if let Some(test) = test {
-        let holds = quoted(format!("{name}: it holds"));
-        let found = quoted(found);
-        let unread = quoted(format!("{name}: it cannot be judged by the answer"));
-        let _ = write!(
-            text,
-            "\nif {test}; then\n    echo {holds}\nelif [ $? = 1 ]; then\n    echo {found} >&2\n    answer >&2\n    exit 1\n\
-             else\n    echo {unread} >&2\n    answer >&2\n    exit 3\nfi\n"
-        );
-    } else {
-        let found = quoted(format!(
-            "{found} (every answer is as it was when this was found; only the database can tell more)"
-        ));
-        let _ = write!(text, "\necho {found} >&2\nanswer >&2\nexit 1\n");
-    }
-    Ok(text)
-}
-
-/// A filter of jq that yields whether values are as they must be; `None` where jq cannot say that.
-fn filter(values: &Values) -> Option<String> {
-    let nodes = values.path.to_jq_nodes()?;
-    let one = values.path.is_singular();
-    let assertions: Option<Vec<String>> = values
-        .assertions
-        .iter()
-        .map(|assertion| {
-            let holds = match assertion {
-                Assertion::Equals(value) => format!("(. == [{value}] or . == {value})"),
-                Assertion::NotEquals(value) => format!("(. == [{value}] or . == {value} | not)"),
-                Assertion::AtLeast(value) => format!("all(type == ({value} | type) and . >= {value})"),
-                Assertion::AtMost(value) => format!("all(type == ({value} | type) and . <= {value})"),
-                Assertion::Empty => "length == 0".to_owned(),
-                Assertion::NotEmpty => "length > 0".to_owned(),
-                Assertion::Count(range) if *range.end() == u64::MAX => {
-                    format!("length >= {}", range.start())
-                }
-                Assertion::Count(range) => {
-                    format!("(length >= {} and length <= {})", range.start(), range.end())
-                }
-                Assertion::Contains(value) => format!(
-                    "(any(. == {value}) or (length == 1 and (.[0] | (arrays | any(. == {value})), (strings | contains({value} | strings)) // false)))"
-                ),
-                Assertion::Matches(pattern) => {
-                    let pattern = serde_json::Value::from(pattern.as_str());
-                    format!("all(strings | test({pattern}))")
-                }
-                Assertion::EqualsSql(_) => return None,
-            };
-            let counts = matches!(assertion, Assertion::Empty | Assertion::NotEmpty | Assertion::Count(_));
-            Some(match (counts, values.is_due) {
-                (false, false) => format!("(length == 0 or {holds})"),
-                (false, true) if one && !matches!(assertion, Assertion::NotEquals(_)) => {
-                    format!("length > 0 and {holds}")
-                }
-                _ => holds,
-            })
-        })
-        .collect();
-    Some(format!("([{nodes}] | {})", assertions?.join(" and ")))
 }
 
 #[cfg(test)]

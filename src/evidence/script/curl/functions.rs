@@ -1,0 +1,123 @@
+//! The shell functions that a script calls.
+
+/// What every script begins with: the programs that it needs, and how it sends.
+pub(super) const REQUEST: &str = r#"
+for program in curl jq; do
+    command -v "$program" >/dev/null || { echo "$program is missing" >&2; exit 2; }
+done
+folder=$(mktemp -d) || exit 2
+trap 'rm -rf "$folder"' EXIT
+
+# Sends a request and keeps the answer; ends with 3 unless it has this status: NAME STATUS ARGUMENT...
+request() (
+    name=$1 expected=$2
+    shift 2
+    : >"$folder/body"
+    status=$(curl --disable --noproxy '*' --silent --show-error --globoff --output "$folder/body" --dump-header "$folder/head" \
+        --cookie "$folder/cookies" --cookie-jar "$folder/cookies" --write-out '%{http_code}' "$@") || exit 3
+    printf '%s: %s\n' "$name" "$status"
+    printf %s "$status" >"$folder/status"
+    case $status in
+    $expected) ;;
+    *)
+        echo "$expected was expected; the answer is" >&2
+        answer >&2
+        exit 3
+        ;;
+    esac
+)
+
+# The last answer, without what a terminal would obey
+answer() { LC_ALL=C tr -d '\000-\010\013-\037\177' <"$folder/body" | LC_ALL=C sed 's/^/  | /'; }
+"#;
+
+/// Functions of the script, and the calls that need them.
+pub(super) const FUNCTIONS: [(&[&str], &str); 9] = [
+    (
+        &["unclear "],
+        r#"
+# Ends where another answer came than the one that was seen, and says nothing of the bug: NAME STATUS
+unclear() {
+    echo "$1: $(cat "$folder/status") came in the place of $2, which does not say whether it still happens; the answer is" >&2
+    answer >&2
+    exit 3
+}
+"#,
+    ),
+    (
+        &["|| missing "],
+        r#"
+# Ends where a value cannot be taken out of an answer: NAME
+missing() {
+    echo "there is no $1 in the answer, which is" >&2
+    answer >&2
+    exit 3
+}
+"#,
+    ),
+    (
+        &["$(value "],
+        r#"
+# A value of the last answer, as JSON: FILTER
+value() { jq -c "$1" "$folder/body"; }
+"#,
+    ),
+    (
+        &["$(header ", "if header "],
+        r#"
+# A header of the last answer, as JSON: NAME
+header() {
+    tr -d '\r' <"$folder/head" | awk -v name="$1" -F ': *' 'tolower($1) == tolower(name) { sub(/^[^:]*: */, ""); print; exit }' |
+        jq -R .
+}
+"#,
+    ),
+    (
+        &["$(cookie "],
+        r#"
+# A cookie that the last answer set, as JSON: NAME
+cookie() {
+    tr -d '\r' <"$folder/head" | jq -Rrn --arg name "$1" 'first(inputs | capture("^set-cookie: *(?<name>[^=]+)=(?<value>[^;]*)"; "i") |
+        select(.name == $name) | .value | tojson)'
+}
+"#,
+    ),
+    (
+        &["$(pattern "],
+        r#"
+# What a regular expression finds in the body, as JSON: its first group, or all that it matches
+pattern() {
+    jq -Rs --arg regex "$1" 'first(match($regex) | if .captures[0].string then .captures[0].string else .string end)' "$folder/body"
+}
+"#,
+    ),
+    (
+        &["text \"$", "$(inside ", "$(query ", "$(path ", "$(link "],
+        r#"
+# A JSON value as text; within a JSON string, in a query, in a path, and in a URL with a query
+text() { printf '%s' "$1" | jq -j 'if type == "string" then . else tojson end'; }
+inside() { text "$1" | jq -sRr 'tojson[1:-1]'; }
+query() { text "$1" | jq -sRr @uri; }
+path() {
+    text "$1" | jq -sRr --arg more "${2-}" 'gsub("%(?![0-9A-Fa-f]{2})"; "%25") | explode |
+        map([.] | implode | if . == $more or test("^[!$-;=@-Z_a-z~\\[\\]]$") then . else @uri end) | join("")'
+}
+link() { path "$1" '?'; }
+"#,
+    ),
+    (
+        &["$(field "],
+        r#"
+# A header, also an empty one, which curl wants to be asked for: NAME VALUE
+field() { case $2 in *[![:space:]]*) printf '%s: %s' "$1" "$2" ;; *) printf '%s;' "$1" ;; esac; }
+"#,
+    ),
+    (
+        &["$(string ", "$(scalar "],
+        r#"
+# A text as JSON; a number or a boolean where it looks like one
+string() { jq -nc --arg text "$1" '$text'; }
+scalar() { jq -nc --arg text "$1" '$text | try (fromjson | if type == "number" or type == "boolean" then . else $text end) catch $text'; }
+"#,
+    ),
+];
