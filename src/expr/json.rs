@@ -1,4 +1,4 @@
-//! A JSON tree whose strings are templates.
+//! A JSON tree whose strings and keys are templates.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::template::LONGEST;
 use super::{EvalError, Lookup, ParseError, Template};
 
-/// A JSON tree with templates in its strings; keys stay as they are. Cheap to clone.
+/// A JSON tree with templates in its strings and keys. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct JsonTemplate(Arc<Node>);
 
@@ -17,11 +17,11 @@ enum Node {
     Constant(Value),
     Hole(Template),
     Array(Vec<Self>),
-    Object(Vec<(String, Self)>),
+    Object(Vec<(Template, Self)>),
 }
 
 impl JsonTemplate {
-    /// Compiles every string in the tree; all errors, each with the path of the string: keys, and positions in lists.
+    /// Compiles every string and key in the tree; all errors, each with the path of the string: keys, and positions in lists.
     pub fn parse(value: &Value) -> Result<Self, Vec<(Vec<String>, ParseError)>> {
         let mut errors = Vec::new();
         let node = compile(value, &mut Vec::new(), &mut errors);
@@ -59,7 +59,10 @@ fn filled_where_known(node: &Node, values: &Arc<dyn Lookup>) -> Value {
         Node::Array(items) => items.iter().map(filled).collect(),
         Node::Object(fields) => fields
             .iter()
-            .map(|(name, node)| (name.clone(), filled(node)))
+            .map(|(key, node)| {
+                let key = key.render(values);
+                (key.unwrap_or_default(), filled(node))
+            })
             .collect(),
     }
 }
@@ -91,11 +94,20 @@ fn compile(
             }
         }
         Value::Object(members) => {
-            let nodes: Vec<(String, Node)> = members
+            let nodes: Vec<(Template, Node)> = members
                 .iter()
-                .map(|(key, member)| (key.clone(), below(key.clone(), member, path, errors)))
+                .map(|(key, member)| {
+                    let template = Template::parse(key).unwrap_or_else(|error| {
+                        let at = path.iter().chain([key]).cloned();
+                        errors.push((at.collect(), error));
+                        Template::literal(key)
+                    });
+                    (template, below(key.clone(), member, path, errors))
+                })
                 .collect();
-            if nodes.iter().all(|(_, node)| node.is_constant()) {
+            let is_constant =
+                |(key, node): &(Template, Node)| key.is_literal() && node.is_constant();
+            if nodes.iter().all(is_constant) {
                 Node::Constant(value.clone())
             } else {
                 Node::Object(nodes)
@@ -128,9 +140,14 @@ fn collect<'n>(node: &'n Node, templates: &mut Vec<&'n Template>) {
         Node::Constant(_) => {}
         Node::Hole(template) => templates.push(template),
         Node::Array(nodes) => nodes.iter().for_each(|node| collect(node, templates)),
-        Node::Object(members) => members
-            .iter()
-            .for_each(|(_, node)| collect(node, templates)),
+        Node::Object(members) => {
+            for (key, node) in members {
+                if !key.is_literal() {
+                    templates.push(key);
+                }
+                collect(node, templates);
+            }
+        }
     }
 }
 
@@ -140,13 +157,7 @@ fn fill(node: &Node, values: &Arc<dyn Lookup>, left: &mut usize) -> Result<Value
         Node::Constant(value) => value.clone(),
         Node::Hole(template) => {
             let value = template.evaluate(values)?;
-            *left = left.checked_sub(length(&value)).ok_or_else(|| EvalError {
-                message: format!(
-                    "`{}`: with it, the whole is longer than {} MB",
-                    template.source(),
-                    LONGEST >> 20
-                ),
-            })?;
+            count(template, length(&value), left)?;
             value
         }
         Node::Array(nodes) => nodes
@@ -156,11 +167,27 @@ fn fill(node: &Node, values: &Arc<dyn Lookup>, left: &mut usize) -> Result<Value
         Node::Object(members) => {
             let mut map = Map::with_capacity(members.len());
             for (key, node) in members {
-                map.insert(key.clone(), fill(node, values, left)?);
+                let name = key.render(values)?;
+                if !key.is_literal() {
+                    count(key, name.len(), left)?;
+                }
+                map.insert(name, fill(node, values, left)?);
             }
             Value::Object(map)
         }
     })
+}
+
+/// Counts what a template has yielded.
+fn count(template: &Template, length: usize, left: &mut usize) -> Result<(), EvalError> {
+    *left = left.checked_sub(length).ok_or_else(|| EvalError {
+        message: format!(
+            "`{}`: with it, the whole is longer than {} MB",
+            template.source(),
+            LONGEST >> 20
+        ),
+    })?;
+    Ok(())
 }
 
 /// About how many bytes a value takes as text.

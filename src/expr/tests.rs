@@ -288,26 +288,32 @@ fn a_json_tree_is_filled_and_keeps_the_types() {
     }))
     .unwrap();
     let filled = tree
-        .evaluate(&values(json!({"n": 2.5, "who": "you", "ids": [9]})))
+        .evaluate(&values(
+            json!({"n": 2.5, "who": "you", "ids": [9], "key": 1}),
+        ))
         .unwrap();
     assert_eq!(
         filled.to_string(),
-        r#"{"amount":2.5,"note":"for you","{{ key }}":[1,{"id":9}],"plain":{"a":[null]}}"#
+        r#"{"amount":2.5,"note":"for you","1":[1,{"id":9}],"plain":{"a":[null]}}"#
     );
     let sources: Vec<&str> = tree
         .templates()
         .iter()
         .map(|template| template.source())
         .collect();
-    assert_eq!(sources, ["{{ n }}", "for {{ who }}", "{{ ids[0] }}"]);
+    assert_eq!(
+        sources,
+        ["{{ n }}", "for {{ who }}", "{{ key }}", "{{ ids[0] }}"]
+    );
 }
 
 #[test]
 fn all_errors_of_a_json_tree_come_at_once_with_their_paths() {
     let errors =
-        JsonTemplate::parse(&json!({"a": ["{{ x", "ok"], "b": {"c": "{{ 1 + }}"}})).unwrap_err();
+        JsonTemplate::parse(&json!({"a": ["{{ x", "ok"], "b": {"c": "{{ 1 + }}"}, "{{ d": 1}))
+            .unwrap_err();
     let paths: Vec<String> = errors.iter().map(|(path, _)| path.join(".")).collect();
-    assert_eq!(paths, ["a.0", "b.c"]);
+    assert_eq!(paths, ["a.0", "b.c", "{{ d"]);
 }
 
 #[test]

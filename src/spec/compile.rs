@@ -72,7 +72,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// A tree in which every text is a template.
+    /// A tree in which every text and every key is a template.
     pub(super) fn json(
         &mut self,
         at: &Path,
@@ -96,7 +96,9 @@ impl<'a> Compiler<'a> {
             }
             Value::Object(object) => {
                 for (key, item) in object {
-                    self.json_texts(&at.key(key), item, scope);
+                    let at = at.key(key);
+                    self.template(&at, key, scope);
+                    self.json_texts(&at, item, scope);
                 }
             }
             _ => {}

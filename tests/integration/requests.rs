@@ -211,29 +211,29 @@ actions:
     expect: { status: 201 }
 "#;
 
-#[test]
-fn scripts_take_and_send_the_same() {
-    let sandbox = sandbox(SCRIPTED);
+/// What came from `venomqa` and from the scripts that it writes as the last request, with the name of each.
+fn sent_by_scripts(spec: &str) -> [(&'static str, String); 3] {
+    let sandbox = sandbox(spec);
     let seen = Seen::default();
     let server = listener(&seen);
+    let last = || seen.lock().unwrap().last().cloned().unwrap_or_default();
     sandbox
         .venomqa("explore --strategy bfs --max-steps 3")
         .at(&server.url())
         .run()
         .code(1);
+    let itself = last();
     let mut files = std::fs::read_dir(sandbox.path(".venomqa")).unwrap();
     let file = files.next().unwrap().unwrap().path();
     let file = file.to_str().unwrap();
-    let wanted = "POST /files/f%2F1%20%2B%20%26 [multipart/form-data] [Basic cWE6cHctMQ==] [sid=s-1] --\r\n\
-                  Content-Disposition: form-data; name=\"tag\"\r\n\r\na/b c\r\n--\r\n\
-                  Content-Disposition: form-data; name=\"file\"; filename=\"note.txt\"\r\nContent-Type: text/x-note\r\n\r\na note\n\r\n----\r\n";
-    for (language, name) in [("curl", "bug.sh"), ("hurl", "bug.hurl")] {
+    let by_script = |language: &'static str| {
         let script = sandbox
             .venomqa(["replay", file, "--to", language])
             .run()
             .code(0)
             .stdout;
-        sandbox.write(name, &script);
+        assert!(!script.contains("pw-1"), "{script}");
+        sandbox.write("bug", &script);
         seen.lock().unwrap().clear();
         let base = format!("base_url={}", server.url());
         let mut command = if language == "curl" {
@@ -243,26 +243,52 @@ fn scripts_take_and_send_the_same() {
             command.args(["--test", "--variable", &base]);
             command
         };
-        assert!(!script.contains("pw-1"), "{script}");
         command.env("BASE_URL", server.url());
         command.env("VENOMQA_PASSWORD", "pw-1");
         command.env("HURL_VARIABLE_VENOMQA_PASSWORD", "pw-1");
-        let output = command.arg(name).output().unwrap();
-        let last = seen.lock().unwrap().last().cloned().unwrap_or_default();
-        // Hurl sends the path of a file as its name, and curl and hurl write headers of their own.
-        let same = |text: &str| {
-            text.replace("\r\nContent-Length: 6\r\n", "\r\n")
-                .replace('"', "")
-        };
-        assert!(
-            same(&last).contains(
-                "POST /files/f%2F1%20%2B%20%26 [multipart/form-data] [Basic cWE6cHctMQ==]"
-            ),
-            "{language}: {last}\n{script}\n{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        for part in ["a/b c", "a note", "note.txt", "text/x-note"] {
-            assert!(same(&last).contains(part), "{language}: {last}\n{wanted}");
+        let output = command.arg("bug").output().unwrap();
+        let last = last();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!last.is_empty(), "{language}: {script}\n{said}");
+        (language, last)
+    };
+    [("itself", itself), by_script("curl"), by_script("hurl")]
+}
+
+#[test]
+fn scripts_take_and_send_the_same() {
+    let wanted = "[multipart/form-data] [Basic cWE6cHctMQ==]";
+    for (language, last) in sent_by_scripts(SCRIPTED) {
+        assert!(last.starts_with("POST /files/f%2F1"), "{language}: {last}");
+        for part in [wanted, "a/b c", "a note", "note.txt", "text/x-note"] {
+            assert!(last.contains(part), "{language}: {last}");
         }
+    }
+}
+
+const KEYS: &str = r#"
+venomqa: 1
+name: keys
+reset: { request: { path: /reset } }
+variables: { tag: "a/b c" }
+actions:
+  - name: show
+    request: { path: /page }
+    max_calls: 1
+    extract: { csrf: { regex: 'value="(.*?)"' }, ids: { regex: '<i>(\d+)</i>', all: true } }
+  - name: allocate
+    preconditions: [show]
+    request: { method: PUT, path: /allocations, json: { "{{ csrf }}": { "n-{{ tag }}": 1 }, id: "{{ csrf }}" } }
+    expect: { status: 201 }
+"#;
+
+#[test]
+fn keys_of_a_json_body_are_filled_in() {
+    let wanted = r#"{"f/1 + &":{"n-a/b c":1},"id":"f/1 + &"}"#;
+    for (language, last) in sent_by_scripts(KEYS) {
+        let (_, body) = last.split_once("[] ").unwrap();
+        let body = body.split_once("] ").unwrap().1;
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body.to_string(), wanted, "{language}: {last}");
     }
 }

@@ -511,9 +511,9 @@ fn json(tree: &Tree, outline: &Outline, depth: usize) -> String {
         Tree::Object(fields) => {
             let fields: Vec<String> = fields
                 .iter()
-                .map(|(name, field)| {
-                    let name = in_json(name);
-                    format!("{inner}\"{name}\": {}", json(field, outline, depth + 1))
+                .map(|(key, field)| {
+                    let key = filled(key, outline, &in_json);
+                    format!("{inner}\"{key}\": {}", json(field, outline, depth + 1))
                 })
                 .collect();
             format!("{{\n{}\n{outer}}}", fields.join(",\n"))

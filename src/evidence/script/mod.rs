@@ -109,7 +109,8 @@ fn needs(sent: &Sent) -> (Vec<&Part>, Vec<&str>) {
                 }
             }
             Tree::Object(fields) => {
-                for (_, field) in fields {
+                for (key, field) in fields {
+                    parts.extend(key);
                     of_tree(field, parts, names);
                 }
             }

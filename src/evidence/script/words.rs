@@ -70,7 +70,6 @@ pub(super) fn form(fields: &[(String, Vec<Part>)]) -> Vec<Piece> {
 
 pub(super) fn json(tree: &Tree) -> Vec<Piece> {
     let text = |text: &str| vec![Piece::Text(text.to_owned())];
-    let string = |text: &str| serde_json::Value::from(text).to_string();
     let within = |open: &str, items: Vec<Vec<Piece>>, close: &str| {
         let mut all = text(open);
         for (position, item) in items.into_iter().enumerate() {
@@ -80,20 +79,22 @@ pub(super) fn json(tree: &Tree) -> Vec<Piece> {
         all.extend(text(close));
         all
     };
+    let quoted = |parts: &[Part]| {
+        let inside = |text: &str| {
+            let quoted = serde_json::Value::from(text).to_string();
+            quoted[1..quoted.len() - 1].to_owned()
+        };
+        within("\"", vec![pieces(parts, inside, "inside")], "\"")
+    };
     match tree {
         Tree::Value(value) => text(&value.to_string()),
         Tree::Name(name, _) => vec![Piece::Variable(variable(name))],
-        Tree::Text(parts) => {
-            let unquoted = |text: &str| {
-                let quoted = string(text);
-                quoted[1..quoted.len() - 1].to_owned()
-            };
-            within("\"", vec![pieces(parts, unquoted, "inside")], "\"")
-        }
+        Tree::Text(parts) => quoted(parts),
         Tree::List(items) => within("[", items.iter().map(json).collect(), "]"),
         Tree::Object(fields) => {
             let fields = fields.iter().map(|(name, field)| {
-                let mut all = text(&format!("{}:", string(name)));
+                let mut all = quoted(name);
+                all.extend(text(":"));
                 all.extend(json(field));
                 all
             });

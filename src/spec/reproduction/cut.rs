@@ -276,9 +276,7 @@ fn escaped(text: &str) -> String {
 /// Collects every word that a template may read, and every name that is extracted. Superfluous words do no harm.
 fn names(key: &str, node: &Node, read: &mut IndexSet<String>, extracted: &mut IndexSet<String>) {
     match node {
-        Node::Scalar(Value::String(text)) if text.contains("{{") || text.contains("{%") => {
-            read.extend(words(text));
-        }
+        Node::Scalar(Value::String(text)) => read.extend(words(text)),
         Node::Scalar(_) | Node::Bare(_) => {}
         Node::List(items) if key == "clear" => {
             for item in items {
@@ -297,13 +295,17 @@ fn names(key: &str, node: &Node, read: &mut IndexSet<String>, extracted: &mut In
                 if key == "extract" {
                     extracted.insert(entry.key.clone());
                 }
+                read.extend(words(&entry.key));
                 names(&entry.key, &entry.node, read, extracted);
             }
         }
     }
 }
 
+/// The words of a text that may hold a template.
 fn words(text: &str) -> impl Iterator<Item = String> {
+    let is_template = text.contains("{{") || text.contains("{%");
+    let text = if is_template { text } else { "" };
     text.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
         .filter(|word| !word.is_empty())
         .map(str::to_owned)

@@ -130,8 +130,8 @@ pub enum Tree {
     Text(Vec<Part>),
     /// A list.
     List(Vec<Self>),
-    /// An object.
-    Object(Vec<(String, Self)>),
+    /// An object. A key may have names in it, too.
+    Object(Vec<(Vec<Part>, Self)>),
 }
 
 /// A part of a text.

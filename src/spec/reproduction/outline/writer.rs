@@ -388,7 +388,7 @@ impl<'c> Writer<'c> {
                     .map(|entry| {
                         let sent = sent.and_then(|sent| sent.get(&entry.key));
                         let tree = self.tree(&entry.node, sent, parameters, title)?;
-                        Ok((entry.key.clone(), tree))
+                        Ok((self.text(&entry.key, parameters, title)?, tree))
                     })
                     .collect::<Result<_, String>>()?,
             ),
