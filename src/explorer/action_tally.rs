@@ -71,10 +71,13 @@ fn tally<C: Clone>(
             if tally.runs == 1 { "run" } else { "runs" }
         )
     });
-    // A refusal that the spec lists is what it wants to see.
+    // A refusal that the spec lists is what it wants to see. A success that it does not list is a violation, and no refusal.
     let is_refusal = |status: u16| {
         let mut listed = action.expect.status.iter();
-        status != Response::NO_ANSWER && !listed.any(|pattern| pattern.matches(status))
+        let is_success = (200..300).contains(&status);
+        status != Response::NO_ANSWER
+            && !is_success
+            && !listed.any(|pattern| pattern.matches(status))
     };
     let always_refused = !statuses.is_empty()
         && tally.accepted == 0

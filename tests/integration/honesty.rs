@@ -385,6 +385,7 @@ actions:
   - { name: refuse, request: { method: POST, path: /refuse } }
   - { name: touch, request: { method: POST, path: /touch } }
   - { name: knock, request: { method: POST, path: /knock } }
+  - { name: succeed, request: { method: POST, path: /knock }, expect: { status: 403 } }
 checks: { server-error: off }
 ";
     let sandbox = Sandbox::with_spec(spec);
@@ -414,6 +415,8 @@ checks: { server-error: off }
     let knock = "`knock` never changed any state in 1 run; a precondition could save those steps";
     assert_eq!(advice("knock"), knock);
     assert_eq!(advice("touch"), Value::Null);
+    // It was not refused, though it should have been: that is a violation.
+    assert_eq!(advice("succeed"), Value::Null);
     assert_eq!(
         advice("fail"),
         "`fail` was refused every time; the last answer was 500 without a body"

@@ -15,6 +15,7 @@ mod confirm;
 mod corpus;
 mod database_changes;
 mod endings;
+mod examples;
 mod explore;
 mod flags;
 mod fuzz;
