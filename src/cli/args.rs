@@ -120,6 +120,10 @@ pub(super) struct ExploreFlags {
     #[arg(long, value_parser = StrategyName)]
     pub(super) strategy: Option<String>,
 
+    /// When two states are the same: `exact`, ids included, or `canonical`, whatever generated ids are [default: exact]
+    #[arg(long, value_name = "MODE", value_parser = ["exact", "canonical"])]
+    pub(super) identity: Option<String>,
+
     /// Steps to take at the most [default: 500]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) max_steps: Option<u64>,

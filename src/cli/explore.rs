@@ -189,7 +189,9 @@ async fn run_one(
             .map_or_else(BTreeSet::new, |baseline| baseline.causes(&model.name)),
     };
     interrupt.limit_time(job.plan.limits.time_limit);
-    let world = LiveWorld::start(&spec.world, model.clone(), interrupt.clone()).await;
+    let mut config = spec.world.clone();
+    config.identity = job.plan.identity.unwrap_or(config.identity);
+    let world = LiveWorld::start(&config, model.clone(), interrupt.clone()).await;
     let (put_back, replay) = match world {
         Err(error) => {
             let finished = explorer::not_started(model, &options, &error);

@@ -14,7 +14,7 @@ use crate::report::{Progress, Report, Reports};
 use crate::secret;
 use crate::shell::quoted;
 use crate::spec::{self, ExploreSection, Spec};
-use crate::world::config::RestoreMode;
+use crate::world::config::{IdentityMode, RestoreMode};
 
 const DEFAULT_STRATEGY: &str = "dfs";
 
@@ -23,6 +23,8 @@ const DEFAULT_STRATEGY: &str = "dfs";
 pub(super) struct Plan {
     pub(super) strategy: String,
     pub(super) seed: u64,
+    /// Where it is another than that of the spec.
+    pub(super) identity: Option<IdentityMode>,
     pub(super) limits: Limits,
 }
 
@@ -36,6 +38,7 @@ impl Plan {
                 .clone()
                 .or_else(|| section.strategy.clone())
                 .unwrap_or_else(|| DEFAULT_STRATEGY.to_owned()),
+            identity: flags.identity.as_deref().and_then(IdentityMode::named),
             seed: flags.seed.or(section.seed).unwrap_or(Random::DEFAULT_SEED),
             limits: Limits {
                 max_steps: flags
@@ -96,6 +99,9 @@ impl Plan {
         let mut flag = |name: &str, value: String| words.extend([name.to_owned(), quoted(&value)]);
         flag("--strategy", self.strategy.clone());
         flag("--seed", self.seed.to_string());
+        if let Some(identity) = self.identity {
+            flag("--identity", identity.name().to_owned());
+        }
         flag("--max-steps", limits.max_steps.to_string());
         if limits.max_depth != defaults.max_depth {
             flag("--max-depth", limits.max_depth.to_string());

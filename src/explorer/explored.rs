@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::model::{ActionId, Context, Digest, Model, OracleId, StepRecord};
+use crate::model::{ActionId, Context, Digest, Model, OracleId, StepRecord, VariableId};
 use crate::world::{Arrival, Warning};
 
 use super::graph::{Graph, Identity, Recorded, StateId, TransitionId};
@@ -16,6 +16,8 @@ use super::step_records::{RecordId, StepRecords};
 #[derive(Debug)]
 pub(super) struct Explored<C> {
     graph: Graph,
+    /// See [`World::row_variables`](crate::world::World::row_variables).
+    row_variables: Vec<VariableId>,
     /// The digest of the world in its initial state.
     initial: Digest,
     /// By [`StateId`].
@@ -36,15 +38,17 @@ impl<C: Clone> Explored<C> {
         max_depth: u32,
         can_restore: bool,
         initial: &Arrival<C>,
+        row_variables: Vec<VariableId>,
     ) -> Self {
         Self {
             graph: Graph::new(
                 model,
                 max_depth,
                 can_restore,
-                &initial.context,
+                (&initial.context, &row_variables),
                 initial.identity,
             ),
+            row_variables,
             initial: initial.identity,
             checkpoints: vec![initial.checkpoint.clone()],
             records: RefCell::default(),
@@ -58,7 +62,8 @@ impl<C: Clone> Explored<C> {
     pub(super) fn nothing(model: &Model) -> Self {
         let context = Context::empty(model.identity_variables.len());
         Self {
-            graph: Graph::new(model, 0, false, &context, Digest::default()),
+            graph: Graph::new(model, 0, false, (&context, &[]), Digest::default()),
+            row_variables: Vec::new(),
             initial: Digest::default(),
             checkpoints: Vec::new(),
             records: RefCell::default(),
@@ -70,6 +75,11 @@ impl<C: Clone> Explored<C> {
 
     pub(super) fn graph(&self) -> &Graph {
         &self.graph
+    }
+
+    /// The variables that name rows, and are told apart by the world.
+    pub(super) fn row_variables(&self) -> &[VariableId] {
+        &self.row_variables
     }
 
     /// The digest of the world in its initial state.

@@ -6,7 +6,7 @@
 use hashbrown::HashTable;
 use serde::Serialize;
 
-use crate::model::{ActionId, Context, Digest, Effect, Facts, Model};
+use crate::model::{ActionId, Context, Digest, Effect, Facts, Model, VariableId};
 
 use super::guard_state::{GuardStateId, GuardStates};
 
@@ -124,7 +124,7 @@ impl Graph {
         model: &Model,
         max_depth: u32,
         can_restore: bool,
-        context: &Context,
+        (context, row_variables): (&Context, &[VariableId]),
         identity: Digest,
     ) -> Self {
         let mut graph = Self {
@@ -133,7 +133,7 @@ impl Graph {
             words: model.actions.len().div_ceil(64),
             by_fingerprint: HashTable::new(),
             transitions: Vec::new(),
-            guard_states: GuardStates::new(model),
+            guard_states: GuardStates::new(model, row_variables),
             tallies: vec![Tally::default(); model.actions.len()],
             open: Vec::new(),
             open_position: Vec::new(),
@@ -330,13 +330,9 @@ impl Graph {
         world: Digest,
     ) -> Option<StateId> {
         let before = self.states[from.index()].guards;
-        let guard_state = self
-            .guard_states
-            .find_after(model, before, action, effect, context)?;
-        self.find(Identity {
-            fingerprint: self.guard_states.fingerprint(guard_state, world),
-            guard_state,
-        })
+        let states = &self.guard_states;
+        let fingerprint = states.fingerprint_after(model, before, action, effect, (context, world));
+        self.with_fingerprint(fingerprint)
     }
 
     /// The known state with this identity.

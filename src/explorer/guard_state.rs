@@ -47,9 +47,10 @@ struct GuardState {
 
 impl GuardStates {
     /// No guard state has been met.
-    pub(super) fn new(model: &Model) -> Self {
+    /// What `row_variables` hold is told apart by the world.
+    pub(super) fn new(model: &Model, row_variables: &[VariableId]) -> Self {
         Self {
-            parts: identity_parts(model),
+            parts: identity_parts(model, row_variables),
             all: Vec::new(),
             by_content: HashTable::new(),
             condition_errors: Vec::new(),
@@ -98,10 +99,7 @@ impl GuardStates {
 
     /// The fingerprint of a state in this guard state whose world looks like this.
     pub(super) fn fingerprint(&self, id: GuardStateId, world: Digest) -> u128 {
-        let mut both = [0; 32];
-        both[..16].copy_from_slice(&self.get(id).digest.0.to_le_bytes());
-        both[16..].copy_from_slice(&world.0.to_le_bytes());
-        Digest::from_hash(&blake3::hash(&both)).0
+        fingerprint(self.get(id).digest, world)
     }
 
     /// The guard state after an action ran in `before`, came to this and left this context.
@@ -120,17 +118,17 @@ impl GuardStates {
         self.intern(model, context, &facts)
     }
 
-    /// The same, but only where that guard state has been met.
-    pub(super) fn find_after(
+    /// The fingerprint of the state there, where the world looks like this. It learns nothing.
+    pub(super) fn fingerprint_after(
         &self,
         model: &Model,
         before: GuardStateId,
         action: ActionId,
         effect: Effect,
-        context: &Context,
-    ) -> Option<GuardStateId> {
+        (context, world): (&Context, Digest),
+    ) -> u128 {
         let facts = self.facts_after(model, before, action, effect);
-        self.find(context, &facts)
+        fingerprint(digest(&self.parts, context, &facts), world)
     }
 
     fn facts_after(
@@ -187,13 +185,20 @@ impl GuardStates {
     }
 }
 
+fn fingerprint(guards: Digest, world: Digest) -> u128 {
+    let mut both = [0; 32];
+    both[..16].copy_from_slice(&guards.0.to_le_bytes());
+    both[16..].copy_from_slice(&world.0.to_le_bytes());
+    Digest::from_hash(&blake3::hash(&both)).0
+}
+
 fn content_hash(context: &Context, facts: &Facts) -> u64 {
     rustc_hash::FxBuildHasher.hash_one((context, facts))
 }
 
 /// What each context variable adds to the identity. Whatever a guard reads is part of the identity, even where
 /// `state_from_context` leaves it out: otherwise two states that enable different actions would be one state.
-fn identity_parts(model: &Model) -> Vec<IdentityPart> {
+fn identity_parts(model: &Model, row_variables: &[VariableId]) -> Vec<IdentityPart> {
     let mut parts: Vec<IdentityPart> = model
         .identity_variables
         .iter()
@@ -214,6 +219,9 @@ fn identity_parts(model: &Model) -> Vec<IdentityPart> {
     }
     for variable in model.guarding_variables() {
         add(variable, IdentityPart::Value);
+    }
+    for variable in row_variables {
+        parts[variable.0 as usize] = IdentityPart::Nothing;
     }
     parts
 }
@@ -304,7 +312,7 @@ mod tests {
             identity_variables: vec![false; 3],
             ..Model::default()
         };
-        let mut guard_states = GuardStates::new(&model);
+        let mut guard_states = GuardStates::new(&model, &[]);
         let mut with = |variable: u32, value: serde_json::Value| {
             let context = Context::empty(3).with(VariableId(variable), Some(value));
             let id = guard_states.intern(&model, &context, &Facts::none(0));

@@ -107,7 +107,7 @@ impl<'r, W: World, J: Judge<W>> PathReplay<'r, W, J> {
             judge,
             explored,
             interrupt,
-            guard_states: GuardStates::new(model),
+            guard_states: GuardStates::new(model, explored.row_variables()),
             places: Vec::new(),
             by_fingerprint: FxHashMap::default(),
             standing: None,

@@ -147,7 +147,8 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     async fn begin(&mut self) -> Result<(), WorldError> {
         let arrival = self.world.begin().await?;
         let (max_depth, can_restore) = (self.options.limits.max_depth, self.world.can_restore());
-        let explored = Explored::new(self.model, max_depth, can_restore, &arrival);
+        let rows = self.world.row_variables();
+        let explored = Explored::new(self.model, max_depth, can_restore, &arrival, rows);
         let fingerprint = explored.graph().fingerprint(StateId::INITIAL).to_string();
         self.emitter.emit(Event::Initial(Initial { fingerprint }));
         let initial = Judged::initial(&arrival);

@@ -20,6 +20,8 @@ pub(super) struct Names {
     pub(super) reads: Vec<String>,
     /// Those without which evaluation fails, in the same order.
     pub(super) requires: Vec<String>,
+    /// Those of which more is read than whether they are defined, in the same order.
+    pub(super) compares: Vec<String>,
 }
 
 /// Analyses a template.
@@ -52,6 +54,7 @@ type Required = BTreeSet<String>;
 #[derive(Default)]
 struct Walk {
     reads: IndexSet<String>,
+    compares: HashSet<String>,
     /// Names bound by the template itself, innermost scope last.
     locals: Vec<HashSet<String>>,
     problem: Option<ParseError>,
@@ -67,6 +70,10 @@ impl Walk {
                 .reads
                 .iter()
                 .filter(|name| required.contains(*name))
+                .cloned()
+                .collect(),
+            compares: (self.reads.iter())
+                .filter(|name| self.compares.contains(*name))
                 .cloned()
                 .collect(),
             reads: self.reads.into_iter().collect(),
@@ -222,6 +229,15 @@ impl Walk {
                 required.extend(self.arguments(&filter.args));
                 required
             }
+            ast::Expr::Test(test)
+                if matches!(test.name, "defined" | "undefined")
+                    && let ast::Expr::Var(variable) = &test.expr =>
+            {
+                if !self.is_local(variable.id) {
+                    self.reads.insert(variable.id.to_owned());
+                }
+                Required::new()
+            }
             ast::Expr::Test(test) => {
                 let subject = self.test_use(test.name, test.span());
                 let mut required = self.expression(&test.expr, subject);
@@ -245,11 +261,16 @@ impl Walk {
         }
     }
 
+    fn is_local(&self, name: &str) -> bool {
+        self.locals.iter().any(|scope| scope.contains(name))
+    }
+
     fn name(&mut self, name: &str, used: Use) -> Required {
-        if self.locals.iter().any(|scope| scope.contains(name)) {
+        if self.is_local(name) {
             return Required::new();
         }
-        if !self.reads.contains(name) {
+        if !self.compares.contains(name) {
+            self.compares.insert(name.to_owned());
             self.reads.insert(name.to_owned());
         }
         if used == Use::Tolerated {

@@ -45,6 +45,11 @@ impl Condition {
         &self.0.names.reads
     }
 
+    /// Names of which it reads more than whether they are defined.
+    pub fn compares(&self) -> &[String] {
+        &self.0.names.compares
+    }
+
     /// Names without which it cannot be decided; see [`Template::requires`](super::Template::requires).
     pub fn requires(&self) -> &[String] {
         &self.0.names.requires

@@ -64,6 +64,17 @@ impl Identity {
         &self.schema
     }
 
+    /// Whether the keys of a table are generated is known from now on.
+    pub fn set_keys_are_generated(&mut self, table: TableNumber, are_generated: bool) {
+        self.schema.tables[table.0 as usize].keys_are_generated = are_generated;
+    }
+
+    /// Whether this is the id of a row that the run has inserted.
+    pub fn has_inserted(&self, table: TableNumber, id: &[u8]) -> bool {
+        let node = self.pool.find_node(table, id);
+        node.is_some_and(|node| self.pool.node(node).origin == Origin::Inserted)
+    }
+
     /// The state after a step. `names` are the variables that refer to rows in that state, in ascending order, each with the table
     /// and the id as text.
     pub fn after<'n>(

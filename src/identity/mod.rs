@@ -10,6 +10,7 @@
 //!
 //! - [`Schema`]: what the columns of the tables are: keys, references, values, or times that tell nothing.
 //! - [`Identity`]: computes the canonical form of a state from that of the state before and the rows of one step.
+//! - [`Tables`]: finds that out from what databases say of their tables.
 //! - [`Canonical`]: one state in canonical form. A few words; what states have in common is kept once, in [`Identity`].
 
 mod canonical;
@@ -17,6 +18,8 @@ mod components;
 mod form;
 mod pool;
 mod schema;
+mod shape;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -24,3 +27,6 @@ pub use canonical::{Canonical, Change, Identity};
 pub use components::{Component, ComponentId};
 pub use pool::{KnownRow, NodeId, Presence, RowId};
 pub use schema::{ColumnRole, Schema, TableNumber, TableRoles};
+pub use shape::{ColumnShape, TableShape, ValueKind};
+pub(crate) use tables::looks_random;
+pub use tables::{KeyKind, Tables};

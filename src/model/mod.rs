@@ -133,13 +133,24 @@ impl Model {
 
     /// The variables that a precondition reads.
     pub fn guarding_variables(&self) -> impl Iterator<Item = VariableId> {
+        self.conditions()
+            .flat_map(Condition::reads)
+            .filter_map(|name| self.names.variable(name))
+    }
+
+    /// The variables of which a precondition reads more than whether they are defined.
+    pub fn compared_variables(&self) -> impl Iterator<Item = VariableId> {
+        self.conditions()
+            .flat_map(Condition::compares)
+            .filter_map(|name| self.names.variable(name))
+    }
+
+    fn conditions(&self) -> impl Iterator<Item = &Condition> {
         let preconditions = self.actions.iter().flat_map(|action| &action.preconditions);
-        let conditions = preconditions.filter_map(|precondition| match precondition {
+        preconditions.filter_map(|precondition| match precondition {
             Precondition::Holds(condition) => Some(condition),
             Precondition::Accepted(_) => None,
-        });
-        let read = conditions.flat_map(Condition::reads);
-        read.filter_map(|name| self.names.variable(name))
+        })
     }
 
     /// What expressions see in this context, outside any action.

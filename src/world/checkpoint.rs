@@ -2,12 +2,13 @@
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::answer::Answer;
 use super::path::Path;
 use super::principals::Sessions;
 use super::system::SystemState;
+use crate::identity::Canonical;
 use crate::model::{ActionId, Context, Digest};
 
 /// The way back to a state of a [`LiveWorld`](super::LiveWorld): plain data. Cheap to clone; the rows in it are shared
@@ -26,6 +27,8 @@ struct Remembered {
     answers: Mutex<Vec<Answer>>,
     /// The same state with a newer login, which stands for it.
     renewed: Mutex<Option<Checkpoint>>,
+    /// The state in canonical form, once somebody has asked for it.
+    canonical: OnceLock<Canonical>,
 }
 
 /// Answers remembered per state.
@@ -40,6 +43,7 @@ impl Checkpoint {
             verified: AtomicBool::default(),
             answers: Mutex::default(),
             renewed: Mutex::default(),
+            canonical: OnceLock::new(),
         }))
     }
 
@@ -51,6 +55,10 @@ impl Checkpoint {
     /// From now on this, which is the same state with a newer login, stands for it.
     pub(super) fn renewed_as(&self, state: State) -> Self {
         let renewed = Self::new(state, self.path().clone());
+        // What the login wrote is no part of it.
+        if let Some(canonical) = self.canonical() {
+            renewed.set_canonical(canonical.clone());
+        }
         *self.renewed() = Some(renewed.clone());
         renewed
     }
@@ -72,6 +80,16 @@ impl Checkpoint {
             .renewed
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state in canonical form, if that is known.
+    pub(super) fn canonical(&self) -> Option<&Canonical> {
+        self.0.canonical.get()
+    }
+
+    /// The state in canonical form is this. It stays what it was found to be first.
+    pub(super) fn set_canonical(&self, canonical: Canonical) {
+        self.0.canonical.get_or_init(|| canonical);
     }
 
     /// How to get here from the initial state.
@@ -227,6 +245,12 @@ impl State {
         self.identity
     }
 
+    /// What identifies the state where this stands for its rows.
+    pub(super) fn identity_with(&self, rows: Digest) -> Digest {
+        let cookies = self.sessions.identity();
+        combined([rows], &self.observed, cookies, self.unsafe_requests)
+    }
+
     /// The same state as another walk found it: with the content and the sessions that the service has given out now, and the
     /// context that the state remembers.
     pub(super) fn refound(&self, found: &Self) -> Self {
@@ -275,11 +299,22 @@ fn identity(
     cookies: Option<Digest>,
     unsafe_requests: Digest,
 ) -> Digest {
-    let mut hasher = blake3::Hasher::new();
-    for (position, state) in content.iter().enumerate() {
+    let digests = content.iter().enumerate().map(|(position, state)| {
         let aside = aside.get(position).map_or(0, |digest| digest.0);
-        let digest = state.delta.digest().0.wrapping_sub(aside);
-        hasher.update(&digest.to_le_bytes());
+        Digest(state.delta.digest().0.wrapping_sub(aside))
+    });
+    combined(digests, observed, cookies, unsafe_requests)
+}
+
+fn combined(
+    rows: impl IntoIterator<Item = Digest>,
+    observed: &[Digest],
+    cookies: Option<Digest>,
+    unsafe_requests: Digest,
+) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    for digest in rows {
+        hasher.update(&digest.0.to_le_bytes());
     }
     for digest in observed {
         hasher.update(&digest.0.to_le_bytes());

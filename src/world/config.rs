@@ -38,6 +38,38 @@ pub struct WorldConfig {
     pub secrets: Secrets,
     /// Waited after each answer before the databases are read, for services that write after they answer.
     pub settle: Duration,
+    /// When two states are the same.
+    pub identity: IdentityMode,
+}
+
+/// When two states are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IdentityMode {
+    /// Their rows and values are equal, ids included.
+    #[default]
+    Exact,
+    /// Their rows and values are equal but for generated ids.
+    Canonical,
+}
+
+impl IdentityMode {
+    /// Every mode, by the name that people write.
+    pub const NAMES: [(&'static str, Self); 2] =
+        [("exact", Self::Exact), ("canonical", Self::Canonical)];
+
+    /// The mode of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        let mut all = Self::NAMES.into_iter();
+        all.find(|(known, _)| *known == name).map(|(_, mode)| mode)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Canonical => "canonical",
+        }
+    }
 }
 
 /// Text in which `${port}`, `${workdir}` and `${venomqa}` are not filled in yet: their values are known when the run starts.
@@ -127,6 +159,11 @@ pub struct SystemConfig {
     pub observe_tables: Option<Vec<Pattern>>,
     /// `table.column` patterns left out of the identity.
     pub ignore_columns: Vec<Pattern>,
+    /// Tables whose ids tell states apart, even where states are told apart by their canonical form.
+    pub keep_ids: Vec<Pattern>,
+    /// `table.column` patterns of values that are another one each time, of which only their presence is part of the identity. `None`: they
+    /// are looked for.
+    pub volatile: Option<Vec<Pattern>>,
     /// Tables that are neither journalled nor restored nor observed.
     pub ignore_tables: Vec<Pattern>,
     /// Queries whose results are part of the identity, by name.
@@ -208,6 +245,8 @@ impl SystemConfig {
             location,
             observe_tables: None,
             ignore_columns: Vec::new(),
+            keep_ids: Vec::new(),
+            volatile: None,
             ignore_tables: Vec::new(),
             observation_queries: Vec::new(),
             settle: None,
@@ -231,6 +270,16 @@ impl SystemConfig {
             patterns.iter().partition(|pattern| pattern.leaves_out());
         let are_all = within.is_empty() && !out.is_empty();
         (are_all || table.match_one_of(within, None)) && !table.match_one_of(out, None)
+    }
+
+    /// Whether `keep_ids` matches the table.
+    pub fn keeps_ids(&self, table: &TableNames) -> bool {
+        table.match_one_of(&self.keep_ids, None)
+    }
+
+    /// Whether `volatile` matches the column.
+    pub fn is_volatile(&self, table: &TableNames, column: &str) -> bool {
+        table.match_one_of(self.volatile.iter().flatten(), Some(column))
     }
 
     /// Whether `ignore_columns` matches the column.

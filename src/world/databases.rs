@@ -8,6 +8,7 @@ use super::observations::Observations;
 use super::system::{Location, QueryRows, System, SystemState};
 use super::warning::Warnings;
 use super::{Warning, WarningCode, WorldError, WorldErrorKind, WorldTime};
+use crate::identity::TableShape;
 use crate::interrupt::Interrupt;
 use crate::model::{Context, Digest, RowDelta, SqlQuery, Table};
 
@@ -117,6 +118,15 @@ impl Databases {
         self.observations.prepare(&mut self.systems).await?;
         self.before_setup = origin.into();
         Ok(content.into())
+    }
+
+    /// What the schemas say of keys and references, once the initial state is marked.
+    pub(super) async fn shapes(&mut self) -> Result<Vec<TableShape>, WorldError> {
+        let mut shapes = Vec::new();
+        for system in &mut self.systems {
+            shapes.extend(system.shapes().await?);
+        }
+        Ok(shapes)
     }
 
     /// The content before `setup`, relative to the initial state.

@@ -13,6 +13,7 @@ use super::path::Path;
 use super::principals::Refused;
 use super::send::Exchange;
 use super::setup_again::setup_again;
+use super::state_identity::StateIdentity;
 use super::system::QueryRows;
 use super::way_back::{self, Position, Step, WayBack};
 use super::{Arrival, Observe, Warning, WarningCode, World, WorldError, WorldErrorKind, WorldTime};
@@ -20,6 +21,7 @@ use crate::expr::Lookup as _;
 use crate::interrupt::Interrupt;
 use crate::model::{
     Action, ActionId, Context, Effect, Model, RequestTemplate, SqlQuery, StepRecord, Table,
+    VariableId,
 };
 use late_rows::{LateRows, watch};
 use sending::{Sending, Sent, may_write};
@@ -44,6 +46,7 @@ pub struct LiveWorld {
     /// What `setup` extracted when it was sent again.
     setup_values: LiveValues,
     late: LateRows,
+    identity: StateIdentity,
 }
 
 impl LiveWorld {
@@ -73,6 +76,7 @@ impl LiveWorld {
             position: None,
             setup_values: LiveValues::default(),
             late: LateRows::default(),
+            identity: StateIdentity::new(config),
         })
     }
 
@@ -155,7 +159,7 @@ impl LiveWorld {
         self.bring_back().await?;
         let position = self.position.as_mut().ok_or_else(not_begun)?;
         self.way_back.renew(&mut self.deployment, position).await?;
-        Ok(arrival(&position.now))
+        Ok(arrival(&position.now, &mut self.identity))
     }
 }
 
@@ -164,11 +168,13 @@ impl World for LiveWorld {
 
     async fn begin(&mut self) -> Result<Arrival<Checkpoint>, WorldError> {
         let initial = Checkpoint::new(self.deployment.begin().await?, Path::default());
+        let shapes = self.deployment.databases().shapes().await?;
+        self.identity.begin(shapes, &self.model);
         self.position = Some(Position {
             initial: initial.clone(),
             now: initial.clone(),
         });
-        Ok(arrival(&initial))
+        Ok(arrival(&initial, &mut self.identity))
     }
 
     async fn act(
@@ -216,7 +222,7 @@ impl World for LiveWorld {
             if !deployment.process().may_restart() {
                 self.late.note_unanswered(&name);
             }
-            return Ok(unanswered(&now, exchange));
+            return Ok(unanswered(&now, exchange, &mut self.identity));
         }
         let response = exchange.response;
         let extracted = Extracted::by_action(declared, &response);
@@ -239,7 +245,6 @@ impl World for LiveWorld {
             sessions,
         )
         .beside(&now);
-        let identity = after.identity();
         let stays = !wrote && after.is_like(&now);
         let step = Step {
             action,
@@ -258,6 +263,8 @@ impl World for LiveWorld {
             position.now = Checkpoint::new(after, path);
         }
         let wrote = change.rows.rows().next().is_some();
+        let from = Some((&now, &change.rows));
+        let identity = self.identity.of(&position.now, from);
         Ok(Arrival {
             context: next,
             identity,
@@ -347,8 +354,14 @@ impl World for LiveWorld {
         self.deployment.time()
     }
 
+    fn row_variables(&self) -> Vec<VariableId> {
+        self.identity.row_variables()
+    }
+
     fn take_warnings(&mut self) -> Vec<Warning> {
-        self.deployment.databases().warnings().take()
+        let mut warnings = self.deployment.databases().warnings().take();
+        warnings.extend(self.identity.take_warnings());
+        warnings
     }
 
     fn has_lost_answers(&self) -> bool {
@@ -446,10 +459,10 @@ fn effect(action: &Action, status: u16, stays: bool) -> Effect {
 }
 
 /// Arriving in an initial state.
-fn arrival(initial: &Checkpoint) -> Arrival<Checkpoint> {
+fn arrival(initial: &Checkpoint, identity: &mut StateIdentity) -> Arrival<Checkpoint> {
     Arrival {
         context: initial.context().clone(),
-        identity: initial.identity(),
+        identity: identity.of(initial, None),
         checkpoint: initial.clone(),
         status: 0,
         effect: Effect::None,
@@ -459,10 +472,14 @@ fn arrival(initial: &Checkpoint) -> Arrival<Checkpoint> {
 }
 
 /// What comes of a request that was not answered: the state before it, to which the service is brought back.
-fn unanswered(now: &Checkpoint, exchange: Exchange) -> Arrival<Checkpoint> {
+fn unanswered(
+    now: &Checkpoint,
+    exchange: Exchange,
+    identity: &mut StateIdentity,
+) -> Arrival<Checkpoint> {
     Arrival {
         record: Some(Arc::new(exchange.into())),
-        ..arrival(now)
+        ..arrival(now, identity)
     }
 }
 

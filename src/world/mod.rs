@@ -31,6 +31,7 @@ mod service;
 mod settle;
 mod setup;
 mod setup_again;
+mod state_identity;
 pub mod system;
 #[cfg(test)]
 mod test_support;
@@ -42,7 +43,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    ActionId, Context, Digest, Effect, RequestTemplate, SqlQuery, StepRecord, Table,
+    ActionId, Context, Digest, Effect, RequestTemplate, SqlQuery, StepRecord, Table, VariableId,
 };
 
 pub use checkpoint::Checkpoint;
@@ -93,6 +94,12 @@ pub trait World {
     /// How often somebody was logged in again so far.
     fn logins(&self) -> u64 {
         0
+    }
+
+    /// The variables that the identity of [`Arrival`] covers, once the world has begun: which rows they name is part of it, and
+    /// not what the ids are.
+    fn row_variables(&self) -> Vec<VariableId> {
+        Vec::new()
     }
 
     /// Requests sent so far, for whatever purpose.

@@ -91,6 +91,7 @@ pub(super) fn unmatched(config: &SystemConfig, tables: &[TableThere]) -> Vec<War
     let of_tables = [
         ("observe_tables", config.observe_tables.as_deref()),
         ("ignore_tables", Some(config.ignore_tables.as_slice())),
+        ("keep_ids", Some(config.keep_ids.as_slice())),
     ];
     let mut warnings = Vec::new();
     let mut warn = |key: &str, pattern: &Pattern, what: &str, help: String| {
@@ -120,18 +121,15 @@ pub(super) fn unmatched(config: &SystemConfig, tables: &[TableThere]) -> Vec<War
             }
         }
     }
-    for pattern in &config.ignore_columns {
+    let ignored = (config.ignore_columns.iter()).map(|pattern| ("ignore_columns", pattern));
+    let volatile = (config.volatile.iter().flatten()).map(|pattern| ("volatile", pattern));
+    for (key, pattern) in ignored.chain(volatile) {
         let is_there = |table: &TableThere| {
             let mut columns = table.columns.iter();
             columns.any(|column| table.names.match_pattern(pattern, Some(column)))
         };
         if !tables.iter().any(is_there) {
-            warn(
-                "ignore_columns",
-                pattern,
-                "column",
-                columns_meant(&pattern.text, tables),
-            );
+            warn(key, pattern, "column", columns_meant(&pattern.text, tables));
         }
     }
     warnings

@@ -10,7 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::config::{HttpConfig, RestoreMode, RunText, SystemConfig, Tls, WorldConfig};
+use super::config::{
+    HttpConfig, IdentityMode, RestoreMode, RunText, SystemConfig, Tls, WorldConfig,
+};
 use super::system::sqlite::Sqlite;
 use super::system::{Location, QueryRows, Reading, System, SystemState};
 use super::{Warning, WorldError, WorldErrorKind};
@@ -132,6 +134,7 @@ pub(super) fn world_config(base_url: &str) -> WorldConfig {
         principals: Vec::new().into(),
         secrets: Secrets::default(),
         settle: Duration::ZERO,
+        identity: IdentityMode::Exact,
     }
 }
 

@@ -37,6 +37,8 @@ pub enum WarningCode {
     DatabaseReplaced,
     /// An action that was not answered again and again was not tried everywhere.
     GivenUp,
+    /// A table keeps its ids in the identity of states, because they are held where no reference is known.
+    IdsKept,
     /// A request without fault changed rows later than its answer came.
     LateWrite,
     /// What was accepted from a state is refused in that state with 401 or 403.
@@ -87,6 +89,7 @@ impl WarningCode {
             Self::ConditionFailed => "condition-failed",
             Self::DatabaseReplaced => "database-replaced",
             Self::GivenUp => "given-up",
+            Self::IdsKept => "ids-kept",
             Self::LateWrite => "late-write",
             Self::LoginLost => "login-lost",
             Self::NonDeterministic => "non-deterministic",

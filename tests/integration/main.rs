@@ -9,6 +9,7 @@
 )]
 
 mod answers;
+mod canonical_states;
 mod causes;
 mod commands;
 mod confirm;

@@ -20,8 +20,8 @@ pub(super) use request::{
 };
 pub use scalars::duration;
 pub(super) use scalars::{
-    CheckLevel, DurationText, FailFast, Json, Level, RateText, RestoreWord, SafetyCopyWord,
-    ScalarText, SizeText, Wrong, scalar,
+    CheckLevel, DurationText, FailFast, IdentityWord, Json, Level, RateText, RestoreWord,
+    SafetyCopyWord, ScalarText, SizeText, Wrong, scalar,
 };
 pub(super) use system::{Settle, System, location_keys};
 
@@ -318,6 +318,8 @@ pub(super) struct Invariant {
 pub(super) struct Explore {
     /// Which action to try next: `dfs`, `bfs`, `coverage`, `random`, `mcts`, `weighted`.
     pub strategy: Option<String>,
+    /// When two states are the same: `exact` or `canonical`. Default: `exact`.
+    pub identity: Option<IdentityWord>,
     /// Steps to take at the most.
     pub max_steps: Option<u64>,
     /// Longest path, in steps.

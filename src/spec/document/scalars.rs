@@ -327,6 +327,17 @@ pub(in crate::spec) enum RestoreWord {
     None,
 }
 
+/// When two states are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "Identity")]
+pub(in crate::spec) enum IdentityWord {
+    /// Their rows and values are equal, ids included.
+    Exact,
+    /// They are equal but for ids that are generated, and for what differs each time.
+    Canonical,
+}
+
 /// Whether a copy of the content before the run is kept beside a database file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

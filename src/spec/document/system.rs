@@ -33,6 +33,12 @@ pub(in crate::spec) struct Settings {
     /// Columns that do not tell states apart: `orders.etag`, `*.created_at`.
     #[serde(default)]
     pub ignore_columns: Vec<String>,
+    /// Tables whose generated ids tell states apart, whatever `explore.identity` says.
+    #[serde(default)]
+    pub keep_ids: Vec<String>,
+    /// Columns whose values are another one each time (`*.updated_at`): only whether there is one tells states apart. Default:
+    /// they are looked for where `explore.identity` is `canonical`.
+    pub volatile: Option<Vec<String>>,
     /// Tables that are left alone: not watched, not restored.
     #[serde(default)]
     pub ignore_tables: Vec<String>,
@@ -82,6 +88,8 @@ impl<'de> Deserialize<'de> for System {
             let settings = [
                 "observe_tables",
                 "ignore_columns",
+                "keep_ids",
+                "volatile",
                 "ignore_tables",
                 "observation_queries",
                 "settle",

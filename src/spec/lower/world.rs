@@ -8,13 +8,13 @@ use crate::diagnostic::{Code, Diagnostic, Path};
 use crate::model::{RequestTemplate, SqlParameter, SqlQuery};
 use crate::secret::{Secrets, without_password};
 use crate::spec::document::{
-    Document, Http, Reset as WrittenReset, RestoreWord, SafetyCopyWord, Service,
+    Document, Http, IdentityWord, Reset as WrittenReset, RestoreWord, SafetyCopyWord, Service,
     Settle as WrittenSettle, System,
 };
 use crate::spec::names::Scope;
 use crate::world::config::{
-    HttpConfig, Pattern, Reset, RestoreMode, RunText, SafetyCopy, ServiceConfig, Settle, SetupStep,
-    SystemConfig, Tls, WorldConfig,
+    HttpConfig, IdentityMode, Pattern, Reset, RestoreMode, RunText, SafetyCopy, ServiceConfig,
+    Settle, SetupStep, SystemConfig, Tls, WorldConfig,
 };
 use crate::world::system::{ENGINES, Location, LocationKind};
 
@@ -61,6 +61,10 @@ impl Lowering<'_> {
             setup,
             principals,
             settle: document.settle.map_or(Duration::ZERO, |settle| settle.0),
+            identity: match document.explore.identity {
+                Some(IdentityWord::Canonical) => IdentityMode::Canonical,
+                Some(IdentityWord::Exact) | None => IdentityMode::Exact,
+            },
         }
     }
 
@@ -299,15 +303,22 @@ impl Lowering<'_> {
             .collect();
         let settle = (system.settings.settle.as_ref())
             .map(|settle| self.settle(&at.key("settle"), settle, position));
-        for (index, pattern) in system.settings.ignore_columns.iter().enumerate() {
-            if !pattern.contains('.') {
-                self.at_value(
-                    &at.key("ignore_columns").index(index),
-                    "expected `table.column`",
-                    Diagnostic::error(Code::BadValue, format!("`{pattern}` names no column")).help(
-                        format!("write `*.{pattern}` for that column of every table"),
-                    ),
-                );
+        let volatile = system.settings.volatile.as_deref();
+        for (key, patterns) in [
+            ("ignore_columns", system.settings.ignore_columns.as_slice()),
+            ("volatile", volatile.unwrap_or_default()),
+        ] {
+            for (index, pattern) in patterns.iter().enumerate() {
+                if !pattern.contains('.') {
+                    self.at_value(
+                        &at.key(key).index(index),
+                        "expected `table.column`",
+                        Diagnostic::error(Code::BadValue, format!("`{pattern}` names no column"))
+                            .help(format!(
+                                "write `*.{pattern}` for that column of every table"
+                            )),
+                    );
+                }
             }
         }
         SystemConfig {
@@ -317,6 +328,8 @@ impl Lowering<'_> {
                 .map(|written| self.patterns(&at.key("observe_tables"), written)),
             ignore_columns: self
                 .patterns(&at.key("ignore_columns"), &system.settings.ignore_columns),
+            keep_ids: self.patterns(&at.key("keep_ids"), &system.settings.keep_ids),
+            volatile: volatile.map(|written| self.patterns(&at.key("volatile"), written)),
             ignore_tables: self.patterns(&at.key("ignore_tables"), &system.settings.ignore_tables),
             observation_queries,
             settle,

@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::{Warning, WorldError};
+use crate::identity::TableShape;
 use crate::interrupt::Interrupt;
 use crate::model::{NetDelta, RowDelta, SqlQuery, Table};
 
@@ -40,6 +41,12 @@ pub trait System {
     /// The content from here on is the initial state: called once, after `setup`. From now on deltas are relative to
     /// this point, and [`System::uninstall`] still goes back to the content before the run.
     async fn mark_initial(&mut self) -> Result<(), WorldError>;
+
+    /// What the schema says of keys and references of the watched tables, once the initial state is marked. Empty where that
+    /// cannot be known: then states are told apart by every id.
+    async fn shapes(&mut self) -> Result<Vec<TableShape>, WorldError> {
+        Ok(Vec::new())
+    }
 
     /// The rows that changed since the last call (or the last restore), relative to `known`, the net delta of the state
     /// the system was in then.

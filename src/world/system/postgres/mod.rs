@@ -30,6 +30,7 @@ mod rehearsal;
 mod row_multiset;
 mod schema_changes;
 mod sequences;
+mod shapes;
 mod sql;
 mod tls;
 mod verify;
@@ -49,6 +50,7 @@ use tokio_postgres::error::SqlState;
 use super::query_limit::QueryLimit;
 use super::{Engine, LocationKind, QueryRows, Reading, System, SystemState};
 use crate::expr::Dialect;
+use crate::identity::TableShape;
 use crate::interrupt::Interrupt;
 use crate::model::{SqlQuery, Table};
 use crate::world::config::SystemConfig;
@@ -349,6 +351,13 @@ impl System for PostgresSystem {
 
     fn restores_over_strays(&self) -> bool {
         true
+    }
+
+    async fn shapes(&mut self) -> Result<Vec<TableShape>, WorldError> {
+        let address = self.address.clone();
+        let session = self.session()?;
+        let shapes = shapes::read(&session.connections.reader, session.catalog()).await;
+        shapes.map_err(|error| failed(&address, "read the schema", &error))
     }
 
     async fn conclude(&mut self) -> Result<(), WorldError> {

@@ -122,6 +122,11 @@ impl PgSession {
         Ok(session)
     }
 
+    /// The tables that are watched.
+    pub(super) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
     /// Whether both sessions still answer.
     pub(super) fn is_connected(&self) -> bool {
         !self.connections.writer.is_closed() && !self.connections.reader.is_closed()

@@ -40,6 +40,7 @@ mod schema;
 mod session;
 mod set_aside;
 mod shadows;
+mod shapes;
 mod spared;
 mod sql;
 mod statistics;
@@ -59,6 +60,7 @@ use serde_json::Value;
 use super::query_limit::QueryLimit;
 use super::{Engine, LocationKind, QueryRows, Reading, System, SystemState};
 use crate::expr::Dialect;
+use crate::identity::TableShape;
 use crate::interrupt::Interrupt;
 use crate::model::{RowDelta, SqlQuery, Table};
 use crate::own_files;
@@ -335,6 +337,16 @@ impl System for SqliteSystem {
             ),
             differences,
         ))
+    }
+
+    async fn shapes(&mut self) -> Result<Vec<TableShape>, WorldError> {
+        self.in_session("read the schema", |session, connection| {
+            let tables = session.catalog.tables.iter();
+            tables
+                .map(|watched| shapes::shape(connection, watched))
+                .collect()
+        })
+        .await
     }
 
     async fn still_there(&mut self) -> Result<(), WorldError> {

@@ -1,0 +1,329 @@
+//! When two states of a live world are the same.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::checkpoint::Checkpoint;
+use super::config::{IdentityMode, SystemConfig, TableNames, WorldConfig};
+use super::warning::{Warning, WarningCode};
+use crate::identity::{
+    Canonical, Change, ColumnRole, Identity, KeyKind, TableNumber, TableShape, Tables, looks_random,
+};
+use crate::model::{Cell, Context, Digest, Model, Row, RowChange, RowDelta, VariableId};
+
+/// Brings states into canonical form, and says what identifies them.
+#[derive(Debug, Default)]
+pub(super) struct StateIdentity {
+    mode: IdentityMode,
+    systems: Vec<SystemConfig>,
+    tables: Tables,
+    identity: Identity,
+    /// The table to whose rows each variable refers, by variable.
+    variables: Vec<Option<TableNumber>>,
+    warnings: Vec<Warning>,
+}
+
+/// A change of a row, with the key by which others refer to it.
+type Keyed<'r> = (TableNumber, Vec<Cell>, Option<&'r Row>, Option<&'r Row>);
+
+impl StateIdentity {
+    /// Nothing is known of the tables yet.
+    pub(super) fn new(config: &WorldConfig) -> Self {
+        Self {
+            mode: config.identity,
+            systems: config.systems.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// The tables are these.
+    pub(super) fn begin(&mut self, shapes: Vec<TableShape>, model: &Model) {
+        self.tables = Tables::new(shapes);
+        for number in self.tables.numbers() {
+            let table = &self.tables.shape(number).table;
+            let names = TableNames::default().or(&table.name, format!("main.{}", table.name));
+            let mut systems = self.systems.iter();
+            let config = systems.find(|config| *config.name == *table.system);
+            if config.is_some_and(|config| config.keeps_ids(&names)) {
+                self.tables.set_key_kind(number, KeyKind::Meaningful);
+            }
+        }
+        for name in written_ids(model) {
+            if let Some(number) = self.tables.called(&name) {
+                self.tables.set_key_kind(number, KeyKind::Meaningful);
+            }
+        }
+        let mut schema = self.tables.schema();
+        for (table, number) in schema.tables.iter_mut().zip(self.tables.numbers()) {
+            let shape = &self.tables.shape(number).table;
+            let names = TableNames::default().or(&shape.name, format!("main.{}", shape.name));
+            let mut systems = self.systems.iter();
+            let Some(config) = systems.find(|config| *config.name == *shape.system) else {
+                continue;
+            };
+            for (role, column) in table.roles.iter_mut().zip(&shape.columns) {
+                if *role == ColumnRole::Value && config.is_volatile(&names, column) {
+                    *role = ColumnRole::Volatile;
+                }
+            }
+        }
+        self.variables = (model.names.variables.iter().enumerate())
+            .map(|(variable, name)| {
+                let counts = model.identity_variables.get(variable) == Some(&true);
+                let is_compared = (model.compared_variables())
+                    .any(|compared| compared == VariableId(variable as u32));
+                (counts && !is_compared)
+                    .then(|| self.tables.named(name))
+                    .flatten()
+            })
+            .collect();
+        self.identity = Identity::new(schema);
+    }
+
+    /// The variables whose values are part of what is said of rows, and of nothing else.
+    pub(super) fn row_variables(&self) -> Vec<VariableId> {
+        if self.mode == IdentityMode::Exact {
+            return Vec::new();
+        }
+        let variables = self.variables.iter().enumerate();
+        variables
+            .filter(|(_, table)| table.is_some())
+            .map(|(variable, _)| VariableId(variable as u32))
+            .collect()
+    }
+
+    /// What identifies a state, as far as the world goes. `from` is the state before and the rows that led from there, if that is how
+    /// the state was reached.
+    pub(super) fn of(&mut self, at: &Checkpoint, from: Option<(&Checkpoint, &RowDelta)>) -> Digest {
+        if self.mode == IdentityMode::Exact {
+            return at.identity();
+        }
+        let rows = self.canonical(at, from).digest();
+        at.identity_with(rows)
+    }
+
+    /// A state in canonical form.
+    pub(super) fn canonical(
+        &mut self,
+        at: &Checkpoint,
+        from: Option<(&Checkpoint, &RowDelta)>,
+    ) -> Canonical {
+        if let Some(known) = at.canonical() {
+            return known.clone();
+        }
+        let before = from.and_then(|(from, rows)| Some((from.canonical()?.clone(), rows)));
+        let found = if let Some((before, rows)) = before {
+            self.after(&before, rows.rows(), at.context())
+        } else {
+            let systems = at.content().iter();
+            let content = systems.flat_map(|system| system.delta.changes());
+            self.after(&Canonical::default(), content, at.context())
+        };
+        at.set_canonical(found.clone());
+        found
+    }
+
+    /// What there is to warn of since the last call.
+    pub(super) fn take_warnings(&mut self) -> Vec<Warning> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    fn after<'r>(
+        &mut self,
+        before: &Canonical,
+        changes: impl Iterator<Item = &'r RowChange>,
+        context: &Context,
+    ) -> Canonical {
+        let mut keyed: Vec<Keyed<'_>> = Vec::new();
+        for change in changes {
+            let Some(number) = self.tables.number(&change.table) else {
+                continue;
+            };
+            let key = |row: &'r Row| self.tables.key(number, change, row);
+            let (before, after) = (change.before.as_ref(), change.after.as_ref());
+            match (before.map(key), after.map(key)) {
+                (Some(old), Some(new)) if old != new => {
+                    keyed.push((number, old, before, None));
+                    keyed.push((number, new, None, after));
+                }
+                (Some(key), _) | (None, Some(key)) => keyed.push((number, key, before, after)),
+                (None, None) => {}
+            }
+        }
+        self.decide_keys(&keyed);
+        self.keep_mentioned_ids(&keyed);
+        let changes = keyed.iter().map(|(table, key, before, after)| Change {
+            table: *table,
+            key,
+            before: *before,
+            after: *after,
+        });
+        let named = self.names(context);
+        let names = named
+            .iter()
+            .map(|(variable, table, id)| (*variable, *table, id.as_bytes()));
+        self.identity.after(before, changes, names)
+    }
+
+    /// The rows that the context names: variable, table, id.
+    fn names<'c>(&self, context: &'c Context) -> Vec<(u32, TableNumber, Cow<'c, str>)> {
+        let variables = context.values().iter().zip(&self.variables).enumerate();
+        let named = variables.filter_map(|(variable, (value, table))| {
+            Some((variable as u32, (*table)?, id_of(value.as_ref()?)))
+        });
+        named.collect()
+    }
+
+    /// Where nobody has declared it, the first row of a table that the run inserts tells whether its keys are made up at random.
+    fn decide_keys(&mut self, changes: &[Keyed<'_>]) {
+        for (table, key, before, after) in changes {
+            if before.is_some()
+                || after.is_none()
+                || self.tables.key_kind(*table) != KeyKind::Undecided
+            {
+                continue;
+            }
+            let is_random = matches!(&**key, [Cell::Text(id)] if looks_random(id));
+            let kind = if is_random {
+                KeyKind::Generated
+            } else {
+                KeyKind::Meaningful
+            };
+            self.tables.set_key_kind(*table, kind);
+            self.identity.set_keys_are_generated(*table, is_random);
+        }
+    }
+
+    /// A table whose ids turn up where no reference is known keeps them from now on: they must not be renamed in one place and
+    /// not in the other.
+    fn keep_mentioned_ids(&mut self, changes: &[Keyed<'_>]) {
+        for (table, _, before, after) in changes {
+            let Some(after) = after else { continue };
+            for (position, cell) in after.iter().enumerate() {
+                let is_new = before.is_none_or(|before| before.get(position) != Some(cell));
+                if !is_new || !self.may_mention(*table, position) {
+                    continue;
+                }
+                let mut mentioned = Vec::new();
+                for_each_id(cell, &mut |id| {
+                    mentioned.extend(self.tables.numbers().filter(|number| {
+                        self.tables.key_kind(*number) == KeyKind::Generated
+                            && self.tables.shape(*number).key.len() == 1
+                            && self.identity.has_inserted(*number, id)
+                    }));
+                });
+                for number in mentioned {
+                    self.keep_ids(number, *table, position);
+                }
+            }
+        }
+    }
+
+    /// Whether a column may hold ids although it is no known reference: a text, or a number that is called an id.
+    fn may_mention(&self, table: TableNumber, position: usize) -> bool {
+        use crate::identity::ValueKind;
+        let roles = &self.identity.schema().tables[table.0 as usize];
+        let shape = &self.tables.shape(table).columns[position];
+        let name = roles.columns[position].to_ascii_lowercase();
+        roles.role(position) == ColumnRole::Value
+            && match shape.kind {
+                ValueKind::Integer => name.ends_with("id"),
+                ValueKind::Time => false,
+                ValueKind::Uuid | ValueKind::Text | ValueKind::Other => true,
+            }
+    }
+
+    fn keep_ids(&mut self, table: TableNumber, holder: TableNumber, column: usize) {
+        if self.tables.key_kind(table) != KeyKind::Generated {
+            return;
+        }
+        self.tables.set_key_kind(table, KeyKind::Meaningful);
+        self.identity.set_keys_are_generated(table, false);
+        if self.mode == IdentityMode::Exact {
+            return;
+        }
+        let schema = self.identity.schema();
+        let name = |number: TableNumber| &schema.tables[number.0 as usize].name;
+        let columns = &schema.tables[holder.0 as usize].columns;
+        let message = format!(
+            "ids of `{}` tell states apart, although `identity: canonical` is asked for: `{}.{}` holds some of them and is no known reference",
+            name(table),
+            name(holder),
+            columns[column],
+        );
+        let help = "declare a foreign key for that column if it is a reference; otherwise nothing has to be done";
+        let warning = Warning::new(WarningCode::IdsKept, message).with_help(help);
+        self.warnings.push(warning);
+    }
+}
+
+/// The names in front of ids that the spec itself writes into paths: `items` of `/items/7`. What they name means something to
+/// the spec.
+fn written_ids(model: &Model) -> impl Iterator<Item = String> + '_ {
+    model.actions.iter().flat_map(|action| {
+        let is_parameter = |segment: &str| {
+            let name = segment
+                .strip_prefix("{{")
+                .and_then(|rest| rest.strip_suffix("}}"));
+            let name = name.map(str::trim);
+            action
+                .parameters
+                .iter()
+                .any(|(parameter, _)| Some(&**parameter) == name)
+        };
+        let is_id = move |segment: &str| {
+            is_parameter(segment)
+                || looks_random(segment.as_bytes())
+                || (!segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        let path = action.request.path.source();
+        let path = path.split('?').next().unwrap_or_default();
+        let segments: Vec<&str> = path.split('/').collect();
+        let pairs = segments.windows(2).filter(|pair| is_id(pair[1]));
+        pairs.map(|pair| pair[0].to_owned()).collect::<Vec<_>>()
+    })
+}
+
+/// A value of the context as an id.
+fn id_of(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(id) => id.into(),
+        other => other.to_string().into(),
+    }
+}
+
+/// Calls `met` with everything in a cell that may be an id: the whole of it, scalars of a document, and what looks random.
+fn for_each_id(cell: &Cell, met: &mut dyn FnMut(&[u8])) {
+    let bytes = match cell {
+        Cell::Text(bytes) => bytes,
+        Cell::Integer(number) => return met(number.to_string().as_bytes()),
+        Cell::Null | Cell::Real(_) | Cell::Blob(_) => return,
+    };
+    met(bytes);
+    let is_document = matches!(bytes.first(), Some(b'{' | b'['));
+    match serde_json::from_slice(bytes) {
+        Ok(document) if is_document => scalars(&document, met),
+        _ => {
+            let is_apart =
+                |byte: &u8| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_');
+            let words = bytes.split(is_apart);
+            words
+                .filter(|word| word.len() < bytes.len() && looks_random(word))
+                .for_each(met);
+        }
+    }
+}
+
+fn scalars(document: &Value, met: &mut dyn FnMut(&[u8])) {
+    match document {
+        Value::Array(items) => items.iter().for_each(|item| scalars(item, met)),
+        Value::Object(members) => {
+            for (name, value) in members {
+                met(name.as_bytes());
+                scalars(value, met);
+            }
+        }
+        scalar => met(id_of(scalar).as_bytes()),
+    }
+}
