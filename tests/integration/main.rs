@@ -29,6 +29,7 @@ mod late_writes;
 mod leave_no_trace;
 mod lost_login;
 mod misbehaving;
+mod neighbours;
 mod not_judged;
 mod postgres;
 mod postgres_leaves_no_trace;
