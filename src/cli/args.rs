@@ -49,7 +49,7 @@ pub(super) enum Command {
     Demo(Demo),
     /// Run a reproduction again: the minimal path of a violation that was found before
     Replay(Replay),
-    /// Put databases back that a killed run left changed
+    /// Put databases back that a killed run left changed, and end the services that it left running
     Restore(Restore),
     /// Render finished runs again from their logs, or merge those of a CI matrix
     Report(Report),
@@ -158,6 +158,14 @@ pub(super) struct ExploreFlags {
     /// Steps between two lines of progress [default: 50]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) progress_every: Option<u64>,
+
+    /// Run these actions alone; `*` matches anything; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(super) only: Vec<String>,
+
+    /// Leave these actions out; `*` matches anything; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(super) skip: Vec<String>,
 
     /// Fail the run for findings that could not be confirmed and for what was not looked at, too
     #[arg(long)]

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use super::args::{Explore, ExploreFlags, SpecValues};
 use super::options::{self, Plan};
-use super::{ExitCode, Problem, Session, corpus, runtime, signals, specs};
+use super::{ExitCode, Problem, Session, corpus, runtime, selection, signals, specs};
 use crate::diagnostic::Place;
 use crate::event::{self, ConfirmationResult, Event, SpecName, Started};
 use crate::evidence::{Baseline, Corpus};
@@ -76,10 +76,13 @@ struct Job {
 /// Explores the specs in turn. All of them are checked, and the reports are open, before the first service is started.
 pub(super) fn explore_all(
     session: &Session<'_>,
-    specs: Vec<Named>,
+    mut specs: Vec<Named>,
     flags: &ExploreFlags,
     values: &SpecValues,
 ) -> Result<ExitCode, Problem> {
+    let all = specs.iter_mut().map(|named| &mut named.spec);
+    let mut have_any = selection::select(session, flags, all)?.into_iter();
+    specs.retain(|_| have_any.next().unwrap_or(true));
     let mut jobs = Vec::new();
     for named in specs {
         let plan = Plan::of(&named.spec, flags)?;
@@ -220,7 +223,9 @@ async fn run_one(
         return ExitCode::Failed;
     };
     if let Some(baseline) = baseline.filter(|_| job.updates_baseline) {
-        baseline.update(&model.name, &run.summary);
+        let off = model.actions.iter().filter(|it| it.is_switched_off());
+        let off = off.map(|action| action.name.as_str()).collect();
+        baseline.update(&model.name, &run.summary, &off);
         for found in &mut run.summary.violations {
             found.known |= found.confirmation.result == ConfirmationResult::Confirmed;
         }

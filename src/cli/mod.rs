@@ -18,6 +18,7 @@ mod report_file;
 mod restore;
 mod schema;
 mod secret_words;
+mod selection;
 mod session;
 mod signals;
 mod specs;

@@ -26,6 +26,8 @@ pub(super) struct Plan {
     /// Where it is another than that of the spec.
     pub(super) identity: Option<IdentityMode>,
     pub(super) limits: Limits,
+    only: Vec<String>,
+    skip: Vec<String>,
 }
 
 impl Plan {
@@ -63,6 +65,8 @@ impl Plan {
                     .or(section.progress_every)
                     .unwrap_or(defaults.progress_every),
             },
+            only: flags.only.clone(),
+            skip: flags.skip.clone(),
         }
     }
 
@@ -117,6 +121,12 @@ impl Plan {
                 format!("{milliseconds}ms")
             };
             flag("--time-limit", text);
+        }
+        for name in &self.only {
+            flag("--only", name.clone());
+        }
+        for name in &self.skip {
+            flag("--skip", name.clone());
         }
         if let Some(url) = &values.base_url {
             flag("--base-url", url.clone());

@@ -1,14 +1,19 @@
-//! `venomqa restore`: puts databases back that a killed run left changed.
+//! `venomqa restore`: puts databases back that a killed run left changed, and ends services that it left running.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::args::Restore;
 use super::{ExitCode, Problem, Session, runtime, specs};
 use crate::world::system::sqlite::Sqlite;
 use crate::world::system::{Engine, LocationKind};
+use crate::world::{Orphan, orphans};
+
+/// How long a service that was left running may take to end by itself.
+const GRACE: Duration = Duration::from_secs(3);
 
 pub(super) fn run(session: &Session<'_>, restore: &Restore) -> Result<ExitCode, Problem> {
-    let mut code = ExitCode::Success;
+    let mut code = end_services(session)?;
     for file in &restore.sqlite {
         let shown = file.display().to_string();
         let is_there = file.is_file();
@@ -60,6 +65,31 @@ pub(super) fn run(session: &Session<'_>, restore: &Restore) -> Result<ExitCode, 
                     code
                 }
             };
+        }
+    }
+    Ok(code)
+}
+
+/// Ends what killed runs have left running: it would go on writing.
+fn end_services(session: &Session<'_>) -> Result<ExitCode, Problem> {
+    let left = orphans();
+    if left.is_empty() {
+        return Ok(ExitCode::Success);
+    }
+    let stays = runtime()?.block_on(Orphan::end_all(&left, GRACE));
+    let mut code = ExitCode::Success;
+    for orphan in &left {
+        let Orphan { id, command } = orphan;
+        if stays.contains(orphan) {
+            let message = format!(
+                "process {id} (`{command}`), which a killed run had left running, does not end"
+            );
+            session.complain(&message, Some(&format!("`kill -9 {id}`")));
+            code = ExitCode::Failed;
+        } else {
+            session.result(&format!(
+                "ended process {id} (`{command}`), which a killed run had left running\n"
+            ))?;
         }
     }
     Ok(code)

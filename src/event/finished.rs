@@ -34,6 +34,11 @@ pub struct Finished {
     #[serde(default)]
     #[serde(serialize_with = "crate::secret::as_format")]
     pub known_not_seen: Vec<String>,
+    /// Why nobody knows whether the service keeps state in its process, which a restore does not reach; `None` where that was looked
+    /// into, or does not matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "crate::secret::as_format")]
+    pub process_unknown: Option<String>,
     /// What became of the reproductions that were tried before the walk.
     #[serde(default)]
     pub corpus: Vec<Regression>,

@@ -79,7 +79,7 @@ pub struct Action {
     pub path: String,
     /// Where it stands in the spec.
     pub place: Option<Place>,
-    /// Whether it cannot run, because the spec says so (`max_calls: 0`): then it counts for no coverage.
+    /// Whether it cannot run, because the spec says so (`max_calls: 0`) or the command line: then it counts for no coverage.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub switched_off: bool,
 }

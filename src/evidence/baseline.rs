@@ -13,6 +13,8 @@ use crate::own_files;
 
 /// Version of the format.
 const VERSION: u32 = 1;
+/// What stands between the actions of a path.
+const ARROW: &str = " -> ";
 /// Larger files are no baselines.
 const MAX_BYTES: u64 = 10_000_000;
 
@@ -79,15 +81,18 @@ impl Baseline {
             .collect()
     }
 
-    /// Accepts what a run has confirmed. Entries that it did not see stay, unless it visited every state.
-    pub(crate) fn update(&mut self, spec: &str, run: &Finished) {
+    /// Accepts what a run has confirmed. Entries that it did not see stay, unless it visited every state, and could have taken their
+    /// path: `off` are the actions that were switched off.
+    pub(crate) fn update(&mut self, spec: &str, run: &Finished, off: &BTreeSet<&str>) {
         let is_complete = run.stop
             == Stop::Complete {
                 depth_limited: false,
             };
         let seen: BTreeSet<&str> = run.violations.iter().map(|found| &*found.cause).collect();
-        self.entries
-            .retain(|(of, cause), _| of != spec || !is_complete || seen.contains(&**cause));
+        self.entries.retain(|(of, cause), entry| {
+            let was_possible = || !entry.path.split(ARROW).any(|action| off.contains(action));
+            of != spec || seen.contains(&**cause) || !is_complete || !was_possible()
+        });
         for found in &run.violations {
             if found.confirmation.result != ConfirmationResult::Confirmed {
                 continue;
@@ -97,7 +102,7 @@ impl Baseline {
                 spec: spec.to_owned(),
                 cause: found.cause.clone(),
                 severity: found.severity,
-                path: path.join(" -> "),
+                path: path.join(ARROW),
             };
             self.entries
                 .insert((spec.to_owned(), found.cause.clone()), entry);

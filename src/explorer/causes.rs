@@ -1,12 +1,13 @@
 //! When findings are one bug, and when one bug follows from another.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
-use super::graph::StateId;
+use super::graph::{Graph, StateId, TransitionId};
 use super::violations::Violation;
-use crate::event::{ConfirmationResult, OracleKind};
+use crate::event::{ConfirmationResult, OracleKind, ShrinkResult};
 use crate::model::{ActionId, Finding, Model, OracleId};
 use crate::oracle::checks;
 
@@ -59,44 +60,93 @@ impl Cause {
     }
 }
 
-/// Which violations lie on every known path to a state, and which actions go well where there are none.
+/// What the steps of a walk showed.
 #[derive(Debug, Default)]
 pub(super) struct Damage {
-    /// By state: positions of violations, shared by the states behind each other. States without any are not in it.
-    of_states: FxHashMap<StateId, Arc<[usize]>>,
+    /// Positions of violations. Steps that showed none are not in it.
+    shown: BTreeMap<TransitionId, Box<[usize]>>,
+}
+
+impl Damage {
+    /// Takes note of what a step showed: positions of violations.
+    pub(super) fn note(&mut self, transition: TransitionId, shown: Vec<usize>) {
+        if !shown.is_empty() {
+            self.shown.insert(transition, shown.into());
+        }
+    }
+
+    fn shown(&self, transition: TransitionId) -> &[usize] {
+        self.shown.get(&transition).map_or(&[], |shown| shown)
+    }
+}
+
+/// Which violations were there before. It is known only when the walk is over: a way without any may be found at last to a state
+/// that had long led on to others.
+struct Spread<'s> {
+    damage: &'s Damage,
+    graph: &'s Graph,
+    /// By state: the violations on every known path to it, ascending.
+    before: Vec<Rc<[usize]>>,
     /// Actions that showed nothing in a state without any.
     sound: FxHashSet<ActionId>,
 }
 
-impl Damage {
-    /// The violations on every known path to a state.
-    pub(super) fn before(&self, state: StateId) -> &[usize] {
-        self.of_states.get(&state).map_or(&[], |known| known)
+impl<'s> Spread<'s> {
+    fn new(graph: &'s Graph, damage: &'s Damage) -> Self {
+        let mut before: Vec<Option<Rc<[usize]>>> = vec![None; graph.state_count()];
+        before[StateId::INITIAL.0 as usize] = Some(Rc::default());
+        let mut changed = vec![StateId::INITIAL];
+        while let Some(from) = changed.pop() {
+            let here = before[from.0 as usize].clone().unwrap_or_default();
+            for id in graph.outgoing(from) {
+                let to = graph.transition(id).to;
+                let place = &mut before[to.0 as usize];
+                let there = united(&here, damage.shown(id));
+                let common = match place {
+                    Some(known) => common(known, &there),
+                    None => Some(there),
+                };
+                if let Some(less) = common {
+                    *place = Some(less);
+                    changed.push(to);
+                }
+            }
+        }
+        let before: Vec<Rc<[usize]>> = before.into_iter().map(Option::unwrap_or_default).collect();
+        let transitions = (0..graph.transition_count() as u32).map(TransitionId);
+        let is_sound = |id: &TransitionId| {
+            let from = graph.transition(*id).from;
+            damage.shown(*id).is_empty() && before[from.0 as usize].is_empty()
+        };
+        let sound = transitions.filter(is_sound);
+        let sound = sound.map(|id| graph.transition(id).action).collect();
+        Self {
+            damage,
+            graph,
+            before,
+            sound,
+        }
     }
 
-    /// Learns from a step what it showed: positions of violations.
-    pub(super) fn add(
-        &mut self,
-        (from, action, to): (StateId, ActionId, StateId),
-        is_new: bool,
-        shown: &[usize],
-    ) {
-        let before = self.before(from);
-        if shown.is_empty() && before.is_empty() {
-            self.sound.insert(action);
-            self.of_states.remove(&to);
-        } else if is_new {
-            let all = match self.of_states.get(&from) {
-                Some(before) if shown.is_empty() => before.clone(),
-                _ => before.iter().chain(shown).copied().collect(),
-            };
-            self.of_states.insert(to, all);
-        } else if let Some(known) = self.of_states.get(&to) {
-            let kept = known.iter().copied();
-            let kept = kept.filter(|it| before.contains(it) || shown.contains(it));
-            let kept = kept.collect();
-            self.of_states.insert(to, kept);
+    /// For each of so many violations those that were there before, wherever the walk saw it.
+    fn before_each(&self, count: usize) -> Vec<Rc<[usize]>> {
+        let mut of: Vec<Option<Rc<[usize]>>> = vec![None; count];
+        for (id, shown) in &self.damage.shown {
+            let from = self.graph.transition(*id).from;
+            let there = &self.before[from.0 as usize];
+            for position in shown.iter().filter(|position| **position < count) {
+                let known = &mut of[*position];
+                match known {
+                    Some(known) => {
+                        if let Some(less) = common(known, there) {
+                            *known = less;
+                        }
+                    }
+                    None => *known = Some(there.clone()),
+                }
+            }
         }
+        of.into_iter().map(Option::unwrap_or_default).collect()
     }
 
     fn is_sound(&self, model: &Model, base_name: &str) -> bool {
@@ -105,22 +155,48 @@ impl Damage {
     }
 }
 
+fn united(some: &Rc<[usize]>, more: &[usize]) -> Rc<[usize]> {
+    if more.is_empty() {
+        return some.clone();
+    }
+    let all: BTreeSet<usize> = some.iter().chain(more).copied().collect();
+    all.into_iter().collect()
+}
+
+/// What is in both, where that is less than `known`.
+fn common(known: &Rc<[usize]>, other: &Rc<[usize]>) -> Option<Rc<[usize]>> {
+    if Rc::ptr_eq(known, other) || known.iter().all(|it| other.contains(it)) {
+        return None;
+    }
+    let both = known.iter().filter(|it| other.contains(it));
+    Some(both.copied().collect())
+}
+
 /// For each violation the number of that from which it follows: one that was there before wherever it was seen, whose whole
 /// path is needed for it, that is as bad at least, and that has to do with it: both are about a table, or the
-/// action that shows it goes well where nothing is broken.
+/// action that shows it goes well where nothing is broken. What is needed for it is known of a shortest path only; so where
+/// shrinking was not finished a violation stands for itself.
 pub(super) fn consequences(
     model: &Model,
+    graph: &Graph,
     damage: &Damage,
     violations: &[Violation],
 ) -> Vec<Option<u32>> {
+    if violations.len() < 2 {
+        return vec![None; violations.len()];
+    }
+    let spread = Spread::new(graph, damage);
+    let position = |of: &Violation| of.number as usize - 1;
+    let before = spread.before_each(violations.iter().map(position).max().unwrap_or(0) + 1);
     let follows = |found: &Violation, cause: &Violation| {
         found.number != cause.number
-            && found.after.contains(&(cause.number as usize - 1))
+            && found.shrink.result == ShrinkResult::Minimal
+            && before[position(found)].contains(&position(cause))
             && found.finding.severity <= cause.finding.severity
             && cause.confirmation.result != ConfirmationResult::Unconfirmed
             && !cause.path.is_empty()
             && needs(model, found, cause)
-            && is_related(model, damage, found, cause)
+            && is_related(model, &spread, found, cause)
     };
     let mut of: Vec<Option<u32>> = (violations.iter())
         .map(|found| {
@@ -147,13 +223,13 @@ fn needs(model: &Model, found: &Violation, cause: &Violation) -> bool {
     (cause.path.iter()).all(|step| before.any(|other| name(other.action) == name(step.action)))
 }
 
-fn is_related(model: &Model, damage: &Damage, found: &Violation, cause: &Violation) -> bool {
+fn is_related(model: &Model, spread: &Spread<'_>, found: &Violation, cause: &Violation) -> bool {
     let action = found
         .path
         .last()
         .map(|last| &model.action(last.action).base_name);
     if matches!(found.finding.oracle, OracleId::Check(_)) && found.finding.offends.is_empty() {
-        return action.is_some_and(|action| damage.is_sound(model, action));
+        return action.is_some_and(|action| spread.is_sound(model, action));
     }
     let tables = |of: &Violation| -> FxHashSet<String> {
         let offends = of.finding.offends.iter();

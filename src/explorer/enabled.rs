@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use crate::expr::{Condition, Lookup};
-use crate::model::{Action, ActionId, Bindings, Context, Effect, Facts, Model, Precondition};
+use crate::model::{
+    Action, ActionId, Bindings, Context, Effect, Facts, Model, Precondition, SwitchedOff,
+    VariableId,
+};
 
 /// The actions that a guard state enables.
 #[derive(Debug)]
@@ -45,12 +48,15 @@ pub(super) fn enabled(model: &Model, context: &Context, facts: &Facts) -> Enable
 /// Something that keeps an action from being enabled.
 #[derive(Debug)]
 enum Obstacle<'m> {
-    /// An action that was not accepted on the path.
-    NotAccepted(&'m str),
+    /// The command line keeps it from running.
+    SwitchedOff(SwitchedOff),
+    /// An action that was not accepted on the path, and the flag that keeps it from running, if that is why.
+    NotAccepted(&'m str, Option<SwitchedOff>),
     /// It was accepted and changed something as often as `max_calls` allows.
     Exhausted(u16),
-    /// A value that its request needs is not defined.
-    Undefined(&'m str),
+    /// A value that its request needs is not defined; also the action that would have extracted it, where a flag keeps that from
+    /// running.
+    Undefined(&'m str, Option<(&'m str, SwitchedOff)>),
     /// A condition does not hold, or cannot be evaluated.
     Condition {
         condition: &'m Condition,
@@ -61,12 +67,21 @@ enum Obstacle<'m> {
 impl std::fmt::Display for Obstacle<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NotAccepted(action) => {
+            Self::SwitchedOff(flag) => write!(formatter, "`{flag}` switches it off"),
+            Self::NotAccepted(action, None) => {
                 write!(formatter, "`{action}` had not been accepted before it")
             }
+            Self::NotAccepted(action, Some(flag)) => write!(
+                formatter,
+                "`{action}` must be accepted before it, and `{flag}` switches that off"
+            ),
             Self::Exhausted(0) => write!(formatter, "`max_calls: 0` switches it off"),
             Self::Exhausted(limit) => write!(formatter, "its `max_calls: {limit}` was used up"),
-            Self::Undefined(name) => write!(formatter, "`{name}` was not defined"),
+            Self::Undefined(name, None) => write!(formatter, "`{name}` was not defined"),
+            Self::Undefined(name, Some((action, flag))) => write!(
+                formatter,
+                "`{name}` was not defined: `{action}` yields it, and `{flag}` switches that off"
+            ),
             Self::Condition {
                 condition,
                 error: None,
@@ -101,14 +116,21 @@ fn obstacles<'m>(
         .requires
         .iter()
         .filter(|variable| context.get(**variable).is_none())
-        .map(|variable| Obstacle::Undefined(&model.names.variables[variable.0 as usize]));
+        .map(|variable| {
+            let name = &model.names.variables[variable.0 as usize];
+            Obstacle::Undefined(name, source_off(model, *variable))
+        });
     let preconditions =
         action
             .preconditions
             .iter()
             .filter_map(move |precondition| match precondition {
-                Precondition::Accepted(fact) => (facts.count(*fact) == 0)
-                    .then(|| Obstacle::NotAccepted(&model.facts[fact.0 as usize].action)),
+                Precondition::Accepted(fact) => (facts.count(*fact) == 0).then(|| {
+                    let action = &model.facts[fact.0 as usize].action;
+                    let is_it = |it: &&Action| it.base_name == *action || it.name == *action;
+                    let all = model.actions.iter().filter(is_it);
+                    Obstacle::NotAccepted(action, all_off(all).map(|(_, flag)| flag))
+                }),
                 Precondition::Holds(condition) => {
                     let bindings: Arc<dyn Lookup> = Arc::new(Bindings {
                         parameters: action.parameters.clone(),
@@ -122,7 +144,28 @@ fn obstacles<'m>(
                     Some(Obstacle::Condition { condition, error })
                 }
             });
-    limit.into_iter().chain(preconditions).chain(undefined)
+    let off = action.switched_off.map(Obstacle::SwitchedOff);
+    let others = limit.into_iter().chain(preconditions).chain(undefined);
+    off.into_iter().chain(others)
+}
+
+/// The first of these actions and its flag, where flags keep all of them from running.
+fn all_off<'m>(actions: impl Iterator<Item = &'m Action>) -> Option<(&'m str, SwitchedOff)> {
+    let mut all = actions.map(|action| {
+        let flag = action.switched_off?;
+        Some((action.base_name.as_str(), flag))
+    });
+    let first = all.next()??;
+    all.all(|it| it.is_some()).then_some(first)
+}
+
+/// The action that would define a variable, where flags keep all from running that would.
+fn source_off(model: &Model, variable: VariableId) -> Option<(&str, SwitchedOff)> {
+    let yields = |action: &&Action| {
+        let mut extractions = action.extractions();
+        extractions.any(|extraction| extraction.variable == variable)
+    };
+    all_off(model.actions.iter().filter(yields))
 }
 
 /// Whether one of these actions, run one after the other from a guard state, cannot be enabled when its turn comes, whichever

@@ -31,6 +31,8 @@ pub(super) enum Found {
     Rightful,
     /// The login was lost, and was done again.
     Renewed,
+    /// The spec lists this refusal, and the login is good elsewhere: something but the state decides here.
+    Otherwise(Box<Warning>),
     /// The login is lost.
     Lost(Box<Warning>),
 }
@@ -107,9 +109,54 @@ impl LostLogin {
                 is_renewed = world.renew_login(action, status).await?;
             }
         }
+        let lists = |action: ActionId| {
+            let listed = &model.action(action).expect.status;
+            listed.iter().any(|pattern| pattern.matches(status))
+        };
+        if lists(action)
+            && self
+                .is_good_elsewhere(model, world, explored, action, &lists)
+                .await?
+        {
+            self.actions[action.0 as usize].rightful += 1;
+            return Ok(Found::Otherwise(Box::new(otherwise(
+                &model.action(action).name,
+                status,
+            ))));
+        }
         let refused = self.actions.iter().map(|seen| seen.refused).sum();
         let warning = warning(&model.action(action).name, status, refused);
         Ok(Found::Lost(Box::new(warning)))
+    }
+
+    /// Whether another action of the same principal is still accepted where it was, one whose spec does not list the refusal.
+    async fn is_good_elsewhere<W: World>(
+        &self,
+        model: &Model,
+        world: &mut W,
+        explored: &Explored<W::Checkpoint>,
+        action: ActionId,
+        lists: &dyn Fn(ActionId) -> bool,
+    ) -> Result<bool, WorldError> {
+        let principal = |id: ActionId| model.action(id).request.principal;
+        let others = self.actions.iter().enumerate().filter_map(|(id, seen)| {
+            let other = ActionId(id as u32);
+            let is_like = other != action && principal(other) == principal(action);
+            seen.accepted_from
+                .filter(|_| is_like && !lists(other))
+                .map(|from| (other, from))
+        });
+        let mut is_good = false;
+        for (other, from) in others.take(LOOKS as usize) {
+            world.restore(explored.checkpoint(from)).await?;
+            let context = explored.graph().context(from);
+            let status = world.act(other, context).await?.status;
+            if is_denial(status) {
+                return Ok(false);
+            }
+            is_good |= model.action(other).expect.accepts(status);
+        }
+        Ok(is_good)
     }
 
     /// The actions that were accepted once and refused since.
@@ -125,6 +172,16 @@ impl LostLogin {
 /// Whether this status denies whoever asks, perhaps with a redirect to a login page.
 pub(super) fn is_denial(status: u16) -> bool {
     matches!(status, 401 | 403 | 302 | 303 | 307)
+}
+
+/// The warning of a refusal that the spec lists, from a state in which the action was accepted before.
+fn otherwise(action: &str, status: u16) -> Warning {
+    let message = format!(
+        "`{action}` is refused with {status}, which its `expect.status` lists, in a state in which it had been accepted; other actions are still accepted where they were, so no login is lost: time decides, or something that the process remembers"
+    );
+    Warning::new(WarningCode::NonDeterministic, message).with_help(
+        "where it is a limit on how often something may be done, switch that off under test; what a process remembers is forgotten with `restore: full`",
+    )
 }
 
 /// The warning that ends a walk; `refused` is how many steps were refused since they were last accepted.

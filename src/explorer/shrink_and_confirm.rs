@@ -34,6 +34,15 @@ const WHOLE_PATHS: usize = 2;
 /// How often a path is run again on the service as it runs.
 const LASTING: u32 = 2;
 
+/// What comes of it.
+pub(super) struct Proved {
+    /// Those that did not happen again come last.
+    pub(super) violations: Vec<Violation>,
+    pub(super) warnings: Vec<Warning>,
+    /// See [`event::Finished::process_unknown`].
+    pub(super) process_unknown: Option<&'static str>,
+}
+
 /// A violation on its way to the report.
 struct Candidate {
     violation: Violation,
@@ -54,7 +63,7 @@ pub(super) async fn shrink_and_confirm<W: World, J: Judge<W>>(
     time_limit: Option<Duration>,
     stop: &mut event::Stop,
     time: &mut Time,
-) -> (Vec<Violation>, Vec<Warning>) {
+) -> Proved {
     let all = violations.all(replay.explored()).into_iter();
     let mut all: Vec<_> = all.map(Candidate::new).collect();
     all.sort_by_key(|Candidate { violation, .. }| {
@@ -76,14 +85,26 @@ pub(super) async fn shrink_and_confirm<W: World, J: Judge<W>>(
         Vec::new()
     });
     let mut warnings = confirm_all(&mut replay, &mut all, emitter, stop).await;
-    warnings.extend(run_cold(&mut replay, &samples, stop).await);
+    let process_unknown = match run_cold(&mut replay, &samples, stop).await {
+        Ok(warning) => {
+            warnings.extend(warning);
+            None
+        }
+        Err(why) => Some(why),
+    };
+    let (world, ..) = replay.leave();
+    let process_unknown = process_unknown.filter(|_| world.leaves_process());
     time.confirm += clock.elapsed();
     let mut all: Vec<_> = all
         .into_iter()
         .map(|candidate| candidate.violation)
         .collect();
     all.sort_by_key(|violation| violation.confirmation.result == ConfirmationResult::Unconfirmed);
-    (all, warnings)
+    Proved {
+        violations: all,
+        warnings,
+        process_unknown,
+    }
 }
 
 /// The time that some trials of each path take, by the steps of the walk.
@@ -123,22 +144,29 @@ async fn run_warm<W: World, J: Judge<W>>(
     process_state::steady(replay).await
 }
 
-/// Whether these steps are answered otherwise by a service that was started again.
+/// Whether these steps are answered otherwise by a service that was started again. Where that cannot be tried, why; but not of a run
+/// that proves nothing anyway.
 async fn run_cold<W: World, J: Judge<W>>(
     replay: &mut PathReplay<'_, W, J>,
     samples: &[Sample],
     stop: &mut event::Stop,
-) -> Option<Warning> {
-    if not_tried(replay, stop).is_some() {
-        return None;
+) -> Result<Option<Warning>, &'static str> {
+    if matches!(stop, event::Stop::Failed { .. } | event::Stop::LoginLost) {
+        return Ok(None);
+    }
+    if let Some(why) = not_tried(replay, stop) {
+        return Err(why);
     }
     match process_state::find(replay, samples).await {
-        Ok(warning) => warning,
+        Ok(None) if !replay.leave().0.starts_anew() => Err(
+            "it is not venomqa's to start again (`service.command` lets venomqa start it, `restart: false` forbids it)",
+        ),
+        Ok(warning) => Ok(warning),
         Err(error) if error.is_ending() => {
             *stop = event::Stop::of_error(&error, Vec::new());
-            None
+            Err("the run ended before that was found out")
         }
-        Err(error) => Some(not_started_again(&error)),
+        Err(error) => Ok(Some(not_started_again(&error))),
     }
 }
 

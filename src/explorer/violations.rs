@@ -36,8 +36,6 @@ struct Group {
     occurrences: u64,
     /// The actions that showed it, without their parameters.
     actions: IndexMap<String, Showing>,
-    /// Positions of the violations that were there before, each time; `None` where it was not seen in the walk.
-    after: Option<Vec<usize>>,
 }
 
 /// How often an action showed a violation.
@@ -79,8 +77,6 @@ pub(super) struct Violation {
     pub(super) is_known: bool,
     /// Actions that showed it as well.
     pub(super) also_by: Vec<AlsoBy>,
-    /// Positions of the violations that were there before, each time that the walk saw it.
-    pub(super) after: Vec<usize>,
     /// Number of the violation that it follows from.
     pub(super) consequence_of: Option<u32>,
     /// The shortest path known, the breaking step last. Records are from the last attempt in which it happened again,
@@ -144,22 +140,16 @@ impl Violations {
     }
 
     /// Adds a finding of the walk. `at` is the step that showed it, `None` for the initial state; `step` is its number.
-    /// `after` are the positions of violations on the way there, `depth` is the number of steps. Returns the position of the
-    /// violation, and whether the finding is the first of it.
+    /// Returns the position of the violation, and whether the finding is the first of it.
     pub(super) fn add(
         &mut self,
         model: &Model,
         at: Option<(ActionId, TransitionId, u32)>,
         step: u64,
-        after: &[usize],
         finding: Finding,
     ) -> (usize, bool) {
         let (new, position, group) = self.group(model, at.map(|(action, ..)| action), finding);
         group.occurrences += 1;
-        match &mut group.after {
-            None => group.after = Some(after.to_vec()),
-            Some(known) => known.retain(|it| after.contains(it)),
-        }
         if let Some((action, _, steps)) = at {
             let name = model.action(action).base_name.clone();
             let showing = group.actions.entry(name);
@@ -220,7 +210,6 @@ impl Violations {
                     first_step: 0,
                     occurrences: 0,
                     actions: IndexMap::new(),
-                    after: None,
                 });
                 (true, position, group)
             }
@@ -306,7 +295,6 @@ impl Violations {
                     steps: showing.steps,
                 })
                 .collect(),
-            after: group.after.clone().unwrap_or_default(),
             consequence_of: None,
             shrink: Shrink {
                 found_length: path.len() as u32,

@@ -25,7 +25,7 @@ use super::lost_login::LostLogin;
 use super::observer::Observer;
 use super::path_replay::PathReplay;
 use super::regressions;
-use super::shrink_and_confirm::shrink_and_confirm;
+use super::shrink_and_confirm::{Proved, shrink_and_confirm};
 use super::silence::{self, Silence};
 use super::strategy::{self, Move, Strategy};
 use super::violations::Violations;
@@ -109,7 +109,11 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             Ok(()) => self.walk().await,
             Err(error) => (Stop::of_error(&error, Vec::new()), Time::default()),
         };
-        let (mut violations, warnings) = shrink_and_confirm(
+        let Proved {
+            mut violations,
+            warnings,
+            process_unknown,
+        } = shrink_and_confirm(
             PathReplay::new(
                 self.model,
                 self.world,
@@ -124,7 +128,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             &mut time,
         )
         .await;
-        let causes = consequences(self.model, &self.damage, &violations);
+        let causes = consequences(self.model, self.explored.graph(), &self.damage, &violations);
         for (violation, cause) in violations.iter_mut().zip(causes) {
             violation.consequence_of = cause;
         }
@@ -140,7 +144,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         for warning in warnings {
             self.emitter.warn(warning);
         }
-        self.finish(&violations, stop, time)
+        self.finish(&violations, process_unknown, stop, time)
     }
 
     /// Makes the world ready and judges the initial state.
@@ -316,7 +320,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         for finding in judgement.findings.into_iter().chain(inherited) {
             shown.push(self.found(Some((from, action, recorded.transition)), finding));
         }
-        (self.damage).add((from, action, to), recorded.new_state, &shown);
+        self.damage.note(recorded.transition, shown);
         self.pass_on_warnings();
         strategy.learn(self.explored.graph(), &recorded);
         Ok(recorded.new_state.then_some(to))
@@ -399,9 +403,8 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     /// violation.
     fn found(&mut self, at: Option<(StateId, ActionId, TransitionId)>, finding: Finding) -> usize {
         let graph = self.explored.graph();
-        let after = at.map_or(&[][..], |(from, ..)| self.damage.before(from));
         let at = at.map(|(from, action, id)| (action, id, graph.depth(from) + 1));
-        let (position, is_new) = (self.violations).add(self.model, at, self.steps, after, finding);
+        let (position, is_new) = (self.violations).add(self.model, at, self.steps, finding);
         if is_new {
             let violation = self.violations.violation(position, graph);
             self.emitter.violation(&violation);

@@ -46,12 +46,32 @@ pub struct Action {
     pub on: Vec<(StatusPattern, OnAnswer)>,
     /// Set where whoever sends it may not do this.
     pub forbidden: Option<Forbidden>,
+    /// The flag that keeps it from running, if one does.
+    pub switched_off: Option<SwitchedOff>,
+}
+
+/// A flag of the command line that keeps an action from running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SwitchedOff {
+    /// `--only` names others.
+    Only,
+    /// `--skip` names it.
+    Skip,
+}
+
+impl std::fmt::Display for SwitchedOff {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Only => "--only",
+            Self::Skip => "--skip",
+        })
+    }
 }
 
 impl Action {
-    /// Whether it never runs, because the spec says so: `max_calls: 0`.
+    /// Whether it never runs, because the spec says so (`max_calls: 0`), or the command line.
     pub fn is_switched_off(&self) -> bool {
-        matches!(self.max_calls, Some((_, 0)))
+        self.switched_off.is_some() || matches!(self.max_calls, Some((_, 0)))
     }
 
     /// An action that is always enabled and sends `GET /`; for models that never reach a network.
@@ -70,6 +90,7 @@ impl Action {
             accepted: OnAnswer::default(),
             on: Vec::new(),
             forbidden: None,
+            switched_off: None,
         }
     }
 

@@ -101,6 +101,11 @@ impl RowChange {
                     *is_ignored && value(&self.before, column) != value(&self.after, column)
                 })
     }
+
+    /// Whether the identity sees it: a row of an observed table came or went, or a column changed that is not ignored.
+    pub fn is_observed(&self) -> bool {
+        Digest::default().moved_by(self) != Digest::default()
+    }
 }
 
 /// An order-independent digest of a set of rows: hashes are added, so inserting and then deleting a row leaves no

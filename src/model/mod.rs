@@ -30,7 +30,7 @@ use serde_json::Value;
 
 pub use action::{
     Action, ActionId, ExpectedResponse, ExtractSource, Extraction, OnAnswer, Precondition,
-    StatusPattern, brief,
+    StatusPattern, SwitchedOff, brief,
 };
 pub use body::{Body, NoJson};
 pub use context::{Context, VariableId};

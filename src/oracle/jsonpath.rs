@@ -179,7 +179,7 @@ fn objection(
 
 fn wrote(record: &StepRecord) -> Option<String> {
     let mut tables: Vec<(&str, usize)> = Vec::new();
-    for change in record.rows.rows() {
+    for change in record.rows.rows().filter(|change| change.is_observed()) {
         match tables
             .iter_mut()
             .find(|(name, _)| *name == change.table.name)

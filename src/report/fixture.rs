@@ -332,6 +332,7 @@ pub(super) fn run() -> RunReport {
         invariants: Vec::new(),
         violations: Vec::new(),
         known_not_seen: Vec::new(),
+        process_unknown: None,
         corpus: Vec::new(),
         warnings: Vec::new(),
         time: Time {

@@ -66,6 +66,7 @@ pub(super) fn run_json(run: &RunReport) -> Value {
         "figures": figures(run),
         "violations": summary.violations,
         "known_not_seen": summary.known_not_seen,
+        "process_unknown": summary.process_unknown,
         "corpus": summary.corpus,
         "actions": run.actions().map(|(declared, seen)| action(declared, seen)).collect::<Vec<_>>(),
         "invariants": invariants(run),

@@ -130,7 +130,7 @@ fn cases(run: &RunReport) -> Vec<Case> {
     }
     for (action, seen) in run.actions() {
         let verdict = if action.switched_off {
-            Verdict::Skipped("switched off: `max_calls: 0`".to_owned())
+            Verdict::Skipped("switched off (`max_calls: 0`, `--only` or `--skip`)".to_owned())
         } else if seen.runs == 0 {
             Verdict::Skipped(format!("never ran: {}", violation_text::never_ran(seen)))
         } else if seen.always_refused {

@@ -43,6 +43,7 @@ impl RunReport {
             invariants: Vec::new(),
             violations: Vec::new(),
             known_not_seen: Vec::new(),
+            process_unknown: None,
             corpus: Vec::new(),
             warnings: Vec::new(),
             time: Time::default(),

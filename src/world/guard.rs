@@ -1,21 +1,29 @@
 //! Sees to it that the service does not outlive venomqa, also when that is killed with SIGKILL.
 //!
 //! A parent-death signal would need unsafe code, exists on Linux only, and reaches only the process itself, not those that it has
-//! started. So a small process waits at the end of a pipe: when venomqa is gone, so is the other end of the pipe.
+//! started. So a small process waits at the end of a pipe: when venomqa is gone, so is the other end of the pipe. It ends the group, and
+//! on Linux whoever has left the group but still carries its [mark](super::offspring).
 
 use std::process::Stdio;
 
 use tokio::process::{Child, Command};
 
-/// Ends the group politely, and after three seconds by force.
+use super::offspring::{MARK, Mark};
+
+/// Ends the group and those with the mark politely, and after three seconds by force.
 const SCRIPT: &str = r#"
 read -r _ && exit
-kill -TERM "-$1" || exit
+group=$1 mark=$2
+marked() { grep -lzxF -e "$mark" /proc/[0-9]*/environ | tr -dc '0-9\n'; }
+kill -TERM "-$group" || group=
+kill -TERM $(marked)
 for _ in 1 2 3; do
     sleep 1
-    kill -0 "-$1" || exit
+    [ -z "$group" ] || kill -0 "-$group" || group=
+    [ -n "$group$(marked)" ] || exit
 done
-kill -KILL "-$1"
+[ -z "$group" ] || kill -KILL "-$group"
+kill -KILL $(marked)
 "#;
 
 /// Waits for the end of venomqa, to end a process group then. Dropped, it ends and does nothing.
@@ -30,15 +38,16 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Guards the group that this process leads. `None` where there is no shell to do so: then a SIGKILL leaves the service
+    /// Guards the group that this process leads, and those that carry the mark. `None` where there is no shell to do so: then a SIGKILL leaves the service
     /// running, as it always did, and everything else is as ever.
-    pub(super) fn of_group(leader: u32) -> Option<Self> {
+    pub(super) fn of_group(leader: u32, mark: &Mark) -> Option<Self> {
         if !cfg!(unix) {
             return None;
         }
         let mut command = Command::new("/bin/sh");
         command
             .args(["-c", SCRIPT, "venomqa-guard", &leader.to_string()])
+            .arg(format!("{MARK}={}", mark.value()))
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

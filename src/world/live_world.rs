@@ -198,9 +198,11 @@ impl World for LiveWorld {
             bindings: self.model.action_bindings(action, &live),
             now: &before,
             listed: &declared.expect.status,
+            is_forbidden: declared.forbidden.is_some(),
             may_repeat: true,
         };
         let is_safe = declared.request.is_safe();
+        let sent_at = Instant::now();
         let (mut sent, now) = sending.logged_in(deployment, position).await?;
         let sending = sending.at(&now);
         // The row may have come late, from the request before.
@@ -220,7 +222,7 @@ impl World for LiveWorld {
         } = sent;
         if exchange.response.no_answer.is_some() {
             if !deployment.process().may_restart() {
-                self.late.note_unanswered(&name);
+                self.late.note_unanswered(&name, sent_at.elapsed());
             }
             return Ok(unanswered(&now, exchange, &mut self.identity));
         }
@@ -341,6 +343,10 @@ impl World for LiveWorld {
         self.way_back.starts_anew()
     }
 
+    fn leaves_process(&self) -> bool {
+        self.way_back.leaves_process()
+    }
+
     fn take_suspects(&mut self) -> Vec<ActionId> {
         self.way_back.take_suspects()
     }
@@ -425,6 +431,7 @@ impl Observe for LiveWorld {
             bindings,
             now: &before,
             listed: &[],
+            is_forbidden: false,
             may_repeat: false,
         };
         let way_back = &mut *self.way_back;

@@ -18,6 +18,7 @@ mod live_values;
 mod live_world;
 pub mod mock;
 mod observations;
+mod offspring;
 mod path;
 mod patience;
 mod patterns;
@@ -49,7 +50,8 @@ use crate::model::{
 pub use checkpoint::Checkpoint;
 pub use error::{WorldError, WorldErrorKind};
 pub use live_world::LiveWorld;
-pub(crate) use patterns::unmatched_secrets;
+pub use offspring::{Orphan, orphans};
+pub(crate) use patterns::{is_match, unmatched_secrets};
 pub(crate) use united::About;
 pub use warning::{Warning, WarningCode};
 
@@ -118,6 +120,11 @@ pub trait World {
 
     /// Whether [`World::renew`] starts the service again, so that nothing is left in its memory.
     fn starts_anew(&self) -> bool {
+        false
+    }
+
+    /// Whether a restore leaves the process of the service as it is, with whatever it keeps in its memory.
+    fn leaves_process(&self) -> bool {
         false
     }
 

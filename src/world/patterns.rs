@@ -70,7 +70,7 @@ impl TableNames {
         self.0.iter().any(|(short, long)| {
             let (short, long) = (full(short), full(long));
             // A schema is only meant where the pattern has a place for it: `p*` is not all of `public`.
-            matches(pattern, &short) || (dots(pattern) >= dots(&long) && matches(pattern, &long))
+            is_match(pattern, &short) || (dots(pattern) >= dots(&long) && is_match(pattern, &long))
         })
     }
 }
@@ -199,14 +199,14 @@ fn meant(written: &str, sign: &str, there: &[String], what: &str) -> String {
 }
 
 /// Whether a name matches a pattern in which `*` stands for any run of characters.
-fn matches(pattern: &str, name: &str) -> bool {
+pub(crate) fn is_match(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
         Some((prefix, rest)) => name.strip_prefix(prefix).is_some_and(|tail| {
             tail.char_indices()
                 .map(|(at, _)| at)
                 .chain([tail.len()])
-                .any(|at| matches(rest, &tail[at..]))
+                .any(|at| is_match(rest, &tail[at..]))
         }),
     }
 }

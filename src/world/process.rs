@@ -337,7 +337,7 @@ async fn somebody_else(client: &Client) -> Option<WorldError> {
             WorldErrorKind::Service,
             format!("something listens at `{url}` already, before the service was started"),
         )
-        .with_help("stop it, or use `${port}` in `http.base_url` and `service.command`")
+        .with_help("stop it, or use `${port}` in `http.base_url` and `service.command`; what a killed run left running, `venomqa restore` ends")
     })
 }
 

@@ -240,6 +240,7 @@ async fn send_again(
         bindings,
         known: None,
         listed: &declared.expect.status,
+        is_forbidden: declared.forbidden.is_some(),
     };
     let exchange = deployment.attempt(outgoing, &mut sessions).await?;
     if deployment.is_lost() {

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::guard::Guard;
+use super::offspring::{MARK, Mark};
 use super::{WorldError, WorldErrorKind};
 
 /// How long a service may take to stop by itself before it is killed.
@@ -34,6 +35,8 @@ pub(super) struct Service {
     readers: Vec<JoinHandle<()>>,
     name: String,
     guard: Option<Guard>,
+    /// Of a service, not of a command.
+    mark: Option<Mark>,
 }
 
 /// What to start.
@@ -61,14 +64,21 @@ impl Launch {
 impl Service {
     /// Starts a process as [`Service::spawn`] does, which ends also when venomqa is killed with SIGKILL.
     pub(super) fn spawn_guarded(launch: &Launch) -> Result<Self, WorldError> {
-        let mut service = Self::spawn(launch)?;
-        service.guard = service.child.id().and_then(Guard::of_group);
+        let mark = Mark::new();
+        let mut service = Self::start(launch, Some(mark.clone()))?;
+        let leader = service.child.id();
+        service.guard = leader.and_then(|id| Guard::of_group(id, &mark));
         Ok(service)
     }
 
     /// Starts a process. It leads a process group of its own, so that Ctrl-C in a terminal reaches venomqa alone, which
-    /// then puts the database back before it stops the service.
+    /// then puts the database back before it stops the service. What it leaves behind outside its group goes on running: a command
+    /// that resets a service may start that.
     pub(super) fn spawn(launch: &Launch) -> Result<Self, WorldError> {
+        Self::start(launch, None)
+    }
+
+    fn start(launch: &Launch, mark: Option<Mark>) -> Result<Self, WorldError> {
         let Some((program, arguments)) = launch.command.split_first() else {
             return Err(WorldError::new(
                 WorldErrorKind::Service,
@@ -82,10 +92,12 @@ impl Service {
         } else {
             PathBuf::from(program)
         };
+        let marked = mark.iter().map(|mark| (MARK, mark.value()));
         let mut command = CommandWrap::with_new(path, |command| {
             command
                 .args(arguments)
                 .envs(launch.env.iter().map(|(name, value)| (name, value)))
+                .envs(marked)
                 .current_dir(&launch.cwd)
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
@@ -126,6 +138,7 @@ impl Service {
             log,
             readers,
             guard: None,
+            mark,
             // Without its folder, which differs between machines.
             name: Path::new(program).file_name().map_or_else(
                 || program.clone(),
@@ -182,7 +195,7 @@ impl Service {
         details
     }
 
-    /// Stops the process and everything in its group: first politely, after a grace period by force.
+    /// Stops the process, everything in its group, and what has left the group: first politely, after a grace period by force.
     pub(super) async fn stop(mut self) {
         if self.exited().is_none() && self.terminate() {
             self.exits_within(GRACE).await;
@@ -190,6 +203,9 @@ impl Service {
         // Whoever is left of the group. That nobody is left is the usual case, and no error.
         let _ = self.child.start_kill();
         self.exits_within(GRACE).await;
+        if let Some(mark) = &self.mark {
+            mark.end(GRACE).await;
+        }
     }
 
     #[cfg(unix)]
@@ -208,6 +224,9 @@ impl Drop for Service {
     /// After an error or a panic nobody waits for a polite end.
     fn drop(&mut self) {
         let _ = self.child.start_kill();
+        if let Some(mark) = &self.mark {
+            mark.kill();
+        }
         for reader in &self.readers {
             reader.abort();
         }

@@ -60,6 +60,7 @@ pub(super) async fn answered(
         bindings,
         known: None,
         listed: &step.status,
+        is_forbidden: false,
     };
     let Exchange {
         request,

@@ -161,10 +161,31 @@ impl Warning {
         ))
     }
 
+    /// Rows of these tables change when `request` follows an action, and with neither of them alone.
+    pub(super) fn put_off_write(action: &str, request: &str, tables: &[Arc<Table>]) -> Self {
+        let names = names(tables);
+        let message = format!(
+            "rows of {names} change when {request} follows `{action}`, but neither when {request} is sent without it nor when nothing follows `{action}`: this service keeps state in its process. Either `{action}` puts its write off until the next request, or {request} writes what `{action}` has left to be done; nobody can tell from outside, so the rows were put back and not judged"
+        );
+        let mut ignored: Vec<String> = Vec::new();
+        for table in tables {
+            let (system, name) = (&table.system, &table.name);
+            ignored.push(format!(
+                "under `systems: {system}:` the line `ignore_tables: [{name}]`"
+            ));
+        }
+        Self::new(WarningCode::StateOutsideSystems, message)
+            .with_help(format!(
+                "`restore: replay` sends each path in one piece, so that such a write belongs to its path; where these rows are mere bookkeeping, leave them alone: {}",
+                ignored.join(", ")
+            ))
+            .untrusted()
+    }
+
     /// Rows of these tables come after a request that was never answered, from a service that went on running.
     pub(super) fn late_write_of_unanswered(request: &str, tables: &[Arc<Table>]) -> Self {
         let message = format!(
-            "{request}, which was not answered, goes on writing: rows of {} came late, and were put back",
+            "rows of {} came late, while {request}, which was not answered, may still have been at work: they were put back, and nobody knows whose they are",
             names(tables)
         );
         Self::new(WarningCode::LateWrite, message).with_help(

@@ -377,3 +377,79 @@ fn merged_reports_say_which_run_found_what() {
         .code(0)
         .says(&["found by 2 of 2 runs: bfs seed 1, bfs seed 2"]);
 }
+
+#[test]
+fn a_bug_that_is_reached_soundly_in_the_end_stands_for_itself() {
+    // `mark` fails and marks all the same. `remark` marks as it should, from a state that is found later.
+    let mark: Rule = |db| {
+        let sql = "UPDATE orders SET note = 'x'";
+        does(db, sql, StatusCode::INTERNAL_SERVER_ERROR)
+    };
+    let ready: Rule = |db| does(db, "UPDATE orders SET note = 'ready'", StatusCode::OK);
+    let remark: Rule = |db| {
+        let sql = "UPDATE orders SET note = 'x' WHERE note = 'ready'";
+        match db.execute(sql, []).unwrap() {
+            0 => StatusCode::CONFLICT,
+            _ => StatusCode::OK,
+        }
+    };
+    let show: Rule = |db| {
+        if is_there(db, "SELECT EXISTS (SELECT 1 FROM orders WHERE note = 'x')") {
+            StatusCode::INTERNAL_SERVER_ERROR
+        } else {
+            StatusCode::OK
+        }
+    };
+    let rules = [
+        ("/mark", mark),
+        ("/ready", ready),
+        ("/remark", remark),
+        ("/show", show),
+    ];
+    for (names, is_consequence) in [
+        (&["mark", "show", "ready", "remark"][..], false),
+        (&["mark", "show", "ready"][..], true),
+    ] {
+        let desk = Desk::new(&rules, &actions(names));
+        for seed in 1..5 {
+            let flags = format!("--seed {seed} --report json");
+            let run = desk.explore(&flags).code(1).only_run();
+            let after = |name: &str| one(&run["violations"], "action", name).clone();
+            let (mark, show) = (after("mark"), after("show"));
+            let expected = if is_consequence {
+                mark["number"].clone()
+            } else {
+                Value::Null
+            };
+            assert_eq!(show["consequence_of"], expected, "seed {seed}: {run:#}");
+        }
+    }
+}
+
+#[test]
+fn a_baseline_keeps_what_an_action_showed_that_is_switched_off_now() {
+    let refund: Rule = |db| does(db, "UPDATE orders SET refunded = 2", StatusCode::OK);
+    let pay: Rule = |db| does(db, "UPDATE payments SET amount = -1", StatusCode::OK);
+    let spec = format!(
+        "{}invariants:\n{REFUNDED}{PAID}",
+        actions(&["refund", "pay"])
+    );
+    let desk = Desk::new(&[("/refund", refund), ("/pay", pay)], &spec);
+    let update = "--baseline known.json --update-baseline";
+    desk.explore(update).code(0);
+    desk.explore(&format!("{update} --skip pay")).code(0);
+    let file = desk.sandbox.read("known.json");
+    assert!(
+        file.contains("not_refunded") && file.contains("invariant/paid"),
+        "{file}"
+    );
+
+    let cured = Desk::new(&[("/refund", refund), ("/pay", |_| StatusCode::OK)], &spec);
+    cured.sandbox.write("known.json", &file);
+    cured.explore(&format!("{update} --only pay")).code(0);
+    let file = cured.sandbox.read("known.json");
+    assert!(
+        file.contains("not_refunded") && !file.contains("invariant/paid"),
+        "{file}"
+    );
+}

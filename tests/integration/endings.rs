@@ -1,6 +1,8 @@
 //! The first Ctrl-C and the time limit end whatever is under way, with a report.
 
-use crate::support::{Database, Fault, JournalMode, Sandbox, Store, Wire, eventually, store};
+use crate::support::{
+    Database, Fault, JournalMode, Kind, Sandbox, Store, Wire, eventually, service, signal, store,
+};
 
 const ENDLESS: &str = "invariants:
   - name: endless
@@ -92,4 +94,61 @@ fn a_run_that_is_killed_takes_the_service_that_it_started_with_it() {
     eventually("the service and its guard end", || {
         sandbox.processes().is_empty().then_some(())
     });
+}
+
+/// A service that leaves the process group in which it was started, as a daemon does.
+#[cfg(target_os = "linux")]
+fn daemon() -> Sandbox {
+    let spec = format!(
+        "venomqa: 1\nname: daemon\nrestore: none\n{}actions: [{{ name: look, request: {{ path: / }} }}]\n",
+        service(Kind::Credits)
+    );
+    Sandbox::with_spec(&spec.replace(
+        "command: [",
+        "command: [\"setsid\", \"--fork\", \"--wait\", ",
+    ))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_service_that_leaves_its_process_group_is_stopped_all_the_same() {
+    let sandbox = daemon();
+    sandbox
+        .venomqa("explore --strategy random --max-steps 3")
+        .run()
+        .code(0);
+    assert_eq!(sandbox.processes(), [0; 0]);
+
+    let mut run = sandbox
+        .venomqa("explore --strategy random --max-steps 1000000 --progress-every 1")
+        .start();
+    run.wait_for_stderr("step 5/");
+    run.kill();
+    eventually("the service and its guard end", || {
+        sandbox.processes().is_empty().then_some(())
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn restore_ends_and_names_what_a_killed_run_and_its_killed_guard_left_running() {
+    let sandbox = daemon();
+    let mut run = sandbox
+        .venomqa("explore --strategy random --max-steps 1000000 --progress-every 1")
+        .start();
+    run.wait_for_stderr("step 5/");
+    let is_guard = |id: &u32| {
+        let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains("venomqa-guard")
+    };
+    let guard = sandbox.processes().into_iter().find(is_guard).unwrap();
+    signal(guard, "KILL");
+    run.kill();
+    assert!(!sandbox.processes().is_empty());
+    sandbox
+        .venomqa("restore")
+        .run()
+        .code(0)
+        .says(&["ended process ", "which a killed run had left running"]);
+    assert_eq!(sandbox.processes(), [0; 0]);
 }

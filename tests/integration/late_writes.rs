@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -28,35 +30,52 @@ const INVARIANTS: &str = "invariants:
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Till {
-    /// Pays after it has answered: while the next request is under way.
+    /// Pays after it has answered, most often while the next request is under way.
     Late,
+    /// Pays when the next request comes, and not before. Or is it the next request that writes what is left to be done?
+    PutsOff,
     /// Writes down whom it refuses.
     NotesRefusals,
+    /// Counts those who look, in a table and in a column that the spec may leave out.
+    Audits,
 }
 
-/// A late payment waits in memory for the next request, so that no test depends on time.
+/// The next request waits for a late payment, so that no test depends on time.
 fn till(database: &Database, till: Till) -> Server {
     let connection: Arc<Mutex<Connection>> = Arc::new(Mutex::new(database.open()));
     let is_due = Arc::new(AtomicBool::new(false));
     let write = move |sql: &str| {
         connection.lock().unwrap().execute(sql, []).unwrap();
     };
-    let (due, pay) = (is_due.clone(), write.clone());
+    let paying: Arc<Mutex<Option<JoinHandle<()>>>> = Arc::default();
+    let (due, pay, payment) = (is_due.clone(), write.clone(), paying.clone());
     let catch_up = move || {
+        if let Some(payment) = payment.lock().unwrap().take() {
+            payment.join().unwrap();
+        }
         if due.swap(false, Ordering::SeqCst) {
             pay("UPDATE till SET paid = 1");
         }
     };
     let (refuse, look) = (catch_up.clone(), catch_up);
-    let note = write.clone();
+    let (note, audit, later) = (write.clone(), write.clone(), write.clone());
+    let pay_later = move || {
+        let write = later.clone();
+        let payment = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(60));
+            write("UPDATE till SET paid = 1");
+        });
+        *paying.lock().unwrap() = Some(payment);
+    };
     Server::start(
         Router::new()
             .route("/", get(async || "ready"))
             .route(
                 "/pay",
                 post(async move || match till {
-                    Till::Late => is_due.store(true, Ordering::SeqCst),
-                    Till::NotesRefusals => write("UPDATE till SET paid = 1"),
+                    Till::Late => pay_later(),
+                    Till::PutsOff => is_due.store(true, Ordering::SeqCst),
+                    Till::NotesRefusals | Till::Audits => write("UPDATE till SET paid = 1"),
                 }),
             )
             .route(
@@ -73,6 +92,10 @@ fn till(database: &Database, till: Till) -> Server {
                 "/look",
                 get(async move || {
                     look();
+                    if till == Till::Audits {
+                        audit("UPDATE till SET refused = refused + 1");
+                        audit("UPDATE visits SET seen = seen + 1");
+                    }
                     axum::Json(serde_json::json!({}))
                 }),
             ),
@@ -80,9 +103,13 @@ fn till(database: &Database, till: Till) -> Server {
 }
 
 fn explore(which: Till, more: &str, strategy: &str, code: i32) -> Value {
-    let sandbox = Sandbox::with_spec(&format!("{SPEC}{more}"));
+    explore_spec(which, &format!("{SPEC}{more}"), strategy, code)
+}
+
+fn explore_spec(which: Till, spec: &str, strategy: &str, code: i32) -> Value {
+    let sandbox = Sandbox::with_spec(spec);
     let database = Database::at(sandbox.path("till.db"));
-    database.execute("CREATE TABLE till (paid INT, refused INT); INSERT INTO till VALUES (0, 0)");
+    database.execute("CREATE TABLE till (paid INT, refused INT); INSERT INTO till VALUES (0, 0); CREATE TABLE visits (seen INT); INSERT INTO visits VALUES (0)");
     let server = till(&database, which);
     sandbox
         .venomqa(["explore", "--strategy", strategy, "--report", "json"])
@@ -124,4 +151,45 @@ fn rows_that_a_refused_request_writes_each_time_are_its_own() {
     assert_eq!(violations(&run), ["rejected-but-wrote"], "{run:#}");
     assert_eq!(warnings(&run), [""; 0]);
     assert_ne!(run["actions"][1]["new_states"], 0, "{run:#}");
+}
+
+#[test]
+fn rows_that_come_only_when_one_request_follows_another_are_blamed_on_neither() {
+    for (strategy, more) in [("bfs", ""), ("dfs", ""), ("mcts", INVARIANTS)] {
+        let run = explore(Till::PutsOff, more, strategy, 3);
+        assert_eq!(violations(&run), [""; 0], "{strategy}: {run:#}");
+        let warning = &run["warnings"][0];
+        assert_eq!(warning["code"], "state-outside-systems", "{run:#}");
+        let message = warning["message"].as_str().unwrap();
+        assert!(
+            message.starts_with("rows of `till` change when "),
+            "{message}"
+        );
+        assert!(
+            message.contains("Either `pay` puts its write off until the next request, or "),
+            "{message}"
+        );
+        let help = warning["help"].as_str().unwrap();
+        assert!(
+            help.contains("`restore: replay`") && help.contains("`ignore_tables: [till]`"),
+            "{help}"
+        );
+    }
+}
+
+#[test]
+fn bookkeeping_that_the_spec_leaves_out_is_no_objection() {
+    let checks = "checks: { rejected-but-wrote: high, safe-method-wrote: high }";
+    let spec = SPEC.replace("checks: { rejected-but-wrote: high }", checks);
+    let run = explore_spec(Till::Audits, &format!("{spec}{INVARIANTS}"), "bfs", 1);
+    let mut found = violations(&run);
+    found.sort_unstable();
+    assert_eq!(found, ["probe-wrote", "safe-method-wrote"], "{run:#}");
+
+    let left_out =
+        "{ sqlite: till.db, observe_tables: [\"*\", \"!visits\"], ignore_columns: [till.refused] }";
+    let spec = spec.replace("{ sqlite: till.db }", left_out);
+    let run = explore_spec(Till::Audits, &format!("{spec}{INVARIANTS}"), "bfs", 0);
+    assert_eq!(violations(&run), [""; 0], "{run:#}");
+    assert_eq!(warnings(&run), [""; 0], "{run:#}");
 }

@@ -54,6 +54,7 @@ mod script_verdicts;
 mod scripts;
 mod secret_places;
 mod secrets;
+mod selection;
 mod sessions;
 mod shop;
 mod shrink;

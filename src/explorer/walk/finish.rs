@@ -32,6 +32,7 @@ pub fn not_started(model: &Model, options: &Options, error: &WorldError) -> Fini
         invariants: Vec::new(),
         violations: Vec::new(),
         known_not_seen: options.known.iter().cloned().collect(),
+        process_unknown: None,
         corpus: Vec::new(),
         warnings: Vec::new(),
         time: Time::default(),
@@ -54,7 +55,13 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     }
 
     /// Sums up.
-    pub(super) fn finish(&mut self, violations: &[Violation], stop: Stop, time: Time) -> Finished {
+    pub(super) fn finish(
+        &mut self,
+        violations: &[Violation],
+        process_unknown: Option<&str>,
+        stop: Stop,
+        time: Time,
+    ) -> Finished {
         let actions = action_tallies(self.model, &self.explored, &stop);
         self.warn_of_refusals(&actions);
         for warning in self.silence.warnings(self.model) {
@@ -84,6 +91,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
                 .map(|found| found.event(self.model))
                 .collect(),
             known_not_seen: self.violations.known_not_seen(),
+            process_unknown: process_unknown.map(str::to_owned),
             corpus: std::mem::take(&mut self.regressions),
             warnings: self.emitter.take_warnings(),
             time,

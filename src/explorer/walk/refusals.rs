@@ -9,8 +9,8 @@ use super::super::strategy::Move;
 use super::{Stop, Walk};
 
 impl<W: World, J: Judge<W>> Walk<'_, W, J> {
-    /// The answer to a step, once it is certain that a refusal is not that of a lost login: the step is taken again where the
-    /// login was done again, and the walk ends where it cannot be.
+    /// The answer to a step, once it is certain that a refusal is not that of a lost login: the step is taken again, and the walk ends
+    /// where the login is lost for good.
     pub(super) async fn see_through_refusal(
         &mut self,
         step: Move,
@@ -23,12 +23,11 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             return Ok(arrival);
         }
         if self.explored.graph().can_restore() {
-            if self.look_into_refusal(action).await? {
-                return self.take_again(step, context).await;
-            }
-            let restored = self.world.restore(&arrival.checkpoint).await;
-            restored.map_err(|error| self.failed_at(step, &error))?;
-        } else if self.was_accepted(step) {
+            self.look_into_refusal(action).await?;
+            // Also where the state explains it: going back may have logged in anew.
+            return self.take_again(step, context).await;
+        }
+        if self.was_accepted(step) {
             let name = &self.model.action(action).name;
             self.emitter.warn(lost_login::warning(name, status, 0));
             return Err(Stop::LoginLost);
@@ -46,7 +45,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         })
     }
 
-    /// Takes a step once more, after its login was done again.
+    /// Takes a step once more.
     async fn take_again(
         &mut self,
         step: Move,
@@ -61,9 +60,8 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         arrival.map_err(|error| self.failed_at(step, &error))
     }
 
-    /// Looks whether an action that is refused is still accepted where it was; ends the walk where it is not. Says whether the
-    /// login was done again.
-    pub(super) async fn look_into_refusal(&mut self, action: ActionId) -> Result<bool, Stop> {
+    /// Looks whether an action that is refused is still accepted where it was; ends the walk where it is not.
+    pub(super) async fn look_into_refusal(&mut self, action: ActionId) -> Result<(), Stop> {
         let look = self
             .login
             .look(self.model, self.world, &self.explored, action);
@@ -73,8 +71,11 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
                 self.emitter.warn(*warning);
                 Err(Stop::LoginLost)
             }
-            Found::Renewed => Ok(true),
-            Found::Rightful => Ok(false),
+            Found::Otherwise(warning) => {
+                self.emitter.warn(*warning);
+                Ok(())
+            }
+            Found::Renewed | Found::Rightful => Ok(()),
         }
     }
 

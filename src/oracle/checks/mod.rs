@@ -91,7 +91,7 @@ fn wrote(record: &StepRecord, message: impl Fn(&str) -> String) -> Option<Object
     let rows: Vec<_> = record
         .rows
         .rows()
-        .filter(|change| change.table.observed)
+        .filter(|change| change.is_observed())
         .map(|change| {
             let key: Vec<_> = change.key.iter().map(ToString::to_string).collect();
             format!("{}[{}]", change.table.name, key.join(", "))
@@ -116,7 +116,7 @@ fn wrote(record: &StepRecord, message: impl Fn(&str) -> String) -> Option<Object
 /// identity leaves out do not count where others changed.
 pub(super) fn written(record: &StepRecord) -> Vec<String> {
     let mut names = BTreeSet::new();
-    for change in record.rows.rows().filter(|change| change.table.observed) {
+    for change in record.rows.rows().filter(|change| change.is_observed()) {
         let table = &change.table;
         let (Some(before), Some(after)) = (&change.before, &change.after) else {
             names.insert(table.name.clone());

@@ -80,12 +80,26 @@ fn figures(page: &mut Page, run: &RunReport) {
             count(run.able() as u64, "action")
         ),
     );
+    let off: Vec<String> = (run.started.actions.iter())
+        .filter(|action| action.switched_off)
+        .map(|action| printable(&action.name))
+        .collect();
+    if !off.is_empty() {
+        let shown = off[..off.len().min(SHOWN)].join(", ");
+        let more = if off.len() > SHOWN { ", …" } else { "" };
+        let count = count(off.len() as u64, "action");
+        labelled(page, "switched off", &format!("{count}: {shown}{more}"));
+    }
     let ended = match run.summary.stop {
         // The message follows below, with all that belongs to it.
         Stop::Failed { .. } => "by the error below".to_owned(),
         _ => printable(&run.stop_sentence()),
     };
     labelled(page, "ended", &ended);
+    if let Some(why) = &summary.process_unknown {
+        let text = format!("not known whether the service keeps state in its process: {why}");
+        labelled(page, "process", &printable(&text));
+    }
     labelled(page, "time", &time(&summary.time));
     labelled(page, "strategy", &printable(&run.strategy()));
     // Not wrapped: it is there to be copied.

@@ -95,6 +95,8 @@ struct Sum {
     corpus: Vec<Regression>,
     /// Causes of baselines that none of the runs saw.
     known_not_seen: Option<Vec<String>>,
+    /// One of each run; see [`Finished::process_unknown`].
+    process_unknown: Vec<Option<String>>,
     time: Time,
 }
 
@@ -114,6 +116,7 @@ impl Sum {
             warnings: Vec::new(),
             corpus: Vec::new(),
             known_not_seen: None,
+            process_unknown: Vec::new(),
             time: Time::default(),
         };
         sum.add(run);
@@ -143,10 +146,17 @@ impl Sum {
         let places = |spec: &SpecName, actions: &[Action], invariants: &[Invariant]| {
             serde_json::to_string(&(&spec.path, actions, invariants)).unwrap_or_default()
         };
+        // An action counts where one of the runs could take it.
+        let off: Vec<bool> = (self.actions.iter().zip(&actions))
+            .map(|(one, other)| one.switched_off && other.switched_off)
+            .collect();
         if places(&spec, &actions, &invariants)
             < places(&self.spec, &self.actions, &self.invariants)
         {
             (self.spec, self.actions, self.invariants) = (spec, actions, invariants);
+        }
+        for (action, is_off) in self.actions.iter_mut().zip(off) {
+            action.switched_off = is_off;
         }
         for (sum, seen) in self.tallies.iter_mut().zip(run.summary.actions) {
             add_tally(sum, seen);
@@ -168,6 +178,7 @@ impl Sum {
         for regression in run.summary.corpus {
             self.regression(regression);
         }
+        self.process_unknown.push(run.summary.process_unknown);
         let not_seen = run.summary.known_not_seen;
         match &mut self.known_not_seen {
             None => self.known_not_seen = Some(not_seen),
@@ -355,6 +366,10 @@ impl Sum {
                 violations,
                 warnings: self.warnings,
                 known_not_seen: self.known_not_seen.unwrap_or_default(),
+                // Where one of them has looked, it is known.
+                process_unknown: (self.process_unknown.into_iter())
+                    .collect::<Option<Vec<String>>>()
+                    .and_then(|all| all.into_iter().next()),
                 corpus: self.corpus,
                 time: self.time,
             },

@@ -155,6 +155,7 @@ impl Lowering<'_> {
             },
             on: self.on(&at.key("on"), &written.on),
             forbidden: None,
+            switched_off: None,
         }
     }
 

@@ -26,6 +26,8 @@ pub(in crate::world) struct Outgoing<'o> {
     pub(in crate::world) known: Option<&'o [SystemState]>,
     /// The statuses that the spec lists for its answer.
     pub(in crate::world) listed: &'o [StatusPattern],
+    /// Whether whoever sends it may not do this. Then a redirect to another page is a refusal, and the page no acceptance.
+    pub(in crate::world) is_forbidden: bool,
 }
 
 impl Deployment {
@@ -106,6 +108,7 @@ impl Deployment {
             let from = last.as_deref().unwrap_or(&first);
             let next = match self.sender.target().redirected(from, answer, &cookies) {
                 Redirect::None => break,
+                Redirect::To(next) if outgoing.is_forbidden && !same_page(from, &next) => break,
                 Redirect::To(next) => next,
                 Redirect::Away(url) => {
                     self.warn(redirected_away(outgoing.name, &url));
@@ -251,6 +254,12 @@ impl Deployment {
         details.extend(self.process.log_details().await);
         Ok((NoAnswer { why, details }, help))
     }
+}
+
+/// Whether a redirect only spells the path in another way, with a slash at its end or without.
+fn same_page(from: &Rendered, to: &Rendered) -> bool {
+    let path = |request: &Rendered| request.wire.url().path().trim_end_matches('/').to_owned();
+    path(from) == path(to)
 }
 
 /// The cookies that an answer sets, as headers.

@@ -5,7 +5,10 @@
 //!
 //! 1. Nothing is sent. Where rows come, a job makes them.
 //! 2. The state before an earlier request is restored, that request is sent, then the one in question. Where the rows come
-//!    now, the earlier request makes them: without it, they did not.
+//!    now, the earlier request has to do with them: without it, they did not.
+//! 3. The earlier request alone is sent. Where the rows come by themselves, it makes them. Where they come only with the request in
+//!    question, nobody can tell from outside whether the earlier one has put off its own write, or the later one writes for itself what the
+//!    earlier one has marked as stale in the memory of the service. Either way something in the process decides, and that is said.
 //!
 //! What was found out about tables holds for the rest of the run.
 
@@ -30,6 +33,9 @@ const JOB: Duration = Duration::from_secs(1);
 /// Shortest and longest wait for rows that come late.
 const LATE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 
+/// How long, at least and at most, a request may go on writing that was not answered in time.
+const GOES_ON: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+
 /// First and longest pause between two looks.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(40));
 
@@ -38,8 +44,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 pub(super) struct LateRows {
     /// The newest first.
     writers: VecDeque<Writer>,
-    /// A request that a service, which goes on running, has not answered.
-    unanswered: Option<String>,
+    /// The last request that a service, which goes on running, has not answered.
+    unanswered: Option<Unanswered>,
     known: Vec<Known>,
 }
 
@@ -50,6 +56,18 @@ struct Writer {
     context: Context,
     before: Checkpoint,
     answered: Instant,
+}
+
+/// A request without an answer, and until when it may go on writing.
+struct Unanswered {
+    request: String,
+    until: Instant,
+}
+
+/// Rows that may come late.
+struct Awaited<'a> {
+    tables: &'a [Arc<Table>],
+    window: Duration,
 }
 
 /// What was found out about some tables.
@@ -65,7 +83,9 @@ struct Known {
 pub(super) enum Source {
     /// An earlier request, whose rows come at most so long after its answer.
     Writer(ActionId, Duration),
-    /// A request that was never answered.
+    /// They come when this request follows an earlier one, and with neither of them alone.
+    Together(ActionId, String),
+    /// A request that was not answered a while ago, as far as anybody knows.
     Unanswered(String),
     /// A job: they come while no request runs.
     Job,
@@ -80,6 +100,10 @@ impl Source {
             Self::Writer(action, since) => {
                 let model = deployment.model();
                 Warning::late_write(&model.action(*action).name, *since, tables)
+            }
+            Self::Together(action, request) => {
+                let model = deployment.model();
+                Warning::put_off_write(&model.action(*action).name, request, tables)
             }
             Self::Unanswered(request) => Warning::late_write_of_unanswered(request, tables),
             Self::Job => {
@@ -114,9 +138,18 @@ impl LateRows {
         });
     }
 
-    /// A request was not answered by a service that goes on running.
-    pub(super) fn note_unanswered(&mut self, request: &str) {
-        self.unanswered = Some(request.to_owned());
+    /// A request was not answered by a service that goes on running, although it was waited for so long.
+    pub(super) fn note_unanswered(&mut self, request: &str, waited: Duration) {
+        self.unanswered = Some(Unanswered {
+            request: request.to_owned(),
+            until: Instant::now() + (waited * 2).clamp(GOES_ON.0, GOES_ON.1),
+        });
+    }
+
+    /// The request that was not answered, as long as it may go on writing.
+    fn writing_yet(&self) -> Option<Source> {
+        let unanswered = self.unanswered.as_ref()?;
+        (Instant::now() < unanswered.until).then(|| Source::Unanswered(unanswered.request.clone()))
     }
 
     /// Where rows of these tables come from. `request` is the one that was under way when they came; `None` where none was.
@@ -129,11 +162,12 @@ impl LateRows {
         tables: &[Arc<Table>],
         request: Option<&Sending<'_>>,
     ) -> Result<Source, WorldError> {
-        if let Some(unanswered) = &self.unanswered {
-            return Ok(Source::Unanswered(unanswered.clone()));
-        }
         if let Some(known) = self.known(tables, request) {
             return Ok(known);
+        }
+        // Whatever is tried out meanwhile proves nothing.
+        if let Some(unanswered) = self.writing_yet() {
+            return Ok(unanswered);
         }
         let source = self
             .find_out(deployment, way_back, position, tables, request)
@@ -148,8 +182,11 @@ impl LateRows {
 
     fn known(&self, tables: &[Arc<Table>], request: Option<&Sending<'_>>) -> Option<Source> {
         let is_here = |known: &&Known| match &known.source {
-            Source::Job | Source::Unanswered(_) => true,
-            Source::Writer(action, _) => self.writers.iter().any(|it| it.action == *action),
+            Source::Job => true,
+            Source::Unanswered(_) => false,
+            Source::Writer(action, _) | Source::Together(action, _) => {
+                self.writers.iter().any(|it| it.action == *action)
+            }
             Source::Nobody => known.request.as_deref() == request.map(|request| request.name),
         };
         let has_all = |known: &&Known| tables.iter().all(|table| known.tables.contains(table));
@@ -179,34 +216,60 @@ impl LateRows {
         }
         for (writer, since) in writers {
             let window = (since * 2).clamp(LATE.0, LATE.1);
-            way_back
-                .come_back(deployment, position, now.content(), &writer.before)
-                .await?;
-            let Some(content) = writer
-                .send_again(deployment, way_back, &position.now, request)
-                .await?
-            else {
-                // No answer. Bringing the service back puts everything where the world stands.
-                way_back.bring_back(deployment, position).await?;
-                let content = position.now.content().clone();
-                way_back
-                    .come_back(deployment, position, &content, &now)
-                    .await?;
-                return Ok(Source::Nobody);
-            };
-            let (came, content) = watch(deployment, &content, Some(tables), window).await?;
-            way_back
-                .come_back(deployment, position, &content, &now)
-                .await?;
-            if came {
-                return Ok(Source::Writer(writer.action, since.min(window)));
+            let rows = Awaited { tables, window };
+            let (position, after) = (&mut *position, request);
+            let came = writer.brings(deployment, way_back, position, &now, &rows, after);
+            match came.await? {
+                None => return Ok(Source::Nobody),
+                Some(false) => continue,
+                Some(true) => {}
             }
+            let alone = Source::Writer(writer.action, since.min(window));
+            let Some(request) = request else {
+                return Ok(alone);
+            };
+            let came = writer.brings(deployment, way_back, position, &now, &rows, None);
+            return Ok(match came.await? {
+                Some(false) => Source::Together(writer.action, request.name.to_owned()),
+                _ => alone,
+            });
         }
         Ok(Source::Nobody)
     }
 }
 
 impl Writer {
+    /// Whether these rows come when the request is sent again from where it was sent, with `after` behind it where there is
+    /// one. `None` where there was no answer. The world stands at `now`, before and afterwards.
+    async fn brings(
+        &self,
+        deployment: &mut Deployment,
+        way_back: &mut dyn WayBack,
+        position: &mut Position,
+        now: &Checkpoint,
+        rows: &Awaited<'_>,
+        after: Option<&Sending<'_>>,
+    ) -> Result<Option<bool>, WorldError> {
+        way_back
+            .come_back(deployment, position, now.content(), &self.before)
+            .await?;
+        let sent = self.send_again(deployment, way_back, &position.now, after);
+        let Some(content) = sent.await? else {
+            // Bringing the service back puts everything where the world stands.
+            way_back.bring_back(deployment, position).await?;
+            let content = position.now.content().clone();
+            way_back
+                .come_back(deployment, position, &content, now)
+                .await?;
+            return Ok(None);
+        };
+        let (came, content) = watch(deployment, &content, Some(rows.tables), rows.window).await?;
+        way_back
+            .come_back(deployment, position, &content, now)
+            .await?;
+        Ok(Some(came))
+    }
+
     /// Sends the request again from where it was sent, and then `request`. The world stands at `before`. Returns the content that the first of them left
     /// behind; `None` where one was not answered.
     async fn send_again(
@@ -228,6 +291,7 @@ impl Writer {
             bindings,
             known: None,
             listed: &action.expect.status,
+            is_forbidden: action.forbidden.is_some(),
         };
         deployment.attempt(outgoing, &mut sessions).await?;
         if deployment.is_lost() {

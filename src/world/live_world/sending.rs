@@ -11,7 +11,7 @@ use super::super::system::SystemState;
 use super::super::way_back::{Position, WayBack};
 use super::super::{Warning, WorldError};
 use super::late_rows::{LateRows, Source};
-use crate::model::{Action, Bindings, RequestTemplate, RowDelta, StatusPattern, Table};
+use crate::model::{Action, Bindings, RequestTemplate, RowChange, RowDelta, StatusPattern, Table};
 
 /// A request that was sent from a state, and what came of it.
 pub(super) struct Sent {
@@ -30,6 +30,8 @@ pub(super) struct Sending<'s> {
     pub(super) now: &'s Checkpoint,
     /// The statuses that the spec lists for the answer.
     pub(super) listed: &'s [StatusPattern],
+    /// Whether whoever sends it may not do this.
+    pub(super) is_forbidden: bool,
     /// Whether a request that was lost may be sent again where the systems hold what they did.
     pub(super) may_repeat: bool,
 }
@@ -43,6 +45,7 @@ impl Sending<'_> {
             bindings: self.bindings.clone(),
             known,
             listed: self.listed,
+            is_forbidden: self.is_forbidden,
         }
     }
 
@@ -83,6 +86,10 @@ impl Sending<'_> {
         let Some(found) = first.change.content.clone() else {
             return Ok(first);
         };
+        // Bookkeeping that the spec leaves out blames nobody.
+        if !first.change.rows.rows().any(RowChange::is_observed) {
+            return Ok(first);
+        }
         if !way_back.can_restore() {
             return self.again_without_restore(deployment, first, &found).await;
         }
@@ -149,7 +156,7 @@ fn only_in(first: &RowDelta, second: &RowDelta) -> Vec<Arc<Table>> {
     let is_new = |table: &Table| !second.rows().any(|change| change.table.id == table.id);
     let mut tables: Vec<Arc<Table>> = first
         .rows()
-        .filter(|change| is_new(&change.table))
+        .filter(|change| change.is_observed() && is_new(&change.table))
         .map(|change| change.table.clone())
         .collect();
     tables.dedup_by_key(|table| table.id);

@@ -47,6 +47,10 @@ impl WayBack for Database {
         true
     }
 
+    fn leaves_process(&self) -> bool {
+        true
+    }
+
     fn starts_anew(&self) -> bool {
         self.may_restart
     }
@@ -79,9 +83,9 @@ impl WayBack for Database {
         }
         let sent = self
             .after_restore
-            .send(deployment, to.context(), to.sessions())
+            .send(deployment, to.context(), &mut position.now)
             .await?;
-        self.check.check(deployment, to, sent).await
+        self.check.check(deployment, &position.now, sent).await
     }
 
     fn take_suspects(&mut self) -> Vec<ActionId> {

@@ -67,13 +67,14 @@ impl WayBack for Full {
         databases.restore(&found, to.content()).await?;
         deployment.restart().await?;
         deployment.databases().still_there().await?;
+        let mut there = to.clone();
         self.after_restore
-            .send(deployment, to.context(), to.sessions())
+            .send(deployment, to.context(), &mut there)
             .await?;
         let databases = deployment.databases();
-        databases.undo(to.content()).await?;
-        databases.verify(to.content()).await?;
-        position.now = to.clone();
+        databases.undo(there.content()).await?;
+        databases.verify(there.content()).await?;
+        position.now = there;
         Ok(())
     }
 

@@ -17,8 +17,8 @@ use super::config::{RestoreMode, WorldConfig};
 use super::deployment::{Deployment, Outgoing};
 use super::extract::Extracted;
 use super::path::Path;
-use super::principals::Sessions;
-use super::send::refused;
+use super::principals::{Refused, Sessions};
+use super::send::{Exchange, refused};
 use super::system::SystemState;
 use crate::model::{ActionId, Context, RequestTemplate, Response};
 
@@ -42,6 +42,11 @@ pub(super) trait WayBack {
 
     /// Whether [`WayBack::renew`] starts the service again, and [`WayBack::go_back`] does not.
     fn starts_anew(&self) -> bool {
+        false
+    }
+
+    /// Whether going back leaves the process of the service as it is.
+    fn leaves_process(&self) -> bool {
         false
     }
 
@@ -161,16 +166,32 @@ impl AfterRestore {
         Self(config.after_restore.clone())
     }
 
-    /// Sends the requests. Rows that they change are the caller's to put back. Says whether there are any.
+    /// Sends the requests from the state that was restored. Where the login of whoever sends one is no good any more, it is done
+    /// again; `now` is the state with the new session then. Rows that the requests change are the caller's to put back. Says whether
+    /// there are any.
     async fn send(
         &self,
         deployment: &mut Deployment,
         live: &Context,
-        sessions: &Sessions,
+        now: &mut Checkpoint,
     ) -> Result<bool, WorldError> {
         for (position, request) in self.0.iter().enumerate() {
             let name = format!("`after_restore` request {}", position + 1);
-            send_accepted(deployment, &name, request, live, sessions).await?;
+            let sent = send_once(deployment, &name, request, live, now.sessions()).await?;
+            let refused = Refused {
+                name: &name,
+                principal: request.principal,
+                status: sent.response.status,
+                listed: &[],
+            };
+            let Some(id) = refused.denied(&deployment.principals()) else {
+                accepted(&name, &sent)?;
+                continue;
+            };
+            // What the login writes is told from what the requests before it wrote.
+            deployment.databases().undo(now.content()).await?;
+            *now = Box::pin(refused.renewed(deployment, now, id)).await?;
+            send_accepted(deployment, &name, request, live, now.sessions()).await?;
         }
         if !self.0.is_empty() {
             deployment.settle().await?;
@@ -187,6 +208,25 @@ async fn send_accepted(
     live: &Context,
     sessions: &Sessions,
 ) -> Result<(), WorldError> {
+    let sent = send_once(deployment, name, request, live, sessions).await?;
+    accepted(name, &sent)
+}
+
+/// An error where a request was not answered with 2xx.
+fn accepted(name: &str, sent: &Exchange) -> Result<(), WorldError> {
+    if sent.response.is_success() {
+        return Ok(());
+    }
+    Err(refused(name, &sent.request, &sent.response, &[]))
+}
+
+async fn send_once(
+    deployment: &mut Deployment,
+    name: &str,
+    request: &RequestTemplate,
+    live: &Context,
+    sessions: &Sessions,
+) -> Result<Exchange, WorldError> {
     let bindings = deployment.model().bindings(live);
     let mut sessions = sessions.clone();
     let outgoing = Outgoing {
@@ -195,10 +235,7 @@ async fn send_accepted(
         bindings,
         known: None,
         listed: &[],
+        is_forbidden: false,
     };
-    let exchange = deployment.exchange(outgoing, &mut sessions).await?;
-    if exchange.response.is_success() {
-        return Ok(());
-    }
-    Err(refused(name, &exchange.request, &exchange.response, &[]))
+    deployment.exchange(outgoing, &mut sessions).await
 }

@@ -196,6 +196,7 @@ impl Replay {
                 bindings,
                 known: None,
                 listed: &action.expect.status,
+                is_forbidden: action.forbidden.is_some(),
             };
             let answer = deployment.exchange(outgoing, &mut sessions).await?.response;
             deployment.settle().await?;
@@ -218,11 +219,11 @@ impl Replay {
                 &live,
             );
         }
-        self.after_restore
-            .send(deployment, &live, &sessions)
-            .await?;
         // The context is the remembered one, for it is what comparisons go by; the content is what is there now.
         position.now = Checkpoint::new(to.refound(&there), to.path().clone());
+        self.after_restore
+            .send(deployment, &live, &mut position.now)
+            .await?;
         self.live.set(to.context(), live);
         Ok(())
     }
