@@ -113,3 +113,70 @@ fn refusals_that_the_state_explains_are_no_lost_login() {
         assert_ne!(refused, &Value::Null, "{strategy}: {run:#}");
     }
 }
+
+/// Whoever enters a third time is locked out, which the process alone remembers.
+fn gate(database: &Database) -> Server {
+    let connection: Arc<Mutex<Connection>> = Arc::new(Mutex::new(database.open()));
+    let left = Arc::new(AtomicU32::new(3));
+    let (enter, look) = (connection.clone(), connection);
+    Server::start(
+        Router::new()
+            .route("/", get(async || "ready"))
+            .route(
+                "/enter",
+                post(async move || {
+                    let spent = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                        left.checked_sub(1)
+                    });
+                    if spent.is_err() {
+                        return StatusCode::UNAUTHORIZED;
+                    }
+                    let sql = "UPDATE club SET member = member + 1 WHERE member < 3";
+                    enter.lock().unwrap().execute(sql, []).unwrap();
+                    StatusCode::OK
+                }),
+            )
+            .route(
+                "/look",
+                post(async move || {
+                    let sql = "UPDATE club SET orders = 1 - orders";
+                    look.lock().unwrap().execute(sql, []).unwrap();
+                }),
+            ),
+    )
+}
+
+#[test]
+fn a_refusal_that_the_spec_lists_ends_no_run_as_long_as_others_are_accepted() {
+    let spec = |statuses: &str| {
+        format!(
+            "venomqa: 1
+name: gate
+systems: {{ db: {{ sqlite: club.db }} }}
+actions:
+  - {{ name: enter, request: {{ method: POST, path: /enter }}, expect: {{ status: {statuses} }} }}
+  - {{ name: look, request: {{ method: POST, path: /look }} }}
+"
+        )
+    };
+    for (statuses, stop, code) in [("[200, 401]", "complete", 0), ("200", "login-lost", 3)] {
+        let sandbox = Sandbox::with_spec(&spec(statuses));
+        let database = Database::at(sandbox.path("club.db"));
+        database
+            .execute("CREATE TABLE club (member INT, orders INT); INSERT INTO club VALUES (0, 0)");
+        let server = gate(&database);
+        let run = sandbox
+            .venomqa("explore --strategy bfs --report json --no-corpus")
+            .args(["--base-url", &server.url()])
+            .run()
+            .code_among(&[code, 1])
+            .only_run();
+        assert_eq!(run["stop"]["reason"], stop, "{run:#}");
+        let has_lost = warnings(&run).contains(&"login-lost");
+        assert_eq!(has_lost, stop == "login-lost", "{run:#}");
+        assert!(
+            has_lost || warnings(&run).contains(&"non-deterministic"),
+            "{run:#}"
+        );
+    }
+}
