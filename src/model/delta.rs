@@ -43,6 +43,14 @@ pub enum TableKind {
 }
 
 impl Table {
+    /// Its name, with its system in front where there are several: `orders`, `billing:orders`.
+    pub fn name_among(&self, systems: usize) -> String {
+        match systems {
+            0 | 1 => self.name.clone(),
+            _ => format!("{}:{}", self.system, self.name),
+        }
+    }
+
     fn is_identity(&self) -> bool {
         self.observed && self.kind == TableKind::Rows
     }

@@ -66,6 +66,8 @@ pub struct Model {
     pub identity_variables: Vec<bool>,
     /// What guards count.
     pub facts: Vec<FactRule>,
+    /// How many systems are declared.
+    pub systems: usize,
 }
 
 /// Names that templates, conditions and SQL parameters can read.

@@ -121,7 +121,7 @@ impl Oracles {
             name: self.invariants[id.0 as usize].0.clone(),
             severity: self.model.invariants[id.0 as usize].severity,
             kind: objection.kind,
-            offends: self.invariants[id.0 as usize].1.names(),
+            offends: self.invariants[id.0 as usize].1.names(self.model.systems),
             message: objection.message,
             evidence: objection.evidence,
         }
@@ -161,7 +161,7 @@ impl Oracles {
                 Evaluate::Rows(judge) if is_answered => {
                     let objection = judge(action, record);
                     findings.extend(objection.map(|objection| Finding {
-                        offends: checks::written(record),
+                        offends: checks::written(record, self.model.systems),
                         ..active.finding(objection)
                     }));
                     continue;

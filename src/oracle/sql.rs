@@ -26,13 +26,13 @@ pub(super) enum Reads {
 }
 
 impl Reads {
-    /// The names of the tables, sorted; none where they are not known.
-    pub(super) fn names(&self) -> Vec<String> {
+    /// The names of the tables among so many systems, sorted; none where they are not known.
+    pub(super) fn names(&self, systems: usize) -> Vec<String> {
         let Self::Tables(tables) = self else {
             return Vec::new();
         };
-        let names: BTreeSet<String> = tables.iter().map(|table| table.name.clone()).collect();
-        names.into_iter().collect()
+        let names = tables.iter().map(|table| table.name_among(systems));
+        names.collect::<BTreeSet<String>>().into_iter().collect()
     }
 
     /// Whether the result may differ from that before the step: the step changed a row of a table that is read, or a context

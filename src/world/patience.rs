@@ -66,7 +66,11 @@ impl Patience {
             }
             return None;
         }
-        let backoff = FIRST.saturating_mul(1 << so_far.times.min(10));
+        // Whoever says "at once" is taken at their word, but not again and again.
+        let backoff = match (so_far.times, asked) {
+            (0, Some(Duration::ZERO)) => Duration::ZERO,
+            (times, _) => FIRST.saturating_mul(1 << times.min(10)),
+        };
         let wait = asked.unwrap_or_default().max(backoff);
         // What was waited for in vain is not likely to come the next time: a run must not spend its hours on that.
         let in_vain = self.in_vain.get(name).copied().unwrap_or_default();
@@ -219,6 +223,10 @@ mod tests {
             [10_000; 2]
         );
         assert!(!patience.has_lost(), "a 503 is judged");
+        let mut patience = Patience::new(true);
+        let at_once = waits(&mut patience, &response(503, Some("0")), &[]);
+        assert_eq!(at_once[..4], [0, 200, 400, 800]);
+        let mut patience = Patience::new(true);
         assert_eq!(
             waits(&mut patience, &response(429, Some("3600")), &[]),
             [0; 0]

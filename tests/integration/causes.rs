@@ -453,3 +453,47 @@ fn a_baseline_keeps_what_an_action_showed_that_is_switched_off_now() {
         "{file}"
     );
 }
+
+#[test]
+fn tables_of_one_name_in_two_systems_are_two_causes() {
+    let both = SPEC.replace(
+        "db: { sqlite: desk.db }",
+        "db: { sqlite: desk.db }, other: { sqlite: other.db }",
+    );
+    let sandbox = Sandbox::with_spec(&format!(
+        "{both}checks: {{ rejected-but-wrote: high }}\n{}",
+        actions(&["here", "there"])
+    ));
+    let databases = ["desk.db", "other.db"].map(|file| Database::at(sandbox.path(file)));
+    for database in &databases {
+        database.execute(TABLES);
+    }
+    let [here, there] = databases.map(|it| Arc::new(Mutex::new(it.open())));
+    let write = |connection: Arc<Mutex<Connection>>| {
+        axum::routing::post(async move || {
+            let sql = "UPDATE orders SET note = 'x'";
+            does(&connection.lock().unwrap(), sql, StatusCode::CONFLICT)
+        })
+    };
+    let router = Router::new().route("/", get(async || "ready"));
+    let router = router
+        .route("/here", write(here))
+        .route("/there", write(there));
+    let server = Server::start(router);
+    let run = sandbox
+        .venomqa("explore --strategy bfs --report json --no-corpus")
+        .at(&server.url())
+        .run()
+        .code(1)
+        .only_run();
+    let mut causes = texts(&run["violations"], "cause");
+    causes.sort_unstable();
+    let prefix = "check/rejected-but-wrote/409";
+    assert_eq!(
+        causes,
+        [
+            format!("{prefix}/db:orders.note"),
+            format!("{prefix}/other:orders.note")
+        ]
+    );
+}

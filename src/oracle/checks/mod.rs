@@ -112,21 +112,21 @@ fn wrote(record: &StepRecord, message: impl Fn(&str) -> String) -> Option<Object
     })
 }
 
-/// What a step changed of observed tables: `orders.status`, or `orders` where whole rows came or went; sorted. Columns that the
+/// What a step changed of observed tables, of so many systems: `orders.status`, or `orders` where whole rows came or went; sorted. Columns that the
 /// identity leaves out do not count where others changed.
-pub(super) fn written(record: &StepRecord) -> Vec<String> {
+pub(super) fn written(record: &StepRecord, systems: usize) -> Vec<String> {
     let mut names = BTreeSet::new();
     for change in record.rows.rows().filter(|change| change.is_observed()) {
         let table = &change.table;
         let (Some(before), Some(after)) = (&change.before, &change.after) else {
-            names.insert(table.name.clone());
+            names.insert(table.name_among(systems));
             continue;
         };
         let cells = before.iter().zip(after.iter());
         for (index, (column, (before, after))) in table.columns.iter().zip(cells).enumerate() {
             let is_ignored = table.ignored_columns.get(index) == Some(&true);
             if before != after && !is_ignored {
-                names.insert(format!("{}.{column}", table.name));
+                names.insert(format!("{}.{column}", table.name_among(systems)));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The report for people: every violation with its path, then the summary of the run, then the headline.
 
 mod brief;
+mod multipart;
 mod style;
 mod summary;
 mod violation;

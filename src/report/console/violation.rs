@@ -3,6 +3,7 @@
 use super::super::RunReport;
 use super::super::text::{self, Table, clip, count, printable, wrap, wrap_words};
 use super::super::violation_text;
+use super::multipart;
 use super::style::{
     ADDED, BAD, BOLD, CHANGED, DIM, DOUBT, GOOD, HINT, Page, REMOVED, paint, severity, status,
 };
@@ -159,7 +160,8 @@ pub(super) fn short_body(body: &Body, columns: usize) -> String {
     }
     // More than a terminal holds need not be made printable.
     let plain = body.text.as_deref().unwrap_or_default();
-    let start: String = plain.chars().take(columns * 2).collect();
+    let start = multipart::parts(plain)
+        .unwrap_or_else(|| plain.chars().take(columns * 2).collect::<String>());
     let mut shown = clip(&printable(&start), columns);
     if body.cut {
         let note = format!(" ({})", count(body.length, "byte"));

@@ -87,6 +87,7 @@ pub(super) fn lower(
             }),
             identity_variables,
             facts,
+            systems: document.systems.len(),
         }),
         world,
         checks,

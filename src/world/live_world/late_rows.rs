@@ -70,6 +70,15 @@ struct Awaited<'a> {
     window: Duration,
 }
 
+/// What became of rows that were waited for.
+enum Came {
+    /// So long after the answer.
+    After(Duration),
+    Never,
+    /// A request was not answered.
+    Unanswered,
+}
+
 /// What was found out about some tables.
 struct Known {
     tables: Vec<Arc<Table>>,
@@ -217,21 +226,25 @@ impl LateRows {
         for (writer, since) in writers {
             let window = (since * 2).clamp(LATE.0, LATE.1);
             let rows = Awaited { tables, window };
-            let (position, after) = (&mut *position, request);
-            let came = writer.brings(deployment, way_back, position, &now, &rows, after);
-            match came.await? {
-                None => return Ok(Source::Nobody),
-                Some(false) => continue,
-                Some(true) => {}
+            let position = &mut *position;
+            if let Some(request) = request {
+                let came =
+                    writer.brings(deployment, way_back, position, &now, &rows, Some(request));
+                match came.await? {
+                    Came::Unanswered => return Ok(Source::Nobody),
+                    Came::Never => continue,
+                    Came::After(_) => {}
+                }
             }
-            let alone = Source::Writer(writer.action, since.min(window));
-            let Some(request) = request else {
-                return Ok(alone);
-            };
-            let came = writer.brings(deployment, way_back, position, &now, &rows, None);
-            return Ok(match came.await? {
-                Some(false) => Source::Together(writer.action, request.name.to_owned()),
-                _ => alone,
+            let alone = writer.brings(deployment, way_back, position, &now, &rows, None);
+            return Ok(match (alone.await?, request) {
+                // Another time it may take longer.
+                (Came::After(time), _) => Source::Writer(writer.action, (time * 2).min(window)),
+                (Came::Never, None) => continue,
+                (Came::Never, Some(request)) => {
+                    Source::Together(writer.action, request.name.to_owned())
+                }
+                (Came::Unanswered, _) => Source::Nobody,
             });
         }
         Ok(Source::Nobody)
@@ -240,7 +253,7 @@ impl LateRows {
 
 impl Writer {
     /// Whether these rows come when the request is sent again from where it was sent, with `after` behind it where there is
-    /// one. `None` where there was no answer. The world stands at `now`, before and afterwards.
+    /// one. The world stands at `now`, before and afterwards.
     async fn brings(
         &self,
         deployment: &mut Deployment,
@@ -249,7 +262,7 @@ impl Writer {
         now: &Checkpoint,
         rows: &Awaited<'_>,
         after: Option<&Sending<'_>>,
-    ) -> Result<Option<bool>, WorldError> {
+    ) -> Result<Came, WorldError> {
         way_back
             .come_back(deployment, position, now.content(), &self.before)
             .await?;
@@ -261,13 +274,15 @@ impl Writer {
             way_back
                 .come_back(deployment, position, &content, now)
                 .await?;
-            return Ok(None);
+            return Ok(Came::Unanswered);
         };
+        let answered = Instant::now();
         let (came, content) = watch(deployment, &content, Some(rows.tables), rows.window).await?;
+        let time = answered.elapsed();
         way_back
             .come_back(deployment, position, &content, now)
             .await?;
-        Ok(Some(came))
+        Ok(if came { Came::After(time) } else { Came::Never })
     }
 
     /// Sends the request again from where it was sent, and then `request`. The world stands at `before`. Returns the content that the first of them left
