@@ -49,7 +49,7 @@ pub(super) enum Command {
     Demo(Demo),
     /// Run a reproduction again: the minimal path of a violation that was found before
     Replay(Replay),
-    /// Put databases back that a killed run left changed, and end the services that it left running
+    /// Put databases back that a killed run changed, and end what it left running
     Restore(Restore),
     /// Render finished runs again from their logs, or merge those of a CI matrix
     Report(Report),

@@ -22,7 +22,7 @@ fn help_shows_every_command_and_the_exit_codes() {
       init         Write a commented starter spec, `venomqa.yaml`
       demo         Explore the built-in shop and find the bugs planted in it
       replay       Run a reproduction again: the minimal path of a violation that was found before
-      restore      Put databases back that a killed run left changed, and end the services that it left running
+      restore      Put databases back that a killed run changed, and end what it left running
       report       Render finished runs again from their logs, or merge those of a CI matrix
       schema       Print the JSON Schema of the spec, for editors
       completions  Print a completion script for a shell
