@@ -87,7 +87,8 @@ impl<'o> Emitter<'o> {
 
     /// The warnings of the run so far.
     pub(super) fn take_warnings(&mut self) -> Vec<event::Warning> {
-        let warnings = std::mem::take(&mut self.warnings);
+        let mut warnings = std::mem::take(&mut self.warnings);
+        Warning::without_explained(&mut warnings);
         warnings.into_iter().map(event::Warning::from).collect()
     }
 }

@@ -75,6 +75,27 @@ impl About {
         true
     }
 
+    /// Whether it is only about rows that come or do not, all of them of these systems and tables.
+    fn is_of_rows(&self, of: &BTreeSet<(String, String)>) -> bool {
+        let Self::Unsteady { differences, .. } = self else {
+            return false;
+        };
+        let Differences {
+            statuses,
+            values,
+            columns,
+            tables,
+        } = differences;
+        let mut names = tables
+            .iter()
+            .flat_map(|(system, names)| names.iter().map(move |name| (system, name)));
+        !tables.is_empty()
+            && statuses.is_empty()
+            && values.is_empty()
+            && columns.is_empty()
+            && names.all(|(system, name)| of.contains(&(system.clone(), name.clone())))
+    }
+
     const fn code(&self) -> WarningCode {
         match self {
             Self::BackgroundRows { .. } => WarningCode::BackgroundWrite,
@@ -204,6 +225,15 @@ fn list(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
 }
 
 impl Warning {
+    /// Leaves out what others among them explain: one cause is one warning.
+    pub(crate) fn without_explained(all: &mut Vec<Self>) {
+        let explained: BTreeSet<(String, String)> = all
+            .iter()
+            .flat_map(|it| it.explains.iter().cloned())
+            .collect();
+        all.retain(|it| !(it.about.as_deref()).is_some_and(|about| about.is_of_rows(&explained)));
+    }
+
     /// A warning about this, which is united with others of its kind.
     pub(crate) fn about(about: About) -> Self {
         let mut warning = Self::new(about.code(), about.message()).with_help(about.help());

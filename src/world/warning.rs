@@ -20,6 +20,8 @@ pub struct Warning {
     pub untrusted: bool,
     /// What it is about, where it is united with others of its kind.
     pub(super) about: Option<Box<About>>,
+    /// Systems and tables of which it says why their rows come or do not.
+    pub(super) explains: BTreeSet<(String, String)>,
 }
 
 /// What a warning is about. Each code has a section in `docs/diagnostics.md`.
@@ -122,6 +124,7 @@ impl Warning {
             help: None,
             untrusted: false,
             about: None,
+            explains: BTreeSet::new(),
         }
     }
 
@@ -136,6 +139,15 @@ impl Warning {
     #[must_use]
     pub fn untrusted(mut self) -> Self {
         self.untrusted = true;
+        self
+    }
+
+    /// It says why rows of these tables come or do not.
+    fn explaining(mut self, tables: &[Arc<Table>]) -> Self {
+        let names = tables
+            .iter()
+            .map(|it| (it.system.to_string(), it.name.clone()));
+        self.explains.extend(names);
         self
     }
 
@@ -156,7 +168,8 @@ impl Warning {
             names(tables)
         );
         let settle = (since.as_millis() / 20 + 1) * 20;
-        Self::new(WarningCode::LateWrite, message).with_help(format!(
+        let warning = Self::new(WarningCode::LateWrite, message).explaining(tables);
+        warning.with_help(format!(
             "give the service time to write before its rows are read: `settle: {settle}ms` at the top level of the spec; or, where a query tells that all is written, under the system `settle: {{ until: \"SELECT count(*) = 0 FROM outbox\", at_most: 2s }}`"
         ))
     }
@@ -188,7 +201,8 @@ impl Warning {
             "rows of {} came late, while {request}, which was not answered, may still have been at work: they were put back, and nobody knows whose they are",
             names(tables)
         );
-        Self::new(WarningCode::LateWrite, message).with_help(
+        let warning = Self::new(WarningCode::LateWrite, message).explaining(tables);
+        warning.with_help(
             "let venomqa start the service (`service.command`): after a missing answer it is started again, and nothing is written late",
         )
     }
