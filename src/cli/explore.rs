@@ -194,6 +194,7 @@ async fn run_one(
     interrupt.limit_time(job.plan.limits.time_limit);
     let mut config = spec.world.clone();
     config.identity = job.plan.identity.unwrap_or(config.identity);
+    config.seed = job.plan.seed;
     let world = LiveWorld::start(&config, model.clone(), interrupt.clone()).await;
     let (put_back, replay) = match world {
         Err(error) => {

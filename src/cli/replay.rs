@@ -19,6 +19,7 @@ use crate::secret::Secrets;
 use crate::spec::reproduction::CompiledReproduction;
 use crate::spec::reproduction::outline::outline;
 use crate::spec::{self, Environment};
+use crate::world::config::WorldConfig;
 use crate::world::{LiveWorld, World as _, WorldError, WorldErrorKind};
 
 pub(super) fn run(session: &Session<'_>, replay: &Replay) -> Result<ExitCode, Problem> {
@@ -94,8 +95,11 @@ async fn start(
 ) -> Result<ExitCode, Problem> {
     let model = case.spec.model.clone();
     let secrets = case.spec.world.secrets.clone();
-    let mut world = match LiveWorld::start(&case.spec.world, model.clone(), interrupt.clone()).await
-    {
+    let config = WorldConfig {
+        seed: case.reproduction.origin.seed,
+        ..case.spec.world.clone()
+    };
+    let mut world = match LiveWorld::start(&config, model.clone(), interrupt.clone()).await {
         Ok(world) => world,
         Err(error) => {
             let error = error.without(&secrets);

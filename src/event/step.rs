@@ -145,6 +145,17 @@ pub struct Response {
     /// Why there is no complete answer; absent where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_answer: Option<model::NoAnswer>,
+    /// How often the request was sent again, as its `retry` says, until this answer came; absent where it was sent once.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub retries: u32,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+fn is_none(retries: &u32) -> bool {
+    *retries == 0
 }
 
 /// One header.
@@ -271,6 +282,7 @@ impl Exchange {
                 body: Body::of(&received.body),
                 duration: received.duration,
                 no_answer: received.no_answer.clone(),
+                retries: received.retries,
             },
             extracted: record.extracted.iter().cloned().collect(),
             extract_failures: record.extract_failures.clone(),

@@ -91,11 +91,11 @@ impl Footprint {
         footprint
             .binds
             .extend(extracted.filter_map(|name| model.names.variable(name)));
-        let status = record.response.status;
-        if let Some(on_answer) = action.on_answer(status) {
+        let response = &record.response;
+        if let Some(on_answer) = action.on_answer(response) {
             footprint.binds.extend(on_answer.clear.iter().copied());
         }
-        if !action.expect.accepts(status) {
+        if !action.accepts(response) {
             footprint.counts.clear();
         }
         for change in record.rows.rows() {
@@ -105,7 +105,7 @@ impl Footprint {
             .any(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
         footprint.had_effect =
             !footprint.rows.is_empty() || !footprint.binds.is_empty() || sets_cookie;
-        footprint.may_have_had_one = !action.request.is_safe() && !action.expect.refuses(status);
+        footprint.may_have_had_one = !action.request.is_safe() && !action.refuses(response);
         footprint
     }
 

@@ -11,7 +11,103 @@ use indexmap::IndexSet;
 use minijinja::machinery::{Span, ast};
 use minijinja::{ErrorKind, Value};
 
-use super::{ParseError, engine};
+use super::{ParseError, draws, engine, now};
+use crate::diagnostic::did_you_mean;
+
+/// The filters that there are: those of minijinja and our own. docs/spec.md lists them.
+pub(super) const FILTERS: [&str; 51] = [
+    "abs",
+    "attr",
+    "b64decode",
+    "b64encode",
+    "batch",
+    "bool",
+    "capitalize",
+    "chain",
+    "count",
+    "d",
+    "default",
+    "dictsort",
+    "e",
+    "escape",
+    "first",
+    "float",
+    "format",
+    "groupby",
+    "indent",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "lines",
+    "list",
+    "lower",
+    "map",
+    "max",
+    "min",
+    "pprint",
+    "reject",
+    "rejectattr",
+    "replace",
+    "reverse",
+    "round",
+    "safe",
+    "select",
+    "selectattr",
+    "slice",
+    "sort",
+    "split",
+    "string",
+    "sum",
+    "title",
+    "tojson",
+    "trim",
+    "unique",
+    "upper",
+    "urlencode",
+    "zip",
+];
+
+/// The tests that there are.
+pub(super) const TESTS: [&str; 36] = [
+    "boolean",
+    "containing",
+    "defined",
+    "divisibleby",
+    "endingwith",
+    "eq",
+    "equalto",
+    "escaped",
+    "even",
+    "false",
+    "filter",
+    "float",
+    "ge",
+    "gt",
+    "in",
+    "integer",
+    "iterable",
+    "le",
+    "lessthan",
+    "greaterthan",
+    "lower",
+    "lt",
+    "mapping",
+    "ne",
+    "none",
+    "number",
+    "odd",
+    "safe",
+    "sameas",
+    "sequence",
+    "startingwith",
+    "string",
+    "test",
+    "true",
+    "undefined",
+    "upper",
+];
 
 /// What the analysis found.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +118,25 @@ pub(super) struct Names {
     pub(super) requires: Vec<String>,
     /// Those of which more is read than whether they are defined, in the same order.
     pub(super) compares: Vec<String>,
+    /// The functions that it calls.
+    pub(super) calls: Calls,
+}
+
+/// Which functions are called.
+#[derive(Clone, Debug, Default)]
+pub struct Calls {
+    /// Their names, each once.
+    pub names: IndexSet<String>,
+    /// How often `counter()` is called.
+    pub counters: u64,
+}
+
+impl Calls {
+    /// The first function that makes a value up for a request.
+    pub fn made_up(&self) -> Option<&str> {
+        let mut names = self.names.iter().map(String::as_str);
+        names.find(|name| *name == "fake" || draws::FUNCTIONS.contains(name))
+    }
 }
 
 /// Analyses a template.
@@ -57,6 +172,9 @@ struct Walk {
     compares: HashSet<String>,
     /// Names bound by the template itself, innermost scope last.
     locals: Vec<HashSet<String>>,
+    calls: Calls,
+    /// How many loops are open here.
+    loops: usize,
     problem: Option<ParseError>,
 }
 
@@ -77,6 +195,7 @@ impl Walk {
                 .cloned()
                 .collect(),
             reads: self.reads.into_iter().collect(),
+            calls: self.calls,
         })
     }
 
@@ -89,12 +208,14 @@ impl Walk {
                 let mut required = self.expression(&each.iter, Use::Operand);
                 let mut locals = vec!["loop".to_owned()];
                 targets(&each.target, &mut locals);
+                self.loops += 1;
                 let body = self.scoped(&locals, |walk| {
                     if let Some(filter) = &each.filter_expr {
                         walk.expression(filter, Use::Operand);
                     }
                     walk.statements(&each.body)
                 });
+                self.loops -= 1;
                 // The list may be empty: then the `else` body is evaluated.
                 let otherwise = self.block(&each.else_body, &[]);
                 required.extend(body.intersection(&otherwise).cloned());
@@ -312,8 +433,21 @@ impl Walk {
                 let known = engine::environment()
                     .globals()
                     .any(|(name, _)| name == function.id);
-                if !known {
-                    self.complain(span, format!("unknown function `{}`", function.id));
+                if known {
+                    self.note_call(function.id, call, span);
+                } else {
+                    let message = format!("unknown function `{}`", function.id);
+                    let functions = environment_functions();
+                    self.complain(span, message, function.id, &functions);
+                }
+                Required::new()
+            }
+            ast::Expr::GetAttr(method) if matches!(&method.expr, ast::Expr::Var(object) if object.id == "fake" && !self.is_local("fake")) =>
+            {
+                self.calls.names.insert("fake".to_owned());
+                if !draws::FAKES.contains(&method.name) {
+                    let message = format!("there is no `fake.{}()`", method.name);
+                    self.complain(span, message, method.name, &draws::FAKES);
                 }
                 Required::new()
             }
@@ -329,7 +463,7 @@ impl Walk {
         let outcome = state.apply_filter(name, &[Value::UNDEFINED]).err();
         match outcome.map(|error| error.kind()) {
             Some(ErrorKind::UnknownFilter) => {
-                self.complain(span, format!("unknown filter `{name}`"));
+                self.complain(span, format!("unknown filter `{name}`"), name, &FILTERS);
                 Use::Operand
             }
             Some(ErrorKind::UndefinedError) => Use::Operand,
@@ -342,7 +476,7 @@ impl Walk {
         let outcome = state.perform_test(name, &[Value::UNDEFINED]).err();
         match outcome.map(|error| error.kind()) {
             Some(ErrorKind::UnknownTest) => {
-                self.complain(span, format!("unknown test `is {name}`"));
+                self.complain(span, format!("unknown test `is {name}`"), name, &TESTS);
                 Use::Operand
             }
             Some(ErrorKind::UndefinedError) => Use::Operand,
@@ -350,16 +484,63 @@ impl Walk {
         }
     }
 
-    fn complain(&mut self, span: Span, message: String) {
+    /// Notes that a function is called, and says what is wrong with that.
+    fn note_call(&mut self, name: &str, call: &ast::Call<'_>, span: Span) {
+        self.calls.names.insert(name.to_owned());
+        match name {
+            "counter" if self.loops > 0 => {
+                let message = "`counter()` cannot stand in a loop".to_owned();
+                let help =
+                    "call it before the loop, `{% set first = counter() %}`, or use `loop.index`";
+                self.refuse(span, message, help.to_owned());
+            }
+            "counter" => self.calls.counters += 1,
+            "now" => {
+                let [offset, format] = ["offset", "format"].map(|name| constant(call, name));
+                if let Some(why) = now::problem(offset, format) {
+                    let help = "write `now()`, `now(offset='+1d')`, `now(format='%Y-%m-%d')`";
+                    self.refuse(span, why, help.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Complains about a name, where these are known.
+    fn complain(&mut self, span: Span, message: String, name: &str, known: &[&str]) {
+        let help = match did_you_mean(name, known.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("there is {}", known.join(", ")),
+        };
+        self.refuse(span, message, help);
+    }
+
+    fn refuse(&mut self, span: Span, message: String, help: String) {
         self.problem.get_or_insert(ParseError {
             message,
             range: span.start_offset as usize..span.end_offset as usize,
-            help: Some(
-                "filters, tests and functions are those built into minijinja, and `b64encode` and `b64decode`; see `Templates` in docs/spec.md"
-                    .to_owned(),
-            ),
+            help: Some(help),
         });
     }
+}
+
+/// A text that is given to a function by name.
+fn constant<'c>(call: &'c ast::Call<'_>, name: &str) -> Option<&'c str> {
+    call.args.iter().find_map(|argument| match argument {
+        ast::CallArg::Kwarg(known, ast::Expr::Const(value)) if *known == name => {
+            value.value.as_str()
+        }
+        _ => None,
+    })
+}
+
+/// The functions that there are.
+fn environment_functions() -> Vec<&'static str> {
+    let globals = engine::environment().globals();
+    globals
+        .map(|(name, _)| name)
+        .filter(|name| *name != "debug" && *name != "fake")
+        .collect()
 }
 
 /// The names that an assignment binds.

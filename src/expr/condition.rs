@@ -6,7 +6,7 @@ use std::sync::Arc;
 use minijinja::value::ValueKind;
 use minijinja::{Expression, machinery};
 
-use super::analysis::{self, Names};
+use super::analysis::{self, Calls, Names};
 use super::{EvalError, Lookup, ParseError, depth, engine};
 
 /// An expression that yields true or false. Cheap to clone.
@@ -48,6 +48,11 @@ impl Condition {
     /// Names of which it reads more than whether they are defined.
     pub fn compares(&self) -> &[String] {
         &self.0.names.compares
+    }
+
+    /// The functions that it calls.
+    pub fn calls(&self) -> &Calls {
+        &self.0.names.calls
     }
 
     /// Names without which it cannot be decided; see [`Template::requires`](super::Template::requires).

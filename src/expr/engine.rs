@@ -12,7 +12,7 @@ use minijinja::{AutoEscape, Environment, ErrorKind, Expression, UndefinedBehavio
 use serde_json::{Number, Value as Json};
 
 use super::analysis::Names;
-use super::{EvalError, Lookup, ParseError};
+use super::{EvalError, Lookup, ParseError, draws, now};
 
 /// Instructions of one evaluation at the most: far more than a sensible template needs, and executed in under a second.
 const FUEL: u64 = 1_000_000;
@@ -25,6 +25,11 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_fuel(Some(FUEL));
+    environment.add_function("uuid", draws::uuid);
+    environment.add_function("counter", draws::counter);
+    environment.add_function("random_int", draws::random_int);
+    environment.add_function("now", now::now);
+    environment.add_global("fake", Value::from_object(draws::Fakes));
     environment.add_filter("urlencode", urlencode);
     environment.add_filter("b64encode", b64encode);
     environment.add_filter("b64decode", b64decode);
@@ -121,6 +126,10 @@ impl Object for Scope {
     }
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        if key == draws::NAME {
+            let draws = self.0.draws()?.clone();
+            return Some(Value::from_object(draws::Handle(draws)));
+        }
         self.0.lookup(key).map(from_json)
     }
 }

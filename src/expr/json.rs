@@ -16,6 +16,8 @@ enum Node {
     /// A subtree without holes.
     Constant(Value),
     Hole(Template),
+    /// A tree that was compiled by itself.
+    Shared(JsonTemplate),
     Array(Vec<Self>),
     Object(Vec<(Template, Self)>),
 }
@@ -30,6 +32,20 @@ impl JsonTemplate {
         } else {
             Err(errors)
         }
+    }
+
+    /// An object of constants, which are no templates, and of what is filled in.
+    pub fn object(
+        constants: Map<String, Value>,
+        filled: impl IntoIterator<Item = (String, Self)>,
+    ) -> Self {
+        let constants = constants
+            .into_iter()
+            .map(|(name, value)| (Template::literal(&name), Node::Constant(value)));
+        let filled = filled
+            .into_iter()
+            .map(|(name, tree)| (Template::literal(&name), Node::Shared(tree)));
+        Self(Arc::new(Node::Object(constants.chain(filled).collect())))
     }
 
     /// The tree with `null` for every hole that these values do not fill.
@@ -56,6 +72,7 @@ fn filled_where_known(node: &Node, values: &Arc<dyn Lookup>) -> Value {
     match node {
         Node::Constant(value) => value.clone(),
         Node::Hole(template) => template.evaluate(values).unwrap_or_default(),
+        Node::Shared(tree) => tree.filled_where_known(values),
         Node::Array(items) => items.iter().map(filled).collect(),
         Node::Object(fields) => fields
             .iter()
@@ -139,6 +156,7 @@ fn collect<'n>(node: &'n Node, templates: &mut Vec<&'n Template>) {
     match node {
         Node::Constant(_) => {}
         Node::Hole(template) => templates.push(template),
+        Node::Shared(tree) => collect(&tree.0, templates),
         Node::Array(nodes) => nodes.iter().for_each(|node| collect(node, templates)),
         Node::Object(members) => {
             for (key, node) in members {
@@ -160,6 +178,7 @@ fn fill(node: &Node, values: &Arc<dyn Lookup>, left: &mut usize) -> Result<Value
             count(template, length(&value), left)?;
             value
         }
+        Node::Shared(tree) => fill(&tree.0, values, left)?,
         Node::Array(nodes) => nodes
             .iter()
             .map(|node| fill(node, values, left))

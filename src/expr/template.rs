@@ -8,12 +8,12 @@ use minijinja::machinery::{self, ast};
 use minijinja::{Environment, Expression};
 use serde_json::Value;
 
-use super::analysis::{self, Names};
+use super::analysis::{self, Calls, Names};
 use super::{EvalError, Lookup, ParseError, depth, engine};
 
 /// Bytes of a text at the most: what the fuel of one hole allows. So much has a whole JSON
 /// tree at the most, too.
-pub(super) const LONGEST: usize = 64 << 20;
+pub(crate) const LONGEST: usize = 64 << 20;
 
 /// A template, compiled once. Cheap to clone.
 #[derive(Clone)]
@@ -135,6 +135,11 @@ impl Template {
     /// (`x is defined`, `x | default(1)`), and those that are read in some cases only, are not among them.
     pub fn requires(&self) -> &[String] {
         &self.0.names.requires
+    }
+
+    /// The functions that it calls.
+    pub fn calls(&self) -> &Calls {
+        &self.0.names.calls
     }
 
     /// As text: a string as it is, any other value as JSON.

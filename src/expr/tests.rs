@@ -175,7 +175,9 @@ fn a_syntax_error_has_its_place_within_the_text() {
         refused("{{ x is devined }}").message,
         "unknown test `is devined`"
     );
-    assert_eq!(refused("{{ uuid() }}").message, "unknown function `uuid`");
+    let error = refused("{{ uuidd() }}");
+    assert_eq!(error.message, "unknown function `uuidd`");
+    assert_eq!(error.help.as_deref(), Some("did you mean `uuid`?"));
     let error = refused("{{ id");
     assert!(error.range.end <= "{{ id".len(), "{error:?}");
     assert!(Template::parse("{% if a %}").is_err());
@@ -585,5 +587,23 @@ fn a_json_tree_is_bounded_as_a_whole() {
         if let Err(error) = filled {
             assert!(error.message.contains("longer than 64 MB"), "{error}");
         }
+    }
+}
+
+#[test]
+fn the_page_lists_every_filter_test_and_fake_and_there_are_no_others() {
+    let page = include_str!("../../docs/spec.md");
+    for name in super::analysis::FILTERS {
+        let error = Template::parse(&format!("{{{{ x | {name} }}}}")).err();
+        assert_eq!(error, None, "{name}");
+        assert!(page.contains(&format!("`{name}`")), "filter {name}");
+    }
+    for name in super::analysis::TESTS {
+        let error = Template::parse(&format!("{{{{ x is {name} }}}}")).err();
+        assert_eq!(error, None, "{name}");
+        assert!(page.contains(&format!("`{name}`")), "test {name}");
+    }
+    for name in super::draws::FAKES {
+        assert!(page.contains(&format!("`fake.{name}()`")), "fake {name}");
     }
 }

@@ -11,6 +11,7 @@ use super::expectation::Expectation;
 use super::facts::FactId;
 use super::principal::Forbidden;
 use super::request::{Parameter, RequestTemplate};
+use super::{Ensure, Response};
 use crate::expr::{Condition, JsonPath};
 
 /// Number of an action: its position in [`Model::actions`](super::Model::actions).
@@ -44,6 +45,8 @@ pub struct Action {
     pub accepted: OnAnswer,
     /// What answers with these statuses leave there instead.
     pub on: Vec<(StatusPattern, OnAnswer)>,
+    /// What an accepted call must have done.
+    pub ensure: Vec<Ensure>,
     /// Set where whoever sends it may not do this.
     pub forbidden: Option<Forbidden>,
     /// The flag that keeps it from running, if one does.
@@ -89,13 +92,15 @@ impl Action {
             expect: ExpectedResponse::default(),
             accepted: OnAnswer::default(),
             on: Vec::new(),
+            ensure: Vec::new(),
             forbidden: None,
             switched_off: None,
         }
     }
 
-    /// What an answer with this status leaves in the context. A code comes before its class.
-    pub fn on_answer(&self, status: u16) -> Option<&OnAnswer> {
+    /// What this answer leaves in the context. A code comes before its class.
+    pub fn on_answer(&self, response: &Response) -> Option<&OnAnswer> {
+        let status = response.status;
         let matching = |wanted: fn(&StatusPattern) -> bool| {
             let mut entries = self.on.iter();
             entries.find(|(pattern, _)| wanted(pattern) && pattern.matches(status))
@@ -104,8 +109,24 @@ impl Action {
         let entry = code.or_else(|| matching(|pattern| matches!(pattern, StatusPattern::Class(_))));
         match entry {
             Some((_, on_answer)) => Some(on_answer),
-            None => self.expect.accepts(status).then_some(&self.accepted),
+            None => self.accepts(response).then_some(&self.accepted),
         }
+    }
+
+    /// Whether this answer is an acceptance.
+    pub fn accepts(&self, response: &Response) -> bool {
+        self.expect.accepts(response.status) && !response.has_errors && !response.is_unready
+    }
+
+    /// Whether this answer is a refusal.
+    pub fn refuses(&self, response: &Response) -> bool {
+        self.expect.is_legal(response.status) && !self.accepts(response)
+    }
+
+    /// What its answer must be: `expect`, and what its `retry` waits for.
+    pub fn expected(&self) -> impl Iterator<Item = &ExpectedResponse> {
+        let awaited = self.request.retry.iter().map(|retry| &retry.until);
+        std::iter::once(&self.expect).chain(awaited)
     }
 
     /// Everything that some answer leaves in the context.
@@ -165,11 +186,6 @@ impl ExpectedResponse {
             300..400 => self.status.iter().any(|pattern| pattern.matches(status)),
             _ => false,
         }
-    }
-
-    /// Whether an answer with this status is a refusal.
-    pub fn refuses(&self, status: u16) -> bool {
-        self.is_legal(status) && !self.accepts(status)
     }
 }
 

@@ -80,6 +80,15 @@ pub struct Response {
     /// Whether this is a 429 that stands in the place of the answer, which did not come however long it was waited for.
     #[serde(default)]
     pub is_rate_limit: bool,
+    /// Whether it is an answer of GraphQL with errors: a refusal, whatever the status.
+    #[serde(default)]
+    pub has_errors: bool,
+    /// Whether its `retry` waited for another one in vain: then it accepts nothing.
+    #[serde(default)]
+    pub is_unready: bool,
+    /// How often the request was sent again until this answer came, or the time of its `retry` was over.
+    #[serde(default)]
+    pub retries: u32,
 }
 
 /// Why there is no complete answer to a request.

@@ -5,20 +5,25 @@
 
 mod action;
 mod any_order;
+mod as_expected;
 mod body;
 mod context;
 mod delta;
 mod differences;
+mod ensure;
 mod exchange;
 mod expectation;
 mod facts;
+mod found;
 mod invariant;
 pub(crate) mod json;
 mod net_delta;
+mod number;
 mod principal;
 mod regression;
 mod reproduction;
 mod request;
+mod retry;
 mod sql_query;
 mod value;
 mod violation;
@@ -36,6 +41,7 @@ pub use body::{Body, NoJson};
 pub use context::{Context, VariableId};
 pub use delta::{Digest, RowChange, RowDelta, RowKey, Table, TableId, TableKind, row_key};
 pub use differences::Differences;
+pub use ensure::{AllowedChanges, Counts, Ensure, Ensured, WrongChanges};
 pub use exchange::{NoAnswer, Request, Response, StepRecord};
 pub use expectation::{Assertion, Expectation};
 pub use facts::{Effect, FactId, FactRule, Facts};
@@ -44,12 +50,16 @@ pub use net_delta::NetDelta;
 pub use principal::{Forbidden, PrincipalId};
 pub use regression::Regression;
 pub use reproduction::{OracleName, Origin, Reproduction, SeenRow, SeenStep};
-pub use request::{BodyTemplate, Bytes, Parameter, Part, PartContent, RequestTemplate};
+pub use request::{BodyTemplate, Bytes, Operation, Parameter, Part, PartContent, RequestTemplate};
+pub use retry::Retry;
 pub use sql_query::{SqlOrigin, SqlParameter, SqlQuery};
 pub use value::{Cell, Row};
 pub use violation::{Evidence, Finding, OracleId, PathStep};
 
-use crate::expr::{Condition, Lookup};
+pub(crate) use as_expected::WrongBody;
+pub(crate) use found::{Failure, Found, Reference, Source, one_line, values_of};
+
+use crate::expr::{Condition, Draws, Lookup};
 
 /// The graph to be explored, in its compiled form: what can be done, what must hold, what is remembered.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +78,8 @@ pub struct Model {
     pub facts: Vec<FactRule>,
     /// How many systems are declared.
     pub systems: usize,
+    /// For each call of `counter()` the request that it stands in, by the name of its place.
+    pub counters: Vec<String>,
 }
 
 /// Names that templates, conditions and SQL parameters can read.
@@ -97,6 +109,10 @@ pub struct Bindings {
     pub context: Context,
     /// Parameters of the action, if it is one.
     pub parameters: Arc<Vec<Parameter>>,
+    /// What makes values up, for a request.
+    pub draws: Option<Arc<Draws>>,
+    /// How often the request had an effect before on this path.
+    pub turn: u32,
 }
 
 impl Lookup for Bindings {
@@ -107,6 +123,10 @@ impl Lookup for Bindings {
             .map(|(_, value)| value)
             .or_else(|| self.context.get(self.names.variable(name)?))
             .or_else(|| self.names.constants.get(name))
+    }
+
+    fn draws(&self) -> Option<&Arc<Draws>> {
+        self.draws.as_ref()
     }
 
     fn is_constant(&self, name: &str) -> bool {
@@ -161,6 +181,8 @@ impl Model {
             names: self.names.clone(),
             context: context.clone(),
             parameters: Arc::default(),
+            draws: None,
+            turn: 0,
         }
     }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::Retry;
 use super::principal::PrincipalId;
-use crate::expr::{JsonTemplate, Template};
+use crate::expr::{JsonTemplate, Place, Template};
 
 /// A request with holes, filled from the context when it is sent.
 #[derive(Clone, Debug)]
@@ -24,6 +25,21 @@ pub struct RequestTemplate {
     pub body: BodyTemplate,
     /// Who sends it; `None` where the spec names nobody.
     pub principal: Option<PrincipalId>,
+    /// What it is sent again for.
+    pub retry: Option<Arc<Retry>>,
+    /// Where values come from that are made up for it; `None` where there are none.
+    pub place: Option<Arc<Place>>,
+    /// What it does, where it is an operation of GraphQL.
+    pub operation: Option<Operation>,
+}
+
+/// An operation of GraphQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// It promises to change nothing.
+    Query,
+    /// Anything else.
+    Mutation,
 }
 
 /// A body with holes.
@@ -82,12 +98,16 @@ impl RequestTemplate {
             basic: None,
             body: BodyTemplate::None,
             principal: None,
+            retry: None,
+            place: None,
+            operation: None,
         }
     }
 
-    /// Whether the method promises to change nothing (RFC 9110, section 9.2.1).
+    /// Whether the method promises to change nothing (RFC 9110, section 9.2.1), or the operation of GraphQL is a query.
     pub fn is_safe(&self) -> bool {
-        matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE")
+        self.operation == Some(Operation::Query)
+            || matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE")
     }
 
     /// Every template of the request.

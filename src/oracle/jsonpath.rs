@@ -2,10 +2,11 @@
 //! their own (a probe).
 
 use crate::expr::{JsonPath, TooMuchWork};
-use crate::model::{Context, Evidence, Invariant, NoJson, RequestTemplate, StepRecord};
+use crate::model::{
+    Context, Evidence, Failure, Found, Invariant, NoJson, RequestTemplate, Source, StepRecord,
+};
 use crate::world::{Observe, WorldError};
 
-use super::expectation::{Failure, Found, Source};
 use super::sql;
 use super::{Objection, Verdict, message};
 

@@ -9,10 +9,9 @@
 //! findings is the explorer's work.
 
 pub mod checks;
-mod expectation;
+mod ensure;
 mod jsonpath;
 mod judge;
-mod number;
 mod response;
 mod sql;
 
@@ -21,15 +20,14 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use crate::model::{
-    Action, Context, Evidence, Finding, Invariant, InvariantId, Model, OracleId, OracleName,
-    Severity, StepRecord, Subject,
+    Action, Context, Evidence, Failure, Finding, Invariant, InvariantId, Model, OracleId,
+    OracleName, Severity, StepRecord, Subject,
 };
 use crate::world::{Observe, World, WorldError};
 
 pub use judge::{Judge, Judged, Judgement, Unjudged};
 
 use checks::{Active, Evaluate};
-use expectation::Failure;
 use sql::Reads;
 
 /// The oracles of a run.
@@ -48,6 +46,17 @@ struct Objection {
     kind: String,
     message: String,
     evidence: Evidence,
+}
+
+impl Objection {
+    /// The same, of an answer that came after the request had been sent so often again.
+    fn after(mut self, retries: u32) -> Self {
+        if retries > 0 {
+            let tries = u64::from(retries) + 1;
+            self.message = format!("{}, after {tries} tries", self.message);
+        }
+        self
+    }
 }
 
 /// What came of evaluating an invariant.
@@ -133,7 +142,7 @@ impl Oracles {
         world: &mut W,
         action: &Action,
         record: &StepRecord,
-        context: &Context,
+        (context_before, context): (&Context, &Context),
         judgement: &mut Judgement,
     ) -> Result<(), WorldError> {
         // A 429 in the place of an answer says nothing about the request.
@@ -168,13 +177,18 @@ impl Oracles {
                 }
                 Evaluate::NoAnswer(judge) => judge(&format!("`{}`", action.name), record),
                 Evaluate::Step(judge) if is_answered => judge(action, record),
-                Evaluate::Body if is_answered => {
-                    response::judge_body(world, &action.name, &action.expect, record, context)
-                        .await?
+                Evaluate::Body if is_answered => response::judge_body(action, record)?,
+                Evaluate::Ensure if is_answered => {
+                    ensure::judge(world, action, record, (context_before, context)).await?
                 }
-                Evaluate::Step(_) | Evaluate::Rows(_) | Evaluate::Body | Evaluate::Probe => None,
+                Evaluate::Step(_)
+                | Evaluate::Rows(_)
+                | Evaluate::Body
+                | Evaluate::Ensure
+                | Evaluate::Probe => None,
             };
-            findings.extend(objection.map(|objection| active.finding(objection)));
+            let told = objection.map(|objection| objection.after(record.response.retries));
+            findings.extend(told.map(|objection| active.finding(objection)));
         }
         Ok(())
     }
@@ -259,7 +273,9 @@ impl Oracles {
                 Evaluate::NoAnswer(judge) => unanswered.iter().find_map(|(name, record)| {
                     judge(&format!("the request of the invariant `{name}`"), record)
                 }),
-                Evaluate::Step(_) | Evaluate::Rows(_) | Evaluate::Body => continue,
+                Evaluate::Step(_) | Evaluate::Rows(_) | Evaluate::Body | Evaluate::Ensure => {
+                    continue;
+                }
             };
             let oracle = OracleId::Check(active.number);
             let broken_before = was_broken(oracle);
@@ -323,7 +339,7 @@ impl<W: World + Observe> Judge<W> for Oracles {
                 world,
                 model.action(action),
                 record,
-                &step.arrival.context,
+                (step.context_before, &step.arrival.context),
                 &mut judgement,
             )
             .await?;

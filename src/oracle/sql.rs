@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::model::{
-    Assertion, Context, Evidence, Expectation, Invariant, Model, RowChange, RowDelta, SqlParameter,
-    SqlQuery, Table, VariableId,
+    Assertion, Context, Evidence, Expectation, Found, Invariant, Model, Reference, RowChange,
+    RowDelta, SqlParameter, SqlQuery, Table, VariableId, values_of,
 };
 use crate::world::system::QueryRows;
 use crate::world::{Observe, WorldError};
 
-use super::expectation::{self, Found, Reference};
 use super::{Objection, Verdict, message};
 
 /// What is known of the queries of an invariant, so that they are only run where their result can have changed.
@@ -125,7 +124,7 @@ pub(super) async fn judge<W: Observe>(
         return Ok(Verdict::Vacuous);
     };
     let references = references(world, &invariant.expectation, context, &owner).await?;
-    let found = Found::rows(&rows);
+    let found = Found::rows(rows.columns.len(), &rows.rows);
     let is_vacuous = found.is_vacuous(&invariant.expectation, &references);
     let failure = found.judge(&invariant.expectation, &references);
     if failure.is_none() && is_vacuous {
@@ -151,7 +150,7 @@ pub(super) async fn references<W: Observe>(
         references.push(match assertion {
             Assertion::EqualsSql(query) => run(world, query, context, owner)
                 .await?
-                .map(expectation::values_of),
+                .map(|rows| values_of(rows.columns.len(), rows.rows)),
             _ => None,
         });
     }
@@ -163,7 +162,7 @@ pub(super) fn owner(invariant: &Invariant) -> String {
     format!("invariant `{}`", invariant.name)
 }
 
-async fn run<W: Observe>(
+pub(super) async fn run<W: Observe>(
     world: &mut W,
     query: &SqlQuery,
     context: &Context,
@@ -175,7 +174,7 @@ async fn run<W: Observe>(
         .map_err(|error| error.of_query(owner, query))
 }
 
-fn evidence(rows: QueryRows, expected: String) -> Evidence {
+pub(super) fn evidence(rows: QueryRows, expected: String) -> Evidence {
     let total = rows.rows.len();
     let mut shown = rows.rows;
     shown.truncate(Evidence::SHOWN_ROWS);

@@ -7,7 +7,7 @@ use super::text::{self, Table, clip, count, printable};
 use crate::diagnostic::Place;
 use crate::event::{
     self, Body, ConfirmationResult, Exchange, Header, OracleKind, Regression, RegressionOutcome,
-    RowChange, RowText, ShrinkResult, Violation,
+    Response, RowChange, RowText, ShrinkResult, Violation,
 };
 use crate::model::{self, Evidence};
 
@@ -264,7 +264,8 @@ pub(super) fn path_step(
     let answer = model::Response::status_in_words(seen.response.status);
     let why = seen.response.no_answer.as_ref();
     let why = why.map_or_else(String::new, |none| format!(": {}", printable(&none.why)));
-    lines.push(format!("   -> {answer}{why}"));
+    let tries = tries(&seen.response);
+    lines.push(format!("   -> {answer}{tries}{why}"));
     let response = &seen.response;
     head_and_body(lines, &response.headers, response.body.as_ref(), columns);
     for row in &seen.rows {
@@ -274,6 +275,14 @@ pub(super) fn path_step(
     }
     for failure in &seen.extract_failures {
         lines.push(format!("   ! {}", printable(failure)));
+    }
+}
+
+/// How often a request was sent until its answer came, where that was more than once.
+pub(super) fn tries(response: &Response) -> String {
+    match response.retries {
+        0 => String::new(),
+        retries => format!(" after {} tries", u64::from(retries) + 1),
     }
 }
 

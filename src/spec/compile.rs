@@ -11,7 +11,7 @@ use super::names::{DeclaredNames, Scope};
 use super::problems::Problems;
 use crate::diagnostic::{Code, Diagnostic, Path, did_you_mean};
 use crate::expr::{
-    Condition, Dialect, JsonPath, JsonTemplate, Lookup, ParseError, SqlText, Template,
+    Calls, Condition, Dialect, JsonPath, JsonTemplate, Lookup, ParseError, SqlText, Template,
 };
 use crate::model::{Bindings, Context, Names, SqlParameter, SqlQuery, VariableId};
 
@@ -47,6 +47,8 @@ impl<'a> Compiler<'a> {
             names: Arc::new(names),
             context: Context::empty(0),
             parameters: Arc::default(),
+            draws: None,
+            turn: 0,
         });
         Self {
             problems,
@@ -63,6 +65,7 @@ impl<'a> Compiler<'a> {
         match Template::parse(text) {
             Ok(template) => {
                 self.names(at, text, template.reads(), scope, Language::Template);
+                self.calls(at, text, template.calls(), scope, Language::Template);
                 template
             }
             Err(error) => {
@@ -151,6 +154,7 @@ impl<'a> Compiler<'a> {
         match Condition::parse(text) {
             Ok(condition) => {
                 self.names(at, text, condition.reads(), scope, Language::Condition);
+                self.calls(at, text, condition.calls(), scope, Language::Condition);
                 Some(condition)
             }
             Err(error) => {
@@ -191,6 +195,17 @@ impl<'a> Compiler<'a> {
 
     /// A query with its parameters.
     pub(super) fn sql(&mut self, at: &Path, text: &str, system: usize) -> SqlQuery {
+        self.sql_with(at, text, system, &[])
+    }
+
+    /// The same, which may also read these parameters of an action; their values are null until they are known.
+    pub(super) fn sql_with(
+        &mut self,
+        at: &Path,
+        text: &str,
+        system: usize,
+        of_action: &[String],
+    ) -> SqlQuery {
         if text.trim().is_empty() {
             self.problems.at_key(
                 at,
@@ -243,7 +258,8 @@ impl<'a> Compiler<'a> {
         let mut places = Vec::new();
         for found in read.parameters {
             let name = found.name;
-            if found.may_be_slice && !self.known.is_value(&name) {
+            let is_value = self.known.is_value(&name) || of_action.contains(&name);
+            if found.may_be_slice && !is_value {
                 self.slice(at, text, &name, &found.range);
                 continue;
             }
@@ -252,8 +268,9 @@ impl<'a> Compiler<'a> {
             if known.is_some() {
                 continue;
             }
-            self.name(at, text, &name, Some(found.range), Scope::Path(&[]));
+            self.name(at, text, &name, Some(found.range), Scope::Path(of_action));
             let source = match self.known.variables.get_index_of(&name) {
+                _ if of_action.contains(&name) => SqlParameter::Constant(Value::Null),
                 Some(index) => SqlParameter::Variable(VariableId(index as u32)),
                 None => SqlParameter::Constant(
                     self.known.constants.get(&name).cloned().unwrap_or_default(),
@@ -314,6 +331,44 @@ impl<'a> Compiler<'a> {
         for name in names {
             self.name(at, text, name, place_of(text, name, language), scope);
         }
+    }
+
+    /// Reports functions that cannot be called here.
+    fn calls(
+        &mut self,
+        at: &Path,
+        text: &str,
+        calls: &Calls,
+        scope: Scope<'_>,
+        language: Language,
+    ) {
+        let is_parameter = |name: &String| matches!(scope, Scope::Path(all) if all.contains(name));
+        for name in &calls.names {
+            if self.known.is_value(name) || is_parameter(name) {
+                let message = format!("`{name}` is a value of this spec, so it cannot be called");
+                let diagnostic =
+                    Diagnostic::error(Code::BadName, message).help("give the value another name");
+                self.at_word(at, text, name, diagnostic);
+            }
+        }
+        let once = match (scope, language) {
+            (Scope::Constants, _) => "this is filled in once, when the spec is loaded",
+            (_, Language::Condition) => "a condition is asked in every state",
+            _ => return,
+        };
+        if let Some(name) = calls.made_up() {
+            let message = format!("`{name}` makes values up for requests, and {once}");
+            let diagnostic = Diagnostic::error(Code::BadTemplate, message)
+                .help("call it in a `request`, and `extract` what the service made of it");
+            self.at_word(at, text, name, diagnostic);
+        }
+    }
+
+    /// Reports a problem where a word stands in the text at a path.
+    fn at_word(&mut self, at: &Path, text: &str, word: &str, diagnostic: Diagnostic) {
+        let start = text.find(word);
+        let range = start.map_or(0..text.len(), |start| start..start + word.len());
+        self.problems.inside(at, text, &range, "", diagnostic);
     }
 
     /// Records that a name is read, and reports it where it may not be.

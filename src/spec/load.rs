@@ -277,6 +277,7 @@ fn stages(
             let mut known = DeclaredNames::collect(&tree, &document);
             if let Some(sections) = &sections {
                 known.variables.extend(sections.undefined().iter().cloned());
+                sections.counters().clone_into(&mut known.counters);
             }
             let base_dir = match &sections {
                 Some(sections) => sections.base_dir(path),

@@ -21,6 +21,8 @@ pub(super) struct DeclaredNames {
     pub from_setup: HashSet<String>,
     /// Names of the actions, without parameters, and where each is declared first.
     pub actions: IndexMap<String, usize>,
+    /// The calls of `counter()` as a reproduction has them, see [`Model::counters`](crate::model::Model::counters).
+    pub counters: Vec<String>,
     /// Names of parameters, for help.
     pub parameters: HashSet<String>,
     meant: RefCell<HashMap<String, Option<String>>>,

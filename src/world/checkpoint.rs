@@ -8,8 +8,9 @@ use super::answer::Answer;
 use super::path::Path;
 use super::principals::Sessions;
 use super::system::SystemState;
+use super::turns::Turns;
 use crate::identity::Canonical;
-use crate::model::{ActionId, Context, Digest};
+use crate::model::{ActionId, Context, Digest, RequestTemplate};
 
 /// The way back to a state of a [`LiveWorld`](super::LiveWorld): plain data. Cheap to clone; the rows in it are shared
 /// with the checkpoint of the state it came from, but for those that one step changed.
@@ -145,6 +146,7 @@ pub struct State {
     identity: Digest,
     /// What logins wrote that were done again, by system: no part of the identity.
     aside: Arc<[Digest]>,
+    turns: Turns,
 }
 
 impl State {
@@ -166,6 +168,7 @@ impl State {
                 unsafe_requests,
             ),
             aside: Arc::default(),
+            turns: Turns::default(),
             content,
             observed,
             unsafe_requests,
@@ -174,8 +177,24 @@ impl State {
         }
     }
 
+    /// The same state, which this action led to from another one.
+    pub(super) fn behind(self, before: &Self, action: ActionId, request: &RequestTemplate) -> Self {
+        let turns = before.turns.after(action, request);
+        self.beside(before).at_turns(turns)
+    }
+
+    /// The same state, after requests that made up so many values.
+    fn at_turns(self, turns: Turns) -> Self {
+        Self { turns, ..self }
+    }
+
+    /// How often requests that make values up had an effect on the way here.
+    pub(super) fn turns(&self) -> &Turns {
+        &self.turns
+    }
+
     /// The same state, where logins that were done again on the way have written as much as before this other one.
-    pub(super) fn beside(self, before: &Self) -> Self {
+    fn beside(self, before: &Self) -> Self {
         if before.aside.is_empty() {
             return self;
         }
@@ -202,7 +221,7 @@ impl State {
             now.context.clone(),
             sessions,
         );
-        state.without(aside)
+        state.without(aside).at_turns(now.turns.clone())
     }
 
     fn without(mut self, aside: Arc<[Digest]>) -> Self {
@@ -261,6 +280,7 @@ impl State {
             self.context.clone(),
             found.sessions.clone(),
         )
+        .at_turns(self.turns.clone())
     }
 
     /// A digest of the requests so far that may have changed something, after one more.

@@ -40,6 +40,8 @@ pub struct WorldConfig {
     pub settle: Duration,
     /// When two states are the same.
     pub identity: IdentityMode,
+    /// The seed of the run.
+    pub seed: u64,
 }
 
 /// When two states are the same.
@@ -136,6 +138,10 @@ pub struct HttpConfig {
     pub pace: Duration,
     /// Whom to trust over `https`.
     pub tls: Tls,
+    /// What all requests go through.
+    pub proxy: Option<reqwest::Proxy>,
+    /// The header that holds the id of a request.
+    pub request_id: Option<String>,
 }
 
 /// Whom to trust over `https`, beside those whom this machine trusts.

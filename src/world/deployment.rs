@@ -55,7 +55,7 @@ impl Deployment {
         let (process, client) = Process::start(config, values, interrupt.clone()).await?;
         let mut deployment = Self {
             process,
-            sender: Sender::new(client, interrupt.clone(), config.http.pace),
+            sender: Sender::new(client, interrupt.clone(), config.http.pace, config.seed),
             databases: Databases::default(),
             model,
             interrupt,

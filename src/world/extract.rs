@@ -22,7 +22,7 @@ pub(super) struct Extracted {
 impl Extracted {
     /// What an action extracts and clears after this answer.
     pub(super) fn by_action(action: &Action, response: &Response) -> Self {
-        let Some(on_answer) = action.on_answer(response.status) else {
+        let Some(on_answer) = action.on_answer(response) else {
             return Self::default();
         };
         let mut extracted = Self::by(&on_answer.extract, response);

@@ -44,6 +44,7 @@ pub(super) struct Client {
     /// Built when first needed: it loads the certificates that this machine trusts.
     secure: OnceCell<reqwest::Client>,
     tls: Tls,
+    proxy: Option<reqwest::Proxy>,
     timeout: Duration,
     max_body: u64,
     /// When the last complete answer came.
@@ -90,16 +91,20 @@ impl Client {
             .and_then(|target| target.with_origins(origins))
             .map_err(|message| WorldError::new(WorldErrorKind::Request, message))?
             .following(config.follow_redirects)
+            .naming_requests(config.request_id.as_deref())
+            .map_err(|message| WorldError::new(WorldErrorKind::Request, message))?
             .acting_as(principals.clone())
             .map_err(|message| WorldError::new(WorldErrorKind::Request, message))?;
         Ok(Self {
             target,
             plain: build(
                 reqwest::Client::builder().tls_certs_only([]),
+                config.proxy.as_ref(),
                 config.timeout,
             )?,
             secure: OnceCell::new(),
             tls: config.tls.clone(),
+            proxy: config.proxy.clone(),
             timeout: config.timeout,
             max_body: config.max_body,
             last_answer: None,
@@ -118,7 +123,8 @@ impl Client {
 
     /// Closes every connection, because the service is another process now.
     pub(super) fn reconnect(&mut self) -> Result<(), WorldError> {
-        self.plain = build(reqwest::Client::builder().tls_certs_only([]), self.timeout)?;
+        let builder = reqwest::Client::builder().tls_certs_only([]);
+        self.plain = build(builder, self.proxy.as_ref(), self.timeout)?;
         self.secure = OnceCell::new();
         self.last_answer = None;
         Ok(())
@@ -217,6 +223,9 @@ impl Client {
             duration: began.elapsed(),
             no_answer: None,
             is_rate_limit: false,
+            has_errors: false,
+            is_unready: false,
+            retries: 0,
         })
     }
 
@@ -230,13 +239,14 @@ impl Client {
         let builder = reqwest::Client::builder()
             .tls_certs_merge(self.tls.ca.iter().cloned())
             .tls_danger_accept_invalid_certs(self.tls.insecure);
-        let secure = build(builder, self.timeout)?;
+        let secure = build(builder, self.proxy.as_ref(), self.timeout)?;
         Ok(self.secure.get_or_init(|| secure))
     }
 }
 
 fn build(
     builder: reqwest::ClientBuilder,
+    proxy: Option<&reqwest::Proxy>,
     timeout: Duration,
 ) -> Result<reqwest::Client, WorldError> {
     static PROVIDER: Once = Once::new();
@@ -244,8 +254,12 @@ fn build(
         // An error means that somebody in this process has installed one before, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
+    // What the environment names as a proxy is for other programs.
+    let mut builder = builder.no_proxy();
+    if let Some(proxy) = proxy {
+        builder = builder.proxy(proxy.clone());
+    }
     builder
-        .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)

@@ -20,8 +20,8 @@ use super::{Arrival, Observe, Warning, WarningCode, World, WorldError, WorldErro
 use crate::expr::Lookup as _;
 use crate::interrupt::Interrupt;
 use crate::model::{
-    Action, ActionId, Context, Effect, Model, RequestTemplate, SqlQuery, StepRecord, Table,
-    VariableId,
+    Action, ActionId, Context, Effect, Model, RequestTemplate, Response, SqlQuery, StepRecord,
+    Table, VariableId,
 };
 use late_rows::{LateRows, watch};
 use sending::{Sending, Sent, may_write};
@@ -195,7 +195,7 @@ impl World for LiveWorld {
         let sending = Sending {
             name: &name,
             template: &declared.request,
-            bindings: self.model.action_bindings(action, &live),
+            bindings: before.turns().bindings(&self.model, action, &live),
             now: &before,
             listed: &declared.expect.status,
             is_forbidden: declared.forbidden.is_some(),
@@ -238,7 +238,7 @@ impl World for LiveWorld {
             .await?;
 
         let wrote = change.content.is_some();
-        let is_refused = declared.expect.refuses(response.status) || response.is_rate_limit;
+        let is_refused = declared.refuses(&response) || response.is_rate_limit;
         let after = State::new(
             change.content.unwrap_or_else(|| now.content().clone()),
             observed,
@@ -246,7 +246,7 @@ impl World for LiveWorld {
             next.clone(),
             sessions,
         )
-        .beside(&now);
+        .behind(&now, action, &declared.request);
         let stays = !wrote && after.is_like(&now);
         let step = Step {
             action,
@@ -259,7 +259,7 @@ impl World for LiveWorld {
             after: &after,
             stays,
         };
-        let effect = effect(declared, response.status, stays);
+        let effect = effect(declared, &response, stays);
         let path = self.way_back.remember(&now, &step);
         if !stays || !path.same(now.path()) {
             position.now = Checkpoint::new(after, path);
@@ -456,9 +456,9 @@ impl Observe for LiveWorld {
     }
 }
 
-/// What an answer with this status comes to, where the state stays as it was or not.
-fn effect(action: &Action, status: u16, stays: bool) -> Effect {
-    match (action.expect.accepts(status), stays) {
+/// What an answer comes to, where the state stays as it was or not.
+fn effect(action: &Action, response: &Response, stays: bool) -> Effect {
+    match (action.accepts(response), stays) {
         (false, _) => Effect::None,
         (true, true) => Effect::Accepted,
         (true, false) => Effect::Changed,

@@ -36,6 +36,7 @@ mod state_identity;
 pub mod system;
 #[cfg(test)]
 mod test_support;
+mod turns;
 mod united;
 mod warning;
 mod way_back;

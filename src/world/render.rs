@@ -19,7 +19,7 @@ use self::body::{RenderedBody, body};
 use self::path::{Path, Start};
 pub(super) use self::redirect::Redirect;
 use super::principals::{Credentials, Principal, Sessions};
-use crate::expr::{EvalError, Lookup, Template};
+use crate::expr::{Draws, EvalError, LONGEST, Lookup, Template};
 use crate::model::{Request, RequestTemplate};
 use crate::secret::is_secret_header;
 
@@ -63,6 +63,8 @@ pub(super) struct Target {
     origins: Vec<Origin>,
     headers: Vec<(HeaderName, String, Template)>,
     follow_redirects: u32,
+    /// The header that holds the id of a request, and its name as the spec has it.
+    request_id: Option<(HeaderName, String)>,
     principals: Arc<[Principal]>,
 }
 
@@ -99,6 +101,7 @@ impl Target {
             origins: Vec::new(),
             headers,
             follow_redirects: 0,
+            request_id: None,
             principals: Arc::default(),
         })
     }
@@ -118,6 +121,30 @@ impl Target {
     pub(super) fn following(mut self, redirects: u32) -> Self {
         self.follow_redirects = redirects;
         self
+    }
+
+    /// The same, where each request to the service has an id in a header of this name.
+    pub(super) fn naming_requests(mut self, header: Option<&str>) -> Result<Self, String> {
+        self.request_id = header
+            .map(|name| Ok::<_, String>((header_name(name)?, name.to_owned())))
+            .transpose()?;
+        Ok(self)
+    }
+
+    /// Gives a request this id, unless it has one of the spec, or goes elsewhere.
+    pub(super) fn name_request(&self, request: &mut Rendered, number: u64) {
+        let Some((header, written)) = &self.request_id else {
+            return;
+        };
+        let Rendered { wire, record, .. } = request;
+        if wire.url().origin() != self.url.origin() || wire.headers().contains_key(header) {
+            return;
+        }
+        let id = format!("venomqa-{number}");
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            wire.headers_mut().insert(header.clone(), value);
+            record.headers.push((written.clone(), id));
+        }
     }
 
     /// The same, where requests may be sent as these principals. An error where a name of their headers is none.
@@ -143,17 +170,18 @@ impl Target {
     ) -> Result<Rendered, Unsendable> {
         let method = Method::from_bytes(template.method.as_bytes())
             .map_err(|_| format!("`{}` is no HTTP method", template.method))?;
-        let mut url = self.request_url(template, values)?;
+        let filler = &mut Filler::new(values);
+        let mut url = self.request_url(template, filler)?;
         let audience = self.audience(&url, template)?;
         let credentials = match audience {
-            Audience::Service => self.credentials(template, sessions)?,
+            Audience::Service => self.credentials(template, sessions, values.draws())?,
             Audience::OfSpec | Audience::OfValue => Credentials::default(),
         };
         if !credentials.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&credentials.query);
         }
-        let (mut headers, mut shown) = self.headers(template, values, audience, &credentials)?;
-        let body = body(&template.body, values)?.map(
+        let (mut headers, mut shown) = self.headers(template, filler, audience, &credentials)?;
+        let body = body(&template.body, filler)?.map(
             |RenderedBody {
                  bytes,
                  content_type,
@@ -203,12 +231,13 @@ impl Target {
         &self,
         template: &RequestTemplate,
         sessions: &Sessions,
+        draws: Option<&Arc<Draws>>,
     ) -> Result<Credentials, String> {
         let Some(id) = template.principal else {
             return Ok(Credentials::default());
         };
         match (self.principals.get(id.0 as usize), sessions.of(id)) {
-            (Some(principal), Some(session)) => principal.credentials(session),
+            (Some(principal), Some(session)) => principal.credentials(session, draws),
             _ => Ok(Credentials::default()),
         }
     }
@@ -216,13 +245,14 @@ impl Target {
     fn request_url(
         &self,
         template: &RequestTemplate,
-        values: &Arc<dyn Lookup>,
+        filler: &mut Filler<'_>,
     ) -> Result<Url, String> {
         let pieces = template
             .path
-            .pieces(values)
+            .pieces(filler.values)
             .map_err(|error| unfilled_text("path", &template.path, &error))?;
         let path = Path::of(&pieces);
+        filler.count("path", path.text.len())?;
         let mut text = match path.start {
             Start::Base => self.base.clone(),
             Start::Root => self.url[..url::Position::BeforePath].to_owned(),
@@ -238,7 +268,7 @@ impl Target {
             text.push(if text.contains('?') { '&' } else { '?' });
             let mut pairs = form_urlencoded::Serializer::new(String::new());
             for (name, value) in &template.query {
-                pairs.append_pair(name, &fill("query", value, values)?);
+                pairs.append_pair(name, &filler.fill("query", value)?);
             }
             text.push_str(&pairs.finish());
         }
@@ -296,7 +326,7 @@ impl Target {
     fn headers(
         &self,
         template: &RequestTemplate,
-        values: &Arc<dyn Lookup>,
+        filler: &mut Filler<'_>,
         audience: Audience,
         credentials: &Credentials,
     ) -> Result<(HeaderMap, Vec<(String, String)>), String> {
@@ -309,9 +339,9 @@ impl Target {
             let open = value
                 .requires()
                 .iter()
-                .any(|needed| values.lookup(needed).is_none());
+                .any(|needed| filler.values.lookup(needed).is_none());
             if audience == Audience::Service && !replaced && !open {
-                let text = fill(written, value, values)?;
+                let text = filler.fill(written, value)?;
                 headers.append(name.clone(), header_value(written, &text)?);
                 shown.push((written.clone(), text));
             }
@@ -329,8 +359,8 @@ impl Target {
             && audience != Audience::OfValue
         {
             let (user, password) = (
-                fill("user", user, values)?,
-                fill("password", password, values)?,
+                filler.fill("user", user)?,
+                filler.fill("password", password)?,
             );
             let digits = BASE64_STANDARD.encode(format!("{user}:{password}"));
             let text = format!("Basic {digits}");
@@ -343,7 +373,7 @@ impl Target {
             if audience == Audience::OfValue && is_secret_header(written) {
                 continue;
             }
-            let text = fill(written, value, values)?;
+            let text = filler.fill(written, value)?;
             headers.append(header_name(written)?, header_value(written, &text)?);
             shown.push((written.clone(), text));
         }
@@ -376,10 +406,39 @@ fn writes_origin(path: &str) -> bool {
     behind_scheme.is_some_and(|rest| written.len() == path.len() || rest.contains(['/', '?']))
 }
 
-fn fill(part: &str, template: &Template, values: &Arc<dyn Lookup>) -> Result<String, String> {
-    template
-        .render(values)
-        .map_err(|error| unfilled_text(part, template, &error))
+/// Fills the templates of one request, which are bounded together.
+struct Filler<'v> {
+    values: &'v Arc<dyn Lookup>,
+    /// Bytes that may still come.
+    left: usize,
+}
+
+impl<'v> Filler<'v> {
+    fn new(values: &'v Arc<dyn Lookup>) -> Self {
+        Self {
+            values,
+            left: LONGEST,
+        }
+    }
+
+    fn fill(&mut self, part: &str, template: &Template) -> Result<String, String> {
+        let text = template
+            .render(self.values)
+            .map_err(|error| unfilled_text(part, template, &error))?;
+        self.count(part, text.len())?;
+        Ok(text)
+    }
+
+    /// Counts bytes of this part of the request.
+    fn count(&mut self, part: &str, length: usize) -> Result<(), String> {
+        self.left = self.left.checked_sub(length).ok_or_else(|| {
+            format!(
+                "with `{part}`, the request is larger than {} MB",
+                LONGEST >> 20
+            )
+        })?;
+        Ok(())
+    }
 }
 
 fn unfilled_text(part: &str, template: &Template, error: &EvalError) -> String {

@@ -10,7 +10,7 @@ use super::http::{Client, Failure, FailureKind};
 use super::principals::Sessions;
 use super::render::{Rendered, Target, Unsendable};
 use super::{WorldError, WorldErrorKind};
-use crate::expr::Lookup;
+use crate::expr::{Draws, Lookup};
 use crate::interrupt::Interrupt;
 use crate::model::{
     Bindings, Request, RequestTemplate, Response, RowDelta, StatusPattern, StepRecord,
@@ -26,9 +26,13 @@ pub(super) struct Sender {
     interrupt: Interrupt,
     /// Time between two requests at the least.
     pace: Duration,
+    /// What values that are made up follow from.
+    seed: u64,
     /// When the next request may be sent.
     next: Option<Instant>,
     requests: u64,
+    /// Requests that were given an id.
+    numbered: u64,
     unfinished: bool,
 }
 
@@ -54,35 +58,45 @@ impl From<Exchange> for StepRecord {
 }
 
 impl Sender {
-    /// Sends over this client; `pace` is the time between two requests at the least.
-    pub(super) fn new(client: Client, interrupt: Interrupt, pace: Duration) -> Self {
+    /// Sends over this client; `pace` is the time between two requests at the least, and values are made up from the `seed`.
+    pub(super) fn new(client: Client, interrupt: Interrupt, pace: Duration, seed: u64) -> Self {
         Self {
             client,
             interrupt,
             pace,
+            seed,
             next: None,
             requests: 0,
+            numbered: 0,
             unfinished: false,
         }
     }
 
-    /// Fills a request. The error names it and the template.
+    /// Fills a request, and gives it an id. The error names it and the template.
     pub(super) fn render(
-        &self,
+        &mut self,
         name: &str,
         template: &RequestTemplate,
         bindings: Bindings,
         sessions: &Sessions,
     ) -> Result<Rendered, WorldError> {
-        let values: Arc<dyn Lookup> = Arc::new(bindings);
-        self.client
+        let place = template.place.as_ref();
+        let draws = place.map(|place| Arc::new(Draws::new(self.seed, place, bindings.turn)));
+        let values: Arc<dyn Lookup> = Arc::new(Bindings { draws, ..bindings });
+        let mut rendered = self
+            .client
             .render(template, &values, sessions)
             .map_err(|Unsendable { why, help }| {
                 let help = help.unwrap_or_else(|| {
                     "a value may be missing on some paths: extract it earlier, give it a default in the template, or add a precondition".to_owned()
                 });
                 WorldError::new(WorldErrorKind::Request, format!("{name}: {why}")).with_help(help)
-            })
+            })?;
+        self.numbered += 1;
+        self.client
+            .target()
+            .name_request(&mut rendered, self.numbered);
+        Ok(rendered)
     }
 
     /// Sends a request; `cookies` takes in those that the answer sets.

@@ -72,8 +72,14 @@ pub(super) async fn answered(
         let mut good = step.status.iter();
         good.any(|pattern| pattern.matches(answer.status))
     };
-    if !is_good {
+    if !is_good || answer.has_errors || answer.is_unready {
         let error = refused(name, &request, &answer, &step.status);
+        if answer.is_unready {
+            let tries = u64::from(answer.retries) + 1;
+            return Err(error.with_help(format!(
+                "`retry` has waited for another answer, in {tries} tries; raise its `at_most` where this takes longer"
+            )));
+        }
         return Err(if (300..400).contains(&answer.status) {
             error.with_help(format!(
                 "where this redirect is the answer to a login that worked, say so: `expect: {{ status: {} }}`",

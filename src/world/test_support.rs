@@ -118,6 +118,8 @@ pub(super) fn http_config(base_url: &str) -> HttpConfig {
         retry_after: true,
         pace: Duration::ZERO,
         tls: Tls::default(),
+        proxy: None,
+        request_id: None,
     }
 }
 
@@ -135,6 +137,7 @@ pub(super) fn world_config(base_url: &str) -> WorldConfig {
         secrets: Secrets::default(),
         settle: Duration::ZERO,
         identity: IdentityMode::Exact,
+        seed: 1,
     }
 }
 

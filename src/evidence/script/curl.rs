@@ -7,7 +7,7 @@ mod verdict;
 use std::fmt::Write as _;
 
 use functions::{FUNCTIONS, REQUEST};
-use verdict::{test, verdict};
+use verdict::{filter, status, test, verdict};
 
 use super::words::{Piece, constant, form, inner, json, path, pieces, printed, variable, word};
 use super::{about, comment, environment, needs_origin, one_line};
@@ -15,7 +15,7 @@ use crate::expr::JsonPath;
 use crate::model::Reproduction;
 use crate::shell::{quoted, within};
 use crate::spec::reproduction::outline::{
-    Capture, Holds, Outline, Part, Sent, SentBody, SentPart, Source, Start,
+    Capture, Holds, Outline, Part, Sent, SentBody, SentPart, SentRetry, Source, Start,
 };
 
 /// A longer word cannot be given to a program.
@@ -228,9 +228,14 @@ fn request(sent: &Sent, root: &str, any_status: bool) -> Result<String, String> 
             _ => format!("--data-raw {}", word(body)),
         });
     }
+    // What is read from a pipe is there once.
+    let call = match &sent.retry {
+        Some(retry) if before.is_empty() && behind.is_empty() => again(retry),
+        _ => "request".to_owned(),
+    };
     let _ = writeln!(
         text,
-        "{before}request {} {status} {}{behind}",
+        "{before}{call} {} {status} {}{behind}",
         quoted(one_line(&sent.title)),
         arguments.join(" \\\n    ")
     );
@@ -238,6 +243,19 @@ fn request(sent: &Sent, root: &str, any_status: bool) -> Result<String, String> 
         text.push_str(&captured(capture)?);
     }
     Ok(text)
+}
+
+/// The call that sends a request until its answer is ready.
+fn again(retry: &SentRetry) -> String {
+    let statuses: Vec<String> = retry.status.iter().copied().map(status).collect();
+    let status = match statuses.as_slice() {
+        [] => "[1-4]??".to_owned(),
+        several => several.join("|"),
+    };
+    let filters: Vec<String> = retry.values.iter().filter_map(filter).collect();
+    let (times, pause) = (retry.times, retry.every.as_secs_f64());
+    let (status, filter) = (quoted(status), quoted(filters.join(" and ")));
+    format!("retry {times} {pause} {status} {filter}")
 }
 
 /// A part of a form. Only `--form-string` takes a text as it is, and it knows no content type.

@@ -247,9 +247,9 @@ fn entry(sent: &Sent, outline: &Outline, asserts: Option<&Asserts>) -> String {
             let _ = writeln!(entry, "{}: {}", key(name), outer_blanks(&value));
         }
     }
-    if sent.follow_redirects > 0 {
-        let redirects = sent.follow_redirects;
-        let _ = writeln!(entry, "[Options]\nlocation: true\nmax-redirs: {redirects}");
+    let options = options(sent);
+    if !options.is_empty() {
+        let _ = write!(entry, "[Options]\n{options}");
     }
     if let Some((user, password)) = &sent.basic {
         let of = |parts| outer_blanks(&filled(parts, outline, &escaped));
@@ -305,10 +305,27 @@ fn entry(sent: &Sent, outline: &Outline, asserts: Option<&Asserts>) -> String {
         None if sent.status.is_none() => went_through(),
         None => Vec::new(),
     };
+    let awaited = sent.retry.iter().flat_map(|retry| &retry.values);
+    let awaited: Vec<String> = awaited.filter_map(value_asserts).flatten().collect();
+    let lines = [awaited, lines].concat();
     if !lines.is_empty() {
         let _ = writeln!(entry, "[Asserts]\n{}", lines.join("\n"));
     }
     entry
+}
+
+/// How a request is sent, line by line.
+fn options(sent: &Sent) -> String {
+    let mut options = String::new();
+    if sent.follow_redirects > 0 {
+        let redirects = sent.follow_redirects;
+        let _ = writeln!(options, "location: true\nmax-redirs: {redirects}");
+    }
+    if let Some(retry) = &sent.retry {
+        let (times, pause) = (retry.times, retry.every.as_millis());
+        let _ = writeln!(options, "retry: {times}\nretry-interval: {pause}ms");
+    }
+    options
 }
 
 fn part_of_form(part: &SentPart, outline: &Outline) -> String {

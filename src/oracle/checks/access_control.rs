@@ -27,7 +27,7 @@ fn judge(action: &Action, record: &StepRecord) -> Option<Objection> {
     };
     let status = record.response.status;
     // A redirect leads to a login page, or means that it was done, and who knows what a server error has done: the rows tell.
-    if (200..300).contains(&status) {
+    if (200..300).contains(&status) && !record.response.has_errors {
         return Some(Objection {
             kind: "accepted".to_owned(),
             message: format!(

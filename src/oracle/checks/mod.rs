@@ -1,6 +1,7 @@
 //! The built-in oracles. Each is a file and a line in the registry; `docs/checks.md` has a section for each.
 
 mod access_control;
+mod ensure_failed;
 mod extract_failed;
 mod no_answer;
 mod probe_wrote;
@@ -28,6 +29,7 @@ const REGISTRY: &[Check] = &[
     unexpected_body::CHECK,
     too_slow::CHECK,
     extract_failed::CHECK,
+    ensure_failed::CHECK,
     probe_wrote::CHECK,
     safe_method_wrote::CHECK,
     rejected_but_wrote::CHECK,
@@ -71,6 +73,8 @@ pub(super) enum Evaluate {
     Rows(fn(&Action, &StepRecord) -> Option<Objection>),
     /// After every step with an answer: the assertions on the body of its answer, which may need the database.
     Body,
+    /// After every accepted step: its post-conditions, which may need the database.
+    Ensure,
     /// In every new state: the requests of invariants.
     Probe,
 }

@@ -13,7 +13,7 @@ pub(super) const CHECK: Check = Check {
 
 fn judge(action: &Action, record: &StepRecord) -> Option<Objection> {
     let status = record.response.status;
-    if status < 400 {
+    if status < 400 && !record.response.has_errors {
         return None;
     }
     wrote(record, |rows| {

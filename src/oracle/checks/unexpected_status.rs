@@ -1,4 +1,4 @@
-//! `unexpected-status`: the status of the answer is not among those that the action expects.
+//! `unexpected-status`: the status of the answer is not among those that the action expects, or that its `retry` waits for.
 
 use crate::model::{Action, Evidence, Severity, StepRecord};
 
@@ -13,13 +13,15 @@ pub(super) const CHECK: Check = Check {
 
 fn judge(action: &Action, record: &StepRecord) -> Option<Objection> {
     let status = record.response.status;
-    let expected = &action.expect.status;
-    // Without a list of its own the action leaves the status to `server-error`.
     // What may not be done has a check of its own.
-    if expected.is_empty() || action.expect.is_legal(status) || action.forbidden.is_some() {
+    if action.forbidden.is_some() {
         return None;
     }
-    let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
+    // Without a list of its own the action leaves the status to `server-error`.
+    let unmet = action
+        .expected()
+        .find(|expect| !expect.status.is_empty() && !expect.is_legal(status))?;
+    let expected: Vec<String> = unmet.status.iter().map(ToString::to_string).collect();
     let expected = expected.join(" or ");
     Some(Objection {
         kind: status.to_string(),

@@ -145,6 +145,7 @@ fn exchange(page: &mut Page, seen: &Exchange) {
             format!(" {}", clip(&printable(&none.why), room.saturating_sub(12)))
         });
     let code = paint(status(response.status), &code);
+    let why = format!("{}{why}", violation_text::tries(response));
     gutter(page, &format!("{DIM}→{DIM:#} {code}{}", paint(DIM, &why)));
     headers(page, &response.headers);
     whole_body(page, response.body.as_ref());

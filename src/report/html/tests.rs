@@ -65,6 +65,7 @@ fn exchange(text: &str) -> Exchange {
             body: Some(body(text)),
             duration: Duration::from_micros(1500),
             no_answer: None,
+            retries: 0,
         },
         extracted: row.clone(),
         extract_failures: vec![text.to_owned()],

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Unexpected, Visitor};
@@ -110,6 +111,20 @@ with_assertions! {
 }
 
 with_assertions! {
+    /// A post-condition of an accepted call: what a query must find, or which rows the call may change.
+    Ensure {
+        /// A query; `:name` binds a value of the context or a parameter. Without an assertion it must find no row.
+        sql: Option<String>,
+        /// Which system `sql` runs on; needed only where there are several.
+        system: Option<String>,
+        /// Which rows the call may change, by table; `*` in a name matches anything.
+        changes: Option<IndexMap<String, Changes>>,
+        /// What it means when it does not hold.
+        message: Option<String>,
+    }
+}
+
+with_assertions! {
     /// What a header must be; all of the keys must hold.
     HeaderAssertions {}
 }
@@ -171,12 +186,75 @@ impl JsonSchema for HeaderExpect {
     }
 }
 
-/// How many values were found: exactly so many, or a range.
+/// Which rows of a table a call may change.
 #[derive(Debug)]
+pub(in crate::spec) enum Changes {
+    /// Whichever it likes.
+    Any,
+    /// None.
+    None,
+    /// So many.
+    Counts(RowCounts),
+}
+
+/// How many rows come, change and go; none where a key is left out.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::spec) struct RowCounts {
+    /// Rows that come.
+    pub insert: Option<Count>,
+    /// Rows that change.
+    pub update: Option<Count>,
+    /// Rows that go.
+    pub delete: Option<Count>,
+}
+
+impl<'de> Deserialize<'de> for Changes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Changes;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("`any`, `none`, or a mapping with `insert`, `update`, `delete`")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Changes, E> {
+                match value {
+                    "any" => Ok(Changes::Any),
+                    "none" => Ok(Changes::None),
+                    _ => Err(E::invalid_value(Unexpected::Str(value), &self)),
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Changes, A::Error> {
+                RowCounts::deserialize(MapAccessDeserializer::new(map)).map(Changes::Counts)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl JsonSchema for Changes {
+    fn schema_name() -> Cow<'static, str> {
+        "Changes".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let counts = generator.subschema_for::<RowCounts>();
+        json_schema!({
+            "description": "`any`, `none`, or how many rows come, change and go.",
+            "anyOf": [{ "enum": ["any", "none"] }, counts]
+        })
+    }
+}
+
+/// How many values were found: exactly so many, or a range.
+#[derive(Clone, Copy, Debug)]
 pub(in crate::spec) struct Count(pub CountRange);
 
 /// A range of counts.
-#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::spec) struct CountRange {
     /// At least so many.

@@ -13,15 +13,18 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-pub(super) use assertion::{Assertions, Count, HeaderExpect, InvariantExpect, Written};
+pub(super) use assertion::{
+    Assertions, Changes, Count, Ensure, HeaderExpect, InvariantExpect, RowCounts, Written,
+};
 pub(super) use principal::{Actors, LoginStep, Principal};
 pub(super) use request::{
-    ActionExpect, Basic, Extract, Part, Parts, Request, STATUS, Status, Texts, status_key,
+    ActionExpect, Basic, Extract, GraphQl, GraphQlQuery, Part, Parts, Request, Retry, STATUS,
+    Status, Texts, status_key,
 };
 pub use scalars::duration;
 pub(super) use scalars::{
-    CheckLevel, DurationText, FailFast, IdentityWord, Json, Level, RateText, RestoreWord,
-    SafetyCopyWord, ScalarText, SizeText, Wrong, scalar,
+    CheckLevel, DurationText, FailFast, IdentityWord, Json, Level, ProxyText, RateText,
+    RestoreWord, SafetyCopyWord, ScalarText, SizeText, Wrong, scalar,
 };
 pub(super) use system::{Settle, System, location_keys};
 
@@ -167,6 +170,11 @@ pub(super) struct Http {
     /// Whether every certificate is trusted. Default: `false`.
     #[serde(default)]
     pub insecure: bool,
+    /// URL of the proxy that all requests go through. Default: `null`, none, whatever `HTTP_PROXY` says.
+    #[serde(default)]
+    pub proxy: ProxyText,
+    /// Name of a header with an id of its own for each request, such as `X-Request-Id`. Default: none is sent.
+    pub request_id: Option<String>,
 }
 
 /// How to get back to the initial state: exactly one of the keys.
@@ -203,6 +211,8 @@ pub(super) struct Setup {
     pub actor: Option<String>,
     /// What is sent; an answer that is not 2xx, and not listed under `expect`, ends the run.
     pub request: Request,
+    /// Asks again until something is ready.
+    pub retry: Option<Retry>,
     /// What a good answer looks like. Default: any 2xx.
     pub expect: Option<SetupExpect>,
     /// Values to remember from the answer, by name.
@@ -243,6 +253,8 @@ pub(super) struct Action {
     pub allow: Option<Actors>,
     /// What is sent.
     pub request: Request,
+    /// Asks again until something is ready. What counts as the answer is the last one.
+    pub retry: Option<Retry>,
     /// One action is made for each value (for each combination, when several names are given).
     #[serde(default)]
     pub parameters: IndexMap<String, Vec<Json>>,
@@ -257,6 +269,9 @@ pub(super) struct Action {
     /// What to do after answers with these statuses instead, by status: `404`, `4xx`.
     #[serde(default)]
     pub on: IndexMap<String, OnAnswer>,
+    /// Post-conditions: what an accepted call must have done.
+    #[serde(default)]
+    pub ensure: Vec<Ensure>,
     /// How often it may be accepted and change something on one path. Default: no limit.
     pub max_calls: Option<u16>,
     /// How likely `weighted` and other strategies take it, relative to the rest. Default: `1`.
@@ -304,6 +319,8 @@ pub(super) struct Invariant {
     /// The principal that sends the request.
     #[serde(rename = "as")]
     pub actor: Option<String>,
+    /// Asks again until something is ready.
+    pub retry: Option<Retry>,
     /// What is taken from the answer. Default with a `request`: `$`, the whole body.
     pub jsonpath: Option<String>,
     /// What the result must be. Default for `sql`: `empty`.

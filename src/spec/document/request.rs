@@ -16,11 +16,11 @@ use super::scalars::{DurationText, Json, ScalarText, Wrong, present, scalar};
 use crate::diagnostic::Path;
 use crate::model::StatusPattern;
 
-/// A request. At most one of `json`, `form`, `multipart`, `text`, `file` and `base64`.
+/// A request. At most one of `json`, `form`, `multipart`, `text`, `file`, `base64` and `graphql`.
 #[derive(Debug, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::spec) struct Request {
-    /// The method. Default: `GET`.
+    /// The method. Default: `GET`; with `graphql`, `POST`.
     pub method: Option<String>,
     /// Path below `http.base_url`, or an absolute URL. A template.
     pub path: String,
@@ -45,6 +45,77 @@ pub(in crate::spec) struct Request {
     pub file: Option<String>,
     /// Bytes in base64 that are sent as they are.
     pub base64: Option<String>,
+    /// An operation of GraphQL, sent over `POST`.
+    pub graphql: Option<GraphQl>,
+}
+
+/// An operation of GraphQL.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::spec) struct GraphQl {
+    /// The document, sent as it is; or a mapping with its `file`. Values go into `variables`.
+    pub query: GraphQlQuery,
+    /// Values of its variables. Every text in them is a template, as in `json`.
+    #[serde(default, deserialize_with = "present")]
+    pub variables: Option<Json>,
+    /// The operation that is meant, where the document has several.
+    pub operation_name: Option<String>,
+}
+
+/// A text, or a mapping with the `file` that holds it.
+#[derive(Debug)]
+pub(in crate::spec) enum GraphQlQuery {
+    /// The text.
+    Text(String),
+    /// Path of a file, from the folder of the spec.
+    File(String),
+}
+
+/// Where the text stands.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct InFile {
+    /// Path of a file, from the folder of the spec.
+    file: String,
+}
+
+impl<'de> Deserialize<'de> for GraphQlQuery {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = GraphQlQuery;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a document of GraphQL, or a mapping with its `file`")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                let InFile { file } = InFile::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(GraphQlQuery::File(file))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Self::Value, E> {
+                Ok(GraphQlQuery::Text(value.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl JsonSchema for GraphQlQuery {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "GraphQlQuery".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let text = generator.subschema_for::<String>();
+        let file = generator.subschema_for::<InFile>();
+        json_schema!({ "anyOf": [text, file] })
+    }
 }
 
 /// User and password; templates.
@@ -248,6 +319,18 @@ pub(in crate::spec) struct ActionExpect {
     /// What the body of a legal answer must hold: without `jsonpath`, its text.
     #[serde(default)]
     pub body: Vec<BodyAssertion>,
+}
+
+/// Asking again until something is ready.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::spec) struct Retry {
+    /// The answer that is waited for; what `expect` can say.
+    pub until: ActionExpect,
+    /// How long it is asked for. Default: `5s`.
+    pub at_most: Option<DurationText>,
+    /// The pause between an answer and the next request. Default: `100ms`.
+    pub every: Option<DurationText>,
 }
 
 /// How long an answer may take.

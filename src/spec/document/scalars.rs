@@ -76,6 +76,37 @@ pub(super) fn present<'de, D: Deserializer<'de>>(
     Json::deserialize(deserializer).map(Some)
 }
 
+/// The URL of a proxy; `null` says that there is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::spec) struct ProxyText(pub Option<String>);
+
+impl<'de> Deserialize<'de> for ProxyText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Json(value) = Json::deserialize(deserializer)?;
+        match value {
+            serde_json::Value::Null => Ok(Self(None)),
+            serde_json::Value::String(url) => Ok(Self(Some(url))),
+            _ => Err(serde::de::Error::custom(
+                "expected the URL of a proxy such as `http://127.0.0.1:8888`, or `null`",
+            )),
+        }
+    }
+}
+
+impl JsonSchema for ProxyText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ProxyText".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "null"] })
+    }
+}
+
 /// Text. A whole number or a boolean is taken as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::spec) struct ScalarText(pub String);

@@ -10,11 +10,12 @@ use super::Lowering;
 use super::request::is_identifier;
 use crate::diagnostic::{Code, Diagnostic, Path, did_you_mean};
 use crate::model::{
-    Action, Assertion, Effect, Expectation, ExpectedResponse, FactId, FactRule, OnAnswer,
-    Parameter, Precondition, StatusPattern, VariableId,
+    Action, Assertion, Effect, Ensure, Ensured, Expectation, ExpectedResponse, FactId, FactRule,
+    OnAnswer, Parameter, Precondition, SqlParameter, StatusPattern, VariableId,
 };
 use crate::spec::document::{
-    Action as Written, Document, HeaderExpect, OnAnswer as WrittenOnAnswer, STATUS, status_key,
+    Action as Written, ActionExpect, Document, HeaderExpect, OnAnswer as WrittenOnAnswer, STATUS,
+    status_key,
 };
 use crate::spec::names::Scope;
 use crate::spec::reachability::Dependencies;
@@ -107,6 +108,7 @@ impl Lowering<'_> {
                     action.counts.push(fact);
                     action.max_calls = Some((fact, limit));
                 }
+                bind(&mut action.ensure, &parameters);
                 action.parameters = Arc::new(parameters);
                 action
             })
@@ -136,8 +138,16 @@ impl Lowering<'_> {
                 );
             }
         }
-        let request = self.request(&at.key("request"), &written.request, scope);
+        let mut request = self.request(&at.key("request"), &written.request, scope);
+        request.retry = self.retry(&at.key("retry"), written.retry.as_ref());
         let requires = self.requires(&request, parameters);
+        let mut expect = self.expect(&at.key("expect"), written.expect.as_ref());
+        // What is waited for is what is expected, unless the spec says so.
+        if expect.status.is_empty()
+            && let Some(retry) = &request.retry
+        {
+            expect.status.clone_from(&retry.until.status);
+        }
         Action {
             name: written.name.clone(),
             base_name: written.name.clone(),
@@ -148,12 +158,13 @@ impl Lowering<'_> {
             counts: Vec::new(),
             weight: self.weight(at, written.weight),
             request,
-            expect: self.expect(&at.key("expect"), written),
+            expect,
             accepted: OnAnswer {
                 extract: self.extractions(&at.key("extract"), &written.extract),
                 clear: self.clear(&at.key("clear"), &written.clear),
             },
             on: self.on(&at.key("on"), &written.on),
+            ensure: self.ensure(&at.key("ensure"), &written.ensure, parameters),
             forbidden: None,
             switched_off: None,
         }
@@ -358,8 +369,8 @@ impl Lowering<'_> {
         weight
     }
 
-    fn expect(&mut self, at: &Path, written: &Written) -> ExpectedResponse {
-        let Some(expect) = &written.expect else {
+    pub(super) fn expect(&mut self, at: &Path, written: Option<&ActionExpect>) -> ExpectedResponse {
+        let Some(expect) = written else {
             return ExpectedResponse::default();
         };
         if let Some(status) = &expect.status
@@ -526,6 +537,21 @@ impl Lowering<'_> {
             needs,
             extracts: written.extracted().cloned().collect(),
             switched_off: written.max_calls == Some(0),
+        }
+    }
+}
+
+/// Gives the parameters of an action in the queries of its post-conditions their values.
+fn bind(ensure: &mut [Ensure], parameters: &[Parameter]) {
+    let queries = ensure
+        .iter_mut()
+        .filter_map(|ensure| match &mut ensure.subject {
+            Ensured::Rows(query, _) => Some(query),
+            Ensured::Changes(_) => None,
+        });
+    for (name, source) in queries.flat_map(|query| &mut query.parameters) {
+        if let Some((_, value)) = parameters.iter().find(|(known, _)| known == name) {
+            *source = SqlParameter::Constant(value.clone());
         }
     }
 }

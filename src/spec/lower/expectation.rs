@@ -1,5 +1,7 @@
 //! What values must be.
 
+use std::ops::RangeInclusive;
+
 use serde_json::Value;
 
 use super::Lowering;
@@ -42,22 +44,8 @@ impl Lowering<'_> {
             ),
             (None, None) => {}
         }
-        if let Some(Count(range)) = written.count {
-            if range.at_least.is_none() && range.at_most.is_none() {
-                self.asks_for_nothing(&at.key("count"), "`at_least` or `at_most`");
-            }
-            let (least, most) = (range.at_least, range.at_most);
-            let count = least.unwrap_or(0)..=most.unwrap_or(u64::MAX);
-            if count.is_empty() {
-                self.at_value(
-                    &at.key("count"),
-                    "",
-                    Diagnostic::error(
-                        Code::Contradiction,
-                        "no count is at least the one and at most the other",
-                    ),
-                );
-            }
+        if let Some(count) = written.count {
+            let count = self.count_range(&at.key("count"), *count);
             assertions.push(Assertion::Count(count));
         }
         if let Some(value) = value(self, "contains", written.contains) {
@@ -69,6 +57,26 @@ impl Lowering<'_> {
             assertions.push(Assertion::Matches(regex));
         }
         assertions
+    }
+
+    /// The counts that are written at a path.
+    pub(super) fn count_range(&mut self, at: &Path, Count(range): Count) -> RangeInclusive<u64> {
+        if range.at_least.is_none() && range.at_most.is_none() {
+            self.asks_for_nothing(at, "`at_least` or `at_most`");
+        }
+        let (least, most) = (range.at_least, range.at_most);
+        let count = least.unwrap_or(0)..=most.unwrap_or(u64::MAX);
+        if count.is_empty() {
+            self.at_value(
+                at,
+                "",
+                Diagnostic::error(
+                    Code::Contradiction,
+                    "no count is at least the one and at most the other",
+                ),
+            );
+        }
+        count
     }
 
     /// The expectation of an invariant.

@@ -90,6 +90,13 @@ impl Lowering<'_> {
             );
             self.at_key(&at.key("as"), "", diagnostic);
         }
+        if written.retry.is_some() && written.request.is_none() {
+            let diagnostic = Diagnostic::error(
+                Code::Contradiction,
+                "`retry` sends the `request` of an invariant again, and there is none",
+            );
+            self.at_key(&at.key("retry"), "", diagnostic);
+        }
         if let Some(text) = &written.sql {
             for (key, there) in [
                 ("request", written.request.is_some()),
@@ -118,6 +125,7 @@ impl Lowering<'_> {
         if let Some(request) = &written.request {
             let mut request = self.request(&at.key("request"), request, Scope::Path(&[]));
             request.principal = principal;
+            request.retry = self.retry(&at.key("retry"), written.retry.as_ref());
             let jsonpath = match &written.jsonpath {
                 Some(_) => jsonpath?,
                 None => crate::expr::JsonPath::parse("$").ok()?,

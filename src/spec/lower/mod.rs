@@ -5,12 +5,16 @@
 //! away when there is an error.
 
 mod action;
+mod ensure;
 mod expectation;
 mod explore;
 mod files;
+mod graphql;
 mod invariant;
+mod places;
 mod principal;
 mod request;
+mod retry;
 mod secrets;
 mod world;
 
@@ -49,8 +53,8 @@ pub(super) fn lower(
         vocabulary: environment.vocabulary,
     };
     let mut world = lowering.world(document);
-    let (actions, facts, dependencies) = lowering.actions(document);
-    let invariants = lowering.invariants(document);
+    let (mut actions, facts, dependencies) = lowering.actions(document);
+    let mut invariants = lowering.invariants(document);
     world.secrets = lowering.known_secrets(document, &world, &actions, &invariants);
     let checks = lowering.checks(&document.checks);
     let explore = lowering.explore(document, &world);
@@ -60,6 +64,7 @@ pub(super) fn lower(
     let read = lowering.compiler.read;
     reachability::check(&dependencies, problems);
 
+    let counters = places::number(&mut world, &mut actions, &mut invariants, &known.counters);
     let identity = document.state_from_context.as_ref();
     let identity_variables = known
         .variables
@@ -88,6 +93,7 @@ pub(super) fn lower(
             identity_variables,
             facts,
             systems: document.systems.len(),
+            counters,
         }),
         world,
         checks,

@@ -36,6 +36,8 @@ impl Actor {
                 status: vec![StatusPattern::Class(4)],
                 ..ExpectedResponse::default()
             };
+            // Whoever may not do it is not kept waiting.
+            action.request.retry = None;
         }
         action
     }

@@ -5,7 +5,7 @@ use regex::Regex;
 
 use super::Lowering;
 use crate::diagnostic::{Code, Diagnostic, Path};
-use crate::expr::Template;
+use crate::expr::{JsonTemplate, Template};
 use crate::model::{BodyTemplate, ExtractSource, Extraction, RequestTemplate, VariableId};
 use crate::spec::compile::is_name;
 use crate::spec::document::{Extract, Request, ScalarText, Texts};
@@ -18,7 +18,12 @@ impl Lowering<'_> {
         request: &Request,
         scope: Scope<'_>,
     ) -> RequestTemplate {
-        let method = self.method(at, request.method.as_deref());
+        let graphql = request
+            .graphql
+            .as_ref()
+            .and_then(|graphql| self.graphql(&at.key("graphql"), graphql, scope));
+        let (graphql, operation) = graphql.unzip();
+        let method = self.method(at, request);
         self.path_text(&at.key("path"), &request.path);
         self.placeholders(&at.key("path"), &request.path);
         RequestTemplate {
@@ -37,15 +42,31 @@ impl Lowering<'_> {
                         .template(&at.key("password"), &basic.password.0, scope),
                 )
             }),
-            body: self.body(at, request, scope),
+            body: self.body(at, request, scope, graphql),
             principal: None,
+            retry: None,
+            place: None,
+            operation,
         }
     }
 
-    fn method(&mut self, at: &Path, method: Option<&str>) -> String {
-        let Some(method) = method else {
-            return "GET".to_owned();
+    fn method(&mut self, at: &Path, request: &Request) -> String {
+        let is_graphql = request.graphql.is_some();
+        let Some(method) = &request.method else {
+            let default = if is_graphql { "POST" } else { "GET" };
+            return default.to_owned();
         };
+        if is_graphql && !method.eq_ignore_ascii_case("POST") {
+            self.at_value(
+                &at.key("method"),
+                "",
+                Diagnostic::error(
+                    Code::Contradiction,
+                    "an operation of GraphQL is sent with `POST`",
+                )
+                .help("remove `method`"),
+            );
+        }
         if !is_token(method) {
             self.at_value(
                 &at.key("method"),
@@ -164,7 +185,13 @@ impl Lowering<'_> {
         all
     }
 
-    fn body(&mut self, at: &Path, request: &Request, scope: Scope<'_>) -> BodyTemplate {
+    fn body(
+        &mut self,
+        at: &Path,
+        request: &Request,
+        scope: Scope<'_>,
+        graphql: Option<JsonTemplate>,
+    ) -> BodyTemplate {
         let written: Vec<&str> = [
             ("json", request.json.is_some()),
             ("form", request.form.is_some()),
@@ -172,6 +199,7 @@ impl Lowering<'_> {
             ("text", request.text.is_some()),
             ("file", request.file.is_some()),
             ("base64", request.base64.is_some()),
+            ("graphql", request.graphql.is_some()),
         ]
         .into_iter()
         .filter_map(|(key, there)| there.then_some(key))
@@ -212,7 +240,8 @@ impl Lowering<'_> {
             .text
             .as_ref()
             .map(|text| self.compiler.template(&at.key("text"), text, scope));
-        json.map(BodyTemplate::Json)
+        json.or(graphql)
+            .map(BodyTemplate::Json)
             .or(form.map(BodyTemplate::Form))
             .or(multipart.map(BodyTemplate::Multipart))
             .or(text.map(BodyTemplate::Text))

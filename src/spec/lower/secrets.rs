@@ -74,6 +74,8 @@ impl Lowering<'_> {
             }),
             context: Context::empty(0),
             parameters: parameters.clone(),
+            draws: None,
+            turn: 0,
         })
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Lowering;
 use crate::diagnostic::{Code, Diagnostic, Path};
 use crate::model::{RequestTemplate, SqlParameter, SqlQuery};
+use crate::random::Random;
 use crate::secret::{Secrets, without_password};
 use crate::spec::document::{
     Document, Http, IdentityWord, Reset as WrittenReset, RestoreWord, SafetyCopyWord, Service,
@@ -65,6 +66,7 @@ impl Lowering<'_> {
                 Some(IdentityWord::Canonical) => IdentityMode::Canonical,
                 Some(IdentityWord::Exact) | None => IdentityMode::Exact,
             },
+            seed: document.explore.seed.unwrap_or(Random::DEFAULT_SEED),
         }
     }
 
@@ -128,7 +130,7 @@ impl Lowering<'_> {
             .collect()
     }
 
-    fn not_zero(&mut self, at: &Path, duration: Duration) {
+    pub(super) fn not_zero(&mut self, at: &Path, duration: Duration) {
         if duration.is_zero() {
             self.at_value(
                 at,
@@ -169,6 +171,15 @@ impl Lowering<'_> {
             follow_redirects: http.follow_redirects,
             retry_after: http.retry_after.unwrap_or(true),
             pace: http.rate_limit.map_or(Duration::ZERO, |rate| rate.0),
+            proxy: http
+                .proxy
+                .0
+                .as_ref()
+                .and_then(|url| self.proxy(&at.key("proxy"), url)),
+            request_id: http.request_id.as_ref().map(|name| {
+                self.header_name(&at.key("request_id"), name);
+                name.clone()
+            }),
             tls: Tls {
                 ca: http
                     .ca_file
@@ -177,6 +188,27 @@ impl Lowering<'_> {
                 insecure: http.insecure,
             },
         }
+    }
+
+    fn proxy(&mut self, at: &Path, url: &str) -> Option<reqwest::Proxy> {
+        let url = self.compiler.constant_text(at, url);
+        let why = match url::Url::parse(&url) {
+            Ok(parsed) if !["http", "https"].contains(&parsed.scheme()) => {
+                format!("the scheme `{}` is not `http` or `https`", parsed.scheme())
+            }
+            Ok(_) => match reqwest::Proxy::all(&url) {
+                Ok(proxy) => return Some(proxy),
+                Err(error) => error.to_string(),
+            },
+            Err(error) => error.to_string(),
+        };
+        let message = format!("`{}` is no proxy: {why}", without_password(&url));
+        self.at_value(
+            at,
+            "expected a URL such as `http://127.0.0.1:8888`",
+            Diagnostic::error(Code::BadValue, message),
+        );
+        None
     }
 
     fn certificates(&mut self, at: &Path, file: &str) -> Vec<reqwest::Certificate> {
@@ -383,10 +415,14 @@ impl Lowering<'_> {
             let mut request =
                 self.request(&at.key("request"), &written.request, Scope::Setup(&so_far));
             request.principal = self.actor(&at.key("as"), written.actor.as_ref(), document);
+            request.retry = self.retry(&at.key("retry"), written.retry.as_ref());
+            let awaited = request.retry.iter();
+            let awaited = awaited
+                .flat_map(|retry| retry.until.status.clone())
+                .collect();
             steps.push(SetupStep {
                 request,
-                status: (written.expect.as_ref())
-                    .map_or_else(Vec::new, |expect| expect.status.0.clone()),
+                status: (written.expect.as_ref()).map_or(awaited, |expect| expect.status.0.clone()),
                 extract: self.extractions(&at.key("extract"), &written.extract),
             });
             so_far.extend(written.extract.keys().cloned());

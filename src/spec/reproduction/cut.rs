@@ -188,6 +188,8 @@ fn actions(spec: &Spec, reproduction: &Reproduction, acting: &IndexSet<String>) 
             }
         }
     }
+    // Post-conditions are judged where one of them is what does not hold.
+    let keeps_ensure = reproduction.oracle.name() == "ensure-failed";
     let kept = items(spec.written.section("actions"))
         .iter()
         .filter_map(|written| {
@@ -196,6 +198,7 @@ fn actions(spec: &Spec, reproduction: &Reproduction, acting: &IndexSet<String>) 
                 .entries()
                 .iter()
                 .filter(|entry| !GUARDS.contains(&entry.key.as_str()))
+                .filter(|entry| entry.key != "ensure" || keeps_ensure)
                 .map(|entry| match entry.key.as_str() {
                     "parameters" => Entry::new("parameters", parameters(variants)),
                     "as" | "allow" => Entry::new(&entry.key, among(&entry.node, acting)),

@@ -36,6 +36,9 @@ pub(super) struct About {
     /// Names that something reads and that have no value on this path.
     #[serde(default)]
     pub undefined: Vec<String>,
+    /// The calls of `counter()` in the spec, by their requests.
+    #[serde(default)]
+    pub counters: Vec<String>,
 }
 
 /// `3 of 3`

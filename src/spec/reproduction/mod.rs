@@ -105,6 +105,11 @@ impl Read {
         &self.about.undefined
     }
 
+    /// The calls of `counter()` in the spec that the file was made from.
+    pub(super) fn counters(&self) -> &[String] {
+        &self.about.counters
+    }
+
     /// Where relative paths start.
     pub(super) fn base_dir(&self, file: &std::path::Path) -> PathBuf {
         let folder = folder_of(file);

@@ -2,6 +2,7 @@
 //! from an answer or from the environment stays a name.
 
 mod principals;
+mod retry;
 mod text;
 mod verdict;
 mod writer;
@@ -11,9 +12,10 @@ use serde_json::Value;
 use self::text::references;
 use self::writer::Writer;
 use super::CompiledReproduction;
-use crate::model::OracleName;
+use crate::model::{OracleName, Subject};
 use crate::spec::yaml::{Entry, Node};
 
+pub use retry::SentRetry;
 pub use verdict::{Holds, Values, Verdict};
 
 /// Everything that is sent, in order.
@@ -43,7 +45,7 @@ pub struct Input {
 }
 
 /// One request, and what becomes of its answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Sent {
     /// `setup 1`, or the action with its parameters.
     pub title: String,
@@ -71,6 +73,8 @@ pub struct Sent {
     pub follow_redirects: u32,
     /// Who sends it: the cookies of each are apart.
     pub principal: Option<String>,
+    /// What it is sent again for.
+    pub retry: Option<SentRetry>,
 }
 
 /// A body.
@@ -181,7 +185,12 @@ pub fn outline(case: &CompiledReproduction) -> Result<Outline, String> {
     for (position, step) in items(written.section("setup")).iter().enumerate() {
         requests.extend(writer.logins(text_of(step.field("as")).as_slice())?);
         let title = format!("setup {}", position + 1);
-        requests.push(writer.sent(title, step, &[], None)?);
+        let setup = case.spec.world.setup.get(position);
+        let request = setup.map(|step| &step.request);
+        writer.draw_for(request, 0);
+        let mut sent = writer.sent(title, step, &[], None)?;
+        sent.retry = request.and_then(SentRetry::of);
+        requests.push(sent);
     }
     let everybody: Vec<&str> = entries(written.section("principals"))
         .iter()
@@ -198,7 +207,11 @@ pub fn outline(case: &CompiledReproduction) -> Result<Outline, String> {
             return Err(format!("`{}` is not declared", action.name));
         };
         let title = action.name.clone();
-        requests.push(writer.sent(title, node, &action.parameters, Some(position))?);
+        let before = case.path[..position].iter().filter(|other| *other == id);
+        writer.draw_for(Some(&action.request), before.count() as u32);
+        let mut sent = writer.sent(title, node, &action.parameters, Some(position))?;
+        sent.retry = SentRetry::of(&action.request);
+        requests.push(sent);
     }
     let invariants = items(written.section("invariants"));
     let node = match &case.reproduction.oracle {
@@ -216,7 +229,15 @@ pub fn outline(case: &CompiledReproduction) -> Result<Outline, String> {
     if let (OracleName::Invariant(name), Some(node)) = (&case.reproduction.oracle, node)
         && node.field("request").is_some()
     {
-        verdict.probe = Some(writer.sent(format!("invariant {name}"), node, &[], None)?);
+        let invariants = &case.spec.model.invariants;
+        let request = invariants.iter().find_map(|known| match &known.subject {
+            Subject::Probe { request, .. } if known.name == *name => Some(&**request),
+            _ => None,
+        });
+        writer.draw_for(request, 0);
+        let mut probe = writer.sent(format!("invariant {name}"), node, &[], None)?;
+        probe.retry = request.and_then(SentRetry::of);
+        verdict.probe = Some(probe);
     }
     let base_url = written.base_url.clone().or_else(|| {
         let http = written.section("http")?;

@@ -65,7 +65,7 @@ pub fn write(spec: &Spec, reproduction: &Reproduction, writing: WriteOptions<'_>
         Entry::new("name", Node::text(&spec.model.name)),
         Entry::new(
             "reproduction",
-            about(reproduction, folder, &undefined, secrets),
+            about(spec, reproduction, folder, &undefined, secrets),
         ),
         Entry::new(
             "path",
@@ -119,6 +119,7 @@ fn header(reproduction: &Reproduction, file: &str, hidden: &Hidden) -> String {
 }
 
 fn about(
+    spec: &Spec,
     reproduction: &Reproduction,
     folder: &str,
     undefined: &[String],
@@ -149,6 +150,12 @@ fn about(
             "undefined",
             Node::List(undefined.iter().map(Node::text).collect()),
         ));
+    }
+    // Numbers that are counted depend on what else counts in the spec.
+    let counters = &spec.model.counters;
+    if !counters.is_empty() {
+        let counters = counters.iter().map(Node::text).collect();
+        entries.push(("counters", Node::List(counters)));
     }
     Node::map(entries)
 }

@@ -37,7 +37,7 @@ impl Deployment {
         outgoing: Outgoing<'_>,
         sessions: &mut Sessions,
     ) -> Result<Exchange, WorldError> {
-        let (rendered, outcome) = self.send(&outgoing, sessions).await?;
+        let (rendered, outcome) = Box::pin(self.send_until_ready(&outgoing, sessions)).await?;
         let failure = match outcome {
             Ok(response) => {
                 return Ok(Exchange {
@@ -64,7 +64,7 @@ impl Deployment {
         sessions: &mut Sessions,
     ) -> Result<Exchange, WorldError> {
         let began = Instant::now();
-        let (rendered, outcome) = self.send(&outgoing, sessions).await?;
+        let (rendered, outcome) = Box::pin(self.send_until_ready(&outgoing, sessions)).await?;
         let response = match outcome {
             Ok(response) => response,
             Err(failure) => {
@@ -79,6 +79,45 @@ impl Deployment {
             request: rendered.record,
             response,
         })
+    }
+
+    /// Sends a request until the answer is the one that its `retry` waits for. Returns what was sent last. The waits count as time
+    /// that the service took. A denial ends it: whoever was logged out is not ready at any time.
+    async fn send_until_ready(
+        &mut self,
+        outgoing: &Outgoing<'_>,
+        sessions: &mut Sessions,
+    ) -> Result<(Rendered, Result<Response, Failure>), WorldError> {
+        let template = outgoing.template;
+        let Some(retry) = &template.retry else {
+            return self.send(outgoing, sessions).await;
+        };
+        let began = Instant::now();
+        let mut known = outgoing.known;
+        let mut retries = 0;
+        loop {
+            let again = Outgoing {
+                bindings: outgoing.bindings.clone(),
+                known,
+                ..*outgoing
+            };
+            let (rendered, mut outcome) = self.send(&again, sessions).await?;
+            // What earlier tries have done is not to be put back.
+            known = None;
+            let Ok(answer) = &mut outcome else {
+                return Ok((rendered, outcome));
+            };
+            answer.retries = retries;
+            answer.is_unready = !retry.is_over(answer);
+            let is_late = began.elapsed() + retry.every > retry.at_most;
+            let is_denial = self.denies(template.principal, answer.status);
+            if !answer.is_unready || is_late || is_denial || answer.is_rate_limit {
+                return Ok((rendered, outcome));
+            }
+            self.sender.wait(retry.every).await?;
+            self.http += retry.every;
+            retries += 1;
+        }
     }
 
     /// Sends a request and follows where it is redirected to. Returns what was sent first.
@@ -126,6 +165,9 @@ impl Deployment {
             last = Some(next);
         }
         sessions.set_cookies(outgoing.template.principal, cookies);
+        if let Ok(answer) = &mut outcome {
+            answer.has_errors = outgoing.template.operation.is_some() && has_errors(answer);
+        }
         Ok((first, outcome))
     }
 
@@ -260,6 +302,14 @@ impl Deployment {
 fn same_page(from: &Rendered, to: &Rendered) -> bool {
     let path = |request: &Rendered| request.wire.url().path().trim_end_matches('/').to_owned();
     path(from) == path(to)
+}
+
+/// Whether an answer of GraphQL says that something went wrong, with data or without (GraphQL, section 7.1.2).
+fn has_errors(answer: &Response) -> bool {
+    let errors = answer.body.json().and_then(|json| json.get("errors"));
+    errors
+        .and_then(serde_json::Value::as_array)
+        .is_some_and(|errors| !errors.is_empty())
 }
 
 /// The cookies that an answer sets, as headers.

@@ -264,6 +264,8 @@ async fn what_the_spec_says_is_sent_and_recorded() {
         names: Arc::new(names),
         context,
         parameters: Arc::default(),
+        draws: None,
+        turn: 0,
     });
     let rendered = client.render(&post, &bindings, &with(&cookies)).unwrap();
     let shown: Vec<(&str, &str)> = rendered

@@ -148,7 +148,7 @@ impl Sending<'_> {
 
 /// Whether an action that was answered like this may change rows: it is not safe, and was accepted.
 pub(super) fn may_write(action: &Action, exchange: &Exchange) -> bool {
-    !action.request.is_safe() && action.expect.accepts(exchange.response.status)
+    !action.request.is_safe() && action.accepts(&exchange.response)
 }
 
 /// The tables of which rows changed in the first delta only.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::config::SetupStep;
 use super::cookies::Cookies;
-use crate::expr::{Lookup, Template};
+use crate::expr::{Draws, Lookup, Template};
 use crate::model::{Bindings, Context, Digest, Names, PrincipalId, StatusPattern};
 
 pub(super) use login::{log_in, log_in_all};
@@ -40,6 +40,8 @@ impl Principal {
             names: self.names.clone(),
             context: session.values.clone(),
             parameters: Arc::default(),
+            draws: None,
+            turn: 0,
         }
     }
 
@@ -53,9 +55,16 @@ impl Principal {
     }
 
     /// The headers and the query parameters that its requests carry. One whose template reads a value that is not there yet is
-    /// left out: the request that fetches a token is sent without it.
-    pub(super) fn credentials(&self, session: &Session) -> Result<Credentials, String> {
-        let values: Arc<dyn Lookup> = Arc::new(self.bindings(session));
+    /// left out: the request that fetches a token is sent without it. Values are made up by the `draws` of the request.
+    pub(super) fn credentials(
+        &self,
+        session: &Session,
+        draws: Option<&Arc<Draws>>,
+    ) -> Result<Credentials, String> {
+        let values: Arc<dyn Lookup> = Arc::new(Bindings {
+            draws: draws.cloned(),
+            ..self.bindings(session)
+        });
         let fill = |what: &str, all: &[(String, Template)]| {
             let is_open = |template: &Template| {
                 let mut needed = template.requires().iter();

@@ -1,12 +1,10 @@
 //! The body of a request, and the content type that goes with it.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use url::form_urlencoded;
 
-use super::{fill, unfilled};
-use crate::expr::Lookup;
+use super::{Filler, unfilled};
 use crate::model::{BodyTemplate, Part, PartContent};
 
 /// What is sent, and what it is.
@@ -18,32 +16,34 @@ pub(super) struct RenderedBody {
 /// Fills a body; `None` where the request has none.
 pub(super) fn body(
     template: &BodyTemplate,
-    values: &Arc<dyn Lookup>,
+    filler: &mut Filler<'_>,
 ) -> Result<Option<RenderedBody>, String> {
     let (bytes, content_type) = match template {
         BodyTemplate::None => return Ok(None),
         BodyTemplate::Json(json) => {
             let value = json
-                .evaluate(values)
+                .evaluate(filler.values)
                 .map_err(|error| unfilled("json", &error))?;
-            (value.to_string().into_bytes(), "application/json".into())
+            let text = value.to_string();
+            filler.count("json", text.len())?;
+            (text.into_bytes(), "application/json".into())
         }
         BodyTemplate::Form(fields) => {
             let mut form = form_urlencoded::Serializer::new(String::new());
             for (name, value) in fields {
-                form.append_pair(name, &fill("form", value, values)?);
+                form.append_pair(name, &filler.fill("form", value)?);
             }
             (
                 form.finish().into_bytes(),
                 "application/x-www-form-urlencoded".into(),
             )
         }
-        BodyTemplate::Multipart(parts) => multipart(parts, values)?,
-        BodyTemplate::Text(text) => (
-            fill("text", text, values)?.into_bytes(),
-            "text/plain".into(),
-        ),
-        BodyTemplate::Bytes(bytes) => (bytes.bytes.to_vec(), bytes.content_type.clone().into()),
+        BodyTemplate::Multipart(parts) => multipart(parts, filler)?,
+        BodyTemplate::Text(text) => (filler.fill("text", text)?.into_bytes(), "text/plain".into()),
+        BodyTemplate::Bytes(bytes) => {
+            filler.count("file", bytes.bytes.len())?;
+            (bytes.bytes.to_vec(), bytes.content_type.clone().into())
+        }
     };
     Ok(Some(RenderedBody {
         bytes,
@@ -54,7 +54,7 @@ pub(super) fn body(
 /// A body of several parts (RFC 7578). What separates them follows from what they hold, so that two runs send the same bytes.
 fn multipart(
     parts: &[Part],
-    values: &Arc<dyn Lookup>,
+    filler: &mut Filler<'_>,
 ) -> Result<(Vec<u8>, Cow<'static, str>), String> {
     let mut filled = Vec::with_capacity(parts.len());
     let mut hash = blake3::Hasher::new();
@@ -62,12 +62,15 @@ fn multipart(
         let (head, content): (String, Cow<'_, [u8]>) = match &part.content {
             PartContent::Text(text, content_type) => (
                 head(&part.name, None, content_type.as_deref()),
-                fill("multipart", text, values)?.into_bytes().into(),
+                filler.fill("multipart", text)?.into_bytes().into(),
             ),
-            PartContent::File(name, bytes) => (
-                head(&part.name, Some(name), Some(&bytes.content_type)),
-                (&*bytes.bytes).into(),
-            ),
+            PartContent::File(name, bytes) => {
+                filler.count("multipart", bytes.bytes.len())?;
+                (
+                    head(&part.name, Some(name), Some(&bytes.content_type)),
+                    (&*bytes.bytes).into(),
+                )
+            }
         };
         hash.update(head.as_bytes()).update(&content);
         filled.push((head, content));

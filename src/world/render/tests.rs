@@ -101,6 +101,8 @@ fn a_link_of_an_answer_starts_at_the_root_of_the_host_and_a_path_of_the_spec_bel
             names: names.clone(),
             context,
             parameters: Arc::default(),
+            draws: None,
+            turn: 0,
         });
         let rendered = target.render(&request("GET", path), &values, &Sessions::default());
         rendered.map(|rendered| rendered.record.target).unwrap()

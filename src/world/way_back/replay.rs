@@ -26,6 +26,7 @@ use super::super::fresh_start::start_before_setup;
 use super::super::live_values::LiveValues;
 use super::super::path::{Path, PathStep};
 use super::super::system::SystemState;
+use super::super::turns::Turns;
 use super::super::{Warning, WarningCode, WorldError, WorldErrorKind, setup};
 use super::{AfterRestore, Position, Step, WayBack, send_accepted};
 use crate::model::{Context, Digest, Model, VariableId};
@@ -185,11 +186,13 @@ impl Replay {
             .await?;
         let steps = to.path().steps();
         let model = deployment.model();
+        let mut turns = Turns::default();
         for (number, step) in steps.iter().enumerate() {
             deployment.check_interrupt()?;
             let action = model.action(step.action);
             let name = format!("action `{}`, replayed", action.name);
-            let bindings = model.action_bindings(step.action, &live);
+            let bindings = turns.bindings(&model, step.action, &live);
+            turns = turns.after(step.action, &action.request);
             let outgoing = Outgoing {
                 name: &name,
                 template: &action.request,
@@ -204,7 +207,7 @@ impl Replay {
             let extracted = Extracted::by_action(action, &answer);
             deployment.secrets().learn_extracted(&extracted.found);
             live = extracted.applied_to(&live);
-            let is_idle = action.request.is_safe() || action.expect.refuses(answer.status);
+            let is_idle = action.request.is_safe() || action.refuses(&answer);
             let unsafe_requests = there.unsafe_requests_after(step.action, is_idle, answer.status);
             there = deployment
                 .look(content, unsafe_requests, live.clone(), sessions.clone())

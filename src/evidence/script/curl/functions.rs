@@ -32,7 +32,7 @@ answer() { LC_ALL=C tr -d '\000-\010\013-\037\177' <"$folder/body" | LC_ALL=C se
 "#;
 
 /// Functions of the script, and the calls that need them.
-pub(super) const FUNCTIONS: [(&[&str], &str); 9] = [
+pub(super) const FUNCTIONS: [(&[&str], &str); 10] = [
     (
         &["unclear "],
         r#"
@@ -41,6 +41,31 @@ unclear() {
     echo "$1: $(cat "$folder/status") came in the place of $2, which does not say whether it still happens; the answer is" >&2
     answer >&2
     exit 3
+}
+"#,
+    ),
+    (
+        &["retry "],
+        r#"
+# Sends a request again, with a pause of so many seconds, until its answer is ready: TIMES PAUSE STATUS FILTER NAME EXPECTED ARGUMENT...
+retry() {
+    times=$1 pause=$2 wanted=$3 filter=$4 name=$5 expected=$6
+    shift 6
+    while [ "$times" -gt 1 ]; do
+        request "$name" '*' "$@" >/dev/null
+        status=$(cat "$folder/status")
+        case $status in
+        $wanted)
+            if [ -z "$filter" ] || jq -e "$filter" "$folder/body" >/dev/null 2>&1; then
+                case $status in $expected) printf '%s: %s\n' "$name" "$status" && return ;; esac
+                break
+            fi
+            ;;
+        esac
+        times=$((times - 1))
+        sleep "$pause"
+    done
+    request "$name" "$expected" "$@"
 }
 "#,
     ),

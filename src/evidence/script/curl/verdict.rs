@@ -12,13 +12,7 @@ use crate::spec::reproduction::outline::{Holds, Outline, Values};
 pub(super) fn test(holds: &Holds) -> Option<String> {
     Some(match holds {
         Holds::Status(patterns) => {
-            let patterns: Vec<String> = patterns
-                .iter()
-                .map(|pattern| match pattern {
-                    StatusPattern::Code(code) => code.to_string(),
-                    StatusPattern::Class(class) => format!("{class}??"),
-                })
-                .collect();
+            let patterns: Vec<String> = patterns.iter().copied().map(status).collect();
             let patterns = patterns.join(" | ");
             format!("case $(cat \"$folder/status\") in {patterns}) true ;; *) false ;; esac")
         }
@@ -33,6 +27,14 @@ pub(super) fn test(holds: &Holds) -> Option<String> {
         Holds::Header(name) => format!("header {} | grep -q .", quoted(name)),
         Holds::Otherwise(_) => return None,
     })
+}
+
+/// A status as a pattern of `case`.
+pub(super) fn status(pattern: StatusPattern) -> String {
+    match pattern {
+        StatusPattern::Code(code) => code.to_string(),
+        StatusPattern::Class(class) => format!("{class}??"),
+    }
 }
 
 /// The request of an invariant, and the commands that find out whether the bug is there.
@@ -106,7 +108,7 @@ pub(super) fn verdict(
 }
 
 /// A filter of jq that yields whether values are as they must be; `None` where jq cannot say that.
-fn filter(values: &Values) -> Option<String> {
+pub(super) fn filter(values: &Values) -> Option<String> {
     let nodes = values.path.to_jq_nodes()?;
     let one = values.path.is_singular();
     let assertions: Option<Vec<String>> = values

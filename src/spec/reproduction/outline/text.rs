@@ -71,7 +71,9 @@ impl Writer<'_> {
         let mut parts = Vec::new();
         let mut rest = text;
         if text.contains("{%") || text.contains("{#") {
-            return Ok(vec![Part::Text(self.computed(text, parameters, title)?)]);
+            return Ok(vec![Part::Text(plain(
+                &self.computed(text, parameters, title)?,
+            ))]);
         }
         while let Some(start) = rest.find("{{") {
             let end = rest[start..]
@@ -87,7 +89,7 @@ impl Writer<'_> {
                 parts.push(filled(plain(&value), hole.len() == text.len()));
             } else {
                 let is_encoded = hole.contains("urlencode") || hole.contains("safe");
-                let computed = self.computed(hole, parameters, title)?;
+                let computed = plain(&self.computed(hole, parameters, title)?);
                 parts.push(filled(computed, is_encoded || hole.len() == text.len()));
             }
             rest = &rest[end..];
@@ -97,12 +99,12 @@ impl Writer<'_> {
     }
 
     /// The value of something that is computed: with what was seen when the file was written, if it needs that.
-    fn computed(
+    pub(super) fn computed(
         &mut self,
         source: &str,
         parameters: &[Parameter],
         title: &str,
-    ) -> Result<String, String> {
+    ) -> Result<Value, String> {
         let cannot = |why: &str| {
             format!("`{source}` of `{title}` is computed, which only venomqa can do: {why}")
         };
@@ -131,16 +133,27 @@ impl Writer<'_> {
             }),
             context: Context::empty(0),
             parameters: Arc::new(parameters.to_vec()),
+            draws: self.draws.clone(),
+            turn: 0,
         });
-        let text = template
-            .render(&(values as Arc<dyn Lookup>))
+        let value = template
+            .evaluate(&(values as Arc<dyn Lookup>))
             .map_err(|error| cannot(&error.message))?;
-        if is_recorded {
+        if is_recorded || template.calls().names.contains("now") {
+            let text = plain(&value);
             self.notes
                 .push(format!("`{source}` was `{text}` when this was written"));
         }
-        Ok(text)
+        Ok(value)
     }
+}
+
+/// Whether a text is nothing but one hole.
+pub(super) fn is_hole(text: &str) -> bool {
+    let inner = text
+        .strip_prefix("{{")
+        .and_then(|text| text.strip_suffix("}}"));
+    inner.is_some_and(|inner| !inner.contains("{{") && !inner.contains("}}"))
 }
 
 /// The name in a text that is nothing but `{{ name }}`.

@@ -1,14 +1,16 @@
 //! Writes the requests of an outline, one after the other: what an answer yields has a name from then on.
 
+use std::sync::Arc;
+
 use indexmap::{IndexMap, IndexSet};
 use serde_json::Value;
 
-use super::text::{plain, references, whole_hole};
+use super::text::{is_hole, plain, references, whole_hole};
 use super::{
     Capture, Input, Part, Sent, SentBody, SentPart, Source, Start, Tree, entries, items, text_of,
 };
-use crate::expr::Template;
-use crate::model::{Parameter, StatusPattern};
+use crate::expr::{Draws, Template};
+use crate::model::{Parameter, RequestTemplate, StatusPattern};
 use crate::spec::document::status_key;
 use crate::spec::reproduction::CompiledReproduction;
 use crate::spec::yaml::Node;
@@ -27,6 +29,8 @@ pub(super) struct Writer<'c> {
     pub(super) logged_in: Vec<String>,
     /// Whose values names mean first.
     pub(super) scope: Option<&'c str>,
+    /// What makes values up in the request that is written.
+    pub(super) draws: Option<Arc<Draws>>,
 }
 
 impl<'c> Writer<'c> {
@@ -45,7 +49,15 @@ impl<'c> Writer<'c> {
             notes: Vec::new(),
             logged_in: Vec::new(),
             scope: None,
+            draws: None,
         }
+    }
+
+    /// The next request makes values up as this one does, after so many effects.
+    pub(super) fn draw_for(&mut self, request: Option<&RequestTemplate>, turn: u32) {
+        let seed = self.case.reproduction.origin.seed;
+        let place = request.and_then(|request| request.place.as_ref());
+        self.draws = place.map(|place| Arc::new(Draws::new(seed, place, turn)));
     }
 
     pub(super) fn inputs(&self) -> Vec<Input> {
@@ -79,7 +91,11 @@ impl<'c> Writer<'c> {
             .field("request")
             .ok_or_else(|| format!("`{title}` sends nothing"))?;
         let method = text_of(request.field("method"))
-            .unwrap_or("GET")
+            .unwrap_or(if request.field("graphql").is_some() {
+                "POST"
+            } else {
+                "GET"
+            })
             .to_ascii_uppercase();
         let template = text_of(request.field("path")).unwrap_or("/");
         let path = self.path(template, parameters, &title)?;
@@ -100,7 +116,10 @@ impl<'c> Writer<'c> {
         let sent_json = seen
             .and_then(|seen| seen.body.as_deref())
             .and_then(|body| serde_json::from_str::<Value>(body).ok());
-        let (body, content_type) = if let Some(json) = request.field("json") {
+        let (body, content_type) = if let Some(graphql) = request.field("graphql") {
+            let tree = self.graphql(graphql, sent_json.as_ref(), parameters, &title)?;
+            (SentBody::Json(tree), Some("application/json"))
+        } else if let Some(json) = request.field("json") {
             let tree = self.tree(json, sent_json.as_ref(), parameters, &title)?;
             (SentBody::Json(tree), Some("application/json"))
         } else if let Some(form) = request.field("form") {
@@ -158,7 +177,43 @@ impl<'c> Writer<'c> {
             },
             follow_redirects: self.follow_redirects(node),
             principal: actor.map(|entry| entry.key.clone()),
+            retry: None,
         })
+    }
+
+    /// An operation of GraphQL as the JSON that is sent.
+    fn graphql(
+        &mut self,
+        node: &Node,
+        sent: Option<&Value>,
+        parameters: &[Parameter],
+        title: &str,
+    ) -> Result<Tree, String> {
+        let query = node.field("query");
+        let text = match query.and_then(|query| text_of(query.field("file"))) {
+            None => references(&scalar(query)),
+            Some(file) => {
+                let path = self.case.spec.world.base_dir.join(file);
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| format!("`{title}` sends `{file}`: {error}"))?;
+                vec![Part::Text(text)]
+            }
+        };
+        let query = match text.as_slice() {
+            [Part::Text(text)] => Tree::Value(text.as_str().into()),
+            _ => Tree::Text(text),
+        };
+        let named = |name: &str| vec![Part::Text(name.to_owned())];
+        let mut fields = vec![(named("query"), query)];
+        if let Some(name) = text_of(node.field("operation_name")) {
+            fields.push((named("operationName"), Tree::Value(name.into())));
+        }
+        if let Some(variables) = node.field("variables") {
+            let sent = sent.and_then(|sent| sent.get("variables"));
+            let tree = self.tree(variables, sent, parameters, title)?;
+            fields.push((named("variables"), tree));
+        }
+        Ok(Tree::Object(fields))
     }
 
     /// A redirect that the spec lists is the answer itself.
@@ -352,6 +407,9 @@ impl<'c> Writer<'c> {
                     && let Some(value) = self.known(&self.named(name), parameters)
                 {
                     return Ok(Tree::Value(value));
+                }
+                if is_hole(text) && whole_hole(text).is_none() {
+                    return Ok(Tree::Value(self.computed(text, parameters, title)?));
                 }
                 let parts = self.text(text, parameters, title)?;
                 match parts.as_slice() {

@@ -9,18 +9,17 @@ use jiff::civil::DateTime;
 use serde_json::Value;
 
 use super::number::compare;
-use crate::model::{Assertion, Expectation, brief};
-use crate::world::system::QueryRows;
+use super::{Assertion, Expectation, brief};
 
 /// The values an expectation is about.
-pub(super) struct Found<'v> {
+pub(crate) struct Found<'v> {
     values: Vec<Cow<'v, Value>>,
     source: Source,
 }
 
 /// Where the values come from, which decides what it means that there are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(crate) enum Source {
     /// Rows of a query; none is an empty list.
     Rows,
     /// Nodes of a JSONPath that may find any number; none is an empty list.
@@ -33,21 +32,20 @@ pub(super) enum Source {
 
 /// An assertion that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     /// What is expected; reads on after "expects".
-    pub(super) expected: String,
+    pub(crate) expected: String,
     /// What was there instead, a clause.
-    pub(super) actual: String,
+    pub(crate) actual: String,
 }
 
 /// The result of the query of an [`Assertion::EqualsSql`]; `None` where a value that it needs is not defined.
-pub(super) type Reference = Option<Vec<Value>>;
+pub(crate) type Reference = Option<Vec<Value>>;
 
 /// Rows as a list of values: the values of the only column, or one list for each row.
-pub(super) fn values_of(rows: QueryRows) -> Vec<Value> {
-    let single = rows.columns.len() == 1;
-    rows.rows
-        .into_iter()
+pub(crate) fn values_of(columns: usize, rows: Vec<Vec<Value>>) -> Vec<Value> {
+    let single = columns == 1;
+    rows.into_iter()
         .map(|mut row| match row.pop() {
             Some(value) if single => value,
             Some(value) => {
@@ -60,12 +58,11 @@ pub(super) fn values_of(rows: QueryRows) -> Vec<Value> {
 }
 
 impl<'v> Found<'v> {
-    /// The rows of a query.
-    pub(super) fn rows(rows: &'v QueryRows) -> Self {
-        let single = rows.columns.len() == 1;
+    /// The rows of a query, each of so many columns.
+    pub(crate) fn rows(columns: usize, rows: &'v [Vec<Value>]) -> Self {
+        let single = columns == 1;
         Self {
             values: rows
-                .rows
                 .iter()
                 .map(|row| match row.as_slice() {
                     [value] if single => Cow::Borrowed(value),
@@ -77,7 +74,7 @@ impl<'v> Found<'v> {
     }
 
     /// The nodes of a JSONPath.
-    pub(super) fn nodes(nodes: Vec<&'v Value>, source: Source) -> Self {
+    pub(crate) fn nodes(nodes: Vec<&'v Value>, source: Source) -> Self {
         Self {
             values: nodes.into_iter().map(Cow::Borrowed).collect(),
             source,
@@ -86,7 +83,7 @@ impl<'v> Found<'v> {
 
     /// Whether none of the assertions says anything about what was found: there is no value in an answer that may have one, or
     /// the query to compare with needs a value that is not defined.
-    pub(super) fn is_vacuous(&self, expectation: &Expectation, references: &[Reference]) -> bool {
+    pub(crate) fn is_vacuous(&self, expectation: &Expectation, references: &[Reference]) -> bool {
         let mut assertions = expectation.assertions.iter().enumerate();
         !expectation.assertions.is_empty()
             && assertions.all(|(index, assertion)| match assertion {
@@ -97,7 +94,7 @@ impl<'v> Found<'v> {
     }
 
     /// The first assertion that does not hold. `references` has one entry for each assertion, in order.
-    pub(super) fn judge(
+    pub(crate) fn judge(
         &self,
         expectation: &Expectation,
         references: &[Reference],
@@ -370,7 +367,7 @@ fn items(count: usize) -> String {
 }
 
 /// A text on one line, spaces and line breaks joined.
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

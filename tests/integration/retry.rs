@@ -1,0 +1,211 @@
+//! Asking until something is ready.
+
+use std::sync::{Arc, Mutex};
+
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::support::{Database, Running, Sandbox, Server, actions, hurl, one, violations};
+
+const SPEC: &str = "
+venomqa: 1
+name: jobs
+systems: { db: { sqlite: jobs.db } }
+actions:
+  - name: start
+    request: { method: POST, path: /jobs }
+    max_calls: 1
+  - name: wait
+    preconditions: [start]
+    request: { path: /jobs }
+    retry: { until: { status: 200, body: [{ jsonpath: $.state, equals: done }] }, at_most: 400ms, every: 10ms }
+    extract: { result: $.result }
+    max_calls: 1
+  - name: use
+    request: { path: '/results/{{ result }}' }
+    expect: { status: 200 }
+invariants:
+  - { name: asked_at_most_ten_times, sql: 'SELECT asked FROM jobs WHERE asked > 10' }
+";
+
+/// Jobs that are done when they have been asked for as often as this, at first with 202, then with another state.
+fn jobs(database: &Database, done_after: i64) -> Server {
+    let connection: Arc<Mutex<Connection>> = Arc::new(Mutex::new(database.open()));
+    let create = connection.clone();
+    let ask = move || -> i64 {
+        let connection = connection.lock().unwrap();
+        connection
+            .execute("UPDATE jobs SET asked = asked + 1", [])
+            .unwrap();
+        let asked = connection.query_row("SELECT asked FROM jobs", [], |row| row.get(0));
+        asked.unwrap()
+    };
+    Server::start(
+        Router::new()
+            .route("/", get(async || "ready"))
+            .route(
+                "/jobs",
+                post(async move || {
+                    let connection = create.lock().unwrap();
+                    connection
+                        .execute("INSERT INTO jobs VALUES (0)", [])
+                        .unwrap();
+                    StatusCode::CREATED
+                })
+                .get(async move || {
+                    let asked = ask();
+                    let state = if asked < done_after {
+                        "running"
+                    } else {
+                        "done"
+                    };
+                    let status = if asked < 3 {
+                        StatusCode::ACCEPTED
+                    } else {
+                        StatusCode::OK
+                    };
+                    (status, Json(json!({ "state": state, "result": 7 }))).into_response()
+                }),
+            )
+            .route("/results/7", get(async || "here"))
+            .fallback(async || StatusCode::NOT_FOUND),
+    )
+}
+
+fn explore(sandbox: &Sandbox, done_after: i64, code: i32) -> (Value, Server) {
+    let database = Database::at(sandbox.path("jobs.db"));
+    database.execute("CREATE TABLE jobs (asked INT)");
+    let server = jobs(&database, done_after);
+    let run = sandbox
+        .venomqa(["explore", "--strategy", "bfs", "--max-steps", "20"])
+        .args(["--report", "json", "--base-url", &server.url()])
+        .run()
+        .code(code)
+        .only_run();
+    (run, server)
+}
+
+#[test]
+fn the_answer_of_a_step_is_the_one_that_was_waited_for_and_its_rows_are_those_of_all_tries() {
+    let sandbox = Sandbox::with_spec(SPEC);
+    let (run, _server) = explore(&sandbox, 6, 0);
+    assert_eq!(violations(&run), [""; 0], "{run:#}");
+    let used = one(&run["actions"], "name", "use");
+    assert_ne!(used["runs"], 0, "{run:#}");
+    assert_eq!(
+        one(&run["actions"], "name", "wait")["always_refused"],
+        false
+    );
+}
+
+#[test]
+fn what_happens_while_it_is_asked_belongs_to_the_step() {
+    let sandbox = Sandbox::with_spec(&SPEC.replace("asked > 10", "asked > 5"));
+    let (run, _server) = explore(&sandbox, 6, 1);
+    assert_eq!(violations(&run), ["asked_at_most_ten_times"], "{run:#}");
+    let violation = &run["violations"][0];
+    assert_eq!(actions(violation), ["start", "wait"]);
+    assert_eq!(
+        violation["confirmation"]["result"], "confirmed",
+        "{violation:#}"
+    );
+    let step = &violation["path"][1];
+    assert_eq!(step["response"]["retries"], 5, "{step:#}");
+    assert_eq!(step["rows"][0]["after"]["asked"], 6, "{step:#}");
+}
+
+#[test]
+fn what_never_comes_is_a_violation_that_says_how_often_it_was_asked() {
+    let spec = SPEC.replace("invariants:", "x-none:");
+    // It stays at 202 where nobody asks three times.
+    let sandbox = Sandbox::with_spec(&spec.replace(
+        "at_most: 400ms, every: 10ms",
+        "at_most: 300ms, every: 200ms",
+    ));
+    let (run, _server) = explore(&sandbox, 6, 1);
+    // Asked for the second time, it is no longer at 202.
+    let found = ["unexpected-body", "unexpected-status"];
+    assert_eq!(violations(&run), found, "{run:#}");
+    let status = one(&run["violations"], "name", "unexpected-status");
+    assert_eq!(
+        status["message"],
+        "`wait` was answered with 202 instead of 200, after 2 tries"
+    );
+
+    let sandbox = Sandbox::with_spec(&spec);
+    let (run, _server) = explore(&sandbox, 1_000_000, 1);
+    assert_eq!(violations(&run), ["unexpected-body"], "{run:#}");
+    assert_eq!(one(&run["actions"], "name", "use")["runs"], 0, "{run:#}");
+    let message = run["violations"][0]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with(
+            r#"`$.state` in the answer to `wait`: expected `"done"`, but it is `"running"`"#
+        ),
+        "{message}"
+    );
+    assert!(message.contains(" tries"), "{message}");
+}
+
+#[test]
+fn scripts_ask_again_as_well() {
+    for language in ["curl", "hurl"] {
+        let sandbox = Sandbox::with_spec(&SPEC.replace(
+            "expect: { status: 200 }\ninv",
+            "expect: { status: 404 }\ninv",
+        ));
+        let (run, server) = explore(&sandbox, 6, 1);
+        assert_eq!(violations(&run), ["unexpected-status"], "{run:#}");
+        server.stop();
+        let file = std::fs::read_dir(sandbox.path(".venomqa")).unwrap();
+        let file = file.map(|entry| entry.unwrap().path()).next().unwrap();
+        let script = sandbox
+            .venomqa([
+                "replay".as_ref(),
+                file.as_os_str(),
+                "--to".as_ref(),
+                language.as_ref(),
+            ])
+            .run()
+            .code(0)
+            .stdout;
+        let database = Database::at(sandbox.path("again.db"));
+        database.execute("CREATE TABLE jobs (asked INT)");
+        let server = jobs(&database, 6);
+        sandbox.write("script", &script);
+        let mut command = if language == "curl" {
+            let mut command = sandbox.command("sh");
+            command.arg("script").env("BASE_URL", server.url());
+            command
+        } else {
+            let mut command = sandbox.command(hurl());
+            let url = format!("base_url={}", server.url());
+            command.args(["--test", "--variable", &url, "script"]);
+            command
+        };
+        let finished = Running::spawn(&mut command, sandbox.dir()).wait();
+        let failed = if language == "curl" { 1 } else { 4 };
+        finished.code(failed);
+        let asked = database
+            .open()
+            .query_row("SELECT asked FROM jobs", [], |row| row.get(0));
+        assert_eq!(asked, Ok(6), "{script}");
+    }
+}
+
+#[test]
+fn what_cannot_be_waited_for_is_said() {
+    let spec = SPEC.replace("until: { status: 200, body: [{ jsonpath: $.state, equals: done }] }, at_most: 400ms, every: 10ms", "until: {}, every: 1m");
+    Sandbox::with_spec(&spec)
+        .venomqa("validate")
+        .run()
+        .code(2)
+        .complains(&[
+            "`actions[1].retry.until` waits for nothing",
+            "the first pause is longer than all the time",
+            "venomqa.yaml:12:",
+        ]);
+}
