@@ -53,6 +53,8 @@ pub(super) enum Command {
     Restore(Restore),
     /// Render finished runs again from their logs, or merge those of a CI matrix
     Report(Report),
+    /// Say why two states of a finished run are the same or not
+    ExplainStates(ExplainStates),
     /// Print the JSON Schema of the spec, for editors
     Schema,
     /// Print a completion script for a shell
@@ -239,6 +241,21 @@ pub(super) enum Bugs {
     All,
     /// None: the clean twin
     None,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainStates {
+    /// The log of the run; `venomqa explore --report log=PATH` writes it
+    #[arg(value_name = "LOG", value_hint = ValueHint::FilePath)]
+    pub(super) log: PathBuf,
+
+    /// Number of a state, as the steps of the log name it; 0 is the initial state
+    #[arg(value_name = "A")]
+    pub(super) a: u32,
+
+    /// Number of the other; the same number tells by which ways that state was reached
+    #[arg(value_name = "B")]
+    pub(super) b: u32,
 }
 
 #[derive(Debug, Args)]

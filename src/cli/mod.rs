@@ -7,6 +7,7 @@ mod completions;
 mod corpus;
 mod demo;
 mod exit_code;
+mod explain_states;
 mod explore;
 mod formats;
 mod init;
@@ -57,6 +58,7 @@ pub fn run(surroundings: &Surroundings) -> ExitCode {
         Command::Replay(replay) => replay::run(&session, replay),
         Command::Restore(restore) => restore::run(&session, restore),
         Command::Report(report) => report::run(&session, report),
+        Command::ExplainStates(options) => explain_states::run(&session, options),
         Command::Schema => schema::run(&session),
         Command::Completions { shell } => completions::run(&session, *shell),
     };

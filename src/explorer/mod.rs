@@ -6,6 +6,7 @@
 
 mod action_tally;
 pub mod budget;
+mod calibration;
 mod causes;
 mod clock;
 mod determinism;

@@ -14,6 +14,7 @@ use crate::random::Random;
 use crate::world::{Arrival, World, WorldError, WorldErrorKind};
 
 use super::budget::Limits;
+use super::calibration::calibrate;
 use super::causes::{Damage, consequences};
 use super::clock::Clock;
 use super::determinism::{self, Again};
@@ -149,7 +150,12 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
 
     /// Makes the world ready and judges the initial state.
     async fn begin(&mut self) -> Result<(), WorldError> {
-        let arrival = self.world.begin().await?;
+        let mut arrival = self.world.begin().await?;
+        if self.world.is_calibrating() {
+            calibrate(self.model, self.world, &arrival).await?;
+            let identity = self.world.identity(&arrival.checkpoint);
+            arrival.identity = identity.unwrap_or(arrival.identity);
+        }
         let (max_depth, can_restore) = (self.options.limits.max_depth, self.world.can_restore());
         let rows = self.world.row_variables();
         let explored = Explored::new(self.model, max_depth, can_restore, &arrival, rows);

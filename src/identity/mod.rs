@@ -11,22 +11,27 @@
 //! - [`Schema`]: what the columns of the tables are: keys, references, values, or times that tell nothing.
 //! - [`Identity`]: computes the canonical form of a state from that of the state before and the rows of one step.
 //! - [`Tables`]: finds that out from what databases say of their tables.
+//! - [`Calibration`]: finds out which columns hold another value each time.
 //! - [`Canonical`]: one state in canonical form. A few words; what states have in common is kept once, in [`Identity`].
 
+mod calibration;
 mod canonical;
 mod components;
 mod form;
 mod pool;
 mod schema;
 mod shape;
+mod surroundings;
 mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use calibration::Calibration;
 pub use canonical::{Canonical, Change, Identity};
 pub use components::{Component, ComponentId};
 pub use pool::{KnownRow, NodeId, Presence, RowId};
 pub use schema::{ColumnRole, Schema, TableNumber, TableRoles};
 pub use shape::{ColumnShape, TableShape, ValueKind};
+pub use surroundings::Texts;
 pub(crate) use tables::looks_random;
 pub use tables::{KeyKind, Tables};

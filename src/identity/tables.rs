@@ -1,5 +1,6 @@
 //! Finds out what the columns of tables are: what is declared, then what names say.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::schema::{ColumnRole, Schema, TableNumber, TableRoles};
@@ -11,7 +12,9 @@ use crate::model::{Cell, Row, RowChange, Table, TableKind};
 pub struct Tables {
     shapes: Vec<TableShape>,
     key_kinds: Vec<KeyKind>,
-    /// By system, then by [`TableId`].
+    /// Roles that were found out, where they differ from what is declared.
+    found: BTreeMap<(TableNumber, usize), ColumnRole>,
+    /// By system, then by [`TableId`](crate::model::TableId).
     numbers: Vec<(Arc<str>, Vec<Option<TableNumber>>)>,
 }
 
@@ -51,19 +54,18 @@ impl Tables {
 
     /// The roles of all columns.
     pub fn schema(&self) -> Schema {
-        let roles = self
-            .shapes
-            .iter()
-            .zip(&self.key_kinds)
-            .map(|(shape, kind)| {
-                let columns = 0..shape.columns.len();
-                TableRoles {
-                    name: shape.table.name.clone(),
-                    keys_are_generated: *kind == KeyKind::Generated,
-                    columns: shape.table.columns.clone(),
-                    roles: columns.map(|position| self.role(shape, position)).collect(),
-                }
-            });
+        let roles = self.numbers().map(|number| {
+            let shape = self.shape(number);
+            let columns = 0..shape.columns.len();
+            TableRoles {
+                name: shape.table.name.clone(),
+                keys_are_generated: self.key_kind(number) == KeyKind::Generated,
+                columns: shape.table.columns.clone(),
+                roles: columns
+                    .map(|position| self.role(number, position))
+                    .collect(),
+            }
+        });
         Schema {
             tables: roles.collect(),
         }
@@ -130,7 +132,17 @@ impl Tables {
         those.next().is_none().then_some(only)
     }
 
-    fn role(&self, shape: &TableShape, position: usize) -> ColumnRole {
+    /// What a column is turns out to be this.
+    pub fn set_role(&mut self, number: TableNumber, position: usize, role: ColumnRole) {
+        self.found.insert((number, position), role);
+    }
+
+    /// What a column is.
+    pub fn role(&self, number: TableNumber, position: usize) -> ColumnRole {
+        if let Some(role) = self.found.get(&(number, position)) {
+            return *role;
+        }
+        let shape = self.shape(number);
         let (table, column) = (&shape.table, &shape.columns[position]);
         if table.ignored_columns.get(position) == Some(&true) {
             return ColumnRole::Ignored;

@@ -6,6 +6,7 @@
 //! disagree. A new format is one new file here and one entry in `cli::formats`.
 
 mod console;
+mod explain_states;
 #[cfg(test)]
 mod fixture;
 mod github;
@@ -32,6 +33,7 @@ use crate::event::{Detail, Event, Started};
 use crate::secret::Secrets;
 
 pub use console::Console;
+pub use explain_states::ExplainStates;
 pub use github::Github;
 pub use html::Html;
 pub use json::{Json, VERSION as JSON_VERSION};

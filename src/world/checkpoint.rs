@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::answer::Answer;
 use super::path::Path;
@@ -28,8 +28,8 @@ struct Remembered {
     answers: Mutex<Vec<Answer>>,
     /// The same state with a newer login, which stands for it.
     renewed: Mutex<Option<Checkpoint>>,
-    /// The state in canonical form, once somebody has asked for it.
-    canonical: OnceLock<Canonical>,
+    /// The state in canonical form, once somebody has asked for it, and the age in which it was asked for.
+    canonical: Mutex<Option<(u32, Canonical)>>,
 }
 
 /// Answers remembered per state.
@@ -44,7 +44,7 @@ impl Checkpoint {
             verified: AtomicBool::default(),
             answers: Mutex::default(),
             renewed: Mutex::default(),
-            canonical: OnceLock::new(),
+            canonical: Mutex::default(),
         }))
     }
 
@@ -57,9 +57,7 @@ impl Checkpoint {
     pub(super) fn renewed_as(&self, state: State) -> Self {
         let renewed = Self::new(state, self.path().clone());
         // What the login wrote is no part of it.
-        if let Some(canonical) = self.canonical() {
-            renewed.set_canonical(canonical.clone());
-        }
+        renewed.kept_form().clone_from(&self.kept_form());
         *self.renewed() = Some(renewed.clone());
         renewed
     }
@@ -83,14 +81,21 @@ impl Checkpoint {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The state in canonical form, if that is known.
-    pub(super) fn canonical(&self) -> Option<&Canonical> {
-        self.0.canonical.get()
+    /// The state in canonical form, if that is known in this age: what columns are may have been found out since.
+    pub(super) fn canonical(&self, age: u32) -> Option<Canonical> {
+        let kept = self.kept_form();
+        let (of, canonical) = kept.as_ref()?;
+        (*of == age).then(|| canonical.clone())
     }
 
-    /// The state in canonical form is this. It stays what it was found to be first.
-    pub(super) fn set_canonical(&self, canonical: Canonical) {
-        self.0.canonical.get_or_init(|| canonical);
+    /// The state in canonical form is this, in this age.
+    pub(super) fn set_canonical(&self, age: u32, canonical: Canonical) {
+        *self.kept_form() = Some((age, canonical));
+    }
+
+    fn kept_form(&self) -> MutexGuard<'_, Option<(u32, Canonical)>> {
+        let kept = self.0.canonical.lock();
+        kept.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How to get here from the initial state.

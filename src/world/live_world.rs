@@ -20,8 +20,8 @@ use super::{Arrival, Observe, Warning, WarningCode, World, WorldError, WorldErro
 use crate::expr::Lookup as _;
 use crate::interrupt::Interrupt;
 use crate::model::{
-    Action, ActionId, Context, Effect, Model, RequestTemplate, Response, SqlQuery, StepRecord,
-    Table, VariableId,
+    Action, ActionId, Context, Digest, Effect, Model, RequestTemplate, Response, Situation,
+    SqlQuery, StepRecord, Table, VariableId,
 };
 use late_rows::{LateRows, watch};
 use sending::{Sending, Sent, may_write};
@@ -358,6 +358,31 @@ impl World for LiveWorld {
 
     fn time(&self) -> WorldTime {
         self.deployment.time()
+    }
+
+    fn situations(
+        &mut self,
+        at: &Checkpoint,
+        context: &Context,
+        named: &[&[VariableId]],
+    ) -> Option<Vec<Situation>> {
+        self.identity.situations(at, context, named)
+    }
+
+    fn is_calibrating(&self) -> bool {
+        self.identity.is_calibrating() && self.way_back.can_restore()
+    }
+
+    fn compare(&mut self, before: &StepRecord, now: &StepRecord) {
+        self.identity.compare(before, now);
+    }
+
+    fn end_calibration(&mut self) {
+        self.identity.end_calibration();
+    }
+
+    fn identity(&mut self, at: &Checkpoint) -> Option<Digest> {
+        Some(self.identity.of(at, None))
     }
 
     fn row_variables(&self) -> Vec<VariableId> {

@@ -45,7 +45,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    ActionId, Context, Digest, Effect, RequestTemplate, SqlQuery, StepRecord, Table, VariableId,
+    ActionId, Context, Digest, Effect, RequestTemplate, Situation, SqlQuery, StepRecord, Table,
+    VariableId,
 };
 
 pub use checkpoint::Checkpoint;
@@ -99,10 +100,42 @@ pub trait World {
         0
     }
 
+    /// Whether the world wants to see actions run twice from the same states before the walk, by way of [`World::compare`], to learn
+    /// what is another value each time.
+    fn is_calibrating(&self) -> bool {
+        false
+    }
+
+    /// Two runs of one action from the same state.
+    fn compare(&mut self, before: &StepRecord, now: &StepRecord) {
+        let _ = (before, now);
+    }
+
+    /// What was learned counts from now on: the identity of a state is another one.
+    fn end_calibration(&mut self) {}
+
+    /// The identity of a state as it is now, where that may have changed since it was arrived at.
+    fn identity(&mut self, at: &Self::Checkpoint) -> Option<Digest> {
+        let _ = at;
+        None
+    }
+
     /// The variables that the identity of [`Arrival`] covers, once the world has begun: which rows they name is part of it, and
     /// not what the ids are.
     fn row_variables(&self) -> Vec<VariableId> {
         Vec::new()
+    }
+
+    /// What requests meet in a state: for each of these sets of variables, what the rows look like that they name. `None` where the
+    /// world cannot say. What a set means in which a variable is not defined does not matter: nothing is asked with it.
+    fn situations(
+        &mut self,
+        at: &Self::Checkpoint,
+        context: &Context,
+        named: &[&[VariableId]],
+    ) -> Option<Vec<Situation>> {
+        let _ = (at, context, named);
+        None
     }
 
     /// Requests sent so far, for whatever purpose.

@@ -1,16 +1,24 @@
 //! When two states of a live world are the same.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::hash::{Hash as _, Hasher as _};
+use std::time::SystemTime;
 
+use rustc_hash::FxHasher;
 use serde_json::Value;
 
 use super::checkpoint::Checkpoint;
 use super::config::{IdentityMode, SystemConfig, TableNames, WorldConfig};
 use super::warning::{Warning, WarningCode};
 use crate::identity::{
-    Canonical, Change, ColumnRole, Identity, KeyKind, TableNumber, TableShape, Tables, looks_random,
+    Calibration, Canonical, Change, ColumnRole, Identity, KeyKind, TableNumber, TableShape, Tables,
+    Texts, looks_random,
 };
-use crate::model::{Cell, Context, Digest, Model, Row, RowChange, RowDelta, VariableId};
+use crate::model::{
+    Cell, Context, Digest, Model, Row, RowChange, RowDelta, Situation, StepRecord, Table,
+    VariableId,
+};
 
 /// Brings states into canonical form, and says what identifies them.
 #[derive(Debug, Default)]
@@ -21,6 +29,13 @@ pub(super) struct StateIdentity {
     identity: Identity,
     /// The table to whose rows each variable refers, by variable.
     variables: Vec<Option<TableNumber>>,
+    /// What is found out of columns, while that goes on.
+    calibration: Option<Calibration>,
+    /// Counts how often what is known of columns has changed: forms of different ages cannot be compared.
+    age: u32,
+    /// Whether anybody asks for situations: then forms follow from step to step where identity is exact, too.
+    tells_situations: bool,
+    texts: Texts,
     warnings: Vec<Warning>,
 }
 
@@ -43,9 +58,10 @@ impl StateIdentity {
         for number in self.tables.numbers() {
             let table = &self.tables.shape(number).table;
             let names = TableNames::default().or(&table.name, format!("main.{}", table.name));
-            let mut systems = self.systems.iter();
-            let config = systems.find(|config| *config.name == *table.system);
-            if config.is_some_and(|config| config.keeps_ids(&names)) {
+            if self
+                .config(table)
+                .is_some_and(|config| config.keeps_ids(&names))
+            {
                 self.tables.set_key_kind(number, KeyKind::Meaningful);
             }
         }
@@ -54,17 +70,14 @@ impl StateIdentity {
                 self.tables.set_key_kind(number, KeyKind::Meaningful);
             }
         }
-        let mut schema = self.tables.schema();
-        for (table, number) in schema.tables.iter_mut().zip(self.tables.numbers()) {
-            let shape = &self.tables.shape(number).table;
-            let names = TableNames::default().or(&shape.name, format!("main.{}", shape.name));
-            let mut systems = self.systems.iter();
-            let Some(config) = systems.find(|config| *config.name == *shape.system) else {
-                continue;
-            };
-            for (role, column) in table.roles.iter_mut().zip(&shape.columns) {
-                if *role == ColumnRole::Value && config.is_volatile(&names, column) {
-                    *role = ColumnRole::Volatile;
+        for number in self.tables.numbers() {
+            let table = self.tables.shape(number).table.clone();
+            let names = TableNames::default().or(&table.name, format!("main.{}", table.name));
+            for (position, column) in table.columns.iter().enumerate() {
+                if self.tables.role(number, position) == ColumnRole::Value
+                    && (self.config(&table)).is_some_and(|it| it.is_volatile(&names, column))
+                {
+                    self.tables.set_role(number, position, ColumnRole::Volatile);
                 }
             }
         }
@@ -78,7 +91,61 @@ impl StateIdentity {
                     .flatten()
             })
             .collect();
-        self.identity = Identity::new(schema);
+        self.identity = Identity::new(self.tables.schema());
+        let is_searched = self.mode == IdentityMode::Canonical
+            && self.systems.iter().any(|config| config.volatile.is_none());
+        self.calibration = is_searched.then(Calibration::default);
+    }
+
+    fn config(&self, table: &Table) -> Option<&SystemConfig> {
+        let mut systems = self.systems.iter();
+        systems.find(|config| *config.name == *table.system)
+    }
+
+    /// Whether runs of actions are to be compared, before the walk.
+    pub(super) fn is_calibrating(&self) -> bool {
+        self.calibration.is_some()
+    }
+
+    /// Two runs of one action from the same state.
+    pub(super) fn compare(&mut self, before: &StepRecord, now: &StepRecord) {
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        if let (Some(calibration), Ok(time)) = (&mut self.calibration, since_1970) {
+            calibration.compare(&self.tables, (&before.rows, &now.rows), time.as_secs_f64());
+        }
+    }
+
+    /// From now on, what was found out counts.
+    pub(super) fn end_calibration(&mut self) {
+        let Some(found) = self.calibration.take() else {
+            return;
+        };
+        let mut volatile: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (number, position) in found.volatile() {
+            let table = self.tables.shape(number).table.clone();
+            if self
+                .config(&table)
+                .is_some_and(|config| config.volatile.is_none())
+            {
+                self.tables.set_role(number, position, ColumnRole::Volatile);
+                let columns = volatile.entry(table.system.to_string()).or_default();
+                columns.push(format!("{}.{}", table.name, table.columns[position]));
+            }
+        }
+        let mut references = Vec::new();
+        for (number, position, to) in found.references() {
+            self.tables
+                .set_role(number, position, ColumnRole::Reference(to));
+            let table = &self.tables.shape(number).table;
+            let to = &self.tables.shape(to).table.name;
+            references.push(format!(
+                "`{}.{}` (to `{to}`)",
+                table.name, table.columns[position]
+            ));
+        }
+        self.identity = Identity::new(self.tables.schema());
+        self.age += 1;
+        self.warnings.extend(calibrated(&volatile, &references));
     }
 
     /// The variables whose values are part of what is said of rows, and of nothing else.
@@ -97,10 +164,44 @@ impl StateIdentity {
     /// the state was reached.
     pub(super) fn of(&mut self, at: &Checkpoint, from: Option<(&Checkpoint, &RowDelta)>) -> Digest {
         if self.mode == IdentityMode::Exact {
+            if self.tells_situations {
+                self.canonical(at, from);
+            }
             return at.identity();
         }
         let rows = self.canonical(at, from).digest();
         at.identity_with(rows)
+    }
+
+    /// What requests meet in a state that name these variables; `None` where no system says what its tables are.
+    pub(super) fn situations(
+        &mut self,
+        at: &Checkpoint,
+        context: &Context,
+        named: &[&[VariableId]],
+    ) -> Option<Vec<Situation>> {
+        self.tables.numbers().next()?;
+        self.tells_situations = true;
+        let state = self.canonical(at, None);
+        let situation = |variables: &&[VariableId]| {
+            // What names no row counts by its value.
+            let of_row = |it: &VariableId| self.variables[it.0 as usize].is_some();
+            let (rows, others): (Vec<VariableId>, Vec<VariableId>) =
+                variables.iter().copied().partition(of_row);
+            let rows: Vec<u32> = rows.iter().map(|variable| variable.0).collect();
+            let mut hasher = FxHasher::default();
+            for variable in others {
+                let value = context.get(variable).map(Value::to_string);
+                value.hash(&mut hasher);
+            }
+            let components = self.identity.components_named(&state, &rows);
+            let neighbourhood = self.identity.neighbourhood(&state, &rows, &mut self.texts);
+            Situation {
+                components: components.wrapping_add(hasher.finish()),
+                neighbourhood,
+            }
+        };
+        Some(named.iter().map(situation).collect())
     }
 
     /// A state in canonical form.
@@ -109,10 +210,10 @@ impl StateIdentity {
         at: &Checkpoint,
         from: Option<(&Checkpoint, &RowDelta)>,
     ) -> Canonical {
-        if let Some(known) = at.canonical() {
-            return known.clone();
+        if let Some(known) = at.canonical(self.age) {
+            return known;
         }
-        let before = from.and_then(|(from, rows)| Some((from.canonical()?.clone(), rows)));
+        let before = from.and_then(|(from, rows)| Some((from.canonical(self.age)?, rows)));
         let found = if let Some((before, rows)) = before {
             self.after(&before, rows.rows(), at.context())
         } else {
@@ -120,7 +221,7 @@ impl StateIdentity {
             let content = systems.flat_map(|system| system.delta.changes());
             self.after(&Canonical::default(), content, at.context())
         };
-        at.set_canonical(found.clone());
+        at.set_canonical(self.age, found.clone());
         found
     }
 
@@ -255,6 +356,55 @@ impl StateIdentity {
         let help = "declare a foreign key for that column if it is a reference; otherwise nothing has to be done";
         let warning = Warning::new(WarningCode::IdsKept, message).with_help(help);
         self.warnings.push(warning);
+    }
+}
+
+/// What was found out, as one block to paste.
+fn calibrated(volatile: &BTreeMap<String, Vec<String>>, references: &[String]) -> Option<Warning> {
+    let mut message = Vec::new();
+    let columns: Vec<String> = (volatile.values().flatten())
+        .map(|column| format!("`{column}`"))
+        .collect();
+    if !columns.is_empty() {
+        let columns = columns.join(", ");
+        message.push(format!(
+            "each time there is another value in {columns}: only whether there is one tells states apart"
+        ));
+    }
+    if !references.is_empty() {
+        let references = references.join(", ");
+        message.push(format!(
+            "these columns follow the keys of tables, and are taken for references: {references}"
+        ));
+    }
+    let blocks = volatile.iter().map(|(system, columns)| {
+        let columns: Vec<String> = columns.iter().map(|it| quoted_if_needed(it)).collect();
+        format!(
+            "under `systems: {system}:` of the spec: `volatile: [{}]`",
+            columns.join(", ")
+        )
+    });
+    let blocks: Vec<String> = blocks.collect();
+    let warning = Warning::new(WarningCode::Calibrated, message.join("; "));
+    let warning = if blocks.is_empty() {
+        warning
+    } else {
+        warning.with_help(format!(
+            "so that nothing is searched for any more, {}",
+            blocks.join("; ")
+        ))
+    };
+    (!message.is_empty()).then_some(warning)
+}
+
+/// A pattern as YAML has it.
+fn quoted_if_needed(pattern: &str) -> String {
+    let is_plain =
+        |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.');
+    if pattern.chars().all(is_plain) {
+        pattern.to_owned()
+    } else {
+        format!("{pattern:?}")
     }
 }
 

@@ -33,6 +33,8 @@ pub enum WarningCode {
     AmbiguousFunction,
     /// Rows changed while no request ran.
     BackgroundWrite,
+    /// Columns hold another value each time, or follow keys: found out before the walk.
+    Calibrated,
     /// A precondition could not be evaluated.
     ConditionFailed,
     /// The schema of a database changed, or its file was replaced; it was put back as a whole.
@@ -88,6 +90,7 @@ impl WarningCode {
             Self::AmbiguousFunction => "ambiguous-function",
             Self::AnswersLost => "answers-lost",
             Self::BackgroundWrite => "background-write",
+            Self::Calibrated => "calibrated",
             Self::ConditionFailed => "condition-failed",
             Self::DatabaseReplaced => "database-replaced",
             Self::GivenUp => "given-up",

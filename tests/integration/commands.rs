@@ -17,16 +17,17 @@ fn help_shows_every_command_and_the_exit_codes() {
     Usage: venomqa [OPTIONS] <COMMAND>
 
     Commands:
-      explore      Explore a service and report what is wrong with it
-      validate     Check specs without starting anything
-      init         Write a commented starter spec, `venomqa.yaml`
-      demo         Explore the built-in shop and find the bugs planted in it
-      replay       Run a reproduction again: the minimal path of a violation that was found before
-      restore      Put databases back that a killed run changed, and end what it left running
-      report       Render finished runs again from their logs, or merge those of a CI matrix
-      schema       Print the JSON Schema of the spec, for editors
-      completions  Print a completion script for a shell
-      help         Print this message or the help of the given subcommand(s)
+      explore         Explore a service and report what is wrong with it
+      validate        Check specs without starting anything
+      init            Write a commented starter spec, `venomqa.yaml`
+      demo            Explore the built-in shop and find the bugs planted in it
+      replay          Run a reproduction again: the minimal path of a violation that was found before
+      restore         Put databases back that a killed run changed, and end what it left running
+      report          Render finished runs again from their logs, or merge those of a CI matrix
+      explain-states  Say why two states of a finished run are the same or not
+      schema          Print the JSON Schema of the spec, for editors
+      completions     Print a completion script for a shell
+      help            Print this message or the help of the given subcommand(s)
 
     Options:
           --color <WHEN>
