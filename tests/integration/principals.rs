@@ -117,6 +117,7 @@ impl House {
             {
                 self.deny()
             }
+            ("GET", "/login-page", _) => "who are you?".into_response(),
             ("GET", "/who", user) => axum::Json(json!({ "user": user })).into_response(),
             (_, _, None) => self.deny(),
             _ => StatusCode::NOT_FOUND.into_response(),
@@ -282,6 +283,37 @@ fn each_principal_acts_with_a_session_of_its_own_and_those_who_may_not_are_refus
         assert_eq!(names, wanted);
         let refused = &run["actions"][4]["statuses"][denial.to_string()];
         assert_ne!(*refused, Value::Null, "{run:#}");
+    }
+}
+
+#[test]
+fn a_login_page_behind_a_redirect_is_no_acceptance() {
+    for (is_open, found) in [(false, &[][..]), (true, &["access-control"][..])] {
+        let house = House {
+            cookies: true,
+            denial: 302,
+            is_open,
+            ..CLEAN
+        };
+        let spec = spec(BY_COOKIE, "http: { follow_redirects: 5 }");
+        let run = explore(house, &spec, "bfs");
+        assert_eq!(violations(&run), found, "{run:#}");
+        assert_eq!(run["stop"]["reason"], "complete", "{run:#}");
+    }
+}
+
+#[test]
+fn a_request_after_a_restore_logs_in_again_where_the_login_is_used_up() {
+    let more = "after_restore: [{ as: anna, request: { path: /who } }]";
+    for in_database in [false, true] {
+        let house = House {
+            uses: 12,
+            in_database,
+            ..CLEAN
+        };
+        let run = explore(house, &spec(BY_TOKEN, more), "bfs");
+        assert_eq!(violations(&run), [""; 0], "{run:#}");
+        assert_eq!(run["stop"]["reason"], "complete", "{run:#}");
     }
 }
 
