@@ -70,9 +70,8 @@ pub(super) const FILTERS: [&str; 51] = [
 ];
 
 /// The tests that there are.
-pub(super) const TESTS: [&str; 36] = [
+pub(super) const TESTS: [&str; 35] = [
     "boolean",
-    "containing",
     "defined",
     "divisibleby",
     "endingwith",
