@@ -140,6 +140,7 @@ fn measure(strategy: &str, steps: u64) -> (Duration, u64, u64) {
             ..Limits::default()
         },
         seed: 1,
+        postpone: true,
         interrupt: Interrupt::default(),
         regressions: Vec::new(),
         known: std::collections::BTreeSet::new(),

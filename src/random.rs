@@ -52,6 +52,11 @@ impl Random {
         ((u128::from(self.generator.next_u64()) * bound as u128) >> 64) as usize
     }
 
+    /// Decides between things that are equally good: the least wins.
+    pub fn tie(&mut self) -> u64 {
+        self.generator.next_u64()
+    }
+
     /// A number in [0, 1).
     pub fn fraction(&mut self) -> f64 {
         (self.generator.next_u64() >> 11) as f64 / (1u64 << 53) as f64

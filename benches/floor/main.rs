@@ -66,13 +66,13 @@ fn main() {
             .find(|name| arguments.iter().any(|word| word == *name))
         {
             for _ in 0..ROUNDS {
-                against_the_floor(engine, name, steps).await;
+                Box::pin(against_the_floor(engine, name, steps)).await;
             }
             inherent(engine, steps).await;
             return;
         }
         for name in strategy::NAMES {
-            against_the_floor(engine, name, steps).await;
+            Box::pin(against_the_floor(engine, name, steps)).await;
         }
         println!();
         inherent(engine, steps).await;
@@ -198,6 +198,7 @@ async fn run(home: &Home, strategy: &str, steps: u64) -> (Finished, Vec<Request>
             ..Limits::default()
         },
         seed: 1,
+        postpone: true,
         interrupt: Interrupt::default(),
         regressions: Vec::new(),
         known: std::collections::BTreeSet::new(),

@@ -117,8 +117,9 @@ pub(super) struct SpecValues {
 /// Flags of a run. Each beats the spec's `explore:` section, which beats the default.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "How to explore")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct ExploreFlags {
-    /// In which order states and actions are tried [default: dfs]
+    /// In which order states and actions are tried [default: auto]
     #[arg(long, value_parser = StrategyName)]
     pub(super) strategy: Option<String>,
 
@@ -156,6 +157,10 @@ pub(super) struct ExploreFlags {
     /// The seed of every random choice; the same seed takes the same steps [default: 1]
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
+
+    /// Take each step in its turn, also where it would most likely repeat what is known
+    #[arg(long)]
+    pub(super) no_postpone: bool,
 
     /// Steps between two lines of progress [default: 50]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

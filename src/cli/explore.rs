@@ -184,6 +184,7 @@ async fn run_one(
         strategy: job.plan.strategy.clone(),
         limits: job.plan.limits.clone(),
         seed: job.plan.seed,
+        postpone: job.plan.postpone,
         interrupt: interrupt.clone(),
         regressions: corpus.as_ref().map_or_else(Vec::new, |corpus| {
             corpus::regressions(corpus, model, &oracles)

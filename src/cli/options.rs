@@ -16,8 +16,6 @@ use crate::shell::quoted;
 use crate::spec::{self, ExploreSection, Spec};
 use crate::world::config::{IdentityMode, RestoreMode};
 
-const DEFAULT_STRATEGY: &str = "dfs";
-
 /// How one spec is explored.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Plan {
@@ -25,6 +23,7 @@ pub(super) struct Plan {
     pub(super) seed: u64,
     /// Where it is another than that of the spec.
     pub(super) identity: Option<IdentityMode>,
+    pub(super) postpone: bool,
     pub(super) limits: Limits,
     only: Vec<String>,
     skip: Vec<String>,
@@ -39,9 +38,10 @@ impl Plan {
                 .strategy
                 .clone()
                 .or_else(|| section.strategy.clone())
-                .unwrap_or_else(|| DEFAULT_STRATEGY.to_owned()),
+                .unwrap_or_else(|| strategy::DEFAULT.to_owned()),
             identity: flags.identity.as_deref().and_then(IdentityMode::named),
             seed: flags.seed.or(section.seed).unwrap_or(Random::DEFAULT_SEED),
+            postpone: !flags.no_postpone && section.postpone.unwrap_or(true),
             limits: Limits {
                 max_steps: flags
                     .max_steps
@@ -144,6 +144,9 @@ impl Plan {
         if let Some(severity) = limits.fail_fast {
             words.push(format!("--fail-fast={severity}"));
         }
+        if !self.postpone {
+            words.push("--no-postpone".to_owned());
+        }
         words.join(" ")
     }
 }
@@ -206,7 +209,7 @@ mod tests {
     fn without_flags_and_section_the_defaults_hold() {
         let plan = Plan::new(&ExploreFlags::default(), &ExploreSection::default());
         assert_eq!(plan.limits, Limits::default());
-        assert_eq!((plan.strategy.as_str(), plan.seed), ("dfs", 1));
+        assert_eq!((plan.strategy.as_str(), plan.seed), ("auto", 1));
     }
 
     #[test]
@@ -236,7 +239,7 @@ mod tests {
                 &values,
                 &Surroundings::default()
             ),
-            r#"venomqa explore 'my specs/a.yaml' --strategy dfs --seed 1 --max-steps 500 --max-depth 4 --time-limit 90s --base-url http://127.0.0.1:8000 --set 'name=it'\''s' --set api_token="${VENOMQA_API_TOKEN:?must be set to the secret first}" --fail-fast=low"#
+            r#"venomqa explore 'my specs/a.yaml' --strategy auto --seed 1 --max-steps 500 --max-depth 4 --time-limit 90s --base-url http://127.0.0.1:8000 --set 'name=it'\''s' --set api_token="${VENOMQA_API_TOKEN:?must be set to the secret first}" --fail-fast=low"#
         );
     }
 }

@@ -19,6 +19,12 @@ pub struct Finished {
     pub transitions: u64,
     /// Enabled (state, action) pairs that were left.
     pub untried: u64,
+    /// How many of them are put off, because they would most likely repeat what is known.
+    #[serde(default)]
+    pub postponed: u64,
+    /// Steps that had been put off before they were taken.
+    #[serde(default)]
+    pub repetitions: u64,
     /// Greatest depth of a state, in steps.
     pub deepest: u32,
     /// Steps that left the state as it was.

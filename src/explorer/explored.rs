@@ -6,7 +6,8 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::model::{ActionId, Context, Digest, Model, OracleId, StepRecord, VariableId};
-use crate::world::{Arrival, Warning};
+use crate::random::Random;
+use crate::world::{Arrival, Warning, World};
 
 use super::graph::{Graph, Identity, Recorded, StateId, TransitionId};
 use super::samples::Suspect;
@@ -158,6 +159,27 @@ impl<C: Clone> Explored<C> {
         let (effect, context) = (arrival.effect, &arrival.context);
         self.graph
             .identify(model, from, action, effect, context, arrival.identity)
+    }
+
+    /// Puts repetitions off from now on.
+    pub(super) fn postpone_repetitions(&mut self, model: &Model) {
+        self.graph.postpone_repetitions(model);
+    }
+
+    /// Takes up a pair that was put off, chosen by chance.
+    pub(super) fn take_up(&mut self, random: &mut Random) -> Option<(StateId, ActionId)> {
+        self.graph.take_up(random)
+    }
+
+    /// Asks the world what requests meet in the newest state.
+    pub(super) fn situate(&mut self, world: &mut impl World<Checkpoint = C>) {
+        let newest = StateId(self.graph.state_count() as u32 - 1);
+        let named = self.graph.named();
+        let context = self.graph.context(newest);
+        let situations = world.situations(self.checkpoint(newest), context, &named);
+        if let Some(situations) = situations {
+            self.graph.situate(&situations);
+        }
     }
 
     /// Leaves an action untried in a state for good.

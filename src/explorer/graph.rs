@@ -3,10 +3,17 @@
 //! Everything is indexed by dense numbers. The cost of a look-up that a strategy makes in each step does not grow with the
 //! number of steps.
 
+mod repetition;
+mod situations;
+
 use hashbrown::HashTable;
 use serde::Serialize;
 
-use crate::model::{ActionId, Context, Digest, Effect, Facts, Model, VariableId};
+use crate::model::{ActionId, Context, Digest, Effect, Facts, Model, Situation, VariableId};
+use crate::random::Random;
+
+use repetition::{Consequence, Repetition};
+use situations::Situations;
 
 use super::guard_state::{GuardStateId, GuardStates};
 
@@ -16,7 +23,12 @@ pub struct Graph {
     states: Vec<State>,
     /// Untried actions: `words` words of bits for each state.
     untried: Vec<u64>,
+    /// Untried pairs that are put off, in the same form; states behind its end have none.
+    postponed: Vec<u64>,
     words: usize,
+    situations: Situations,
+    /// `None` where nothing is postponed.
+    repetition: Option<Repetition>,
     by_fingerprint: HashTable<StateId>,
     transitions: Vec<Transition>,
     guard_states: GuardStates,
@@ -26,6 +38,7 @@ pub struct Graph {
     /// Where a state stands in `open`.
     open_position: Vec<u32>,
     untried_total: u64,
+    postponed_total: u64,
     max_depth: u32,
     deepest: u32,
     actions_run: usize,
@@ -107,7 +120,7 @@ pub struct Recorded {
     pub new_status: bool,
     /// Findings about this step.
     pub findings: usize,
-    /// States that can be expanded again, because a shorter path to them was found.
+    /// States in which there is more to try than before: a shorter path to them was found, or what was put off is put off no longer.
     pub reopened: Vec<StateId>,
 }
 
@@ -130,7 +143,10 @@ impl Graph {
         let mut graph = Self {
             states: Vec::new(),
             untried: Vec::new(),
+            postponed: Vec::new(),
             words: model.actions.len().div_ceil(64),
+            situations: Situations::new(model),
+            repetition: None,
             by_fingerprint: HashTable::new(),
             transitions: Vec::new(),
             guard_states: GuardStates::new(model, row_variables),
@@ -138,6 +154,7 @@ impl Graph {
             open: Vec::new(),
             open_position: Vec::new(),
             untried_total: 0,
+            postponed_total: 0,
             max_depth,
             deepest: 0,
             actions_run: 0,
@@ -183,6 +200,27 @@ impl Graph {
         self.untried_total
     }
 
+    /// How many of them are put off, because they would most likely repeat what is known. No strategy sees them.
+    pub fn postponed_count(&self) -> u64 {
+        self.postponed_total
+    }
+
+    /// No path may be longer than this.
+    pub fn max_depth(&self) -> u32 {
+        self.max_depth
+    }
+
+    /// What an action meets in a state; `None` where the world cannot say.
+    pub fn situation(&self, state: StateId, action: ActionId) -> Option<Situation> {
+        self.situations.of(state, action)
+    }
+
+    /// The number of the set of variables that the request of an action names: equal for actions that are in the same situation in
+    /// every state.
+    pub fn named_by(&self, action: ActionId) -> u32 {
+        self.situations.set_of(action)
+    }
+
     /// Length of the shortest known path to a state.
     pub fn depth(&self, state: StateId) -> u32 {
         self.states[state.index()].depth
@@ -208,13 +246,13 @@ impl Graph {
         &self.open
     }
 
-    /// Whether the action is enabled in the state and has not been tried there.
+    /// Whether the action is enabled in the state, has not been tried there and is not put off.
     pub fn is_untried(&self, state: StateId, action: ActionId) -> bool {
-        let word = self.untried[state.index() * self.words + action.0 as usize / 64];
-        word & (1 << (action.0 % 64)) != 0
+        let (word, bit) = self.place(state, action);
+        self.untried[word] & bit != 0
     }
 
-    /// The enabled actions that have not been tried in a state, in the order of the spec.
+    /// The enabled actions that have not been tried in a state and are not put off, in the order of the spec.
     pub fn untried(&self, state: StateId) -> impl Iterator<Item = ActionId> + Clone + '_ {
         bits(self.untried_words(state))
     }
@@ -298,6 +336,110 @@ impl Graph {
     /// Preconditions that could not be evaluated, in the order met.
     pub(super) fn condition_errors(&self) -> &[(ActionId, String)] {
         self.guard_states.condition_errors()
+    }
+
+    /// Puts repetitions off from now on.
+    pub(super) fn postpone_repetitions(&mut self, model: &Model) {
+        self.repetition = Some(Repetition::new(model));
+    }
+
+    /// The sets of variables that requests name, of which [`Graph::situate`] is to be told.
+    pub(super) fn named(&self) -> Vec<&[VariableId]> {
+        self.situations.named()
+    }
+
+    /// Notes what requests meet in the newest state, by the sets of [`Graph::named`].
+    pub(super) fn situate(&mut self, situations: &[Situation]) {
+        let state = StateId(self.states.len() as u32 - 1);
+        self.situations.add(situations);
+        let Some(mut repetition) = self.repetition.take() else {
+            return;
+        };
+        let untried: Vec<ActionId> = self.untried(state).collect();
+        for action in untried {
+            let situation = self.situations.of(state, action);
+            if situation.is_some_and(|situation| repetition.meet(state, action, situation)) {
+                self.postpone(state, action);
+            }
+        }
+        self.repetition = Some(repetition);
+    }
+
+    /// Takes up a pair that was put off, chosen by chance: it is untried as any other from now on.
+    pub(super) fn take_up(&mut self, random: &mut Random) -> Option<(StateId, ActionId)> {
+        let mut repetition = self.repetition.take()?;
+        let mut found = None;
+        while let Some((state, action)) = repetition.draw(random) {
+            // What lies too deep is queued again where a shorter path is found.
+            if self.depth(state) < self.max_depth && self.bring_back(state, action) {
+                found = Some((state, action));
+                break;
+            }
+        }
+        self.repetition = Some(repetition);
+        found
+    }
+
+    fn postpone(&mut self, state: StateId, action: ActionId) {
+        if !self.is_untried(state, action) {
+            return;
+        }
+        let (word, bit) = self.place(state, action);
+        self.untried[word] &= !bit;
+        if self.postponed.len() <= word {
+            self.postponed.resize(self.untried.len(), 0);
+        }
+        self.postponed[word] |= bit;
+        self.postponed_total += 1;
+        self.refresh_open(state);
+    }
+
+    /// Says whether the pair was put off.
+    fn bring_back(&mut self, state: StateId, action: ActionId) -> bool {
+        let (word, bit) = self.place(state, action);
+        match self.postponed.get_mut(word) {
+            Some(postponed) if *postponed & bit != 0 => *postponed &= !bit,
+            _ => return false,
+        }
+        self.untried[word] |= bit;
+        self.postponed_total -= 1;
+        self.refresh_open(state);
+        true
+    }
+
+    /// Learns from a step what to put off, and what no longer.
+    fn learn_repetition(
+        &mut self,
+        (from, action): (StateId, ActionId),
+        changed: bool,
+        reopened: &mut Vec<StateId>,
+    ) {
+        let (Some(repetition), Some(situation)) =
+            (&mut self.repetition, self.situations.of(from, action))
+        else {
+            return;
+        };
+        match repetition.learn(action, situation, changed) {
+            Consequence::None => {}
+            Consequence::Postpone(states) => {
+                for state in states {
+                    self.postpone(state, action);
+                }
+            }
+            Consequence::BringBack(states) => {
+                for state in states {
+                    if self.bring_back(state, action) && self.is_open(state) {
+                        reopened.push(state);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where the bit of a pair is.
+    fn place(&self, state: StateId, action: ActionId) -> (usize, u64) {
+        let word = state.index() * self.words + action.0 as usize / 64;
+        (word, 1 << (action.0 % 64))
     }
 
     /// What the state at the end of a step is identified by.
@@ -388,6 +530,7 @@ impl Graph {
         if known.is_some() && depth < self.depth(to) {
             self.shorten(transition, &mut reopened);
         }
+        self.learn_repetition((from, action), from != to, &mut reopened);
         Recorded {
             transition,
             new_state: known.is_none(),
@@ -451,8 +594,8 @@ impl Graph {
 
     /// An enabled action that was not tried in a state is not to be chosen there any more.
     pub(super) fn mark_tried(&mut self, state: StateId, action: ActionId) {
-        self.untried[state.index() * self.words + action.0 as usize / 64] &=
-            !(1 << (action.0 % 64));
+        let (word, bit) = self.place(state, action);
+        self.untried[word] &= !bit;
         self.untried_total -= 1;
         self.refresh_open(state);
     }
@@ -475,7 +618,20 @@ impl Graph {
             if !was_open && self.is_open(to) {
                 reopened.push(to);
             }
+            self.queue_postponed(to);
             waiting.extend(self.outgoing(to));
+        }
+    }
+
+    /// Queues again what is put off in a state that is no longer too deep.
+    fn queue_postponed(&mut self, state: StateId) {
+        let Some(repetition) = &mut self.repetition else {
+            return;
+        };
+        let start = (state.index() * self.words).min(self.postponed.len());
+        let end = (start + self.words).min(self.postponed.len());
+        for action in bits(&self.postponed[start..end]) {
+            repetition.queue_again(state, action);
         }
     }
 

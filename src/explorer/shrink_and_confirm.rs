@@ -413,6 +413,7 @@ mod tests {
                 ..Limits::default()
             },
             seed,
+            postpone: true,
             interrupt: Interrupt::default(),
             regressions: Vec::new(),
             known: std::collections::BTreeSet::new(),

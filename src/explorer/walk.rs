@@ -42,6 +42,8 @@ pub struct Options {
     pub limits: Limits,
     /// Seed of every random choice.
     pub seed: u64,
+    /// Whether steps that would most likely repeat what is known come last.
+    pub postpone: bool,
     /// The user's wish to stop.
     pub interrupt: Interrupt,
     /// Violations that earlier runs found, to be run again before the walk.
@@ -74,6 +76,7 @@ pub async fn explore<W: World, J: Judge<W>>(
         initial: Judgement::default(),
         regressions: Vec::new(),
         steps: 0,
+        repetitions: 0,
         restores: 0,
     };
     walk.run().await
@@ -81,6 +84,9 @@ pub async fn explore<W: World, J: Judge<W>>(
 
 /// A request that is not answered is sent so often to prove that.
 const PROOF: u32 = 10;
+
+/// One step of so many is one that was put off, if there is any: that it would repeat what is known is likely, not certain.
+const SAMPLED: u64 = 32;
 
 /// A walk under way.
 struct Walk<'r, W: World, J> {
@@ -100,6 +106,8 @@ struct Walk<'r, W: World, J> {
     /// Whether the violations that earlier runs found still happen.
     regressions: Vec<event::Regression>,
     steps: u64,
+    /// How many of them had been put off.
+    repetitions: u64,
     restores: u64,
 }
 
@@ -158,7 +166,11 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         }
         let (max_depth, can_restore) = (self.options.limits.max_depth, self.world.can_restore());
         let rows = self.world.row_variables();
-        let explored = Explored::new(self.model, max_depth, can_restore, &arrival, rows);
+        let mut explored = Explored::new(self.model, max_depth, can_restore, &arrival, rows);
+        if self.options.postpone && can_restore {
+            explored.postpone_repetitions(self.model);
+        }
+        explored.situate(self.world);
         let fingerprint = explored.graph().fingerprint(StateId::INITIAL).to_string();
         self.emitter.emit(Event::Initial(Initial { fingerprint }));
         let initial = Judged::initial(&arrival);
@@ -223,6 +235,9 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             let error = WorldError::new(WorldErrorKind::Request, message);
             return Stop::of_error(&error, Vec::new());
         };
+        if let Some(remark) = strategy.remark() {
+            self.emitter.warn(remark);
+        }
         let mut random = Random::new(self.options.seed);
         // The state in which the world stands exactly, where that is known.
         let mut standing = Some(StateId::INITIAL);
@@ -230,20 +245,22 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             if let Some(stop) = self.limit_reached(clock) {
                 return stop;
             }
-            let graph = self.explored.graph();
-            let Some(next) = strategy.next(graph, &mut random) else {
+            let Some(next) = self.next(strategy.as_mut(), &mut random) else {
                 if self.world.has_lost_answers() {
                     return Stop::RateLimited;
                 }
                 return Stop::Complete {
-                    depth_limited: graph.untried_count() > 0,
+                    depth_limited: self.explored.graph().untried_count() > 0,
                 };
             };
-            if graph.can_restore() && self.silence.skips(next.action) {
+            if self.explored.graph().can_restore() && self.silence.skips(next.action) {
                 self.explored.skip(next.from, next.action);
                 continue;
             }
-            match self.step(strategy.as_mut(), next, standing, clock).await {
+            match self
+                .step((strategy.as_mut(), &mut random), next, standing, clock)
+                .await
+            {
                 Ok(now) => standing = now,
                 Err(stop) => return stop,
             }
@@ -253,10 +270,28 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         }
     }
 
+    /// The next step: that of the strategy, now and then one that was put off, and once nothing else is left, each of those.
+    fn next(&mut self, strategy: &mut dyn Strategy, random: &mut Random) -> Option<Move> {
+        if self.steps % SAMPLED == SAMPLED - 1
+            && let Some(sample) = self.take_up(random)
+        {
+            return Some(sample);
+        }
+        strategy
+            .next(self.explored.graph(), random)
+            .or_else(|| self.take_up(random))
+    }
+
+    fn take_up(&mut self, random: &mut Random) -> Option<Move> {
+        let (from, action) = self.explored.take_up(random)?;
+        self.repetitions += 1;
+        Some(Move { from, action })
+    }
+
     /// One step. Returns the state in which the world stands exactly afterwards, where that is known.
     async fn step(
         &mut self,
-        strategy: &mut dyn Strategy,
+        (strategy, random): (&mut dyn Strategy, &mut Random),
         step: Move,
         standing: Option<StateId>,
         clock: &mut Clock,
@@ -328,7 +363,10 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         }
         self.damage.note(recorded.transition, shown);
         self.pass_on_warnings();
-        strategy.learn(self.explored.graph(), &recorded);
+        if recorded.new_state {
+            self.explored.situate(self.world);
+        }
+        strategy.learn(self.explored.graph(), &recorded, random);
         Ok(recorded.new_state.then_some(to))
     }
 

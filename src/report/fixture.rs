@@ -326,6 +326,8 @@ pub(super) fn run() -> RunReport {
         },
         transitions: 40,
         untried: 0,
+        postponed: 0,
+        repetitions: 0,
         deepest: 4,
         unchanged_steps: 3,
         actions: vec![
@@ -373,6 +375,7 @@ fn options() -> Options {
         strategy: "dfs".to_owned(),
         limits: Limits::default(),
         seed: 1,
+        postpone: true,
         interrupt: Interrupt::default(),
         regressions: Vec::new(),
         known: std::collections::BTreeSet::new(),

@@ -98,6 +98,7 @@ fn figures(run: &RunReport) -> Value {
         "states": summary.figures.states,
         "transitions": summary.transitions,
         "untried": summary.untried,
+        "postponed": summary.postponed,
         "deepest": summary.deepest,
         "unchanged_steps": summary.unchanged_steps,
         "coverage": summary.figures.coverage,

@@ -37,6 +37,8 @@ impl RunReport {
             stop: Stop::CutOff,
             transitions: 0,
             untried: 0,
+            postponed: 0,
+            repetitions: 0,
             deepest: 0,
             unchanged_steps: 0,
             actions: vec![ActionTally::default(); started.actions.len()],
@@ -496,14 +498,14 @@ impl RunReport {
             return stop_sentence(
                 &summary.stop,
                 &self.started.limits,
-                summary.untried,
+                (summary.untried, summary.postponed),
                 !parts.is_empty(),
             );
         }
         let parts: Vec<String> = parts
             .iter()
             .map(|part| {
-                let ended = stop_sentence(&part.stop, &part.limits, part.untried, false);
+                let ended = stop_sentence(&part.stop, &part.limits, (part.untried, 0), false);
                 format!("{}, seed {}: {ended}", part.strategy, part.seed)
             })
             .collect();
@@ -533,16 +535,27 @@ impl RunReport {
     }
 }
 
-/// Why a run ended, as a clause. In a merged run one part may have tried the pairs that another part left.
-fn stop_sentence(stop: &Stop, limits: &Limits, untried: u64, merged: bool) -> String {
+/// Why a run ended, as a clause. Of the untried pairs some are postponed. In a merged run one part may have tried the pairs that
+/// another part left.
+fn stop_sentence(
+    stop: &Stop,
+    limits: &Limits,
+    (untried, postponed): (u64, u64),
+    merged: bool,
+) -> String {
     let untried = if untried == 0 {
         String::new()
+    } else if untried == postponed {
+        let pairs = count(postponed, "postponed pair");
+        format!("; complete but for {pairs}, which would most likely repeat what is known")
     } else {
         let most = if merged { "at most " } else { "" };
-        format!(
-            "; {most}{} left to try",
-            count(untried, "enabled (state, action) pair")
-        )
+        let pairs = count(untried, "enabled (state, action) pair");
+        let postponed = match postponed {
+            0 => String::new(),
+            some => format!(", {some} of them postponed"),
+        };
+        format!("; {most}{pairs} left to try{postponed}")
     };
     match stop {
         Stop::Complete {

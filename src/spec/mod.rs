@@ -85,6 +85,8 @@ pub struct ExploreSection {
     pub time_limit: Option<Duration>,
     /// Seed of every random choice.
     pub seed: Option<u64>,
+    /// Whether steps that would most likely repeat what is known come last.
+    pub postpone: Option<bool>,
     /// Steps between two progress events.
     pub progress_every: Option<u64>,
     /// Mildest severity at which to stop.

@@ -36,6 +36,7 @@ mod state_identity;
 pub mod system;
 #[cfg(test)]
 mod test_support;
+pub mod toy;
 mod turns;
 mod united;
 mod warning;

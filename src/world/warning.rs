@@ -39,6 +39,8 @@ pub enum WarningCode {
     ConditionFailed,
     /// The schema of a database changed, or its file was replaced; it was put back as a whole.
     DatabaseReplaced,
+    /// `weighted` has no weights to go by.
+    EqualWeights,
     /// An action that was not answered again and again was not tried everywhere.
     GivenUp,
     /// A table keeps its ids in the identity of states, because they are held where no reference is known.
@@ -93,6 +95,7 @@ impl WarningCode {
             Self::Calibrated => "calibrated",
             Self::ConditionFailed => "condition-failed",
             Self::DatabaseReplaced => "database-replaced",
+            Self::EqualWeights => "equal-weights",
             Self::GivenUp => "given-up",
             Self::IdsKept => "ids-kept",
             Self::LateWrite => "late-write",
@@ -330,6 +333,7 @@ mod tests {
             WarningCode::BackgroundWrite,
             WarningCode::ConditionFailed,
             WarningCode::DatabaseReplaced,
+            WarningCode::EqualWeights,
             WarningCode::GivenUp,
             WarningCode::LateWrite,
             WarningCode::LoginLost,

@@ -140,7 +140,7 @@ fn a_flag_beats_the_spec_which_beats_the_default() {
             run["seed"].as_u64().unwrap(),
         )
     };
-    assert_eq!(run("", ""), ("dfs".to_owned(), 500, 20, 1));
+    assert_eq!(run("", ""), ("auto".to_owned(), 500, 20, 1));
     let section = "explore: { strategy: bfs, max_steps: 30, max_depth: 3, seed: 9 }\n";
     assert_eq!(run(section, ""), ("bfs".to_owned(), 30, 3, 9));
     assert_eq!(

@@ -38,11 +38,12 @@ impl Strategy for Bfs {
         None
     }
 
-    fn learn(&mut self, graph: &Graph, recorded: &Recorded) {
+    fn learn(&mut self, graph: &Graph, recorded: &Recorded, _random: &mut Random) {
         if recorded.new_state {
             self.queue
                 .push_back(graph.transition(recorded.transition).to);
         }
-        // No state is ever reopened: the first path found is a shortest one already.
+        // Never because of a shorter path, for the first one found is a shortest one already.
+        self.queue.extend(&recorded.reopened);
     }
 }

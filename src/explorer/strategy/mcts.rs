@@ -89,6 +89,17 @@ impl Mcts {
         }
     }
 
+    /// What is put off may close a state of which nobody was told.
+    fn select_open(&mut self, graph: &Graph) -> Option<StateId> {
+        loop {
+            let state = self.select()?;
+            if graph.is_open(state) {
+                return Some(state);
+            }
+            self.refresh(graph, state);
+        }
+    }
+
     fn select(&self) -> Option<StateId> {
         let mut at = StateId::INITIAL;
         if self.node(at).open == 0 {
@@ -130,7 +141,7 @@ impl Strategy for Mcts {
             here
         } else {
             self.walk_left = 0;
-            self.select()?
+            self.select_open(graph)?
         };
         let least = graph.untried(from).map(|action| graph.runs(action)).min()?;
         // Actions that ran much more often than the rarest one here are left for later; chance decides among the rest.
@@ -142,7 +153,7 @@ impl Strategy for Mcts {
         Some(Move { from, action })
     }
 
-    fn learn(&mut self, graph: &Graph, recorded: &Recorded) {
+    fn learn(&mut self, graph: &Graph, recorded: &Recorded, _random: &mut Random) {
         let transition = graph.transition(recorded.transition).clone();
         if recorded.new_state {
             self.add(graph, transition.to, Some(transition.from));

@@ -6,16 +6,20 @@
 //!
 //! A new strategy is one new file, with its `mod` line and its entry in [`REGISTRY`].
 
+mod auto;
 mod bfs;
+mod classes;
 mod coverage;
 mod dfs;
 mod mcts;
+mod neighbourhoods;
 mod random;
 mod random_walk;
 mod weighted;
 
 use crate::model::{ActionId, Model};
 use crate::random::Random;
+use crate::world::Warning;
 
 use super::graph::{Graph, Recorded, StateId};
 
@@ -24,8 +28,13 @@ pub trait Strategy {
     /// The next step; `None` when there is nothing left to try.
     fn next(&mut self, graph: &Graph, random: &mut Random) -> Option<Move>;
 
+    /// What the user should know of this strategy on this model.
+    fn remark(&self) -> Option<Warning> {
+        None
+    }
+
     /// Learns from a recorded step. Called after every step, before the next choice.
-    fn learn(&mut self, _graph: &Graph, _recorded: &Recorded) {}
+    fn learn(&mut self, _graph: &Graph, _recorded: &Recorded, _random: &mut Random) {}
 }
 
 /// A step to take: an enabled action, and the state to take it in.
@@ -45,10 +54,16 @@ struct Entry {
     restores: bool,
 }
 
+/// The first one is the default.
 const REGISTRY: &[Entry] = &[
     Entry {
+        name: "auto",
+        create: |model| Box::new(auto::Auto::new(model)),
+        restores: false,
+    },
+    Entry {
         name: "dfs",
-        create: |_| Box::<dfs::Dfs>::default(),
+        create: |_| Box::new(dfs::Dfs::new()),
         restores: true,
     },
     Entry {
@@ -88,6 +103,9 @@ pub const NAMES: &[&str] = &{
     }
     names
 };
+
+/// The strategy of a run that names none.
+pub const DEFAULT: &str = NAMES[0];
 
 /// The strategy of that name.
 pub fn create(name: &str, model: &Model) -> Option<Box<dyn Strategy>> {

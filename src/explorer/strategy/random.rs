@@ -11,9 +11,6 @@ pub(super) struct Random;
 
 impl Strategy for Random {
     fn next(&mut self, graph: &Graph, random: &mut crate::random::Random) -> Option<Move> {
-        random_walk::step(graph, random, |random, actions| {
-            let actions: Vec<_> = actions.collect();
-            (!actions.is_empty()).then(|| actions[random.below(actions.len())])
-        })
+        random_walk::uniform(graph, random)
     }
 }

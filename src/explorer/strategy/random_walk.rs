@@ -28,6 +28,14 @@ pub(super) fn step(
     Some(Move { from, action })
 }
 
+/// The next step of a walk in which each untried action has the same chance.
+pub(super) fn uniform(graph: &Graph, random: &mut Random) -> Option<Move> {
+    step(graph, random, |random, actions| {
+        let actions: Vec<_> = actions.collect();
+        (!actions.is_empty()).then(|| actions[random.below(actions.len())])
+    })
+}
+
 /// Any open state, each with the same chance.
 fn jump(graph: &Graph, random: &mut Random) -> Option<StateId> {
     let open = graph.open();

@@ -27,6 +27,7 @@ fn options(strategy: &str, max_steps: u64) -> Options {
             ..Limits::default()
         },
         seed: 1,
+        postpone: true,
         interrupt: Interrupt::default(),
         regressions: Vec::new(),
         known: std::collections::BTreeSet::new(),
@@ -359,7 +360,7 @@ fn an_interrupt_ends_the_run_with_what_is_known() {
 
 #[test]
 fn a_world_without_a_way_back_is_walked_forward_only() {
-    for strategy in ["random", "weighted"] {
+    for strategy in ["auto", "random", "weighted"] {
         let mut world = two_counters().without_restore().logged();
         let (summary, steps) = run(
             &actions(2),
@@ -393,6 +394,27 @@ fn dfs_goes_on_from_the_newest_state_and_rarely_restores() {
 }
 
 #[test]
+fn a_dive_ends_at_the_depth_limit_and_the_next_one_begins_at_a_shallow_state() {
+    // A tree in which every step leads to a new state.
+    let mut world = MockWorld::new(1_u64, |state, action| state * 3 + u64::from(action.0));
+    let mut options = options("dfs", 300);
+    options.limits.max_depth = 10;
+    let mut begun: Vec<u32> = Vec::new();
+    let (_, steps) = run(&actions(3), &mut world, &mut Unjudged, &options);
+    let mut depths = vec![0_u32];
+    for (before, (from, _)) in steps.iter().enumerate() {
+        let depth = depths[*from as usize];
+        if *from as usize != before {
+            begun.push(depth);
+        }
+        depths.push(depth + 1);
+    }
+    let shallow = begun.iter().filter(|depth| **depth < 5).count();
+    assert!(begun.len() >= 20, "{begun:?}");
+    assert!(shallow * 4 > begun.len(), "{begun:?}");
+}
+
+#[test]
 fn a_service_that_is_not_deterministic_is_told_apart() {
     let mut calls = 0_u32;
     let mut world = MockWorld::new((0_u8, 0_u32), |(level, _), _| {
@@ -417,12 +439,26 @@ fn a_deterministic_service_is_not_accused() {
             &mut Unjudged,
             &options(strategy, 10_000),
         );
-        assert!(
-            summary.warnings.is_empty(),
-            "{strategy}: {:?}",
-            summary.warnings
-        );
+        let accused = (summary.warnings.iter()).find(|warning| warning.code != "equal-weights");
+        assert!(accused.is_none(), "{strategy}: {accused:?}");
     }
+}
+
+#[test]
+fn weighted_without_weights_says_that_it_is_random() {
+    let warned = |weight| {
+        let heavy = Action {
+            weight,
+            ..Action::named("heavy")
+        };
+        let small_model = model([heavy, Action::named("light")]);
+        let options = options("weighted", 10);
+        let (summary, _) = run(&small_model, &mut two_counters(), &mut Unjudged, &options);
+        let mut codes = summary.warnings.into_iter().map(|warning| warning.code);
+        codes.any(|code| code == "equal-weights")
+    };
+    assert!(warned(1.0));
+    assert!(!warned(2.0));
 }
 
 #[test]

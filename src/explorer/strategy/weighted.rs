@@ -2,6 +2,7 @@
 
 use crate::model::Model;
 use crate::random::Random;
+use crate::world::{Warning, WarningCode};
 
 use super::{Graph, Move, Strategy, random_walk};
 
@@ -22,6 +23,16 @@ impl Weighted {
 }
 
 impl Strategy for Weighted {
+    fn remark(&self) -> Option<Warning> {
+        let mut pairs = self.weights.windows(2);
+        let are_equal = pairs.all(|pair| (pair[0] - pair[1]).abs() < f64::EPSILON);
+        are_equal.then(|| {
+            let message = "all actions have the same weight, so `weighted` walks as `random` does";
+            Warning::new(WarningCode::EqualWeights, message)
+                .with_help("give actions a `weight`, or take another strategy: `--strategy auto`")
+        })
+    }
+
     fn next(&mut self, graph: &Graph, random: &mut Random) -> Option<Move> {
         random_walk::step(graph, random, |random, actions| {
             let weighted: Vec<_> = actions

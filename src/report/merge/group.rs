@@ -359,6 +359,8 @@ impl Sum {
                 stop,
                 transitions: graph.pairs,
                 untried,
+                postponed: 0,
+                repetitions: 0,
                 deepest: graph.deepest,
                 unchanged_steps: self.unchanged_steps,
                 actions: self.tallies,

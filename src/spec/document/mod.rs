@@ -333,7 +333,7 @@ pub(super) struct Invariant {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Explore {
-    /// Which action to try next: `dfs`, `bfs`, `coverage`, `random`, `mcts`, `weighted`.
+    /// Which action to try next: `auto`, `dfs`, `bfs`, `coverage`, `random`, `mcts`, `weighted`.
     pub strategy: Option<String>,
     /// When two states are the same: `exact` or `canonical`. Default: `exact`.
     pub identity: Option<IdentityWord>,
@@ -348,6 +348,8 @@ pub(super) struct Explore {
     pub time_limit: Option<DurationText>,
     /// Seed of every random choice.
     pub seed: Option<u64>,
+    /// Whether steps that would most likely repeat what is known come last; `true` unless it says otherwise.
+    pub postpone: Option<bool>,
     /// Steps between two lines of progress.
     pub progress_every: Option<u64>,
     /// Stop at the first violation: `true`, or the mildest severity that counts.

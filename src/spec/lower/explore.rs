@@ -83,6 +83,7 @@ impl Lowering<'_> {
             coverage_target: explore.coverage_target,
             time_limit: explore.time_limit.map(|limit| limit.0),
             seed: explore.seed,
+            postpone: explore.postpone,
             progress_every: explore.progress_every,
             fail_fast: explore.fail_fast.and_then(|fail_fast| fail_fast.0),
         }
