@@ -22,8 +22,12 @@ use super::graph::StateId;
 use super::path_replay::PathReplay;
 use super::samples::{self, Sample, Seen};
 
-/// What taking all samples again may take, on the service as it runs.
-const TIME: Duration = Duration::from_secs(5);
+/// What taking all samples again may take at the most, on the service as it runs. It is done twice more on a service that was started
+/// again, and nobody wants to wait longer for that than for the walk.
+const MOST_TIME: Duration = Duration::from_secs(5);
+
+/// What it may take however short the walk was.
+const LEAST_TIME: Duration = Duration::from_secs(1);
 
 /// How long a service idles at most, to find out what time alone does.
 const IDLE: Duration = Duration::from_secs(20);
@@ -31,12 +35,14 @@ const IDLE: Duration = Duration::from_secs(20);
 /// Reads that must not change their own answer.
 const READS: u32 = 3;
 
-/// Steps of the walk that are answered as they were when they are taken again, on the service as it runs.
+/// Steps of the walk, which took so long, that are answered as they were when they are taken again, on the service as it runs.
 pub(super) async fn steady<W: World, J: Judge<W>>(
     replay: &mut PathReplay<'_, W, J>,
+    walk: Duration,
 ) -> Result<Vec<Sample>, WorldError> {
     let model = replay.model();
-    let time = (replay.time_left()).map_or(TIME, |left| TIME.min(left / 8));
+    let time = (walk / 4).clamp(LEAST_TIME, MOST_TIME);
+    let time = (replay.time_left()).map_or(time, |left| time.min(left / 8));
     let began = Instant::now();
     let (world, _, explored) = replay.leave();
     let mut steady = Vec::new();

@@ -79,7 +79,7 @@ pub(super) async fn shrink_and_confirm<W: World, J: Judge<W>>(
     shrink_all(&mut replay, &mut all, emitter, stop, allowed).await;
     time.shrink = clock.elapsed();
     let clock = Instant::now();
-    let warm = run_warm(&mut replay, &mut all, stop).await;
+    let warm = run_warm(&mut replay, &mut all, stop, time.total).await;
     let samples = warm.unwrap_or_else(|error| {
         *stop = event::Stop::of_error(&error, Vec::new());
         Vec::new()
@@ -122,6 +122,7 @@ async fn run_warm<W: World, J: Judge<W>>(
     replay: &mut PathReplay<'_, W, J>,
     all: &mut [Candidate],
     stop: &mut event::Stop,
+    walk: Duration,
 ) -> Result<Vec<Sample>, WorldError> {
     if !replay.leave().0.starts_anew() || not_tried(replay, stop).is_some() {
         return Ok(Vec::new());
@@ -141,7 +142,7 @@ async fn run_warm<W: World, J: Judge<W>>(
     if *stop == event::Stop::LoginLost {
         return Ok(Vec::new());
     }
-    process_state::steady(replay).await
+    process_state::steady(replay, walk).await
 }
 
 /// Whether these steps are answered otherwise by a service that was started again. Where that cannot be tried, why; but not of a run
