@@ -396,3 +396,96 @@ fn posts_cookies_credentials_forms_and_files_are_sent() {
     });
     assert_eq!(found, ["unexpected-status"]);
 }
+
+/// As tavern's tests of retries: a job is asked for until it is done.
+const JOBS: &str = r#"
+venomqa: 1
+name: jobs
+reset: { request: { method: POST, path: /reset } }
+actions:
+  - name: start
+    request: { method: POST, path: /jobs }
+    expect: { status: 201 }
+    extract: { job: $.id }
+    max_calls: 1
+  - name: wait
+    request: { path: "/jobs/{{ job }}" }
+    retry: { until: { status: 200, body: [{ jsonpath: $.status, equals: ready }] }, at_most: 500ms, every: 1ms }
+"#;
+
+#[test]
+fn a_job_is_asked_for_until_it_is_done() {
+    let found = explored(JOBS, |_, has_fault| {
+        let asked = Arc::new(Mutex::new(0));
+        let (reset, start) = (asked.clone(), asked.clone());
+        let begin = |asked: &Mutex<i32>| *asked.lock().unwrap() = 0;
+        let poll = async move || {
+            let mut asked = asked.lock().unwrap();
+            *asked += 1;
+            let is_ready = *asked > 2 && !has_fault;
+            Json(json!({ "status": if is_ready { "ready" } else { "running" } }))
+        };
+        Router::new()
+            .route("/reset", post(async move || begin(&reset)))
+            .route(
+                "/jobs",
+                post(async move || {
+                    begin(&start);
+                    (StatusCode::CREATED, Json(json!({ "id": 7 })))
+                }),
+            )
+            .route("/jobs/7", get(poll))
+    });
+    assert_eq!(found, ["unexpected-body"]);
+}
+
+/// As the examples of Step CI that make values up and speak GraphQL.
+const ACCOUNTS: &str = r#"
+venomqa: 1
+name: accounts
+reset: { request: { method: POST, path: /reset } }
+actions:
+  - name: sign_up
+    request: { method: POST, path: /accounts, headers: { Idempotency-Key: "{{ uuid() }}" }, json: { email: "{{ fake.email() }}" } }
+    expect: { status: 201 }
+    extract: { account: $.id }
+    max_calls: 2
+  - name: ask
+    request: { path: /graphql, graphql: { query: "query ($id: Int!) { account(id: $id) { email } }", variables: { id: "{{ account }}" } } }
+    expect: { status: 200, body: [{ jsonpath: $.errors, empty: true }, { jsonpath: $.data.account.email, contains: "@" }] }
+"#;
+
+#[test]
+fn values_are_made_up_and_asked_for_in_graphql() {
+    let found = explored(ACCOUNTS, |_, has_fault| {
+        let emails = Arc::new(Mutex::new(Vec::<Value>::new()));
+        let (reset, stored) = (emails.clone(), emails.clone());
+        let sign_up = async move |headers: HeaderMap, Json(sent): Json<Value>| {
+            let mut stored = stored.lock().unwrap();
+            let is_new = !stored.contains(&sent["email"]);
+            if !is_new || headers["idempotency-key"].len() != 36 {
+                return StatusCode::CONFLICT.into_response();
+            }
+            stored.push(sent["email"].clone());
+            let id = json!({ "id": stored.len() });
+            (StatusCode::CREATED, Json(id)).into_response()
+        };
+        let ask = async move |Json(sent): Json<Value>| {
+            let emails = emails.lock().unwrap();
+            let id = sent["variables"]["id"].as_u64().unwrap() as usize;
+            // Right for the first account.
+            let is_asked = sent["query"].as_str().unwrap().contains("account(id: $id)");
+            match emails.get(id - 1) {
+                Some(email) if is_asked && !(has_fault && id > 1) => {
+                    Json(json!({ "data": { "account": { "email": email } } }))
+                }
+                _ => Json(json!({ "errors": [{ "message": "no such account" }] })),
+            }
+        };
+        Router::new()
+            .route("/reset", post(async move || reset.lock().unwrap().clear()))
+            .route("/accounts", post(sign_up))
+            .route("/graphql", post(ask))
+    });
+    assert_eq!(found, ["unexpected-body"]);
+}
