@@ -27,7 +27,7 @@ use super::samples::{self, Sample, Seen};
 const MOST_TIME: Duration = Duration::from_secs(5);
 
 /// What it may take however short the walk was.
-const LEAST_TIME: Duration = Duration::from_secs(1);
+const LEAST_TIME: Duration = Duration::from_secs(2);
 
 /// How long a service idles at most, to find out what time alone does.
 const IDLE: Duration = Duration::from_secs(20);
