@@ -52,7 +52,10 @@ fn assert_found(run: &Value, names: &[&str]) {
 
 #[test]
 fn soul_cli_takes_names_for_sql_and_pages_that_are_not_there() {
-    let run = explore("soul-cli", &["--max-steps", "400"]);
+    let run = explore(
+        "soul-cli",
+        &["--strategy", "coverage", "--max-steps", "400"],
+    );
     let wanted = [
         "balances_are_the_sum_of_moves",
         "next_page_is_there",
