@@ -64,6 +64,11 @@ impl Identity {
         &self.schema
     }
 
+    /// There are more tables than before; what is known of the others is as it was.
+    pub fn extend(&mut self, schema: Schema) {
+        self.schema = schema;
+    }
+
     /// Whether the keys of a table are generated is known from now on.
     pub fn set_keys_are_generated(&mut self, table: TableNumber, are_generated: bool) {
         self.schema.tables[table.0 as usize].keys_are_generated = are_generated;

@@ -33,23 +33,46 @@ impl Tables {
     /// The observed ones among these tables.
     pub fn new(shapes: Vec<TableShape>) -> Self {
         let mut tables = Self::default();
-        let is_part =
-            |shape: &TableShape| shape.table.observed && shape.table.kind == TableKind::Rows;
-        for shape in shapes.into_iter().filter(is_part) {
-            let number = TableNumber(tables.shapes.len() as u32);
-            let (system, id) = (shape.table.system.clone(), shape.table.id.0 as usize);
-            let known = tables.numbers.iter().position(|(name, _)| *name == system);
-            let position = known.unwrap_or_else(|| {
-                tables.numbers.push((system, Vec::new()));
-                tables.numbers.len() - 1
-            });
-            let numbers = &mut tables.numbers[position].1;
-            numbers.resize(numbers.len().max(id + 1), None);
-            numbers[id] = Some(number);
-            tables.key_kinds.push(key_kind(&shape));
-            tables.shapes.push(shape);
+        for shape in shapes {
+            tables.add(shape);
         }
         tables
+    }
+
+    /// Adds a table that no schema tells of: its rows are told apart by everything in them and by their keys. Says whether it takes
+    /// part.
+    pub fn add_unknown(&mut self, table: &Arc<Table>) -> bool {
+        if !is_part(table) {
+            return false;
+        }
+        let added = self.add(TableShape {
+            table: table.clone(),
+            key: Vec::new(),
+            columns: vec![ColumnShape::default(); table.columns.len()],
+        });
+        if let Some(number) = added {
+            self.set_key_kind(number, KeyKind::Meaningful);
+        }
+        added.is_some()
+    }
+
+    fn add(&mut self, shape: TableShape) -> Option<TableNumber> {
+        if !is_part(&shape.table) {
+            return None;
+        }
+        let number = TableNumber(self.shapes.len() as u32);
+        let (system, id) = (shape.table.system.clone(), shape.table.id.0 as usize);
+        let known = self.numbers.iter().position(|(name, _)| *name == system);
+        let position = known.unwrap_or_else(|| {
+            self.numbers.push((system, Vec::new()));
+            self.numbers.len() - 1
+        });
+        let numbers = &mut self.numbers[position].1;
+        numbers.resize(numbers.len().max(id + 1), None);
+        numbers[id] = Some(number);
+        self.key_kinds.push(key_kind(&shape));
+        self.shapes.push(shape);
+        Some(number)
     }
 
     /// The roles of all columns.
@@ -170,6 +193,11 @@ impl Tables {
                 && shape.key.len() == 1
         })
     }
+}
+
+/// Whether rows of the table tell states apart.
+fn is_part(table: &Table) -> bool {
+    table.observed && table.kind == TableKind::Rows
 }
 
 /// What can be said of the keys of a table before any row is seen.

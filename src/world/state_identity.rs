@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::hash::{Hash as _, Hasher as _};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustc_hash::FxHasher;
@@ -95,6 +96,11 @@ impl StateIdentity {
         let is_searched = self.mode == IdentityMode::Canonical
             && self.systems.iter().any(|config| config.volatile.is_none());
         self.calibration = is_searched.then(Calibration::default);
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_mode(&mut self, mode: IdentityMode) {
+        self.mode = mode;
     }
 
     fn config(&self, table: &Table) -> Option<&SystemConfig> {
@@ -238,7 +244,8 @@ impl StateIdentity {
     ) -> Canonical {
         let mut keyed: Vec<Keyed<'_>> = Vec::new();
         for change in changes {
-            let Some(number) = self.tables.number(&change.table) else {
+            let known = self.tables.number(&change.table);
+            let Some(number) = known.or_else(|| self.unknown(&change.table)) else {
                 continue;
             };
             let key = |row: &'r Row| self.tables.key(number, change, row);
@@ -265,6 +272,14 @@ impl StateIdentity {
             .iter()
             .map(|(variable, table, id)| (*variable, *table, id.as_bytes()));
         self.identity.after(before, changes, names)
+    }
+
+    /// The number of a table that no schema has told of, such as one that no journal can watch.
+    fn unknown(&mut self, table: &Arc<Table>) -> Option<TableNumber> {
+        if self.tables.add_unknown(table) {
+            self.identity.extend(self.tables.schema());
+        }
+        self.tables.number(table)
     }
 
     /// The rows that the context names: variable, table, id.

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::super::config::{SetupStep, SystemConfig};
+use super::super::config::{IdentityMode, SetupStep, SystemConfig};
 use super::super::test_support::{
     RawServer, Store, answer, extraction, interrupt, request, world_config,
 };
@@ -45,6 +45,18 @@ async fn a_step_records_what_it_changed_and_any_state_can_be_restored_from_any_o
     assert_eq!(store.rows(), [(1, 10), (2, 20)]);
     assert!(world.take_warnings().is_empty());
     assert!(world.time().restore > Duration::ZERO && world.time().http > Duration::ZERO);
+}
+
+#[tokio::test]
+async fn rows_of_tables_of_which_no_schema_tells_identify_states_where_ids_mean_nothing() {
+    let store = Store::default();
+    let (mut world, root) = begun(&store, Quirk::None).await;
+    world.identity.set_mode(IdentityMode::Canonical);
+    let one = world.act(ADD, &root.context).await.unwrap();
+    let two = world.act(ADD, &one.context).await.unwrap();
+    assert!(one.identity != root.identity && one.identity != two.identity);
+    let gone = world.act(DROP, &two.context).await.unwrap();
+    assert_eq!(gone.identity, one.identity, "the rows are those of `one`");
 }
 
 #[tokio::test]
