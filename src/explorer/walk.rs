@@ -11,7 +11,7 @@ use crate::interrupt::Interrupt;
 use crate::model::{ActionId, Finding, InvariantId, Model, OracleId, Regression, Response};
 use crate::oracle::{Judge, Judged, Judgement};
 use crate::random::Random;
-use crate::world::{Arrival, World, WorldError, WorldErrorKind};
+use crate::world::{Arrival, Warning, WarningCode, World, WorldError, WorldErrorKind};
 
 use super::budget::Limits;
 use super::calibration::calibrate;
@@ -305,6 +305,14 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         let arrival = self.world.act(action, &context).await;
         let mut arrival = match arrival {
             Ok(arrival) => arrival,
+            // Nothing was sent: the world stands where it stood.
+            Err(error) if is_unsendable(&error) && self.explored.graph().can_restore() => {
+                self.explored.skip(from, action);
+                let mut warning = Warning::new(WarningCode::Unsendable, error.message);
+                warning.help = error.help;
+                self.emitter.warn(warning);
+                return Ok(Some(from));
+            }
             Err(error) => {
                 let name = &self.model.action(action).name;
                 if let Some(warning) = silence::cut_off(name, asked, &error) {
@@ -510,6 +518,10 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         let every = self.options.limits.progress_every;
         self.steps.is_multiple_of(every)
     }
+}
+
+fn is_unsendable(error: &WorldError) -> bool {
+    error.kind == WorldErrorKind::Unsendable
 }
 
 /// The names of the invariants among these oracles.

@@ -403,7 +403,8 @@ fn beyond(value: &Value, bound: &Value, wrong: Ordering, database: bool) -> Opti
 }
 
 /// Equality of JSON values, numbers by value (`1` is `1.0`). Where one side comes from a `database`, which may have no
-/// booleans, 0 and 1 are also false and true.
+/// booleans, 0 and 1 are also false and true, and a text is the number that it writes: many services answer decimals so, lest
+/// a reader rounds them.
 fn same(a: &Value, b: &Value, database: bool) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => compare(a, b) == Ordering::Equal,
@@ -411,6 +412,11 @@ fn same(a: &Value, b: &Value, database: bool) -> bool {
         (Value::Bool(truth), Value::Number(number))
         | (Value::Number(number), Value::Bool(truth)) => {
             database && number.as_u64() == Some(u64::from(*truth))
+        }
+        (Value::Number(number), Value::String(text))
+        | (Value::String(text), Value::Number(number)) => {
+            let written = database.then(|| text.parse().ok()).flatten();
+            written.is_some_and(|written| compare(number, &written) == Ordering::Equal)
         }
         (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b, database))

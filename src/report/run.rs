@@ -315,6 +315,9 @@ impl RunReport {
         if warned("given-up") > 0 {
             gaps.push("what is never answered was not tried everywhere".to_owned());
         }
+        if warned("unsendable") > 0 {
+            gaps.push("what cannot stand in a URL was not asked for".to_owned());
+        }
         if warned("not-settled") > 0 {
             gaps.push("rows were read before the service had settled".to_owned());
         }

@@ -34,6 +34,8 @@ pub enum WorldErrorKind {
     Restore,
     /// A request cannot be built from its templates.
     Request,
+    /// A request cannot be sent, because a value in it cannot stand in a URL.
+    Unsendable,
     /// Somebody's login is not good any more, and cannot be done again; a warning says so.
     LoginLost,
     /// The user asked to stop while something was under way.
@@ -50,6 +52,7 @@ impl WorldErrorKind {
             Self::System => "system",
             Self::Restore => "restore",
             Self::Request => "request",
+            Self::Unsendable => "unsendable",
             Self::LoginLost => "login-lost",
             Self::Interrupted => "interrupted",
             Self::TimeOver => "time-over",

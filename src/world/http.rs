@@ -60,7 +60,7 @@ pub(super) struct Failure {
     pub(super) kind: FailureKind,
 }
 
-/// What is known about a request without a complete answer. But for the first two it may still be at work in the
+/// What is known about a request without a complete answer. But for the first three it may still be at work in the
 /// service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FailureKind {
@@ -68,6 +68,8 @@ pub(super) enum FailureKind {
     Unsent,
     /// It was never sent, because the certificate of the service is not trusted.
     Distrusted,
+    /// It was never sent, because the other side does not speak TLS.
+    NoTls,
     /// The connection had been used before and was closed without an answer: perhaps it was closed for being idle.
     MaybeIdle,
     /// There was no complete answer in time.
@@ -337,6 +339,9 @@ fn failure(error: reqwest::Error, before_answer: bool, reused: bool, timeout: Du
             format!("the certificate of the service is not trusted: {why}"),
             FailureKind::Distrusted,
         )
+    } else if let Some(rustls::Error::InvalidMessage(_)) = rustls_error(&error) {
+        let what = "it does not speak TLS at this port".to_owned();
+        (what, FailureKind::NoTls)
     } else if error.is_connect() {
         (format!("cannot connect: {words}"), FailureKind::Unsent)
     } else if error.is_timeout() {
@@ -374,6 +379,9 @@ fn distrusted(error: &reqwest::Error) -> Option<String> {
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "it has expired".to_owned()
+        }
+        CertificateError::Other(why) if why.to_string().contains("CaUsedAsEndEntity") => {
+            "it is the certificate of an issuer (`CA:TRUE`), which no server may show as its own; make it anew with `-addext basicConstraints=critical,CA:FALSE`".to_owned()
         }
         CertificateError::Other(why) => why.to_string(),
         other => other.to_string(),

@@ -66,26 +66,40 @@ impl Process {
 
     async fn find_service(&self, config: &WorldConfig) -> Result<Client, WorldError> {
         let mut client = self.client(config)?;
-        match self.probe.status(&mut client, "", config.http.timeout).await {
+        match self
+            .probe
+            .status(&mut client, "", config.http.timeout)
+            .await
+        {
             Ok(_) => Ok(client),
             Err(_) if self.probe.interrupt.is_requested() => Err(WorldError::interrupted()),
             Err(_) if self.probe.interrupt.is_time_over() => {
                 Err(WorldError::ended(Ending::TimeOver))
             }
-            Err(Unanswered { why, distrusted: true }) => Err(WorldError::new(
-                WorldErrorKind::Service,
-                format!("`{}` cannot be reached: {why}", client.base_url()),
-            )
-            .with_help(
-                "name the file of its certificate, or of who has issued it, in PEM: `http: { ca_file: ca.pem }`; or trust anybody: `http: { insecure: true }`",
-            )),
-            Err(Unanswered { why, .. }) => Err(WorldError::new(
-                WorldErrorKind::Service,
-                format!("nothing answers at `{}`: {why}", client.base_url()),
-            )
-            .with_help(
-                "start the service first, give its address with `--base-url`, or let venomqa start it (`service.command`)",
-            )),
+            Err(Unanswered { why, kind }) => {
+                let (what, help) = match kind {
+                    FailureKind::Distrusted => (
+                        format!("`{}` cannot be reached: {why}", client.base_url()),
+                        "name the file of its certificate, or of who has issued it, in PEM: `http: { ca_file: ca.pem }`; or trust anybody: `http: { insecure: true }`",
+                    ),
+                    FailureKind::NoTls => (
+                        format!("`{}` cannot be reached: {why}", client.base_url()),
+                        "say `http://` in the address, where the service speaks plain HTTP at this port",
+                    ),
+                    FailureKind::Broken => (
+                        format!(
+                            "what answers at `{}` is no HTTP server: {why}",
+                            client.base_url()
+                        ),
+                        "say `https://` in the address, where the service speaks TLS at this port; or look which program uses the port",
+                    ),
+                    _ => (
+                        format!("nothing answers at `{}`: {why}", client.base_url()),
+                        "start the service first, give its address with `--base-url`, or let venomqa start it (`service.command`)",
+                    ),
+                };
+                Err(WorldError::new(WorldErrorKind::Service, what).with_help(help))
+            }
         }
     }
 
@@ -356,8 +370,7 @@ enum NotReady {
 /// Why there is no answer to a request without an action.
 struct Unanswered {
     why: String,
-    /// Whether the certificate of the service is not trusted.
-    distrusted: bool,
+    kind: FailureKind,
 }
 
 impl Probe {
@@ -416,7 +429,7 @@ impl Probe {
     ) -> Result<u16, Unanswered> {
         let unanswered = |why| Unanswered {
             why,
-            distrusted: false,
+            kind: FailureKind::Unsent,
         };
         let request = RequestTemplate::get(path);
         let mut cookies = Cookies::default();
@@ -427,7 +440,7 @@ impl Probe {
             answer = client.send_within(&rendered, &mut cookies, &self.interrupt, limit) => answer
                 .map(|answer| answer.status)
                 .map_err(|failure| Unanswered {
-                    distrusted: failure.kind == FailureKind::Distrusted,
+                    kind: failure.kind,
                     why: failure.what,
                 }),
             () = self.interrupt.reached(Urgency::Soon) => Err(unanswered("interrupted".to_owned())),

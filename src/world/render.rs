@@ -43,11 +43,17 @@ pub(super) struct Unsendable {
     pub(super) why: String,
     /// What to do about it.
     pub(super) help: Option<String>,
+    /// Whether a value is at fault, for which no URL is sent.
+    pub(super) is_value: bool,
 }
 
 impl From<String> for Unsendable {
     fn from(why: String) -> Self {
-        Self { why, help: None }
+        Self {
+            why,
+            help: None,
+            is_value: false,
+        }
     }
 }
 
@@ -196,7 +202,8 @@ impl Target {
         }
         let body = body.map(|(bytes, _)| bytes);
         // RFC 9110, 8.6: some servers refuse such a request without a length.
-        if body.is_none() && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
+        let is_empty = body.as_ref().is_none_or(Vec::is_empty);
+        if is_empty && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
             let entry = headers.entry(CONTENT_LENGTH);
             entry.or_insert(HeaderValue::from_static("0"));
         }
@@ -246,7 +253,7 @@ impl Target {
         &self,
         template: &RequestTemplate,
         filler: &mut Filler<'_>,
-    ) -> Result<Url, String> {
+    ) -> Result<Url, Unsendable> {
         let pieces = template
             .path
             .pieces(filler.values)
@@ -282,9 +289,15 @@ impl Target {
         let sent = &url[url::Position::BeforePath..];
         if is_here && sent != wanted {
             let rendered = &path.text;
-            return Err(format!(
-                "the path renders to `{rendered}`, but `{sent}` would be sent: `.` and `..` segments are resolved before a request is sent, so a value must not bring them in"
-            ));
+            return Err(Unsendable {
+                why: format!(
+                    "the path renders to `{rendered}`, but `{sent}` would be sent: `.` and `..` segments are resolved before a request is sent, so a value must not bring them in"
+                ),
+                help: Some(
+                    "if the service made this value, no client can ask for what it names; a precondition such as `id not in ['.', '..']` keeps the action away from it".to_owned(),
+                ),
+                is_value: true,
+            });
         }
         Ok(url)
     }
@@ -308,6 +321,7 @@ impl Target {
                 help: Some(format!(
                     "if the service means to lead there, allow it: `http: {{ origins: [\"{origin}\"] }}`; `http.headers`, cookies and other credentials stay behind"
                 )),
+                is_value: false,
             })
         }
     }

@@ -86,11 +86,17 @@ impl Sender {
         let mut rendered = self
             .client
             .render(template, &values, sessions)
-            .map_err(|Unsendable { why, help }| {
+            .map_err(|unsendable| {
+                let Unsendable { why, help, is_value } = unsendable;
+                let kind = if is_value {
+                    WorldErrorKind::Unsendable
+                } else {
+                    WorldErrorKind::Request
+                };
                 let help = help.unwrap_or_else(|| {
                     "a value may be missing on some paths: extract it earlier, give it a default in the template, or add a precondition".to_owned()
                 });
-                WorldError::new(WorldErrorKind::Request, format!("{name}: {why}")).with_help(help)
+                WorldError::new(kind, format!("{name}: {why}")).with_help(help)
             })?;
         self.numbered += 1;
         self.client
@@ -120,7 +126,10 @@ impl Sender {
 
     /// A request has failed for good.
     pub(super) fn give_up(&mut self, failure: &Failure) {
-        self.unfinished |= !matches!(failure.kind, FailureKind::Unsent | FailureKind::Distrusted);
+        self.unfinished |= !matches!(
+            failure.kind,
+            FailureKind::Unsent | FailureKind::Distrusted | FailureKind::NoTls
+        );
     }
 
     /// Whether a request was given up that may still be at work in the service.

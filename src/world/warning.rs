@@ -81,6 +81,8 @@ pub enum WarningCode {
     StepRecords,
     /// A request had not been answered when the run ended.
     UnansweredAtTheEnd,
+    /// An action was not tried in a state, because a value cannot stand in a URL.
+    Unsendable,
     /// Every state is a copy of the whole database.
     WholeCopies,
 }
@@ -116,6 +118,7 @@ impl WarningCode {
             Self::StateOutsideSystems => "state-outside-systems",
             Self::StepRecords => "step-records",
             Self::UnansweredAtTheEnd => "unanswered-at-the-end",
+            Self::Unsendable => "unsendable",
             Self::WholeCopies => "whole-copies",
         }
     }
@@ -344,6 +347,7 @@ mod tests {
             WarningCode::NotSettled,
             WarningCode::NotStartedAgain,
             WarningCode::UnansweredAtTheEnd,
+            WarningCode::Unsendable,
             WarningCode::OpenTransaction,
             WarningCode::OrderDiffers,
             WarningCode::PatternMatchesNothing,

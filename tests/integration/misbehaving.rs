@@ -1,6 +1,8 @@
 //! Services, databases and disks that do not do what they should: a clear message, the right exit code, the database as
 //! it was, and no process left behind.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::support::{
@@ -79,6 +81,31 @@ fn an_address_where_nobody_listens() {
         .code(3)
         .says(&["nothing answers at `http://127.0.0.1:9/`", "--base-url"]);
     assert_eq!(before, database.dump());
+}
+
+/// Answers whatever comes with an alert of TLS, as a port for TLS does where somebody speaks HTTP.
+fn only_tls() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"\x15\x03\x01\x00\x02\x02\x46");
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn an_address_with_the_scheme_of_another_protocol_is_told_as_such() {
+    let sandbox = Sandbox::with_spec(store::SPEC);
+    let _database = Store::database(&sandbox, JournalMode::Delete);
+    let server = Server::start(axum::Router::new());
+    let secure = server.url().replace("http:", "https:");
+    let explore = |url: &str| sandbox.venomqa("explore").at(url).run().code(3);
+    explore(&secure).says(&["it does not speak TLS at this port", "say `http://`"]);
+    explore(&only_tls()).says(&["is no HTTP server", "say `https://`"]);
 }
 
 /// Explores a store that venomqa starts itself, as this kind of service.

@@ -174,7 +174,14 @@ fn request(sent: &Sent, root: &str, any_status: bool) -> Result<String, String> 
                 arguments.push("--data-raw ''".to_owned());
             }
         }
-        method => arguments.push(format!("--request {}", quoted(method))),
+        method => {
+            arguments.push(format!("--request {}", quoted(method)));
+            // curl says the length of a body alone, and some servers refuse such a request without one.
+            let is_empty = sent.body == SentBody::None;
+            if is_empty && ["POST", "PUT", "PATCH"].contains(&method) {
+                arguments.push("--header 'Content-Length: 0'".to_owned());
+            }
+        }
     }
     if sent.follow_redirects > 0 {
         let redirects = sent.follow_redirects;
@@ -193,7 +200,11 @@ fn request(sent: &Sent, root: &str, any_status: bool) -> Result<String, String> 
     let body = match &sent.body {
         SentBody::None => None,
         SentBody::Multipart(parts) => {
-            arguments.extend(parts.iter().map(|(name, part)| form_part(name, part)));
+            for (position, (name, part)) in parts.iter().enumerate() {
+                let (before, argument) = form_part(name, part, position + 1);
+                text.push_str(&before);
+                arguments.push(argument);
+            }
             None
         }
         SentBody::File(path) => {
@@ -258,36 +269,41 @@ fn again(retry: &SentRetry) -> String {
     format!("retry {times} {pause} {status} {filter}")
 }
 
-/// A part of a form. Only `--form-string` takes a text as it is, and it knows no content type.
-fn form_part(name: &str, part: &SentPart) -> String {
+/// A part of a form, and the command that is needed before. Only `--form-string` takes a text as it is, and it knows no content
+/// type; a text that has one is read from a file.
+fn form_part(name: &str, part: &SentPart, position: usize) -> (String, String) {
     let escaped = |text: &str| within(text, "\"\\");
-    let option = |name: &str, value: Option<&String>| {
-        value.map_or_else(String::new, |value| {
-            format!(";{name}=\"{}\"", escaped(value))
-        })
+    let typed = |content_type: &Option<String>| {
+        let content_type = content_type.as_ref();
+        content_type.map_or_else(String::new, |content_type| format!(";type={content_type}"))
     };
     match part {
         SentPart::Text(text, None) => {
             let mut field = vec![Piece::Text(format!("{name}="))];
             field.extend(pieces(text, str::to_owned, "text"));
-            format!("--form-string {}", word(&field))
+            (String::new(), format!("--form-string {}", word(&field)))
         }
         SentPart::Text(text, content_type) => {
-            let mut field = vec![Piece::Text(format!("{name}=\""))];
-            field.extend(pieces(text, escaped, "text"));
-            field.push(Piece::Text("\"".to_owned()));
-            field.push(Piece::Text(option("type", content_type.as_ref())));
-            format!("--form {}", word(&field))
+            let print = printed(&pieces(text, str::to_owned, "text"));
+            let file = format!("\"$folder/part-{position}\"");
+            let field = quoted(format!("{name}=<"));
+            let typed = quoted(typed(content_type));
+            (
+                format!("{print} >{file}\n"),
+                format!("--form {field}{file}{typed}"),
+            )
         }
         SentPart::File {
             path,
             filename,
             content_type,
         } => {
-            let named = option("filename", filename.as_ref());
-            let typed = option("type", content_type.as_ref());
+            let named = filename.as_ref().map_or_else(String::new, |filename| {
+                format!(";filename=\"{}\"", escaped(filename))
+            });
+            let typed = typed(content_type);
             let field = format!("{name}=@\"{}\"{named}{typed}", escaped(path));
-            format!("--form {}", quoted(field))
+            (String::new(), format!("--form {}", quoted(field)))
         }
     }
 }

@@ -222,6 +222,8 @@ fn equals_sql_compares_with_the_rows_of_a_query_in_order_where_it_has_one() {
         $.ids {"ids": [2, 1]} | equals_sql R ORDER BY 1 | `rule` expects what `R ORDER BY 1` returns, `[1,2]`, but it is `[2,1]`; the same values in another order: item 1 is `2`, not `1`
         $.ids {"ids": [1, 3]} | equals_sql R ORDER BY 1 | `rule` expects what `R ORDER BY 1` returns, `[1,2]`, but it is `[1,3]`; item 2 is `3`, not `2`
         $.ids {"ids": [1, 2]} | equals_sql R ORDER BY 1
+        $.ids {"ids": ["1", "2.00"]} | equals_sql R ORDER BY 1
+        $.ids {"ids": ["1", "02"]} | equals_sql R ORDER BY 1 | *
         $.ids {"ids": [3, 1]} | equals_sql REFERENCE | `rule` expects what `REFERENCE` returns in any order, `[1,2]`, but it is `[3,1]`; `3` has no row of its own, `2` is missing
         $.ids {"ids": [1, 1]} | equals_sql REFERENCE | `rule` expects what `REFERENCE` returns in any order, `[1,2]`, but it is `[1,1]`; `1` has no row of its own, `2` is missing
         $.ids {"ids": [1]} | equals_sql REFERENCE | `rule` expects what `REFERENCE` returns in any order, `[1,2]`, but it is `[1]`, 1 item instead of 2

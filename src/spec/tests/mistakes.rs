@@ -18,12 +18,12 @@ fn an_unknown_key_says_what_was_probably_meant() {
 
 #[test]
 fn a_number_that_no_column_could_hold_is_not_rounded() {
-    insta::assert_snapshot!(drawn(&sound("actions:\n  - name: a\n    request: { path: /, json: { id: 99999999999999999999999 } }")), @r"
-    error[bad-value]: the number `99999999999999999999999` has more than 64 bits
+    insta::assert_snapshot!(drawn(&sound("actions:\n  - name: a\n    request: { path: /, json: { id: 0xffffffffffffffffff } }")), @r"
+    error[bad-value]: the number `0xffffffffffffffffff` has more than 64 bits
      --> specs/venomqa.yaml:6:37
       |
-    6 |     request: { path: /, json: { id: 99999999999999999999999 } }
-      |                                     ^^^^^^^^^^^^^^^^^^^^^^^
+    6 |     request: { path: /, json: { id: 0xffffffffffffffffff } }
+      |                                     ^^^^^^^^^^^^^^^^^^^^
       |
       = help: put it in quotes to make it text
     ");

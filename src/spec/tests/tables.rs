@@ -471,7 +471,7 @@ fn a_file_that_is_no_spec_is_told_from_a_wrong_one() {
             "\tvenomqa: 1",
             "venomqa:\n \tx: 1",
             "venomqa:\n\t- x",
-            "a: 99999999999999999999999",
+            "a: 0xffffffffffffffffff",
             "a: !!int five",
             "~: a\n5: b\n: c",
             "a: &a { a: 1 }\nb: { <<: [*a, [*a]] }",
@@ -534,11 +534,11 @@ fn a_file_that_is_no_spec_is_told_from_a_wrong_one() {
     venomqa:
     	- x
         2:2 syntax-error: not YAML: tabs disallowed within this context (block indentation)
-    a: 99999999999999999999999
+    a: 0xffffffffffffffffff
         1:1 missing-key: the spec lacks the key `venomqa`
         1:1 missing-key: the spec lacks the key `actions`
         1:1 missing-key: the spec does not say where the service is
-        1:4 bad-value: the number `99999999999999999999999` has more than 64 bits
+        1:4 bad-value: the number `0xffffffffffffffffff` has more than 64 bits
     a: !!int five
         1:1 missing-key: the spec lacks the key `venomqa`
         1:1 missing-key: the spec lacks the key `actions`

@@ -46,7 +46,7 @@ impl Path {
                 }
                 TextPiece::Filled(value) if position == 0 && is_reference(value, is_alone) => {
                     path.start = start_of(value);
-                    path.push(&value.text, &mut in_query, is_alone);
+                    path.push(sent_part(value), &mut in_query, is_alone);
                 }
                 TextPiece::Filled(value) if value.is_safe || path.wants_pairs() => {
                     path.push(&value.text, &mut in_query, true);
@@ -133,6 +133,14 @@ fn is_url(text: &str) -> bool {
 /// Whether a value at the beginning of a path is a link, or the path itself.
 fn is_reference(value: &Filled, is_alone: bool) -> bool {
     is_alone || value.text.starts_with('/') || is_url(&value.text)
+}
+
+/// A link without its fragment, which is the reader's own and never sent.
+fn sent_part(link: &Filled) -> &str {
+    match link.text.split_once('#') {
+        Some((sent, _)) if !link.is_constant => sent,
+        _ => &link.text,
+    }
 }
 
 fn start_of(value: &Filled) -> Start {

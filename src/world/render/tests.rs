@@ -68,6 +68,7 @@ fn a_path_may_bring_its_own_query_and_need_no_slash() {
         ("{{ v }}", "", "/"),
         ("{{ v }}", "orders/1", "/orders/1"),
         ("{{ v }}", "/orders?page=2", "/orders?page=2"),
+        ("{{ v }}", "/orders/5?x=1#top", "/orders/5?x=1"),
         ("?q={{ v }}", "1", "/?q=1"),
         ("/next{{ v }}", "//x", "/next//x"),
         (

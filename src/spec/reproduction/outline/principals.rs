@@ -1,6 +1,5 @@
 //! Who sends the requests of an outline: logins come first, and each principal has values of its own.
 
-use super::text::references;
 use super::writer::{Writer, scalar};
 use super::{Part, Sent, entries, text_of};
 use crate::spec::yaml::{Entry, Node};
@@ -82,11 +81,14 @@ impl<'c> Writer<'c> {
             Ok::<_, String>(pairs)
         };
         let (headers, query) = (pairs("headers")?, pairs("query")?);
+        let basic = match actor.node.field("basic") {
+            Some(basic) => {
+                let mut part = |key: &str| self.text(&scalar(basic.field(key)), &[], title);
+                Some((part("user")?, part("password")?))
+            }
+            None => None,
+        };
         self.scope = before;
-        let basic = actor.node.field("basic").map(|basic| {
-            let part = |key: &str| references(&scalar(basic.field(key)));
-            (part("user"), part("password"))
-        });
         Ok(Carried {
             headers,
             query,
