@@ -132,15 +132,18 @@ impl<'v> Found<'v> {
 
     /// What is wrong, as a clause.
     fn problem(&self, assertion: &Assertion, reference: Option<&[Value]>) -> Option<String> {
-        let database = self.source == Source::Rows;
+        let between = match self.source {
+            Source::Rows => Between::RowAndSpec,
+            _ => Between::AnswerAndSpec,
+        };
         match assertion {
-            Assertion::Equals(value) => (!self.is(value, database)).then(|| self.description()),
-            Assertion::NotEquals(value) => self.is(value, database).then(|| self.description()),
+            Assertion::Equals(value) => (!self.is(value, between)).then(|| self.description()),
+            Assertion::NotEquals(value) => self.is(value, between).then(|| self.description()),
             Assertion::AtLeast(bound) => {
-                self.first_that(|value| beyond(value, bound, Ordering::Less, database))
+                self.first_that(|value| beyond(value, bound, Ordering::Less, between))
             }
             Assertion::AtMost(bound) => {
-                self.first_that(|value| beyond(value, bound, Ordering::Greater, database))
+                self.first_that(|value| beyond(value, bound, Ordering::Greater, between))
             }
             Assertion::Empty => (!self.values.is_empty()).then(|| self.counted()),
             Assertion::NotEmpty => self.values.is_empty().then(|| self.counted()),
@@ -148,7 +151,7 @@ impl<'v> Found<'v> {
                 (!range.contains(&(self.values.len() as u64))).then(|| self.counted())
             }
             Assertion::Contains(value) => {
-                (!self.contains(value, database)).then(|| self.description())
+                (!self.contains(value, between)).then(|| self.description())
             }
             Assertion::Matches(pattern) => self.first_that(|value| match value {
                 Value::String(text) if pattern.is_match(text) => None,
@@ -159,22 +162,22 @@ impl<'v> Found<'v> {
         }
     }
 
-    fn is(&self, expected: &Value, database: bool) -> bool {
+    fn is(&self, expected: &Value, between: Between) -> bool {
         match self.values.as_slice() {
-            [only] if same(only, expected, database) => true,
+            [only] if same(only, expected, between) => true,
             _ => expected
                 .as_array()
-                .is_some_and(|list| self.equal_items(list, database)),
+                .is_some_and(|list| self.equal_items(list, between)),
         }
     }
 
-    fn equal_items(&self, expected: &[Value], database: bool) -> bool {
+    fn equal_items(&self, expected: &[Value], between: Between) -> bool {
         self.values.len() == expected.len()
             && self
                 .values
                 .iter()
                 .zip(expected)
-                .all(|(a, b)| same(a, b, database))
+                .all(|(a, b)| same(a, b, between))
     }
 
     fn only_list(&self) -> Option<&Vec<Value>> {
@@ -184,18 +187,18 @@ impl<'v> Found<'v> {
         }
     }
 
-    fn contains(&self, expected: &Value, database: bool) -> bool {
+    fn contains(&self, expected: &Value, between: Between) -> bool {
         if self
             .values
             .iter()
-            .any(|value| same(value, expected, database))
+            .any(|value| same(value, expected, between))
         {
             return true;
         }
         match (self.values.as_slice(), expected) {
             ([only], _) if only.is_array() => self
                 .only_list()
-                .is_some_and(|list| list.iter().any(|item| same(item, expected, database))),
+                .is_some_and(|list| list.iter().any(|item| same(item, expected, between))),
             ([only], Value::String(part)) => only
                 .as_str()
                 .is_some_and(|text| text.contains(part.as_str())),
@@ -218,7 +221,7 @@ impl<'v> Found<'v> {
 
     /// How the values, or the elements of the only value, differ from the rows of a query.
     fn difference(&self, expected: &[Value], is_ordered: bool) -> Option<String> {
-        if self.equal_items(expected, true) {
+        if self.equal_items(expected, Between::AnswerAndRow) {
             return None;
         }
         let actual: Vec<&Value> = match self.only_list() {
@@ -228,7 +231,7 @@ impl<'v> Found<'v> {
         let differing = actual
             .iter()
             .zip(expected)
-            .position(|(a, b)| !same(a, b, true));
+            .position(|(a, b)| !same(a, b, Between::AnswerAndRow));
         if differing.is_none() && actual.len() == expected.len() {
             return None;
         }
@@ -356,7 +359,9 @@ fn unmatched<'v>(actual: &[&'v Value], expected: &'v [Value]) -> (Vec<&'v Value>
         .filter_map(|(value, is_found)| (!is_found).then_some(value))
         .collect();
     more.retain(|value| {
-        let equal = missing.iter().position(|other| same(value, other, true));
+        let equal = missing
+            .iter()
+            .position(|other| same(value, other, Between::AnswerAndRow));
         equal.map(|at| missing.remove(at)).is_none()
     });
     (more, missing)
@@ -372,7 +377,7 @@ pub(crate) fn one_line(text: &str) -> String {
 }
 
 /// Why the value lies on the wrong side of the bound, or cannot be compared with it.
-fn beyond(value: &Value, bound: &Value, wrong: Ordering, database: bool) -> Option<String> {
+fn beyond(value: &Value, bound: &Value, wrong: Ordering, between: Between) -> Option<String> {
     let order = match (value, bound) {
         (Value::Number(value), Value::Number(bound)) => Some(compare(value, bound)),
         (Value::String(value), Value::String(bound)) => Some(value.cmp(bound)),
@@ -388,7 +393,7 @@ fn beyond(value: &Value, bound: &Value, wrong: Ordering, database: bool) -> Opti
         None if value.is_null() => Some(format!(
             "cannot be compared with {}; where it is legal, {}",
             kind(bound),
-            if database {
+            if between == Between::RowAndSpec {
                 "use `coalesce` in the query"
             } else {
                 "leave it out with a filter of the JSONPath: `[?@.name != null].name`"
@@ -402,29 +407,40 @@ fn beyond(value: &Value, bound: &Value, wrong: Ordering, database: bool) -> Opti
     }
 }
 
-/// Equality of JSON values, numbers by value (`1` is `1.0`). Where one side comes from a `database`, which may have no
-/// booleans, 0 and 1 are also false and true, and a text is the number that it writes: many services answer decimals so, lest
-/// a reader rounds them.
-fn same(a: &Value, b: &Value, database: bool) -> bool {
+/// Where two values that are compared come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Between {
+    AnswerAndSpec,
+    RowAndSpec,
+    AnswerAndRow,
+}
+
+/// Equality of JSON values, numbers by value (`1` is `1.0`). Where one side comes from a database, which may have no booleans, 0
+/// and 1 are also false and true. Many services answer decimals as text, lest a reader rounds them: beside a row such a text is
+/// the number that it writes.
+fn same(a: &Value, b: &Value, between: Between) -> bool {
+    let has_row = between != Between::AnswerAndSpec;
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => compare(a, b) == Ordering::Equal,
-        (Value::String(a), Value::String(b)) => a == b || database && same_time(a, b),
+        (Value::String(a), Value::String(b)) => a == b || has_row && same_time(a, b),
         (Value::Bool(truth), Value::Number(number))
         | (Value::Number(number), Value::Bool(truth)) => {
-            database && number.as_u64() == Some(u64::from(*truth))
+            has_row && number.as_u64() == Some(u64::from(*truth))
         }
         (Value::Number(number), Value::String(text))
         | (Value::String(text), Value::Number(number)) => {
-            let written = database.then(|| text.parse().ok()).flatten();
-            written.is_some_and(|written| compare(number, &written) == Ordering::Equal)
+            between == Between::AnswerAndRow
+                && text
+                    .parse()
+                    .is_ok_and(|written| compare(number, &written) == Ordering::Equal)
         }
         (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b, database))
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b, between))
         }
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len()
                 && a.iter()
-                    .all(|(key, a)| b.get(key).is_some_and(|b| same(a, b, database)))
+                    .all(|(key, a)| b.get(key).is_some_and(|b| same(a, b, between)))
         }
         _ => a == b,
     }
