@@ -88,6 +88,9 @@ const PROOF: u32 = 10;
 /// One step of so many is one that was put off, if there is any: that it would repeat what is known is likely, not certain.
 const SAMPLED: u64 = 32;
 
+/// So many states are gone back to at the end of a walk.
+const LOOKS_BACK: usize = 8;
+
 /// A walk under way.
 struct Walk<'r, W: World, J> {
     model: &'r Model,
@@ -214,9 +217,14 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         if !matches!(
             stop,
             Stop::Failed { .. } | Stop::Interrupted | Stop::TimeLimit
-        ) && let Err(lost) = self.look_into_refusals().await
-        {
-            stop = lost;
+        ) {
+            let looked = match self.look_into_refusals().await {
+                Ok(()) => self.look_back().await,
+                lost => lost,
+            };
+            if let Err(failed) = looked {
+                stop = failed;
+            }
         }
         if !matches!(stop, Stop::Failed { .. } | Stop::Interrupted)
             && let Err(error) = self.world.conclude().await
@@ -440,6 +448,30 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
                     restored.map_err(failed)?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Goes back to states in which something was read: the world compares what is read there then. A short walk may never have
+    /// come back to one, and a cache in the service would not show.
+    async fn look_back(&mut self) -> Result<(), Stop> {
+        if !self.world.leaves_process() {
+            return Ok(());
+        }
+        let graph = self.explored.graph();
+        let reads = |id| {
+            let action = graph.transition(id).action;
+            self.model.action(action).request.is_safe()
+        };
+        let newest = (0..graph.state_count() as u32).rev().map(StateId);
+        let read_in: Vec<StateId> = newest
+            .filter(|state| graph.outgoing(*state).any(reads))
+            .take(LOOKS_BACK)
+            .collect();
+        for state in read_in {
+            let restored = self.world.restore(self.explored.checkpoint(state)).await;
+            restored.map_err(|error| Stop::of_error(&error, Vec::new()))?;
+            self.explored.suspect(state, self.world.take_suspects());
         }
         Ok(())
     }

@@ -121,6 +121,17 @@ impl Template {
         &self.0.source
     }
 
+    /// Whether it is nothing but a name in braces: `{{ ids }}`.
+    pub fn is_name(&self) -> bool {
+        let name = self.source().strip_prefix("{{");
+        let name = name.and_then(|rest| rest.strip_suffix("}}"));
+        name.is_some_and(|name| {
+            let letters = name.trim();
+            let is_letter = |letter: char| letter.is_alphanumeric() || letter == '_';
+            !letters.is_empty() && letters.chars().all(is_letter)
+        })
+    }
+
     /// Whether it has no holes, so that it always yields its own text.
     pub fn is_literal(&self) -> bool {
         matches!(self.0.program, Program::Text)

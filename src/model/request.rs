@@ -65,6 +65,8 @@ pub enum BodyTemplate {
 pub struct Part {
     /// Name of the field.
     pub name: String,
+    /// The name of a file as which it is sent.
+    pub filename: Option<String>,
     /// What it holds.
     pub content: PartContent,
 }
@@ -74,8 +76,8 @@ pub struct Part {
 pub enum PartContent {
     /// A text, and its content type where it has one.
     Text(Template, Option<String>),
-    /// A file, and the name by which it is sent.
-    File(String, Bytes),
+    /// A file.
+    File(Bytes),
 }
 
 /// Bytes that are sent as they are.
@@ -129,7 +131,7 @@ impl RequestTemplate {
             BodyTemplate::Multipart(parts) => {
                 templates.extend(parts.iter().filter_map(|part| match &part.content {
                     PartContent::Text(text, _) => Some(text),
-                    PartContent::File(..) => None,
+                    PartContent::File(_) => None,
                 }));
             }
             BodyTemplate::Json(json) => templates.extend(json.templates()),

@@ -199,7 +199,6 @@ impl World for LiveWorld {
             now: &before,
             listed: &declared.expect.status,
             is_forbidden: declared.forbidden.is_some(),
-            may_repeat: true,
         };
         let is_safe = declared.request.is_safe();
         let sent_at = Instant::now();
@@ -457,7 +456,6 @@ impl Observe for LiveWorld {
             now: &before,
             listed: &[],
             is_forbidden: false,
-            may_repeat: false,
         };
         let way_back = &mut *self.way_back;
         let (sent, now) = sending.looked_into(deployment, way_back, position).await?;

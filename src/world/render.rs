@@ -22,6 +22,7 @@ use super::principals::{Credentials, Principal, Sessions};
 use crate::expr::{Draws, EvalError, LONGEST, Lookup, Template};
 use crate::model::{Request, RequestTemplate};
 use crate::secret::is_secret_header;
+use serde_json::Value;
 
 /// A request that is ready to be sent, and its record.
 #[derive(Debug)]
@@ -275,7 +276,9 @@ impl Target {
             text.push(if text.contains('?') { '&' } else { '?' });
             let mut pairs = form_urlencoded::Serializer::new(String::new());
             for (name, value) in &template.query {
-                pairs.append_pair(name, &filler.fill("query", value)?);
+                for value in filler.fill_each("query", value)? {
+                    pairs.append_pair(name, &value);
+                }
             }
             text.push_str(&pairs.finish());
         }
@@ -441,6 +444,22 @@ impl<'v> Filler<'v> {
             .map_err(|error| unfilled_text(part, template, &error))?;
         self.count(part, text.len())?;
         Ok(text)
+    }
+
+    /// The values of a field: each item, where the template is the name of a list.
+    fn fill_each(&mut self, part: &str, template: &Template) -> Result<Vec<String>, String> {
+        if template.is_name()
+            && let Ok(Value::Array(items)) = template.evaluate(self.values)
+        {
+            let texts = items.into_iter().map(|item| match item {
+                Value::String(text) => text,
+                other => other.to_string(),
+            });
+            let texts: Vec<String> = texts.collect();
+            self.count(part, texts.iter().map(String::len).sum())?;
+            return Ok(texts);
+        }
+        self.fill(part, template).map(|text| vec![text])
     }
 
     /// Counts bytes of this part of the request.

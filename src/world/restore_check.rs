@@ -3,7 +3,8 @@
 //! *Rows.* The first return to a state, and then one restore in sixteen, is compared with what the systems must hold.
 //! *Answers.* A read-only action that ran in a state must answer the same after the state has been restored. If it does
 //! not, the service keeps something outside the declared systems, most often a cache. These requests are no steps; each
-//! action is sent again twice at first, then after at most one restore in 64.
+//! action is sent again twice at first, then after at most one restore in 64. Most telling is an action that has answered
+//! otherwise since, in another state: a cache would give that answer. Such a one is sent again four times at first.
 //!
 //! An answer that differs does not prove a cache: it may hold a clock, a counter, or a random value. So the action is sent
 //! again at once, and once more after a second; what varies by then is no matter of restores. A clock of minutes still looks
@@ -25,6 +26,9 @@ const VERIFY_EVERY: u64 = 16;
 
 /// How often each action is sent again before that gets rare.
 const EAGER: u32 = 2;
+
+/// How often an action that has answered otherwise since is sent again before that gets rare.
+const EAGER_WHERE_TELLING: u32 = 4;
 
 /// One restore in so many sends an action again, later on.
 const SEND_EVERY: u64 = 64;
@@ -54,19 +58,29 @@ pub(super) struct RestoreCheck {
 #[derive(Debug, Default)]
 struct Checked {
     sent: u32,
+    /// What it answered last, in whatever state.
+    last: Option<Answer>,
     /// Its answers hold a clock or a counter, or it has been reported: sending it again teaches nothing.
     settled: bool,
     is_suspect: bool,
 }
 
 impl Checked {
-    fn is_eager(&self) -> bool {
+    fn is_eager(&self, remembered: &Answer) -> bool {
         let limit = if self.is_suspect {
             EAGER_WITH_SUSPECTS
+        } else if self.is_telling(remembered) {
+            EAGER_WHERE_TELLING
         } else {
             EAGER
         };
         self.sent < limit
+    }
+
+    /// Whether a service that remembers what it answered last would betray itself.
+    fn is_telling(&self, remembered: &Answer) -> bool {
+        let last = self.last.as_ref();
+        last.is_some_and(|last| !last.is_like(remembered))
     }
 }
 
@@ -96,6 +110,11 @@ impl RestoreCheck {
         }
     }
 
+    /// Takes note of what a read-only action answered in a step.
+    pub(super) fn note(&mut self, answer: Answer) {
+        self.actions.entry(answer.action()).or_default().last = Some(answer);
+    }
+
     /// Actions that answered otherwise after a restore, since the last call, each once in a run.
     pub(super) fn take_suspects(&mut self) -> Vec<ActionId> {
         std::mem::take(&mut self.suspects)
@@ -115,11 +134,15 @@ impl RestoreCheck {
             .iter()
             .rev()
             .filter(|answer| checked(answer).is_none_or(|checked| !checked.settled))
-            .min_by_key(|answer| checked(answer).map_or(0, |checked| checked.sent))
+            .min_by_key(|answer| {
+                checked(answer).map_or((false, 0), |checked| {
+                    (!checked.is_telling(answer), checked.sent)
+                })
+            })
             .copied()?;
         self.chances += 1;
-        let eager =
-            checked(&least).is_none_or(Checked::is_eager) && self.sent < 8 + requests / SHARE;
+        let eager = checked(&least).is_none_or(|checked| checked.is_eager(&least))
+            && self.sent < 8 + requests / SHARE;
         if !eager && !self.chances.is_multiple_of(SEND_EVERY) {
             return None;
         }

@@ -148,6 +148,8 @@ fn the_report_has_violations_the_command_and_figures() {
       transitions  60 in 60 steps; 10 left the state as it was
       coverage     100%, 8 of 8 actions
       ended        `--max-steps`: all 60 steps were taken; 166 enabled (state, action) pairs left to try
+      process      not known whether the service keeps state in its process: it is not venomqa's to
+                   start again (`service.command` lets venomqa start it, `restart: false` forbids it)
       time         [TIME]
       strategy     bfs, seed 1
       repeat       venomqa explore venomqa.yaml --strategy bfs --seed 1 --max-steps 60

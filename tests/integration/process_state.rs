@@ -48,7 +48,10 @@ fn rights_that_are_cached_for_good_are_found_or_make_the_run_untrusted() {
 fn a_service_without_a_cache_is_not_suspected() {
     for strategy in STRATEGIES {
         let run = explore(Kind::Club, strategy, "", &[0]);
-        assert_eq!(warnings(&run), [""; 0], "{strategy}: {run:#}");
+        let about_walk = ["equal-weights"];
+        let said = warnings(&run);
+        let said = said.iter().filter(|code| !about_walk.contains(code));
+        assert_eq!(said.count(), 0, "{strategy}: {run:#}");
     }
 }
 

@@ -273,21 +273,28 @@ fn again(retry: &SentRetry) -> String {
 /// type; a text that has one is read from a file.
 fn form_part(name: &str, part: &SentPart, position: usize) -> (String, String) {
     let escaped = |text: &str| within(text, "\"\\");
+    let named = |filename: &Option<String>| {
+        let filename = filename.as_ref();
+        filename.map_or_else(String::new, |filename| {
+            format!(";filename=\"{}\"", escaped(filename))
+        })
+    };
     let typed = |content_type: &Option<String>| {
         let content_type = content_type.as_ref();
         content_type.map_or_else(String::new, |content_type| format!(";type={content_type}"))
     };
     match part {
-        SentPart::Text(text, None) => {
+        SentPart::Text(text, None, None) => {
             let mut field = vec![Piece::Text(format!("{name}="))];
             field.extend(pieces(text, str::to_owned, "text"));
             (String::new(), format!("--form-string {}", word(&field)))
         }
-        SentPart::Text(text, content_type) => {
+        SentPart::Text(text, content_type, filename) => {
             let print = printed(&pieces(text, str::to_owned, "text"));
             let file = format!("\"$folder/part-{position}\"");
-            let field = quoted(format!("{name}=<"));
-            let typed = quoted(typed(content_type));
+            let how = if filename.is_some() { '@' } else { '<' };
+            let field = quoted(format!("{name}={how}"));
+            let typed = quoted(typed(content_type) + &named(filename));
             (
                 format!("{print} >{file}\n"),
                 format!("--form {field}{file}{typed}"),
@@ -298,9 +305,7 @@ fn form_part(name: &str, part: &SentPart, position: usize) -> (String, String) {
             filename,
             content_type,
         } => {
-            let named = filename.as_ref().map_or_else(String::new, |filename| {
-                format!(";filename=\"{}\"", escaped(filename))
-            });
+            let named = named(filename);
             let typed = typed(content_type);
             let field = format!("{name}=@\"{}\"{named}{typed}", escaped(path));
             (String::new(), format!("--form {}", quoted(field)))

@@ -331,7 +331,7 @@ fn options(sent: &Sent) -> String {
 fn part_of_form(part: &SentPart, outline: &Outline) -> String {
     match part {
         // Hurl knows no content type of a text.
-        SentPart::Text(parts, _) => outer_blanks(&filled(parts, outline, &escaped)),
+        SentPart::Text(parts, ..) => outer_blanks(&filled(parts, outline, &escaped)),
         SentPart::File {
             path, content_type, ..
         } => {

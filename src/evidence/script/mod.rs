@@ -129,7 +129,7 @@ fn needs(sent: &Sent) -> (Vec<&Part>, Vec<&str>) {
         SentBody::Text(text) => parts.extend(text),
         SentBody::Multipart(fields) => {
             parts.extend(fields.iter().flat_map(|(_, part)| match part {
-                SentPart::Text(parts, _) => parts.as_slice(),
+                SentPart::Text(parts, ..) => parts.as_slice(),
                 SentPart::File { .. } => &[],
             }));
         }

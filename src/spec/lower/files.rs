@@ -31,8 +31,11 @@ impl Lowering<'_> {
         for (name, parts) in parts {
             for (at, part) in parts.at(&at.key(name)) {
                 if let Some(content) = self.part(&at, part, scope) {
-                    let name = name.clone();
-                    all.push(Part { name, content });
+                    all.push(Part {
+                        name: name.clone(),
+                        filename: filename(part),
+                        content,
+                    });
                 }
             }
         }
@@ -53,17 +56,11 @@ impl Lowering<'_> {
             }
             (None, Some(file)) => {
                 let bytes = self.file(&at.key("file"), file)?;
-                let own = std::path::Path::new(file).file_name();
-                let own = own.map(|name| name.to_string_lossy().into_owned());
-                let name = part.filename.clone().or(own).unwrap_or_default();
                 let content_type = content_type.unwrap_or(bytes.content_type);
-                Some(PartContent::File(
-                    name,
-                    Bytes {
-                        content_type,
-                        ..bytes
-                    },
-                ))
+                Some(PartContent::File(Bytes {
+                    content_type,
+                    ..bytes
+                }))
             }
             (Some(_), Some(_)) => {
                 let message = "a part holds a text or a file, not both";
@@ -136,4 +133,13 @@ fn read(path: &std::path::Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(LARGEST).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// The name as which a part is sent: that which the spec says, or the own one of its file.
+fn filename(part: &WrittenPart) -> Option<String> {
+    let own = part.file.as_ref().map(|file| {
+        let own = std::path::Path::new(file).file_name().unwrap_or_default();
+        own.to_string_lossy().into_owned()
+    });
+    part.filename.clone().or(own)
 }

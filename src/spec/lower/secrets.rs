@@ -128,7 +128,7 @@ impl Sent<'_> {
             BodyTemplate::Multipart(parts) => {
                 let texts = parts.iter().filter_map(|part| match &part.content {
                     PartContent::Text(text, _) => Some((part.name.clone(), text.clone())),
-                    PartContent::File(..) => None,
+                    PartContent::File(_) => None,
                 });
                 self.fields(&texts.collect::<Vec<_>>());
             }

@@ -99,8 +99,8 @@ pub enum SentBody {
 /// A part of a form.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SentPart {
-    /// A text, and its content type where it has one.
-    Text(Vec<Part>, Option<String>),
+    /// A text, and its content type and the name of a file where it has one.
+    Text(Vec<Part>, Option<String>, Option<String>),
     /// A file: its path, and name and content type where the spec says them.
     File {
         /// Path from the folder of the spec.

@@ -32,8 +32,6 @@ pub(super) struct Sending<'s> {
     pub(super) listed: &'s [StatusPattern],
     /// Whether whoever sends it may not do this.
     pub(super) is_forbidden: bool,
-    /// Whether a request that was lost may be sent again where the systems hold what they did.
-    pub(super) may_repeat: bool,
 }
 
 impl Sending<'_> {
@@ -56,8 +54,7 @@ impl Sending<'_> {
         known: &Arc<[SystemState]>,
     ) -> Result<Sent, WorldError> {
         let mut sessions = self.now.sessions().clone();
-        let repeatable = self.may_repeat.then_some(&**known);
-        let outgoing = self.outgoing(repeatable);
+        let outgoing = self.outgoing(Some(&**known));
         let exchange = deployment.attempt(outgoing, &mut sessions).await?;
         let change = if exchange.response.no_answer.is_some() {
             Change::default()

@@ -31,7 +31,9 @@ pub(super) fn body(
         BodyTemplate::Form(fields) => {
             let mut form = form_urlencoded::Serializer::new(String::new());
             for (name, value) in fields {
-                form.append_pair(name, &filler.fill("form", value)?);
+                for value in filler.fill_each("form", value)? {
+                    form.append_pair(name, &value);
+                }
             }
             (
                 form.finish().into_bytes(),
@@ -61,13 +63,13 @@ fn multipart(
     for part in parts {
         let (head, content): (String, Cow<'_, [u8]>) = match &part.content {
             PartContent::Text(text, content_type) => (
-                head(&part.name, None, content_type.as_deref()),
+                head(part, content_type.as_deref()),
                 filler.fill("multipart", text)?.into_bytes().into(),
             ),
-            PartContent::File(name, bytes) => {
+            PartContent::File(bytes) => {
                 filler.count("multipart", bytes.bytes.len())?;
                 (
-                    head(&part.name, Some(name), Some(&bytes.content_type)),
+                    head(part, Some(&bytes.content_type)),
                     (&*bytes.bytes).into(),
                 )
             }
@@ -89,9 +91,9 @@ fn multipart(
     ))
 }
 
-fn head(name: &str, file: Option<&str>, content_type: Option<&str>) -> String {
-    let name = in_quotes(name);
-    let file = file.map_or_else(String::new, |file| {
+fn head(part: &Part, content_type: Option<&str>) -> String {
+    let name = in_quotes(&part.name);
+    let file = part.filename.as_deref().map_or_else(String::new, |file| {
         format!("; filename=\"{}\"", in_quotes(file))
     });
     let typed = content_type.map_or_else(String::new, |content_type| {

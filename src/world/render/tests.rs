@@ -132,17 +132,16 @@ fn parts_of_a_form_are_sent_as_browsers_send_them() {
     let parts = [
         Part {
             name: "ti\"tle".to_owned(),
+            filename: None,
             content: PartContent::Text(Template::parse("{{ v }}").unwrap(), None),
         },
         Part {
             name: "file".to_owned(),
-            content: PartContent::File(
-                "a.bin".to_owned(),
-                Bytes {
-                    bytes: [0, 255].into(),
-                    content_type: "image/png".to_owned(),
-                },
-            ),
+            filename: Some("a.bin".to_owned()),
+            content: PartContent::File(Bytes {
+                bytes: [0, 255].into(),
+                content_type: "image/png".to_owned(),
+            }),
         },
     ];
     let mut post = request("POST", "/");

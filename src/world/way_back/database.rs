@@ -60,7 +60,9 @@ impl WayBack for Database {
         // A failure of the service may be chance.
         let is_failure = step.response.status >= 500;
         if step.is_safe && !step.wrote && !is_failure && step.context == before.context() {
-            before.remember(Answer::new(step.action, step.response));
+            let answer = Answer::new(step.action, step.response);
+            before.remember(answer);
+            self.check.note(answer);
         }
         Path::default()
     }

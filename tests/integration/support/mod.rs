@@ -40,7 +40,7 @@ pub(crate) use wire::{Fault, Wire};
 use std::time::{Duration, Instant};
 
 /// Longest wait for anything. Only a test that fails ever waits that long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until something is there. The place of the caller and `what` are in the message when it never is.
 #[track_caller]

@@ -384,7 +384,11 @@ impl<'c> Writer<'c> {
                     },
                     (None, text) => {
                         let text = scalar(text.or(Some(node)));
-                        SentPart::Text(self.text(&text, parameters, title)?, field("type"))
+                        SentPart::Text(
+                            self.text(&text, parameters, title)?,
+                            field("type"),
+                            field("filename"),
+                        )
                     }
                 };
                 parts.push((entry.key.clone(), part));
