@@ -35,8 +35,9 @@ const IDLE: Duration = Duration::from_secs(20);
 /// Reads that must not change their own answer.
 const READS: u32 = 3;
 
-/// Steps of the walk, which took so long, that are answered as they were when they are taken again, on the service as it runs.
-pub(super) async fn steady<W: World, J: Judge<W>>(
+/// Steps of the walk, which took so long, and whether they are answered as they were when they are taken again, on the service as it
+/// runs. One that is not may be remembered by its process for good: only a service that was started again answers it anew.
+pub(super) async fn sample<W: World, J: Judge<W>>(
     replay: &mut PathReplay<'_, W, J>,
     walk: Duration,
 ) -> Result<Vec<Sample>, WorldError> {
@@ -45,22 +46,18 @@ pub(super) async fn steady<W: World, J: Judge<W>>(
     let time = (replay.time_left()).map_or(time, |left| time.min(left / 8));
     let began = Instant::now();
     let (world, _, explored) = replay.leave();
-    let mut steady = Vec::new();
+    let mut taken = Vec::new();
     let initial = initial(explored);
-    for sample in samples::choose(explored.graph()) {
+    for mut sample in samples::choose(explored.graph()) {
         if began.elapsed() > time {
             break;
         }
         let (seen, _) = take(model, world, &initial, &sample.path, false).await?;
-        if seen
-            .iter()
-            .map(|seen| seen.status)
-            .eq(sample.statuses.iter().copied())
-        {
-            steady.push(sample);
-        }
+        let statuses = seen.iter().map(|seen| seen.status);
+        sample.is_steady = statuses.eq(sample.statuses.iter().copied());
+        taken.push(sample);
     }
-    Ok(steady)
+    Ok(taken)
 }
 
 /// A warning if the service surely keeps state in its process.
@@ -226,7 +223,9 @@ impl<'s> Schedule<'s> {
         let first = schedule.paths.len();
         for (position, sample) in samples.iter().enumerate() {
             let run = first + position;
-            schedule.warm.push((run, sample));
+            if sample.is_steady {
+                schedule.warm.push((run, sample));
+            }
             schedule.pairs.push((run, run + samples.len()));
         }
         let twice = samples.iter().chain(samples);

@@ -27,6 +27,8 @@ pub(super) struct Sample {
     pub(super) path: Vec<ActionId>,
     /// A status for each.
     pub(super) statuses: Vec<u16>,
+    /// Whether the service as it runs answers it so once more.
+    pub(super) is_steady: bool,
 }
 
 /// What was seen of a step, but for what is likely to be another thing each time.
@@ -153,6 +155,7 @@ pub(super) fn choose(graph: &Graph) -> Vec<Sample> {
                 samples.push(Sample {
                     path: steps().map(|step| step.action).collect(),
                     statuses: steps().map(|step| step.status).collect(),
+                    is_steady: false,
                 });
             }
         }

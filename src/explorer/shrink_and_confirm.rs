@@ -142,7 +142,7 @@ async fn run_warm<W: World, J: Judge<W>>(
     if *stop == event::Stop::LoginLost {
         return Ok(Vec::new());
     }
-    process_state::steady(replay, walk).await
+    process_state::sample(replay, walk).await
 }
 
 /// Whether these steps are answered otherwise by a service that was started again. Where that cannot be tried, why; but not of a run

@@ -17,10 +17,24 @@ invariants:
   - { name: only_members_edit, sql: SELECT * FROM club WHERE edited_by_a_stranger > 0 }
 ";
 
+/// A vote counts once, until there is a recount.
+const VOTES: &str = "
+venomqa: 1
+name: votes
+systems: { db: { sqlite: club.db } }
+actions:
+  - { name: vote, request: { method: POST, path: /vote }, expect: { status: [200, 409] } }
+  - { name: recount, request: { method: POST, path: /recount } }
+";
+
 const STRATEGIES: [&str; 6] = ["bfs", "dfs", "mcts", "coverage", "random", "weighted"];
 
 fn explore(kind: Kind, strategy: &str, more: &str, code: &[i32]) -> Value {
-    let sandbox = Sandbox::with_spec(&format!("{SPEC}{}{more}", service(kind)));
+    explore_by(SPEC, kind, strategy, more, code)
+}
+
+fn explore_by(spec: &str, kind: Kind, strategy: &str, more: &str, code: &[i32]) -> Value {
+    let sandbox = Sandbox::with_spec(&format!("{spec}{}{more}", service(kind)));
     let database = Database::at(sandbox.path("club.db"));
     database.execute(
         "CREATE TABLE club (member INT, edits INT, edited_by_a_stranger INT); INSERT INTO club VALUES (0, 0, 0)",
@@ -41,6 +55,16 @@ fn rights_that_are_cached_for_good_are_found_or_make_the_run_untrusted() {
         let confirmed = &run["violations"][0]["confirmation"]["result"];
         let said = warnings(&run).contains(&"state-outside-systems");
         assert!(said || confirmed == "confirmed", "{strategy}: {run:#}");
+    }
+}
+
+#[test]
+fn what_the_process_remembers_for_good_from_the_first_request_on_makes_the_run_untrusted() {
+    for strategy in STRATEGIES {
+        let run = explore_by(VOTES, Kind::ForgetfulClub, strategy, "", &[3]);
+        let said = warnings(&run).contains(&"state-outside-systems");
+        assert!(said, "{strategy}: {run:#}");
+        explore_by(VOTES, Kind::Club, strategy, "", &[0]);
     }
 }
 
