@@ -219,8 +219,9 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             Stop::Failed { .. } | Stop::Interrupted | Stop::TimeLimit
         ) {
             let looked = match self.look_into_refusals().await {
-                Ok(()) => self.look_back().await,
-                lost => lost,
+                // Whoever wants to stop at the first violation does not want more requests.
+                Ok(()) if !matches!(stop, Stop::FailFast { .. }) => self.look_back().await,
+                looked => looked,
             };
             if let Err(failed) = looked {
                 stop = failed;
