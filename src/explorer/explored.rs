@@ -17,7 +17,7 @@ use super::step_records::{RecordId, StepRecords};
 #[derive(Debug)]
 pub(super) struct Explored<C> {
     graph: Graph,
-    /// See [`World::row_variables`](crate::world::World::row_variables).
+    /// See [`World::row_variables`].
     row_variables: Vec<VariableId>,
     /// The digest of the world in its initial state.
     initial: Digest,
