@@ -3,7 +3,8 @@
 //! A walk does not show that by itself: what is remembered for good makes the service answer alike wherever it is put. So
 //! after the walk some of its steps (`samples.rs`) are taken again, each on its whole path. Two comparisons are made:
 //!
-//! - *Warm and cold.* On the service as it runs, and on one that was started again.
+//! - *Warm and cold.* On the service as it runs, and on one that was started again. Only steps that the running service answers as
+//!   it did in the walk; one that it does not is left to the other comparison.
 //! - *Before and after.* On one that was started again, first all of them, then all of them once more. In between everything
 //!   was restored, so what differs is due to the requests in between.
 //!
