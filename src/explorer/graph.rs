@@ -3,17 +3,22 @@
 //! Everything is indexed by dense numbers. The cost of a look-up that a strategy makes in each step does not grow with the
 //! number of steps.
 
+mod frontier;
+mod postponement;
 mod repetition;
 mod situations;
+mod tally;
 
 use hashbrown::HashTable;
 use serde::Serialize;
 
 use crate::model::{ActionId, Context, Digest, Effect, Facts, Model, Situation, VariableId};
-use crate::random::Random;
 
-use repetition::{Consequence, Repetition};
+use frontier::{Frontier, bits};
+use repetition::Repetition;
 use situations::Situations;
+
+pub use tally::Tally;
 
 use super::guard_state::{GuardStateId, GuardStates};
 
@@ -21,11 +26,7 @@ use super::guard_state::{GuardStateId, GuardStates};
 #[derive(Debug)]
 pub struct Graph {
     states: Vec<State>,
-    /// Untried actions: `words` words of bits for each state.
-    untried: Vec<u64>,
-    /// Untried pairs that are put off, in the same form; states behind its end have none.
-    postponed: Vec<u64>,
-    words: usize,
+    frontier: Frontier,
     situations: Situations,
     /// `None` where nothing is postponed.
     repetition: Option<Repetition>,
@@ -33,13 +34,6 @@ pub struct Graph {
     transitions: Vec<Transition>,
     guard_states: GuardStates,
     tallies: Vec<Tally>,
-    /// States that can be expanded: something untried, and not too deep.
-    open: Vec<StateId>,
-    /// Where a state stands in `open`.
-    open_position: Vec<u32>,
-    untried_total: u64,
-    postponed_total: u64,
-    max_depth: u32,
     deepest: u32,
     actions_run: usize,
     current: StateId,
@@ -92,23 +86,6 @@ pub struct Transition {
     next_out: u32,
 }
 
-/// The figures of one action.
-#[derive(Clone, Debug, Default)]
-pub struct Tally {
-    /// Steps that ran it.
-    pub runs: u64,
-    /// Runs that were accepted.
-    pub accepted: u64,
-    /// Runs that were accepted and changed something, be it only what the identity leaves out.
-    pub changed: u64,
-    /// Runs that led to a new state.
-    pub new_states: u64,
-    /// Runs that left the state as it was.
-    pub unchanged: u64,
-    /// Runs by status, in the order first seen.
-    pub statuses: Vec<(u16, u64)>,
-}
-
 /// What a step taught, once it is recorded.
 #[derive(Clone, Debug)]
 pub struct Recorded {
@@ -142,20 +119,13 @@ impl Graph {
     ) -> Self {
         let mut graph = Self {
             states: Vec::new(),
-            untried: Vec::new(),
-            postponed: Vec::new(),
-            words: model.actions.len().div_ceil(64),
+            frontier: Frontier::new(model.actions.len(), max_depth),
             situations: Situations::new(model),
             repetition: None,
             by_fingerprint: HashTable::new(),
             transitions: Vec::new(),
             guard_states: GuardStates::new(model, row_variables),
             tallies: vec![Tally::default(); model.actions.len()],
-            open: Vec::new(),
-            open_position: Vec::new(),
-            untried_total: 0,
-            postponed_total: 0,
-            max_depth,
             deepest: 0,
             actions_run: 0,
             current: StateId::INITIAL,
@@ -197,17 +167,17 @@ impl Graph {
 
     /// How many enabled (state, action) pairs are untried, those beyond the depth limit included.
     pub fn untried_count(&self) -> u64 {
-        self.untried_total
+        self.frontier.untried_count()
     }
 
     /// How many of them are put off, because they would most likely repeat what is known. No strategy sees them.
     pub fn postponed_count(&self) -> u64 {
-        self.postponed_total
+        self.frontier.postponed_count()
     }
 
     /// No path may be longer than this.
     pub fn max_depth(&self) -> u32 {
-        self.max_depth
+        self.frontier.max_depth()
     }
 
     /// What an action meets in a state; `None` where the world cannot say.
@@ -233,7 +203,7 @@ impl Graph {
 
     /// Whether a state has untried actions and is not too deep to try them.
     pub fn is_open(&self, state: StateId) -> bool {
-        self.open_position[state.index()] != NONE
+        self.frontier.is_open(state)
     }
 
     /// How many actions ran at least once.
@@ -243,18 +213,17 @@ impl Graph {
 
     /// All open states, in an order that depends on nothing but the steps taken.
     pub fn open(&self) -> &[StateId] {
-        &self.open
+        self.frontier.open()
     }
 
     /// Whether the action is enabled in the state, has not been tried there and is not put off.
     pub fn is_untried(&self, state: StateId, action: ActionId) -> bool {
-        let (word, bit) = self.place(state, action);
-        self.untried[word] & bit != 0
+        self.frontier.is_untried(state, action)
     }
 
     /// The enabled actions that have not been tried in a state and are not put off, in the order of the spec.
     pub fn untried(&self, state: StateId) -> impl Iterator<Item = ActionId> + Clone + '_ {
-        bits(self.untried_words(state))
+        self.frontier.untried(state)
     }
 
     /// The actions enabled in a state, in the order of the spec.
@@ -338,108 +307,9 @@ impl Graph {
         self.guard_states.condition_errors()
     }
 
-    /// Puts repetitions off from now on.
-    pub(super) fn postpone_repetitions(&mut self, model: &Model) {
-        self.repetition = Some(Repetition::new(model));
-    }
-
     /// The sets of variables that requests name, of which [`Graph::situate`] is to be told.
     pub(super) fn named(&self) -> Vec<&[VariableId]> {
         self.situations.named()
-    }
-
-    /// Notes what requests meet in the newest state, by the sets of [`Graph::named`].
-    pub(super) fn situate(&mut self, situations: &[Situation]) {
-        let state = StateId(self.states.len() as u32 - 1);
-        self.situations.add(situations);
-        let Some(mut repetition) = self.repetition.take() else {
-            return;
-        };
-        let untried: Vec<ActionId> = self.untried(state).collect();
-        for action in untried {
-            let situation = self.situations.of(state, action);
-            if situation.is_some_and(|situation| repetition.meet(state, action, situation)) {
-                self.postpone(state, action);
-            }
-        }
-        self.repetition = Some(repetition);
-    }
-
-    /// Takes up a pair that was put off, chosen by chance: it is untried as any other from now on.
-    pub(super) fn take_up(&mut self, random: &mut Random) -> Option<(StateId, ActionId)> {
-        let mut repetition = self.repetition.take()?;
-        let mut found = None;
-        while let Some((state, action)) = repetition.draw(random) {
-            // What lies too deep is queued again where a shorter path is found.
-            if self.depth(state) < self.max_depth && self.bring_back(state, action) {
-                found = Some((state, action));
-                break;
-            }
-        }
-        self.repetition = Some(repetition);
-        found
-    }
-
-    fn postpone(&mut self, state: StateId, action: ActionId) {
-        if !self.is_untried(state, action) {
-            return;
-        }
-        let (word, bit) = self.place(state, action);
-        self.untried[word] &= !bit;
-        if self.postponed.len() <= word {
-            self.postponed.resize(self.untried.len(), 0);
-        }
-        self.postponed[word] |= bit;
-        self.postponed_total += 1;
-        self.refresh_open(state);
-    }
-
-    /// Says whether the pair was put off.
-    fn bring_back(&mut self, state: StateId, action: ActionId) -> bool {
-        let (word, bit) = self.place(state, action);
-        match self.postponed.get_mut(word) {
-            Some(postponed) if *postponed & bit != 0 => *postponed &= !bit,
-            _ => return false,
-        }
-        self.untried[word] |= bit;
-        self.postponed_total -= 1;
-        self.refresh_open(state);
-        true
-    }
-
-    /// Learns from a step what to put off, and what no longer.
-    fn learn_repetition(
-        &mut self,
-        (from, action): (StateId, ActionId),
-        changed: bool,
-        reopened: &mut Vec<StateId>,
-    ) {
-        let (Some(repetition), Some(situation)) =
-            (&mut self.repetition, self.situations.of(from, action))
-        else {
-            return;
-        };
-        match repetition.learn(action, situation, changed) {
-            Consequence::None => {}
-            Consequence::Postpone(states) => {
-                for state in states {
-                    self.postpone(state, action);
-                }
-            }
-            Consequence::BringBack(states) => {
-                for state in states {
-                    if self.bring_back(state, action) && self.is_open(state) {
-                        reopened.push(state);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Where the bit of a pair is.
-    fn place(&self, state: StateId, action: ActionId) -> (usize, u64) {
-        let word = state.index() * self.words + action.0 as usize / 64;
-        (word, 1 << (action.0 % 64))
     }
 
     /// What the state at the end of a step is identified by.
@@ -540,33 +410,23 @@ impl Graph {
         }
     }
 
-    /// The recorded transition of a (state, action) pair.
-    pub(super) fn tried(&self, from: StateId, action: ActionId) -> Option<TransitionId> {
-        self.outgoing(from)
-            .find(|id| self.transition(*id).action == action)
-    }
-
+    /// Counts a run in the figures of its action. Says whether the status is new for it.
     fn count(
         &mut self,
         action: ActionId,
-        (status, effect): (u16, Effect),
+        answer: (u16, Effect),
         new_state: bool,
         unchanged: bool,
     ) -> bool {
         let tally = &mut self.tallies[action.0 as usize];
         self.actions_run += usize::from(tally.runs == 0);
-        tally.runs += 1;
-        tally.accepted += u64::from(effect != Effect::None);
-        tally.changed += u64::from(effect == Effect::Changed);
-        tally.new_states += u64::from(new_state);
-        tally.unchanged += u64::from(unchanged);
-        let known = tally.statuses.iter_mut().find(|(seen, _)| *seen == status);
-        let is_new = known.is_none();
-        match known {
-            Some((_, runs)) => *runs += 1,
-            None => tally.statuses.push((status, 1)),
-        }
-        is_new
+        tally.add(answer, new_state, unchanged)
+    }
+
+    /// The recorded transition of a (state, action) pair.
+    pub(super) fn tried(&self, from: StateId, action: ActionId) -> Option<TransitionId> {
+        self.outgoing(from)
+            .find(|id| self.transition(*id).action == action)
     }
 
     fn add_state(&mut self, identity: Identity, depth: u32, parent: u32) -> StateId {
@@ -579,25 +439,19 @@ impl Graph {
             last_out: NONE,
         });
         let enabled = self.guard_states.enabled(identity.guard_state);
-        self.untried_total += u64::from(enabled.iter().map(|word| word.count_ones()).sum::<u32>());
-        self.untried.extend_from_slice(enabled);
-        self.open_position.push(NONE);
+        self.frontier.add_state(id, depth, enabled);
         let states = &self.states;
         self.by_fingerprint
             .insert_unique(table_hash(identity.fingerprint), id, |id| {
                 table_hash(states[id.index()].fingerprint)
             });
         self.deepest = self.deepest.max(depth);
-        self.refresh_open(id);
         id
     }
 
     /// An enabled action that was not tried in a state is not to be chosen there any more.
     pub(super) fn mark_tried(&mut self, state: StateId, action: ActionId) {
-        let (word, bit) = self.place(state, action);
-        self.untried[word] &= !bit;
-        self.untried_total -= 1;
-        self.refresh_open(state);
+        self.frontier.mark_tried(state, self.depth(state), action);
     }
 
     /// A shorter path to a known state was found: it and what lies behind it move up. Each state moves up at most
@@ -614,7 +468,7 @@ impl Graph {
             let state = &mut self.states[to.index()];
             state.depth = depth;
             state.parent = by.0;
-            self.refresh_open(to);
+            self.frontier.refresh(to, depth);
             if !was_open && self.is_open(to) {
                 reopened.push(to);
             }
@@ -622,55 +476,9 @@ impl Graph {
             waiting.extend(self.outgoing(to));
         }
     }
-
-    /// Queues again what is put off in a state that is no longer too deep.
-    fn queue_postponed(&mut self, state: StateId) {
-        let Some(repetition) = &mut self.repetition else {
-            return;
-        };
-        let start = (state.index() * self.words).min(self.postponed.len());
-        let end = (start + self.words).min(self.postponed.len());
-        for action in bits(&self.postponed[start..end]) {
-            repetition.queue_again(state, action);
-        }
-    }
-
-    fn refresh_open(&mut self, state: StateId) {
-        let should = self.depth(state) < self.max_depth
-            && self.untried_words(state).iter().any(|word| *word != 0);
-        let position = self.open_position[state.index()];
-        if should && position == NONE {
-            self.open_position[state.index()] = self.open.len() as u32;
-            self.open.push(state);
-        } else if !should && position != NONE {
-            self.open.swap_remove(position as usize);
-            self.open_position[state.index()] = NONE;
-            if let Some(moved) = self.open.get(position as usize) {
-                self.open_position[moved.index()] = position;
-            }
-        }
-    }
-
-    fn untried_words(&self, state: StateId) -> &[u64] {
-        let start = state.index() * self.words;
-        &self.untried[start..start + self.words]
-    }
 }
 
 /// The fingerprint is a uniform hash already.
 fn table_hash(fingerprint: u128) -> u64 {
     fingerprint as u64
-}
-
-fn bits(words: &[u64]) -> impl Iterator<Item = ActionId> + Clone + '_ {
-    words.iter().enumerate().flat_map(|(index, word)| {
-        let mut left = *word;
-        std::iter::from_fn(move || {
-            (left != 0).then(|| {
-                let bit = left.trailing_zeros();
-                left &= left - 1;
-                ActionId(index as u32 * 64 + bit)
-            })
-        })
-    })
 }
