@@ -200,7 +200,7 @@ impl Process {
                 "venomqa did not start the service and cannot restart it",
             ));
         };
-        client.reconnect()?;
+        client.reconnect();
         let mut process = Service::spawn_guarded(&self.names.service(config))?;
         let what = match self
             .probe
@@ -246,7 +246,7 @@ impl Process {
         if self.may_restart() {
             return self.restart(client).await;
         }
-        client.reconnect()?;
+        client.reconnect();
         let (path, limit) = (self.config.as_ref()).map_or(("", READY_AGAIN), |config| {
             (config.ready_path.as_str(), config.ready_timeout)
         });
