@@ -87,9 +87,10 @@ impl Frontier {
         self.refresh(state, depth);
     }
 
-    pub(super) fn postpone(&mut self, state: StateId, depth: u32, action: ActionId) {
+    /// Puts an untried pair off. Says whether it was untried.
+    pub(super) fn postpone(&mut self, state: StateId, depth: u32, action: ActionId) -> bool {
         if !self.is_untried(state, action) {
-            return;
+            return false;
         }
         let (word, bit) = self.place(state, action);
         self.untried[word] &= !bit;
@@ -99,6 +100,7 @@ impl Frontier {
         self.postponed[word] |= bit;
         self.postponed_total += 1;
         self.refresh(state, depth);
+        true
     }
 
     /// Says whether the pair was put off.

@@ -3,7 +3,7 @@
 use crate::model::{ActionId, Model, Situation};
 use crate::random::Random;
 
-use super::repetition::{Consequence, Repetition};
+use super::repetition::Repetition;
 use super::{Graph, StateId};
 
 impl Graph {
@@ -23,7 +23,8 @@ impl Graph {
         for action in untried {
             let situation = self.situations.of(state, action);
             if situation.is_some_and(|situation| repetition.meet(state, action, situation)) {
-                self.postpone(state, action);
+                self.frontier.postpone(state, self.depth(state), action);
+                repetition.queue(state, action);
             }
         }
         self.repetition = Some(repetition);
@@ -47,10 +48,6 @@ impl Graph {
         found
     }
 
-    fn postpone(&mut self, state: StateId, action: ActionId) {
-        self.frontier.postpone(state, self.depth(state), action);
-    }
-
     /// Says whether the pair was put off.
     fn bring_back(&mut self, state: StateId, action: ActionId) -> bool {
         self.frontier.bring_back(state, self.depth(state), action)
@@ -63,26 +60,23 @@ impl Graph {
         changed: bool,
         reopened: &mut Vec<StateId>,
     ) {
-        let (Some(repetition), Some(situation)) =
-            (&mut self.repetition, self.situations.of(from, action))
-        else {
+        let Some(mut repetition) = self.repetition.take() else {
             return;
         };
-        match repetition.learn(action, situation, changed) {
-            Consequence::None => {}
-            Consequence::Postpone(states) => {
-                for state in states {
-                    self.postpone(state, action);
+        if let Some(situation) = self.situations.of(from, action) {
+            let consequence = repetition.learn(action, situation, changed);
+            for state in consequence.postpone {
+                if (self.frontier).postpone(state, self.depth(state), action) {
+                    repetition.queue(state, action);
                 }
             }
-            Consequence::BringBack(states) => {
-                for state in states {
-                    if self.bring_back(state, action) && self.is_open(state) {
-                        reopened.push(state);
-                    }
+            for state in consequence.bring_back {
+                if self.bring_back(state, action) && self.is_open(state) {
+                    reopened.push(state);
                 }
             }
         }
+        self.repetition = Some(repetition);
     }
 
     /// Queues again what is put off in a state that is no longer too deep.
@@ -91,7 +85,7 @@ impl Graph {
             return;
         };
         for action in self.frontier.postponed(state) {
-            repetition.queue_again(state, action);
+            repetition.queue(state, action);
         }
     }
 }

@@ -1,10 +1,14 @@
 //! Which untried pairs are put off, because they would repeat what is known.
 //!
-//! Half of all steps of a walk leave the state as it was. Where an action has run from the very same rows before (the same
-//! canonical form of the connected components that its request names) and changed nothing, it will most likely change nothing
-//! again: the pair is *postponed*. So areas of an API that never touch each other add up instead of multiplying. What an answer
-//! depends on besides those rows (quotas, uniqueness, a clock) nobody knows, so a postponed pair is never dropped: it comes after
-//! everything else, a sample of them in between, and one that changes something after all brings all pairs of its kind back.
+//! Half of all steps of a walk leave the state as it was. Two signs say that a pair would do so, too:
+//!
+//! - The action has run from the *very same rows* (the same canonical form of the connected components that its request names) and
+//!   changed nothing. So areas of an API that never touch each other add up instead of multiplying.
+//! - It has run from *like rows* (the same neighbourhood: every value and every number of rows taken roughly) twice, or once if it
+//!   only reads, and has never changed anything there. This is a bet, so one pair in eight is not put off.
+//!
+//! What an answer depends on besides those rows (quotas, uniqueness, a clock) nobody knows, so a postponed pair is never dropped: it
+//! comes after everything else, a sample of them in between, and one that changes something after all brings all pairs of its kind back.
 
 use rustc_hash::FxHashMap;
 
@@ -13,21 +17,36 @@ use crate::random::Random;
 
 use super::StateId;
 
-/// What is known of actions that ran from the same rows, and the pairs that are postponed.
+/// One pair in so many is not put off for like rows alone.
+const KEPT: u32 = 8;
+
+/// What is known of actions that ran from the same or from like rows, and the pairs that are postponed.
 #[derive(Debug)]
 pub(super) struct Repetition {
     /// By action: whether it writes and names no rows. What such a request does may depend on any row, so it is never postponed.
     is_exempt: Vec<bool>,
-    kinds: FxHashMap<(u64, ActionId), Kind>,
+    /// By action: how many runs from like rows, none of which changed anything, are enough. `None` for one that names no rows: to it
+    /// all states are alike.
+    enough: Vec<Option<u8>>,
+    kinds: FxHashMap<(Sign, ActionId), Kind>,
     /// Postponed pairs, and some that are not postponed any more.
     queue: Vec<(StateId, ActionId)>,
 }
 
-/// The pairs of one action from the same rows.
+/// What pairs of one kind have in common. Digests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Sign {
+    /// The very same rows.
+    Same(u64),
+    /// Like rows.
+    Like(u64),
+}
+
+/// The pairs of one action that have a sign in common.
 #[derive(Debug)]
 enum Kind {
-    /// None of them has run.
-    Unknown(Vec<StateId>),
+    /// So many of them ran and changed nothing, which is not enough.
+    Unknown(u8, Vec<StateId>),
     /// Those that ran changed nothing; the others, in these states, are postponed.
     Idle(Vec<StateId>),
     /// One of them changed something.
@@ -36,39 +55,45 @@ enum Kind {
 
 impl Repetition {
     pub(super) fn new(model: &Model) -> Self {
+        let safe = |method: &str| matches!(method, "GET" | "HEAD" | "OPTIONS");
         let actions = model.actions.iter();
-        let is_exempt = actions
+        let (is_exempt, enough) = actions
             .map(|action| {
-                let is_safe = matches!(action.request.method.as_str(), "GET" | "HEAD" | "OPTIONS");
-                !is_safe && action.requires.is_empty()
+                let is_safe = safe(action.request.method.as_str());
+                let is_exempt = !is_safe && action.requires.is_empty();
+                let names_rows = !action.requires.is_empty();
+                (is_exempt, names_rows.then_some(if is_safe { 1 } else { 2 }))
             })
-            .collect();
+            .unzip();
         Self {
             is_exempt,
+            enough,
             kinds: FxHashMap::default(),
             queue: Vec::new(),
         }
     }
 
-    /// Takes note of an untried pair. Says whether it is postponed.
+    /// Takes note of an untried pair. Says whether it is to be postponed.
     pub(super) fn meet(&mut self, state: StateId, action: ActionId, situation: Situation) -> bool {
         if self.is_exempt[action.0 as usize] {
             return false;
         }
-        let unknown = || Kind::Unknown(Vec::new());
-        let kind = self.kinds.entry((situation.components, action));
-        match kind.or_insert_with(unknown) {
-            Kind::Unknown(states) => {
-                states.push(state);
-                false
+        let mut is_idle = false;
+        for sign in signs(situation) {
+            if self.enough(sign, action).is_none() || is_kept(sign, state, action) {
+                continue;
             }
-            Kind::Idle(states) => {
-                states.push(state);
-                self.queue.push((state, action));
-                true
+            let unknown = || Kind::Unknown(0, Vec::new());
+            match self.kinds.entry((sign, action)).or_insert_with(unknown) {
+                Kind::Unknown(_, states) => states.push(state),
+                Kind::Idle(states) => {
+                    states.push(state);
+                    is_idle = true;
+                }
+                Kind::Lively => {}
             }
-            Kind::Lively => false,
         }
+        is_idle
     }
 
     /// Takes note of a step.
@@ -78,32 +103,44 @@ impl Repetition {
         situation: Situation,
         changed: bool,
     ) -> Consequence {
-        let Some(kind) = self.kinds.get_mut(&(situation.components, action)) else {
-            return Consequence::None;
-        };
-        match (&mut *kind, changed) {
-            (Kind::Unknown(states), false) => {
-                let states = std::mem::take(states);
-                self.queue
-                    .extend(states.iter().map(|state| (*state, action)));
-                *kind = Kind::Idle(states.clone());
-                Consequence::Postpone(states)
+        let mut consequence = Consequence::default();
+        for sign in signs(situation) {
+            let Some(enough) = self.enough(sign, action) else {
+                continue;
+            };
+            let Some(kind) = self.kinds.get_mut(&(sign, action)) else {
+                continue;
+            };
+            match (&mut *kind, changed) {
+                (Kind::Unknown(runs, states), false) => {
+                    *runs += 1;
+                    if *runs >= enough {
+                        let states = std::mem::take(states);
+                        *kind = Kind::Idle(states.clone());
+                        consequence.postpone.extend(states);
+                    }
+                }
+                (Kind::Unknown(..), true) => *kind = Kind::Lively,
+                (Kind::Idle(states), true) => {
+                    consequence.bring_back.append(states);
+                    *kind = Kind::Lively;
+                }
+                (Kind::Idle(_), false) | (Kind::Lively, _) => {}
             }
-            (Kind::Unknown(_), true) => {
-                *kind = Kind::Lively;
-                Consequence::None
-            }
-            (Kind::Idle(states), true) => {
-                let states = std::mem::take(states);
-                *kind = Kind::Lively;
-                Consequence::BringBack(states)
-            }
-            (Kind::Idle(_), false) | (Kind::Lively, _) => Consequence::None,
+        }
+        consequence
+    }
+
+    /// How many runs of pairs with this sign, none of which changed anything, put off the others.
+    fn enough(&self, sign: Sign, action: ActionId) -> Option<u8> {
+        match sign {
+            Sign::Same(_) => Some(1),
+            Sign::Like(_) => self.enough[action.0 as usize],
         }
     }
 
-    /// Puts a postponed pair into the queue once more.
-    pub(super) fn queue_again(&mut self, state: StateId, action: ActionId) {
+    /// Puts a postponed pair into the queue.
+    pub(super) fn queue(&mut self, state: StateId, action: ActionId) {
         self.queue.push((state, action));
     }
 
@@ -114,13 +151,27 @@ impl Repetition {
     }
 }
 
-/// What a step means for other pairs of its kind.
-#[derive(Debug)]
-pub(super) enum Consequence {
-    /// Nothing.
-    None,
+/// What a step means for other pairs of its kinds.
+#[derive(Debug, Default)]
+pub(super) struct Consequence {
     /// In these states the pair is to be postponed, where it is untried.
-    Postpone(Vec<StateId>),
+    pub(super) postpone: Vec<StateId>,
     /// In these states the pair is not to be postponed any longer.
-    BringBack(Vec<StateId>),
+    pub(super) bring_back: Vec<StateId>,
+}
+
+fn signs(situation: Situation) -> [Sign; 2] {
+    [
+        Sign::Same(situation.components),
+        Sign::Like(situation.neighbourhood),
+    ]
+}
+
+/// Whether a pair is one of those that are not put off for like rows. Decided by its numbers alone, so that a pair that was brought
+/// back is judged as before.
+fn is_kept(sign: Sign, state: StateId, action: ActionId) -> bool {
+    let mixed = (state.0.wrapping_mul(0x9E37_79B9) ^ action.0.wrapping_mul(0x85EB_CA6B))
+        .wrapping_mul(0xC2B2_AE35)
+        >> 16;
+    matches!(sign, Sign::Like(_)) && mixed % KEPT == 0
 }
