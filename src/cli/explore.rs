@@ -9,7 +9,7 @@ use super::args::{Explore, ExploreFlags, SpecValues};
 use super::options::{self, Plan};
 use super::{ExitCode, Problem, Session, corpus, runtime, selection, signals, specs};
 use crate::diagnostic::Place;
-use crate::event::{self, ConfirmationResult, Event, SpecName, Started};
+use crate::event::{self, Event, SpecName, Started};
 use crate::evidence::{Baseline, Corpus};
 use crate::explorer::{self, Observer as _};
 use crate::interrupt::Interrupt;
@@ -109,15 +109,19 @@ pub(super) fn explore_all(
         ))
         .await)
     })?;
-    if let Some(baseline) = baseline.filter(|_| flags.update_baseline)
-        && let Err(error) = baseline.write()
-    {
+    let baseline = baseline.filter(|_| flags.update_baseline);
+    let written = baseline.map(|baseline| baseline.write().map(|()| baseline.in_words()));
+    if let Some(Err(error)) = &written {
         session.complain(&format!("the baseline cannot be written: {error}"), None);
         code = code.max(ExitCode::Failed);
     }
     for error in reports.finish(code.number()) {
         session.complain(&error.to_string(), None);
         code = code.max(ExitCode::Failed);
+    }
+    // Reports that go to the console come before it.
+    if let Some(Ok(written)) = written {
+        session.note(&written);
     }
     Ok(code)
 }
@@ -179,6 +183,9 @@ async fn run_one(
     let model = &spec.model;
     let corpus = job.named.corpus(session);
     let mut watch = reports.watch(job.started(), spec.world.secrets.clone());
+    if job.updates_baseline {
+        watch.accept_confirmed();
+    }
     let mut oracles = Oracles::new(model.clone(), &spec.checks);
     let options = explorer::Options {
         strategy: job.plan.strategy.clone(),
@@ -221,16 +228,13 @@ async fn run_one(
         }
     };
     // A run that did not even begin has tested nothing.
-    let Some(mut run) = watch.close(put_back.as_deref(), replay) else {
+    let Some(run) = watch.close(put_back.as_deref(), replay) else {
         return ExitCode::Failed;
     };
     if let Some(baseline) = baseline.filter(|_| job.updates_baseline) {
         let off = model.actions.iter().filter(|it| it.is_switched_off());
         let off = off.map(|action| action.name.as_str()).collect();
         baseline.update(&model.name, &run.summary, &off);
-        for found in &mut run.summary.violations {
-            found.known |= found.confirmation.result == ConfirmationResult::Confirmed;
-        }
     }
     if job.strict && run.outcome() == Outcome::Incomplete {
         session.note(&format!(

@@ -24,6 +24,8 @@ pub(crate) struct Baseline {
     file: PathBuf,
     /// By name of the spec, and cause.
     entries: BTreeMap<(String, String), Entry>,
+    /// The keys that it had when it was read.
+    before: BTreeSet<(String, String)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,6 +71,7 @@ impl Baseline {
         }
         Ok(Self {
             file: file.to_owned(),
+            before: entries.keys().cloned().collect(),
             entries,
         })
     }
@@ -107,6 +110,25 @@ impl Baseline {
             self.entries
                 .insert((spec.to_owned(), found.cause.clone()), entry);
         }
+    }
+
+    /// What the file accepts now, and what has changed since it was read: a line for each.
+    pub(crate) fn in_words(&self) -> String {
+        let added = self.entries.keys().filter(|key| !self.before.contains(key));
+        let gone = (self.before.iter()).filter(|key| !self.entries.contains_key(key));
+        let lines = added
+            .map(|key| ("+", key))
+            .chain(gone.map(|key| ("-", key)));
+        let lines = lines.map(|(sign, (spec, cause))| format!("\n    {sign} {spec}: {cause}"));
+        let lines = lines.collect::<Vec<_>>().concat();
+        let file = self.file.display();
+        let accepts = match self.entries.len() {
+            0 => "no violation".to_owned(),
+            1 => "1 violation".to_owned(),
+            several => format!("{several} violations"),
+        };
+        let unchanged = if lines.is_empty() { ", as before" } else { "" };
+        format!("  wrote the baseline `{file}`: it accepts {accepts}{unchanged}{lines}")
     }
 
     /// Writes the file, whole or not at all.

@@ -28,14 +28,12 @@ impl Cause {
     /// The cause of a finding that this action showed; `None` is the initial state.
     pub(super) fn of(model: &Model, action: Option<ActionId>, finding: &Finding) -> Self {
         let is_invariant = matches!(finding.oracle, OracleId::Invariant(_));
-        let is_of_answer =
-            !is_invariant && finding.offends.is_empty() && *finding.name != *checks::PROBE_WROTE;
         let base_name = |id| model.action(id).base_name.clone();
         Self {
             oracle: finding.oracle,
             name: finding.name.to_string(),
             kind: finding.kind.clone(),
-            action: action.filter(|_| is_of_answer).map(base_name),
+            action: action.filter(|_| is_of_answer(finding)).map(base_name),
             // An invariant reads the same tables each time.
             offends: if is_invariant {
                 Vec::new()
@@ -58,6 +56,13 @@ impl Cause {
         }
         parts.join("/")
     }
+}
+
+/// Whether a check objects to an answer, and not to rows.
+fn is_of_answer(finding: &Finding) -> bool {
+    matches!(finding.oracle, OracleId::Check(_))
+        && finding.offends.is_empty()
+        && *finding.name != *checks::PROBE_WROTE
 }
 
 /// What the steps of a walk showed.
@@ -149,9 +154,35 @@ impl<'s> Spread<'s> {
         of.into_iter().map(Option::unwrap_or_default).collect()
     }
 
-    fn is_sound(&self, model: &Model, base_name: &str) -> bool {
-        let mut sound = self.sound.iter();
-        sound.any(|id| model.action(*id).base_name == base_name)
+    /// Whether a violation can be due to damage: it is a wrong answer of an action that goes well where nothing is broken.
+    fn is_of_damage(&self, model: &Model, found: &Violation) -> bool {
+        let Some(last) = found.path.last() else {
+            return false;
+        };
+        let is_same =
+            |id: &ActionId| model.action(*id).base_name == model.action(last.action).base_name;
+        is_of_answer(&found.finding) && self.sound.iter().any(is_same)
+    }
+
+    /// Whether the path of one violation shows the other one before its last step. A path that the walk has not taken whole shows it
+    /// surely where it begins with the path of the other one.
+    fn is_shown_before(&self, found: &Violation, cause: &Violation) -> bool {
+        let Some((_, before)) = found.path.split_last() else {
+            return false;
+        };
+        let mut at = StateId::INITIAL;
+        for step in before {
+            let Some(taken) = self.graph.tried(at, step.action) else {
+                let begins = before.iter().map(|step| step.action);
+                let mut begins = begins.zip(cause.path.iter().map(|step| step.action));
+                return before.len() >= cause.path.len() && begins.all(|(one, other)| one == other);
+            };
+            if self.damage.shown(taken).contains(&position(cause)) {
+                return true;
+            }
+            at = self.graph.transition(taken).to;
+        }
+        false
     }
 }
 
@@ -172,11 +203,30 @@ fn common(known: &Rc<[usize]>, other: &Rc<[usize]>) -> Option<Rc<[usize]>> {
     Some(both.copied().collect())
 }
 
-/// For each violation the number of that from which it follows: one that was there before wherever it was seen, whose whole
-/// path is needed for it, that is as bad at least, and that has to do with it: both are about a table, or the
-/// action that shows it goes well where nothing is broken. What is needed for it is known of a shortest path only; so where
-/// shrinking was not finished a violation stands for itself.
-pub(super) fn consequences(
+/// Says of each violation from which one it follows. Where that one is accepted and this one is not, it stands for itself: nobody has
+/// accepted it.
+pub(super) fn tell_consequences(
+    model: &Model,
+    graph: &Graph,
+    damage: &Damage,
+    violations: &mut [Violation],
+) {
+    let causes = consequences(model, graph, damage, violations);
+    let accepted: BTreeSet<u32> = (violations.iter())
+        .filter(|violation| violation.is_known)
+        .map(|violation| violation.number)
+        .collect();
+    for (violation, cause) in violations.iter_mut().zip(causes) {
+        let is_told = |cause: &u32| violation.is_known || !accepted.contains(cause);
+        violation.consequence_of = cause.filter(is_told);
+    }
+}
+
+/// For each violation the number of that from which it follows: one that was there before wherever it was seen, also on the path
+/// that is reported, and that is as bad at least. The violation is a wrong answer of an action that goes well where nothing is
+/// broken. What is needed for it is known of a shortest path only; so where shrinking was not finished a violation stands for
+/// itself. So does a broken invariant, and a request that wrote what it should not: the step that shows it has done that.
+fn consequences(
     model: &Model,
     graph: &Graph,
     damage: &Damage,
@@ -186,7 +236,6 @@ pub(super) fn consequences(
         return vec![None; violations.len()];
     }
     let spread = Spread::new(graph, damage);
-    let position = |of: &Violation| of.number as usize - 1;
     let before = spread.before_each(violations.iter().map(position).max().unwrap_or(0) + 1);
     let follows = |found: &Violation, cause: &Violation| {
         found.number != cause.number
@@ -195,11 +244,13 @@ pub(super) fn consequences(
             && found.finding.severity <= cause.finding.severity
             && cause.confirmation.result != ConfirmationResult::Unconfirmed
             && !cause.path.is_empty()
-            && needs(model, found, cause)
-            && is_related(model, &spread, found, cause)
+            && spread.is_shown_before(found, cause)
     };
     let mut of: Vec<Option<u32>> = (violations.iter())
         .map(|found| {
+            if !spread.is_of_damage(model, found) {
+                return None;
+            }
             let causes = violations.iter().filter(|cause| follows(found, cause));
             causes.map(|cause| cause.number).min()
         })
@@ -216,26 +267,6 @@ pub(super) fn consequences(
     of
 }
 
-/// Whether the path of the cause lies, step by step, on the path of the other before its last step.
-fn needs(model: &Model, found: &Violation, cause: &Violation) -> bool {
-    let name = |id| &model.action(id).base_name;
-    let mut before = found.path[..found.path.len().saturating_sub(1)].iter();
-    (cause.path.iter()).all(|step| before.any(|other| name(other.action) == name(step.action)))
-}
-
-fn is_related(model: &Model, spread: &Spread<'_>, found: &Violation, cause: &Violation) -> bool {
-    let action = found
-        .path
-        .last()
-        .map(|last| &model.action(last.action).base_name);
-    if matches!(found.finding.oracle, OracleId::Check(_)) && found.finding.offends.is_empty() {
-        return action.is_some_and(|action| spread.is_sound(model, action));
-    }
-    let tables = |of: &Violation| -> FxHashSet<String> {
-        let offends = of.finding.offends.iter();
-        offends
-            .map(|name| name.split('.').next().unwrap_or_default().to_owned())
-            .collect()
-    };
-    !tables(found).is_disjoint(&tables(cause))
+fn position(of: &Violation) -> usize {
+    of.number as usize - 1
 }

@@ -15,7 +15,7 @@ use crate::world::{Arrival, Warning, WarningCode, World, WorldError, WorldErrorK
 
 use super::budget::Limits;
 use super::calibration::calibrate;
-use super::causes::{Damage, consequences};
+use super::causes::{Damage, tell_consequences};
 use super::clock::Clock;
 use super::determinism::{self, Again};
 use super::emitter::Emitter;
@@ -140,19 +140,8 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             &mut time,
         )
         .await;
-        let causes = consequences(self.model, self.explored.graph(), &self.damage, &violations);
-        for (violation, cause) in violations.iter_mut().zip(causes) {
-            violation.consequence_of = cause;
-        }
-        // Whoever accepts a violation accepts what it leads to.
-        let accepted: Vec<u32> = (violations.iter())
-            .filter(|violation| violation.is_known)
-            .map(|violation| violation.number)
-            .collect();
-        for violation in &mut violations {
-            let root = violation.consequence_of;
-            violation.is_known |= root.is_some_and(|root| accepted.contains(&root));
-        }
+        let graph = self.explored.graph();
+        tell_consequences(self.model, graph, &self.damage, &mut violations);
         for warning in warnings {
             self.emitter.warn(warning);
         }

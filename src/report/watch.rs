@@ -1,7 +1,10 @@
 //! A run that goes on, and the reports about it. Secrets are taken out here, once for all formats.
 
 use super::{LogReplay, Reports, RunReport};
-use crate::event::{ActionTally, Closed, Detail, Event, Failure, Finished, Started, Stop, Warning};
+use crate::event::{
+    ActionTally, Closed, ConfirmationResult, Detail, Event, Failure, Finished, Started, Stop,
+    Warning,
+};
 use crate::explorer::Observer;
 use crate::secret::Secrets;
 use crate::world::{self, WorldError};
@@ -11,6 +14,8 @@ pub struct Watch<'r> {
     log: LogReplay<'r>,
     detail: Detail,
     secrets: Secrets,
+    /// Whether what the run has confirmed is accepted from now on.
+    accepts: bool,
 }
 
 impl Observer for Watch<'_> {
@@ -18,7 +23,14 @@ impl Observer for Watch<'_> {
         self.detail
     }
 
-    fn event(&mut self, event: Event) {
+    fn event(&mut self, mut event: Event) {
+        if let Event::Finished(finished) = &mut event
+            && self.accepts
+        {
+            for found in &mut finished.violations {
+                found.known |= found.confirmation.result == ConfirmationResult::Confirmed;
+            }
+        }
         let event = self.without_secrets(event);
         self.log.entry(event);
     }
@@ -31,9 +43,15 @@ impl<'r> Watch<'r> {
             detail: reports.detail(),
             log: reports.log_replay(),
             secrets,
+            accepts: false,
         };
         watch.event(Event::Started(Box::new(started)));
         watch
+    }
+
+    /// The baseline will accept what the run confirms, so it counts for nothing.
+    pub fn accept_confirmed(&mut self) {
+        self.accepts = true;
     }
 
     /// How the run ended, without secrets, as reports show it.

@@ -362,6 +362,99 @@ fn a_baseline_accepts_what_is_known_and_fails_on_what_is_new() {
     );
 }
 
+/// Each order forgets the stock. A coupon is used as often as one likes, or once.
+fn shop_with_coupons(coupon: Rule) -> Desk {
+    let order: Rule = |db| {
+        let sql = "INSERT INTO orders (customer, refunded, note) SELECT 1, 2, '' WHERE (SELECT count(*) FROM orders) < 2";
+        does(db, sql, StatusCode::OK)
+    };
+    let stock = REFUNDED.replace(
+        "{ name: not_refunded,",
+        "{ name: stock_adds_up, severity: critical,",
+    );
+    let coupon_uses =
+        "  - { name: coupon_uses, sql: SELECT id FROM orders WHERE length(note) > 1 }\n";
+    Desk::new(
+        &[("/order", order), ("/coupon", coupon)],
+        &format!(
+            "{}invariants:\n{stock}{coupon_uses}",
+            actions(&["order", "coupon"])
+        ),
+    )
+}
+
+#[test]
+fn a_baseline_does_not_accept_another_bug_that_shows_only_behind_a_known_one() {
+    let once: Rule = |db| {
+        does(
+            db,
+            "UPDATE orders SET note = 'c' WHERE id > 1",
+            StatusCode::OK,
+        )
+    };
+    let often: Rule = |db| {
+        let sql = "UPDATE orders SET note = note || 'c' WHERE id > 1 AND length(note) < 2";
+        does(db, sql, StatusCode::OK)
+    };
+    let before = shop_with_coupons(once);
+    before
+        .explore("--baseline known.json --update-baseline")
+        .code(0)
+        .says(&["no new violation in ", "; 1 known (baseline)"])
+        .complains(&[
+            "wrote the baseline `known.json`: it accepts 1 violation",
+            "+ desk: invariant/stock_adds_up/rows",
+        ]);
+    before.explore("--baseline known.json").code(0);
+    before
+        .explore("--baseline known.json --update-baseline")
+        .code(0)
+        .complains(&["it accepts 1 violation, as before"]);
+
+    let after = shop_with_coupons(often);
+    let run = after.found();
+    assert_eq!(run["violations"].as_array().unwrap().len(), 2, "{run:#}");
+    for violation in items(&run["violations"]) {
+        assert!(violation["consequence_of"].is_null(), "{run:#}");
+    }
+    after
+        .sandbox
+        .write("known.json", &before.sandbox.read("known.json"));
+    after.explore("--baseline known.json").code(1).says(&[
+        "violation 1 of 1",
+        "coupon_uses",
+        "1 violation (1 medium) in ",
+        "; 1 known (baseline)",
+    ]);
+}
+
+#[test]
+fn a_baseline_accepts_a_consequence_only_where_it_names_it() {
+    let desk = Desk::new(
+        &[DROP, SHOW],
+        &format!("{}invariants:\n{HAS_CUSTOMER}", actions(&["drop", "show"])),
+    );
+    desk.explore("--baseline known.json --update-baseline")
+        .code(0)
+        .says(&["; 2 known (baseline)"]);
+    let file = desk.sandbox.read("known.json");
+    assert!(
+        file.contains("has_customer") && file.contains("check/server-error/500/show"),
+        "{file}"
+    );
+    desk.explore("--baseline known.json").code(0);
+
+    let mut known: Value = serde_json::from_str(&file).unwrap();
+    let entries = known["known"].as_array_mut().unwrap();
+    entries.retain(|entry| !entry["cause"].as_str().unwrap().contains("server-error"));
+    desk.sandbox.write("known.json", &known.to_string());
+    desk.explore("--baseline known.json").code(1).says(&[
+        "violation 1 of 1",
+        "server-error",
+        "; 1 known (baseline)",
+    ]);
+}
+
 #[test]
 fn merged_reports_say_which_run_found_what() {
     let break_it: Rule = |db| does(db, "UPDATE orders SET refunded = 2", StatusCode::OK);
