@@ -173,5 +173,5 @@ fn is_kept(sign: Sign, state: StateId, action: ActionId) -> bool {
     let mixed = (state.0.wrapping_mul(0x9E37_79B9) ^ action.0.wrapping_mul(0x85EB_CA6B))
         .wrapping_mul(0xC2B2_AE35)
         >> 16;
-    matches!(sign, Sign::Like(_)) && mixed % KEPT == 0
+    matches!(sign, Sign::Like(_)) && mixed.is_multiple_of(KEPT)
 }
