@@ -107,7 +107,7 @@ fn a_bug_that_the_rule_of_repetition_could_hide_is_found_with_every_seed() {
         let mut judge = Planted::new(&traps::BULK);
         let options = Options {
             interrupt: judge.interrupt.clone(),
-            ..options("auto", seed, 5_000, 20)
+            ..options("auto", seed, 2_000, 20)
         };
         let mut world = ToyWorld::new(&traps::BULK, Identity::Canonical);
         let mut nobody = |_: Event| {};
