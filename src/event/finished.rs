@@ -80,7 +80,7 @@ pub struct Proving {
     pub of: u32,
 }
 
-/// What is done with violations after the walk.
+/// What is done after the walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
@@ -88,6 +88,8 @@ pub enum Phase {
     Shrinking,
     /// Their paths are run again.
     Confirming,
+    /// The service is asked whether it keeps state in its process.
+    Process,
 }
 
 /// Why a run ended.
@@ -223,7 +225,7 @@ pub struct Warning {
 /// Where the time of a run went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Time {
-    /// The walk: all that follow down to the engine.
+    /// The walk and what comes after it: all that follow.
     #[serde(rename = "total_ms", with = "super::milliseconds")]
     pub total: Duration,
     /// Waiting for answers of the service to the requests of steps.

@@ -1,6 +1,8 @@
 //! A violation is reported as confirmed only when every run of its path from the initial state breaks the same oracle in the
 //! same way.
 
+use std::time::{Duration, Instant};
+
 use crate::event::{Confirmation, ConfirmationResult};
 use crate::model::{Digest, Finding, Model, PathStep};
 use crate::oracle::Judge;
@@ -9,7 +11,7 @@ use crate::world::{Arrival, World, WorldError};
 use super::difference::first_difference;
 use super::reproduce::{Rerun, evaluate, is_broken};
 
-/// How often a path is run again.
+/// How often a path is run again, where there is time for that.
 const ATTEMPTS: u32 = 3;
 
 /// The violation to confirm.
@@ -44,24 +46,28 @@ struct Attempt {
 
 /// Runs a path again and again. Where another path has been run on a service that was started for that, `fresh` is the initial state
 /// there, and it is tried first: only if the finding does not show there each time is the service started again, and the path
-/// run from the initial state that a new run would find. Leaves in `fresh` the initial state of the service as it runs now.
+/// run from the initial state that a new run would find. Leaves in `fresh` the initial state of the service as it runs now. Where
+/// the time is over by `until`, once has to do.
 pub(crate) async fn confirm<W: World, J: Judge<W>>(
     model: &Model,
     world: &mut W,
     judge: &mut J,
     claim: Claim<'_>,
     fresh: &mut Option<Arrival<W::Checkpoint>>,
+    until: Option<Instant>,
 ) -> Result<Confirmed, WorldError> {
     if let Some(initial) = fresh.take() {
         world.restore(&initial.checkpoint).await?;
-        let (confirmed, initial) = attempts(model, world, judge, claim, initial, true).await?;
+        let (confirmed, initial) =
+            attempts(model, world, judge, claim, (initial, true), until).await?;
         if confirmed.confirmation.result == ConfirmationResult::Confirmed {
             *fresh = initial;
             return Ok(confirmed);
         }
     }
     let initial = world.renew().await?;
-    let (confirmed, initial) = attempts(model, world, judge, claim, initial, false).await?;
+    let (confirmed, initial) =
+        attempts(model, world, judge, claim, (initial, false), until).await?;
     *fresh = initial;
     Ok(confirmed)
 }
@@ -73,15 +79,21 @@ async fn attempts<W: World, J: Judge<W>>(
     world: &mut W,
     judge: &mut J,
     claim: Claim<'_>,
-    mut initial: Arrival<W::Checkpoint>,
-    each: bool,
+    (mut initial, each): (Arrival<W::Checkpoint>, bool),
+    until: Option<Instant>,
 ) -> Result<(Confirmed, Option<Arrival<W::Checkpoint>>), WorldError> {
     let mut seen = None;
     let mut failed = None;
     let mut times = 0;
     let mut was_first_seen = false;
     let mut was_answered = true;
+    let mut tried = 0;
+    let mut took = Duration::ZERO;
     for attempt_number in 0..ATTEMPTS {
+        let began = Instant::now();
+        if attempt_number > 0 && until.is_some_and(|until| began + took > until) {
+            break;
+        }
         if !was_answered {
             // The service was started again, and knows the sessions of `setup` no longer.
             initial = world.renew().await?;
@@ -89,6 +101,7 @@ async fn attempts<W: World, J: Judge<W>>(
             world.restore(&initial.checkpoint).await?;
         }
         let attempt = run(model, world, judge, claim, &initial).await?;
+        (tried, took) = (attempt_number + 1, began.elapsed());
         was_answered = attempt.path.iter().all(|step| {
             let record = step.record.as_ref();
             record.is_none_or(|record| record.response.no_answer.is_none())
@@ -118,9 +131,10 @@ async fn attempts<W: World, J: Judge<W>>(
         reason
     });
     let confirmed = Confirmed {
-        confirmation: Confirmation::tried(times, ATTEMPTS, reason),
+        confirmation: Confirmation::tried(times, tried, reason),
         seen,
-        is_forgotten: !was_first_seen
+        is_forgotten: tried == ATTEMPTS
+            && !was_first_seen
             && (times == 0 || times == ATTEMPTS - 1)
             && initial.identity == claim.initial,
     };

@@ -20,6 +20,7 @@ mod lost_login;
 mod observer;
 mod path_replay;
 mod process_state;
+mod proving_time;
 mod regressions;
 mod samples;
 mod shrink_and_confirm;

@@ -163,11 +163,12 @@ impl<'r, W: World, J: Judge<W>> PathReplay<'r, W, J> {
         }
     }
 
-    /// Runs a path several times from the initial state, each time in one piece.
+    /// Runs a path several times from the initial state, each time in one piece; once at least, and no more than `until` then.
     pub(super) async fn confirm(
         &mut self,
         finding: &Finding,
         path: &[PathStep],
+        until: Option<Instant>,
     ) -> Result<Confirmed, WorldError> {
         self.standing = None;
         let claim = Claim {
@@ -176,7 +177,7 @@ impl<'r, W: World, J: Judge<W>> PathReplay<'r, W, J> {
             initial: self.explored.initial(),
         };
         let fresh = &mut self.fresh;
-        evidence::confirm(self.model, self.world, self.judge, claim, fresh).await
+        evidence::confirm(self.model, self.world, self.judge, claim, fresh, until).await
     }
 
     /// Runs a path once from the initial state, in one piece. The finding as it showed, with the path; `None` where it did not.

@@ -10,9 +10,9 @@ use crate::oracle::Judge;
 use crate::world::{Warning, WarningCode, World, WorldError};
 
 use super::emitter::Emitter;
-use super::graph::Graph;
 use super::path_replay::{Allowance, PathReplay};
 use super::process_state;
+use super::proving_time::Pace;
 use super::samples::Sample;
 use super::violations::{Violation, Violations};
 
@@ -33,6 +33,9 @@ const WHOLE_PATHS: usize = 2;
 
 /// How often a path is run again on the service as it runs.
 const LASTING: u32 = 2;
+
+/// How often it is run again on one that was started again, where there is time for that.
+const CONFIRMED: u32 = 3;
 
 /// What comes of it.
 pub(super) struct Proved {
@@ -60,7 +63,7 @@ pub(super) async fn shrink_and_confirm<W: World, J: Judge<W>>(
     mut replay: PathReplay<'_, W, J>,
     violations: &Violations,
     emitter: &mut Emitter<'_>,
-    time_limit: Option<Duration>,
+    (time_limit, pace): (Option<Duration>, Pace),
     stop: &mut event::Stop,
     time: &mut Time,
 ) -> Proved {
@@ -71,24 +74,40 @@ pub(super) async fn shrink_and_confirm<W: World, J: Judge<W>>(
     });
     let clock = Instant::now();
     // Whoever limits the time of the walk does not want to wait for much longer.
-    let least = LEAST_TIME.max(time_of_trials(&all, replay.explored().graph(), time.total));
+    let least = LEAST_TIME.max(time_of_trials(&all, pace));
     let least = time_limit.map_or(least, |limit| limit.min(least));
     let allowed = time.total.max(least);
-    // Half of the time that is left is for running the paths again.
-    let allowed = (replay.time_left()).map_or(allowed, |left| allowed.min(left / 2));
+    // Half of the time that is left is for running the paths again, and more where each could not be run even once.
+    let allowed = (replay.time_left()).map_or(allowed, |left| {
+        let once = time_to_run(&all, pace);
+        allowed.min(left / 2).min(left.saturating_sub(once))
+    });
     shrink_all(&mut replay, &mut all, emitter, stop, allowed).await;
     time.shrink = clock.elapsed();
     let clock = Instant::now();
-    let warm = run_warm(&mut replay, &mut all, stop, time.total).await;
+    // Where the time is short it is for confirming.
+    let for_all = time_to_run(&all, pace) * (LASTING + CONFIRMED);
+    let is_short = replay.time_left().is_some_and(|left| left < for_all);
+    let warm = if is_short {
+        Ok(Vec::new())
+    } else {
+        run_warm(&mut replay, &mut all, emitter, stop, time.total).await
+    };
     let samples = warm.unwrap_or_else(|error| {
         *stop = event::Stop::of_error(&error, Vec::new());
         Vec::new()
     });
     let mut warnings = confirm_all(&mut replay, &mut all, emitter, stop).await;
+    if !is_short && replay.leave().0.starts_anew() {
+        emitter.proving(Phase::Process, 1, 2);
+    }
     let process_unknown = match run_cold(&mut replay, &samples, stop).await {
         Ok(warning) => {
+            let is_unknown = is_short && warning.is_none();
             warnings.extend(warning);
-            None
+            is_unknown.then_some(
+                "the time of the run (`time_limit`) was needed to confirm what was found",
+            )
         }
         Err(why) => Some(why),
     };
@@ -107,13 +126,16 @@ pub(super) async fn shrink_and_confirm<W: World, J: Judge<W>>(
     }
 }
 
-/// The time that some trials of each path take, by the steps of the walk.
-fn time_of_trials(all: &[Candidate], graph: &Graph, walk: Duration) -> Duration {
-    let steps: u64 = (graph.transition_count() as u64).max(1);
-    let a_step = walk.div_f64(steps as f64);
+/// The time that some trials of each path take.
+fn time_of_trials(all: &[Candidate], pace: Pace) -> Duration {
     let lengths = all.iter().map(|candidate| candidate.path.len() as u32);
-    let whole = a_step.saturating_mul(lengths.sum::<u32>());
+    let whole = pace.a_step().saturating_mul(lengths.sum::<u32>());
     whole.saturating_mul(TRIALS).min(MOST_TIME)
+}
+
+/// The time that running each path once takes, on a service that was started again.
+fn time_to_run(all: &[Candidate], pace: Pace) -> Duration {
+    pace.to_run_seen(all.iter().map(|candidate| &*candidate.violation.path))
 }
 
 /// While the service still has in its memory what it had during the walk: runs again what was found, and steps of the walk. Returns
@@ -121,6 +143,7 @@ fn time_of_trials(all: &[Candidate], graph: &Graph, walk: Duration) -> Duration 
 async fn run_warm<W: World, J: Judge<W>>(
     replay: &mut PathReplay<'_, W, J>,
     all: &mut [Candidate],
+    emitter: &mut Emitter<'_>,
     stop: &mut event::Stop,
     walk: Duration,
 ) -> Result<Vec<Sample>, WorldError> {
@@ -142,6 +165,7 @@ async fn run_warm<W: World, J: Judge<W>>(
     if *stop == event::Stop::LoginLost {
         return Ok(Vec::new());
     }
+    emitter.proving(Phase::Process, 0, 2);
     process_state::sample(replay, walk).await
 }
 
@@ -204,6 +228,8 @@ async fn shrink_all<W: World, J: Judge<W>>(
     mut left: Duration,
 ) {
     let count = all.len();
+    let is_limited = replay.time_left().is_some();
+    let over = is_limited.then(|| Instant::now() + left);
     for (position, candidate) in all.iter_mut().enumerate() {
         if let Some(reason) = not_tried(replay, stop) {
             let shrink = &mut candidate.violation.shrink;
@@ -217,7 +243,7 @@ async fn shrink_all<W: World, J: Judge<W>>(
             requests: REQUESTS,
             deadline: began + left / (count - position) as u32,
         };
-        if let Err(error) = candidate.shrink(replay, allowance).await {
+        if let Err(error) = candidate.shrink(replay, allowance, over).await {
             *stop = event::Stop::of_error(&error, Vec::new());
         }
         left = left.saturating_sub(began.elapsed());
@@ -234,10 +260,18 @@ async fn confirm_all<W: World, J: Judge<W>>(
     let count = all.len();
     for (position, candidate) in all.iter_mut().enumerate() {
         candidate.violation.confirmation = if let Some(reason) = not_tried(replay, stop) {
-            Confirmation::not_tried(reason)
+            let doubt = if candidate.was_shrunk() {
+                "; its path was made short on the running service, which may remember more than its databases hold"
+            } else {
+                ""
+            };
+            Confirmation::not_tried(format!("{reason}{doubt}"))
         } else {
             emitter.proving(Phase::Confirming, position, count);
-            match candidate.confirm(replay).await {
+            let left = replay.time_left();
+            // What one violation leaves over is shared by those that follow.
+            let until = left.map(|left| Instant::now() + left / (count - position) as u32);
+            match candidate.confirm(replay, until).await {
                 Ok((confirmation, is_forgotten)) => {
                     if candidate.is_lasting && is_forgotten {
                         let name = &candidate.finding.name;
@@ -272,6 +306,7 @@ impl Candidate {
         &mut self,
         replay: &mut PathReplay<'_, W, J>,
         allowance: Allowance,
+        over: Option<Instant>,
     ) -> Result<(), WorldError> {
         let violation = &mut self.violation;
         if self.path.is_empty() {
@@ -302,7 +337,7 @@ impl Candidate {
         }
         violation.shrink.requests = trials.requests();
         if matches!(ended, Some(Stop::Budget(_))) && best.len() == self.path.len() {
-            self.try_whole(replay, &best).await?;
+            self.try_whole(replay, &best, over).await?;
         }
         let shrink = &mut self.violation.shrink;
         match ended {
@@ -317,17 +352,26 @@ impl Candidate {
         Ok(())
     }
 
+    /// Whether the path is another one than that of the walk.
+    fn was_shrunk(&self) -> bool {
+        let is_same = |(a, b): (&PathStep, &PathStep)| a.action == b.action;
+        self.violation.path.len() != self.path.len()
+            || !self.violation.path.iter().zip(&self.path).all(is_same)
+    }
+
     /// Where the time was over before any shorter path was found: runs the most likely ones in one piece, which needs no
-    /// restore but one.
+    /// restore but one; until the time for making all paths short is `over`.
     async fn try_whole<W: World, J: Judge<W>>(
         &mut self,
         replay: &mut PathReplay<'_, W, J>,
         best: &[ActionId],
+        over: Option<Instant>,
     ) -> Result<(), WorldError> {
         let guesses = evidence::guesses(replay.model(), &self.path);
         let shorter = guesses.iter().filter(|guess| guess.len() < best.len());
         for guess in shorter.take(WHOLE_PATHS) {
-            if replay.is_interrupted() || replay.is_time_over() {
+            let is_over = over.is_some_and(|over| Instant::now() >= over);
+            if replay.is_interrupted() || is_over {
                 break;
             }
             if let Some((finding, path)) = replay.run_whole(&self.finding, guess).await? {
@@ -344,16 +388,16 @@ impl Candidate {
     async fn confirm<W: World, J: Judge<W>>(
         &mut self,
         replay: &mut PathReplay<'_, W, J>,
+        until: Option<Instant>,
     ) -> Result<(Confirmation, bool), WorldError> {
+        let was_shrunk = self.was_shrunk();
         let violation = &mut self.violation;
-        let confirmed = replay.confirm(&violation.finding, &violation.path).await?;
-        let is_same = |(a, b): (&PathStep, &PathStep)| a.action == b.action;
-        let was_shrunk = violation.path.len() != self.path.len()
-            || !violation.path.iter().zip(&self.path).all(is_same);
+        let (finding, path) = (&violation.finding, &violation.path);
+        let confirmed = replay.confirm(finding, path, until).await?;
         let is_forgotten = confirmed.is_forgotten;
         let Confirmation { result, times, .. } = confirmed.confirmation;
         if result == ConfirmationResult::Unconfirmed && was_shrunk {
-            let whole = replay.confirm(&self.finding, &self.path).await?;
+            let whole = replay.confirm(&self.finding, &self.path, until).await?;
             if whole.confirmation.times >= times {
                 let reason = confirmed.confirmation.reason;
                 violation.shrink.ended(ShrinkResult::TakenBack, reason);
@@ -376,139 +420,4 @@ fn keep_evidence(violation: &mut Violation, confirmed: Confirmed) -> Confirmatio
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::{Event, Finished};
-    use crate::explorer::Options;
-    use crate::explorer::budget::Limits;
-    use crate::explorer::testing::{self, Forbid};
-    use crate::interrupt::Interrupt;
-    use crate::model::Severity;
-    use crate::world::mock::{MockCall, MockWorld};
-
-    /// How far the three steps have come that break it, and what has nothing to do with them.
-    type State = (u8, u64);
-
-    /// Actions 0, 1 and 2 break it one after the other; the other twenty always lead somewhere new.
-    fn rule(state: &State, action: ActionId) -> State {
-        match action.0 {
-            next @ 0..=2 if u32::from(state.0) == next => (state.0 + 1, state.1),
-            0..=2 => *state,
-            other => (
-                state.0,
-                (state.1.wrapping_mul(31)).wrapping_add(u64::from(other)),
-            ),
-        }
-    }
-
-    fn run<F: FnMut(&State, ActionId) -> State>(
-        world: &mut MockWorld<State, F>,
-        seed: u64,
-    ) -> Finished {
-        let options = Options {
-            strategy: "random".to_owned(),
-            limits: Limits {
-                max_steps: 5_000,
-                max_depth: 5_000,
-                fail_fast: Some(Severity::Low),
-                ..Limits::default()
-            },
-            seed,
-            postpone: true,
-            interrupt: Interrupt::default(),
-            regressions: Vec::new(),
-            known: std::collections::BTreeSet::new(),
-        };
-        let mut judge = Forbid(|state: &State| state.0 >= 3);
-        testing::run(
-            &testing::actions(23),
-            world,
-            &mut judge,
-            &options,
-            &mut |_: Event| {},
-        )
-    }
-
-    fn path(violation: &event::Violation) -> Vec<&str> {
-        let steps = violation.path.iter();
-        steps.map(|step| step.action.as_str()).collect()
-    }
-
-    #[test]
-    fn a_long_walk_is_shrunk_to_three_steps_and_the_reported_cost_is_true() {
-        let mut longest = 0;
-        for seed in 0..40 {
-            let mut world = MockWorld::new((0, 1), rule as fn(&State, ActionId) -> State).logged();
-            let summary = run(&mut world, seed);
-            let violation = &summary.violations[0];
-            assert_eq!(path(violation), ["a0", "a1", "a2"], "seed {seed}");
-            assert_eq!(violation.shrink.result, ShrinkResult::Minimal);
-            assert_eq!(violation.confirmation, Confirmation::tried(3, 3, None));
-            let acts = world
-                .log
-                .iter()
-                .filter(|call| matches!(call, MockCall::Act(..)));
-            let walked = summary.figures.step;
-            // Nothing but the walk, the trials and the three attempts of three steps. Where the walk restored a state, a step
-            // or two were taken again to see whether the world is deterministic.
-            let reported = walked + violation.shrink.requests + 9;
-            let again = world
-                .log
-                .iter()
-                .take_while(|call| **call != MockCall::Renew);
-            let restores = again
-                .filter(|call| matches!(call, MockCall::Restore(_)))
-                .count() as u64;
-            let acts = acts.count() as u64;
-            assert!(
-                (reported..=reported + restores).contains(&acts),
-                "{acts} {reported}"
-            );
-            assert!(
-                violation.shrink.requests < 100,
-                "{}",
-                violation.shrink.requests
-            );
-            let renewals = world.log.iter().filter(|call| **call == MockCall::Renew);
-            assert_eq!(renewals.count(), 1);
-            longest = longest.max(violation.shrink.found_length);
-        }
-        assert!(longest > 100, "{longest}");
-    }
-
-    #[test]
-    fn without_restores_a_violation_is_neither_shrunk_nor_confirmed() {
-        let mut world =
-            MockWorld::new((0, 1), rule as fn(&State, ActionId) -> State).without_restore();
-        let summary = run(&mut world, 1);
-        let violation = &summary.violations[0];
-        assert_eq!(violation.shrink.result, ShrinkResult::NotTried);
-        assert_eq!(violation.confirmation.result, ConfirmationResult::NotTried);
-        assert_eq!(violation.path.len(), violation.shrink.found_length as usize);
-    }
-
-    #[test]
-    fn a_violation_that_happens_only_once_is_not_confirmed() {
-        let mut has_happened = false;
-        let mut world = MockWorld::new((0, 1), move |state: &State, action| {
-            let next = rule(state, action);
-            if next.0 < 3 || !std::mem::replace(&mut has_happened, true) {
-                return next;
-            }
-            *state
-        });
-        let summary = run(&mut world, 1);
-        let violation = &summary.violations[0];
-        assert_eq!(violation.shrink.result, ShrinkResult::NotTried);
-        let Confirmation {
-            result, times, of, ..
-        } = violation.confirmation;
-        assert_eq!(result, ConfirmationResult::Unconfirmed);
-        assert_eq!((times, of), (Some(0), Some(3)));
-        let reason = violation.confirmation.reason.as_deref().unwrap_or_default();
-        assert!(
-            reason.contains("`forbidden` had nothing to object to"),
-            "{reason}"
-        );
-    }
-}
+mod tests;

@@ -225,6 +225,15 @@ impl Violations {
         self.new_ones
     }
 
+    /// How long the shortest path of each is.
+    pub(super) fn lengths(&self, graph: &Graph) -> impl Iterator<Item = u32> {
+        let groups = self.groups.values();
+        groups.map(|group| {
+            let last = group.shortest(graph);
+            last.map_or(0, |last| graph.depth(graph.transition(last).from) + 1)
+        })
+    }
+
     /// The accepted causes that were not seen.
     pub(super) fn known_not_seen(&self) -> Vec<String> {
         let seen: BTreeSet<String> = self.groups.keys().map(Cause::key).collect();

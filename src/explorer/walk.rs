@@ -25,6 +25,7 @@ use super::invariant_tallies::InvariantTallies;
 use super::lost_login::LostLogin;
 use super::observer::Observer;
 use super::path_replay::PathReplay;
+use super::proving_time::Pace;
 use super::regressions;
 use super::shrink_and_confirm::{Proved, shrink_and_confirm};
 use super::silence::{self, Silence};
@@ -78,6 +79,7 @@ pub async fn explore<W: World, J: Judge<W>>(
         steps: 0,
         repetitions: 0,
         restores: 0,
+        a_start: Duration::ZERO,
     };
     walk.run().await
 }
@@ -112,6 +114,8 @@ struct Walk<'r, W: World, J> {
     /// How many of them had been put off.
     repetitions: u64,
     restores: u64,
+    /// What it took until the service was ready, where the time is limited.
+    a_start: Duration,
 }
 
 impl<W: World, J: Judge<W>> Walk<'_, W, J> {
@@ -121,6 +125,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             Ok(()) => self.walk().await,
             Err(error) => (Stop::of_error(&error, Vec::new()), Time::default()),
         };
+        let pace = Pace::of(time.total, self.steps, self.a_start);
         let Proved {
             mut violations,
             warnings,
@@ -135,11 +140,12 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             ),
             &self.violations,
             &mut self.emitter,
-            self.options.limits.time_limit,
+            (self.options.limits.time_limit, pace),
             &mut stop,
             &mut time,
         )
         .await;
+        time.total += time.shrink + time.confirm;
         let graph = self.explored.graph();
         tell_consequences(self.model, graph, &self.damage, &mut violations);
         for warning in warnings {
@@ -181,6 +187,9 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
 
     /// Runs the regressions again, then walks.
     async fn walk(&mut self) -> (Stop, Time) {
+        let limit = self.options.limits.time_limit.unwrap_or_default();
+        let left = self.options.interrupt.time_left().unwrap_or(limit);
+        self.a_start = limit.saturating_sub(left);
         let before = Instant::now();
         let regressions = regressions::run_again(
             &self.options.regressions,
@@ -499,23 +508,27 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             return Some(Stop::Interrupted);
         }
         let (coverage, worst) = (self.coverage(), self.violations.worst());
-        if self.is_time_to_prove(worst.is_some()) {
+        if self.is_time_to_prove(worst.is_some(), clock) {
             return Some(Stop::TimeLimit);
         }
         (self.options.limits).reached(self.steps, coverage, worst, clock)
     }
 
     /// Whether the time that is left is needed to prove what was found. A fifth of the time of the run is kept for that, and more
-    /// where a single request may take long.
-    fn is_time_to_prove(&self, found: bool) -> bool {
-        let limit = self.options.limits.time_limit.unwrap_or_default();
-        let kept = if found {
-            (limit / 5).max((self.silence.longest() * PROOF).min(limit * 3 / 4))
-        } else {
-            Duration::ZERO
+    /// where a single request may take long, or the service is slow: then that much is kept that each path can be run once, and as much
+    /// again to make them short.
+    fn is_time_to_prove(&self, found: bool, clock: &Clock) -> bool {
+        let Some(left) = self.options.interrupt.time_left() else {
+            return false;
         };
-        let left = self.options.interrupt.time_left();
-        left.is_some_and(|left| left <= kept)
+        if !found {
+            return left.is_zero();
+        }
+        let limit = self.options.limits.time_limit.unwrap_or_default();
+        let pace = Pace::of(clock.elapsed(), self.steps, self.a_start);
+        let paths = pace.to_run(self.violations.lengths(self.explored.graph()));
+        let needed = (self.silence.longest() * PROOF).max(paths * 2);
+        left <= (limit / 5).max(needed.min(limit * 3 / 4))
     }
 
     fn coverage(&self) -> f64 {

@@ -39,6 +39,23 @@ pub(crate) struct Failure {
     pub(crate) actual: String,
 }
 
+impl Failure {
+    /// What was there instead, as it reads after "found".
+    pub(crate) fn found(&self) -> &str {
+        if self.actual == NOTHING {
+            return "nothing";
+        }
+        let verbs = ["it is ", "there is ", "there are ", "the query returned "];
+        let mut after = verbs
+            .iter()
+            .filter_map(|verb| self.actual.strip_prefix(verb));
+        after.next().unwrap_or(&self.actual)
+    }
+}
+
+/// Of a clause.
+const NOTHING: &str = "nothing was found";
+
 /// The result of the query of an [`Assertion::EqualsSql`]; `None` where a value that it needs is not defined.
 pub(crate) type Reference = Option<Vec<Value>>;
 
@@ -120,7 +137,7 @@ impl<'v> Found<'v> {
         let actual = match (counts, self.values.is_empty(), self.source) {
             (false, true, Source::AnyAnswer) => None,
             (false, true, Source::Node) if !matches!(assertion, Assertion::NotEquals(_)) => {
-                Some("nothing was found".to_owned())
+                Some(NOTHING.to_owned())
             }
             _ => self.problem(assertion, reference),
         }?;
@@ -285,7 +302,7 @@ impl<'v> Found<'v> {
         match (self.source, count) {
             (Source::Rows, 0) => "the query returned no row".to_owned(),
             (Source::Rows, _) => format!("the query returned {count} {}", self.noun(count)),
-            (_, 0) => "nothing was found".to_owned(),
+            (_, 0) => NOTHING.to_owned(),
             (_, 1) => format!("there is `{}`", brief(&self.values[0])),
             _ => format!(
                 "there are {count} values, the first is `{}`",

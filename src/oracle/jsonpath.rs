@@ -44,7 +44,7 @@ async fn judge_nodes<W: Observe>(
     let references = sql::references(world, &invariant.expectation, context, &owner).await?;
     let failure = found.judge(&invariant.expectation, &references);
     Ok(match failure {
-        Some(failure) => Verdict::Broken(objection(invariant, path, record, failure)),
+        Some(failure) => Verdict::Broken(objection(invariant, path, record, &failure)),
         None if found.is_vacuous(&invariant.expectation, &references) => Verdict::Vacuous,
         None => Verdict::Holds,
     })
@@ -107,7 +107,7 @@ pub(super) async fn probe<W: Observe>(
                 invariant,
                 path,
                 &record,
-                Failure {
+                &Failure {
                     expected,
                     actual: what,
                 },
@@ -160,11 +160,11 @@ fn objection(
     invariant: &Invariant,
     path: &JsonPath,
     record: &StepRecord,
-    failure: Failure,
+    failure: &Failure,
 ) -> Objection {
     Objection {
         kind: "value".to_owned(),
-        message: message(invariant, &failure),
+        message: message(invariant, failure),
         evidence: Evidence::Values {
             expected: format!(
                 "`{}` of `{} {}`: {}",
@@ -173,7 +173,7 @@ fn objection(
                 record.request.target,
                 failure.expected
             ),
-            actual: failure.actual,
+            actual: failure.found().to_owned(),
         },
     }
 }

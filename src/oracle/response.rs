@@ -43,7 +43,7 @@ pub(super) fn judge_body(
                 ),
                 evidence: Evidence::Values {
                     expected: format!("`{what}`: {expected}"),
-                    actual: failure.actual,
+                    actual: failure.found().to_owned(),
                 },
             })
         }

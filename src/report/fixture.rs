@@ -341,7 +341,7 @@ pub(super) fn run() -> RunReport {
         corpus: Vec::new(),
         warnings: Vec::new(),
         time: Time {
-            total: Duration::from_millis(800),
+            total: Duration::from_millis(808),
             http: Duration::from_millis(600),
             journal: Duration::from_millis(40),
             restore: Duration::from_millis(80),

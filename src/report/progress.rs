@@ -121,11 +121,12 @@ fn found(seen: &Violation) -> String {
 
 /// `  shrinking violation 2 of 5`
 fn proved(proving: &Proving) -> String {
-    let verb = match proving.phase {
-        Phase::Shrinking => "shrinking",
-        Phase::Confirming => "confirming",
+    let what = match proving.phase {
+        Phase::Shrinking => "shrinking violation",
+        Phase::Confirming => "confirming violation",
+        Phase::Process => "looking for state in the process, part",
     };
-    format!("  {verb} violation {} of {}", proving.number, proving.of)
+    format!("  {what} {} of {}", proving.number, proving.of)
 }
 
 /// `  step 50/500 | states 12 | coverage 60% | violations 0`

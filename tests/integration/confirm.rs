@@ -207,3 +207,60 @@ fn what_happens_now_and_then_is_unconfirmed_and_comes_last() {
     );
     assert_eq!(database.dump(), before);
 }
+
+/// Answers each request after a while. Eight actions fail once two steps were taken.
+fn slow_service(database: &Database) -> Server {
+    use axum::http::StatusCode;
+    use axum::routing::{get, post};
+    let connection = Arc::new(std::sync::Mutex::new(database.open()));
+    let answer = move |sql: &'static str, is_step: bool| {
+        let connection = connection.clone();
+        async move || {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            let connection = connection.lock().unwrap();
+            if is_step {
+                connection.execute_batch(sql).unwrap();
+                return StatusCode::OK;
+            }
+            let fails: bool = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+            if fails {
+                StatusCode::INTERNAL_SERVER_ERROR
+            } else {
+                StatusCode::OK
+            }
+        }
+    };
+    let step = answer("UPDATE counter SET n = min(n + 1, 3)", true);
+    let fail = answer("SELECT n >= 2 FROM counter", false);
+    let router = axum::Router::new()
+        .route("/", get(async || "ready"))
+        .route("/step", post(step))
+        .route("/fail/{number}", post(fail));
+    Server::start(router)
+}
+
+#[test]
+fn what_a_slow_service_showed_is_confirmed_within_the_time_limit() {
+    let actions = (1..=8).map(|number| {
+        format!("  - {{ name: fail{number}, request: {{ method: POST, path: /fail/{number} }} }}\n")
+    });
+    let actions = actions.collect::<Vec<_>>().concat();
+    let sandbox = Sandbox::with_spec(&format!(
+        "venomqa: 1\nname: slow\nsystems: {{ db: {{ sqlite: slow.db }} }}\nactions:\n  - {{ name: step, request: {{ method: POST, path: /step }} }}\n{actions}"
+    ));
+    let database = Database::at(sandbox.path("slow.db"));
+    database.execute("CREATE TABLE counter (n INT); INSERT INTO counter VALUES (0);");
+    let server = slow_service(&database);
+    let run = sandbox
+        .venomqa("explore --strategy bfs --time-limit 8s --report json --no-corpus")
+        .at(&server.url())
+        .run()
+        .code(1)
+        .only_run();
+    assert_eq!(run["stop"]["reason"], "time-limit", "{run:#}");
+    assert!(!items(&run["violations"]).is_empty());
+    for violation in items(&run["violations"]) {
+        let confirmation = &violation["confirmation"];
+        assert_eq!(confirmation["result"], "confirmed", "{violation:#}");
+    }
+}

@@ -266,7 +266,7 @@ fn a_probe_is_sent_unless_nothing_can_have_changed() {
     let judgement = step(&mut oracles, &mut world, &wrote, &[]);
     assert_eq!(world.calls(), ["GET /orders"]);
     assert_eq!(names(&judgement.findings), ["rule"]);
-    assert_eq!(actual(&judgement.findings[0]), "there is `1`");
+    assert_eq!(actual(&judgement.findings[0]), "`1`");
 
     let mut bound = quiet.clone();
     bound.context = bound.context.with(VariableId(0), Some(json!(1)));

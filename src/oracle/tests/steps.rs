@@ -217,5 +217,5 @@ fn an_invariant_on_answers_judges_every_step_with_a_json_body() {
     assert!(judge("plain text", true).findings.is_empty());
     assert!(judge("", true).findings.is_empty());
     let other = judge(r#"{"currency":"USD"}"#, false);
-    assert_eq!(actual(&other.findings[0]), r#"it is `"USD"`"#);
+    assert_eq!(actual(&other.findings[0]), r#"`"USD"`"#);
 }

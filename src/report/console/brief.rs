@@ -12,14 +12,21 @@ use crate::model::{self, Evidence};
 const LINES: usize = 12;
 /// Rows of the evidence.
 const ROWS: usize = 2;
+/// Lines of the evidence, where what was expected takes one.
+const EVIDENCE: usize = 1 + ROWS;
+/// Lines of what was expected.
+const EXPECTED: usize = 2;
 /// Lines of the message.
 const MESSAGE: usize = 2;
 
 pub(super) fn write(page: &mut Page, run: &RunReport, violation: &Violation, title: &str) {
     page.rule(title);
-    let above = head(page, violation);
+    let evidence = evidence(page, violation);
+    // Where what was expected takes a line more, the message leaves it one.
+    let message = (MESSAGE + EVIDENCE).saturating_sub(evidence.len());
+    let above = head(page, violation, message.clamp(1, MESSAGE));
     let below = [
-        evidence(page, violation),
+        evidence,
         vec![proof(page, violation)],
         neighbours(page, run, violation),
     ]
@@ -37,8 +44,8 @@ pub(super) fn write(page: &mut Page, run: &RunReport, violation: &Violation, tit
     page.gap();
 }
 
-/// Severity, name and message.
-fn head(page: &Page, violation: &Violation) -> Vec<String> {
+/// Severity, name and message, which has room on so many lines.
+fn head(page: &Page, violation: &Violation, room: usize) -> Vec<String> {
     let badge = format!(" {} ", violation.severity.name().to_uppercase());
     let name = format!(
         "{} {}",
@@ -47,8 +54,8 @@ fn head(page: &Page, violation: &Violation) -> Vec<String> {
     );
     let message = wrap_words(&printable(&violation.message), page.room(1));
     let mut lines = vec![name];
-    for (position, line) in message.iter().take(MESSAGE).enumerate() {
-        let is_cut = position + 1 == MESSAGE && message.len() > MESSAGE;
+    for (position, line) in message.iter().take(room).enumerate() {
+        let is_cut = position + 1 == room && message.len() > room;
         lines.push(format!(" {line}{}", if is_cut { " …" } else { "" }));
     }
     lines
@@ -117,12 +124,16 @@ fn evidence(page: &Page, violation: &Violation) -> Vec<String> {
             expected,
         } => {
             let found = count(*total as u64, "row");
-            let mut lines = vec![format!(
-                " {} {}, {} {found}",
-                paint(BOLD, "expected"),
-                clip(&printable(expected), room.saturating_sub(20)),
-                paint(BOLD, "found")
-            )];
+            let expected = printable(expected);
+            let mut lines = if text::width(&expected) + text::width(&found) + 8 <= room {
+                vec![format!(
+                    " {} {expected}, {} {found}",
+                    paint(BOLD, "expected"),
+                    paint(BOLD, "found")
+                )]
+            } else {
+                labelled(page, "expected", &format!("{expected}, found {found}"))
+            };
             for (position, row) in rows.iter().take(ROWS).enumerate() {
                 let cells = columns.iter().zip(row);
                 let cells: Vec<String> = cells
@@ -145,19 +156,33 @@ fn evidence(page: &Page, violation: &Violation) -> Vec<String> {
             let mut found = actual.lines();
             let (first, last) = (found.next().unwrap_or_default(), found.next_back());
             let expected = expected.lines().next().unwrap_or_default();
-            [
-                ("expected", Some(expected)),
-                ("found", Some(first)),
-                ("", last),
-            ]
-            .into_iter()
-            .filter_map(|(label, text)| {
+            let mut lines = labelled(page, "expected", &printable(expected));
+            let found = [("found", Some(first)), ("", last)];
+            lines.extend(found.into_iter().filter_map(|(label, text)| {
                 let text = clip(&printable(text?), room);
                 Some(format!(" {} {text}", paint(BOLD, &format!("{label:>8}"))))
-            })
-            .collect()
+            }));
+            lines
         }
     }
+}
+
+/// A text behind its label, on so many lines as it may take.
+fn labelled(page: &Page, label: &str, told: &str) -> Vec<String> {
+    let room = page.room(12);
+    let all = wrap_words(told, room);
+    let is_cut = all.len() > EXPECTED;
+    let line = |(position, line): (usize, &String)| {
+        let label = if position == 0 { label } else { "" };
+        let more = if is_cut && position + 1 == EXPECTED {
+            " …"
+        } else {
+            ""
+        };
+        let label = paint(BOLD, &format!("{label:>8}"));
+        format!(" {label} {}{more}", clip(line, room))
+    };
+    all.iter().take(EXPECTED).enumerate().map(line).collect()
 }
 
 /// Whether it happened again, how short the path is, and how often it was seen, on one line.

@@ -111,9 +111,9 @@ fn figures(page: &mut Page, run: &RunReport) {
     page.gap();
 }
 
-/// Walk, shrinking and confirmation together, and the shares.
+/// The whole, and the shares.
 fn time(time: &Time) -> String {
-    let whole = time.total + time.shrink + time.confirm;
+    let whole = time.total;
     // Shares of less would be shares of nothing.
     if whole < Duration::from_millis(1) {
         return "under 1 ms".to_owned();

@@ -123,6 +123,27 @@ fn the_longest_violation_takes_twelve_lines() {
 }
 
 #[test]
+fn what_was_expected_is_told_whole_on_a_second_line_within_twelve() {
+    let mut run = run();
+    let mut found = refunded_twice();
+    found.path = [&found.path[..]; 9].concat();
+    found.message = "a message without end ".repeat(40);
+    found.replay = Some("venomqa replay x.yaml".to_owned());
+    found.evidence = crate::model::Evidence::Values {
+        expected: "`$.items[0].total` of `GET /customers/17/orders/42/lines?page=1`: at least 1, and no more than 9"
+            .to_owned(),
+        actual: "nothing".to_owned(),
+    };
+    run.summary.violations = vec![found];
+    let text = plain(&run);
+    for part in ["and no more than 9\n", "    found nothing\n"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let lines = text.lines().take_while(|line| !line.contains("── shop"));
+    assert!(lines.count() <= 12, "{text}");
+}
+
+#[test]
 fn actions_that_never_ran_keep_a_run_from_looking_clean() {
     let mut run = run();
     run.summary.actions[1] = ActionTally {

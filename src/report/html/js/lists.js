@@ -24,7 +24,7 @@ function verdictView(run) {
       figure(thousands(figures.states), "states"),
       figure(thousands(figures.transitions), "transitions"),
       figure(`${share}%`, "coverage"),
-      figure(milliseconds(time.total_ms + (time.shrink_ms ?? 0) + (time.confirm_ms ?? 0)), "time"),
+      figure(milliseconds(time.total_ms), "time"),
     ),
     h("div", { class: "repeat" }, h("span", { class: "none" }, "Repeat"), h("code", { tabindex: "0", role: "group", "aria-label": "Command that repeats the run" }, run.repeat), copyButton("Copy", run.repeat, "Copy the command that repeats the run")),
   ];
