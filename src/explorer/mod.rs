@@ -16,6 +16,7 @@ mod explored;
 pub mod graph;
 mod guard_state;
 mod invariant_tallies;
+mod late_hints;
 mod lost_login;
 mod observer;
 mod path_replay;

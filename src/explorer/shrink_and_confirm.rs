@@ -10,6 +10,7 @@ use crate::oracle::Judge;
 use crate::world::{Warning, WarningCode, World, WorldError};
 
 use super::emitter::Emitter;
+use super::late_hints;
 use super::path_replay::{Allowance, PathReplay};
 use super::process_state;
 use super::proving_time::Pace;
@@ -111,6 +112,19 @@ pub(super) async fn shrink_and_confirm<W: World, J: Judge<W>>(
         }
         Err(why) => Some(why),
     };
+    let blames_process = |it: &Warning| it.code == WarningCode::StateOutsideSystems;
+    let is_hint = warnings.iter().any(blames_process)
+        || late_hints::are_there(all.iter().map(|it| &it.violation));
+    if is_hint && !is_short && !matches!(stop, event::Stop::Failed { .. } | event::Stop::LoginLost)
+    {
+        match Box::pin(late_hints::listen(&mut replay)).await {
+            // With them a process without a memory looks as if it had one.
+            Ok(true) => warnings.retain(|it| !blames_process(it)),
+            Ok(false) => {}
+            Err(error) if error.is_ending() => *stop = event::Stop::of_error(&error, Vec::new()),
+            Err(error) => warnings.push(not_started_again(&error)),
+        }
+    }
     let (world, ..) = replay.leave();
     let process_unknown = process_unknown.filter(|_| world.leaves_process());
     time.confirm += clock.elapsed();

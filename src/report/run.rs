@@ -307,9 +307,9 @@ impl RunReport {
         );
         match warned("late-write") {
             0 => {}
-            1 => gaps.push("rows that came late were not judged".to_owned()),
+            1 => gaps.push("rows that came late may not have been judged".to_owned()),
             several => gaps.push(format!(
-                "rows that came late {several} times were not judged"
+                "rows that came late {several} times may not have been judged"
             )),
         }
         if warned("given-up") > 0 {

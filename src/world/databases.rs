@@ -177,6 +177,14 @@ impl Databases {
         Ok(found.unwrap_or_else(|| known.clone()))
     }
 
+    /// The rows in which two contents differ.
+    pub(super) fn rows_between(from: &[SystemState], to: &[SystemState]) -> RowDelta {
+        let systems = from.iter().zip(to);
+        let ways = systems.map(|(from, to)| from.delta.way_to(&to.delta));
+        let changes = ways.flat_map(|way| way.changes().to_vec());
+        RowDelta::new(changes.collect())
+    }
+
     /// Goes from one content, which is the one there is as far as is known, to another. Rows that changed since it was
     /// read are reported and put back.
     pub(super) async fn restore(

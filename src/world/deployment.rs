@@ -14,7 +14,7 @@ use super::settle::Settle;
 use super::system::SystemState;
 use super::{Warning, WarningCode, WorldError, WorldTime, setup};
 use crate::interrupt::{Interrupt, Urgency};
-use crate::model::{Context, Digest, Model, RowDelta};
+use crate::model::{ActionId, Context, Digest, Model, RowDelta};
 use crate::secret::Secrets;
 
 mod sending;
@@ -226,10 +226,26 @@ impl Deployment {
 
 /// After an answer, and after the walk.
 impl Deployment {
-    /// Waits until the service has written what it writes after it has answered, as the spec says. An error where the run has to
-    /// end meanwhile.
-    pub(super) async fn settle(&mut self) -> Result<(), WorldError> {
-        self.settle.wait(&mut self.databases, &self.interrupt).await
+    /// Waits until the service has written what it writes after it has answered, as the spec says and as was seen of this action;
+    /// `context` is that after the answer. An error where the run has to end meanwhile.
+    pub(super) async fn settle(
+        &mut self,
+        action: Option<ActionId>,
+        context: &Context,
+    ) -> Result<(), WorldError> {
+        let (databases, interrupt) = (&mut self.databases, &self.interrupt);
+        let settled = self.settle.wait(databases, interrupt, action, context);
+        settled.await
+    }
+
+    /// What is waited for after answers.
+    pub(super) fn settling(&mut self) -> &mut Settle {
+        &mut self.settle
+    }
+
+    /// The time that is left of the run, where it is limited.
+    pub(super) fn time_left(&self) -> Option<Duration> {
+        self.interrupt.time_left()
     }
 
     /// What did not settle in time.

@@ -20,13 +20,15 @@ use super::{Arrival, Observe, Warning, WarningCode, World, WorldError, WorldErro
 use crate::expr::Lookup as _;
 use crate::interrupt::Interrupt;
 use crate::model::{
-    Action, ActionId, Context, Digest, Effect, Model, RequestTemplate, Response, Situation,
-    SqlQuery, StepRecord, Table, VariableId,
+    Action, ActionId, Context, Digest, Effect, Model, Request, RequestTemplate, Response, RowDelta,
+    Situation, SqlQuery, StepRecord, Table, VariableId,
 };
 use late_rows::{LateRows, watch};
+use late_watch::LateWatch;
 use sending::{Sending, Sent, may_write};
 
 mod late_rows;
+mod late_watch;
 mod logins;
 mod sending;
 
@@ -46,6 +48,7 @@ pub struct LiveWorld {
     /// What `setup` extracted when it was sent again.
     setup_values: LiveValues,
     late: LateRows,
+    late_watch: LateWatch,
     identity: StateIdentity,
 }
 
@@ -70,12 +73,13 @@ impl LiveWorld {
     ) -> Result<Self, WorldError> {
         let way_back = way_back::chosen(config)?;
         Ok(Self {
-            deployment: Deployment::start(config, model.clone(), interrupt, open).await?,
+            deployment: Box::pin(Deployment::start(config, model.clone(), interrupt, open)).await?,
             way_back,
             model,
             position: None,
             setup_values: LiveValues::default(),
             late: LateRows::default(),
+            late_watch: LateWatch::default(),
             identity: StateIdentity::new(config),
         })
     }
@@ -83,7 +87,7 @@ impl LiveWorld {
     /// Puts every database back to its content before the run, removes the journals, stops the service and removes its
     /// temporary folder. Returns what is left to say. Goes on after an error; all of them are in the one that is returned.
     pub async fn finish(self) -> Result<Vec<Warning>, WorldError> {
-        self.deployment.finish().await
+        Box::pin(self.deployment.finish()).await
     }
 
     /// Where the service and the databases are, by name, for people who want to look into them. Addresses of databases
@@ -131,7 +135,7 @@ impl LiveWorld {
         let source = self
             .late
             .source(deployment, way_back, position, &tables, None);
-        source.await?.warn(&mut self.deployment, &tables);
+        Box::pin(source).await?.warn(&mut self.deployment, &tables);
         Ok(())
     }
 
@@ -199,26 +203,29 @@ impl World for LiveWorld {
             now: &before,
             listed: &declared.expect.status,
             is_forbidden: declared.forbidden.is_some(),
+            action: Some(action),
+            live: &live,
         };
         let is_safe = declared.request.is_safe();
         let sent_at = Instant::now();
         let (mut sent, now) = sending.logged_in(deployment, position).await?;
         let sending = sending.at(&now);
+        let (way_back, late) = (&mut *self.way_back, &mut self.late);
         // The row may have come late, from the request before.
         if !may_write(declared, &sent.exchange) {
-            let way_back = &mut *self.way_back;
-            sent = sending
-                .again(deployment, way_back, position, &mut self.late, sent)
-                .await?;
+            let again = sending.again(deployment, way_back, position, late, sent);
+            sent = Box::pin(again).await?;
         }
         if !is_safe {
-            self.late.note(action, context, &now);
+            late.note(action, context, &now);
         }
+        let sent = (&sending, sent);
+        let watched = (self.late_watch).completed(deployment, way_back, position, late, sent);
         let Sent {
             exchange,
             sessions,
             change,
-        } = sent;
+        } = Box::pin(watched).await?;
         if exchange.response.no_answer.is_some() {
             if !deployment.process().may_restart() {
                 self.late.note_unanswered(&name, sent_at.elapsed());
@@ -273,13 +280,7 @@ impl World for LiveWorld {
             status: response.status,
             effect,
             wrote,
-            record: Some(Arc::new(StepRecord {
-                request: exchange.request,
-                response,
-                extracted: extracted.found,
-                extract_failures: extracted.failures,
-                rows: change.rows,
-            })),
+            record: Some(record(exchange.request, response, extracted, change.rows)),
         })
     }
 
@@ -353,6 +354,10 @@ impl World for LiveWorld {
     fn has_late_rows(&mut self) -> bool {
         let warnings = self.deployment.databases().warnings();
         warnings.have(WarningCode::BackgroundWrite) || warnings.have(WarningCode::LateWrite)
+    }
+
+    fn listen(&mut self) {
+        self.late_watch.listen();
     }
 
     fn time(&self) -> WorldTime {
@@ -456,13 +461,14 @@ impl Observe for LiveWorld {
             now: &before,
             listed: &[],
             is_forbidden: false,
+            action: None,
+            live: &live,
         };
         let way_back = &mut *self.way_back;
         let (sent, now) = sending.looked_into(deployment, way_back, position).await?;
-        let sent = sending
-            .at(&now)
-            .again(deployment, way_back, position, &mut self.late, sent)
-            .await?;
+        let sending = sending.at(&now);
+        let again = sending.again(deployment, way_back, position, &mut self.late, sent);
+        let sent = Box::pin(again).await?;
         // Its cookies are thrown away: a probe leaves everything as it was.
         let Sent {
             exchange, change, ..
@@ -477,6 +483,21 @@ impl Observe for LiveWorld {
             ..exchange.into()
         }))
     }
+}
+
+fn record(
+    request: Request,
+    response: Response,
+    extracted: Extracted,
+    rows: RowDelta,
+) -> Arc<StepRecord> {
+    Arc::new(StepRecord {
+        request,
+        response,
+        extracted: extracted.found,
+        extract_failures: extracted.failures,
+        rows,
+    })
 }
 
 /// What an answer comes to, where the state stays as it was or not.

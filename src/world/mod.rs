@@ -174,6 +174,9 @@ pub trait World {
         false
     }
 
+    /// Something hints at rows that come later than the answer: from now on they are looked for with more patience.
+    fn listen(&mut self) {}
+
     /// Time spent so far, by what it was spent on.
     fn time(&self) -> WorldTime {
         WorldTime::default()

@@ -269,7 +269,7 @@ async fn send_again(
     if deployment.is_lost() {
         return Ok(Answer::new(action, &exchange.response));
     }
-    deployment.settle().await?;
+    deployment.settle(Some(action), restored.context()).await?;
     deployment.databases().undo(restored.content()).await?;
     Ok(Answer::new(action, &exchange.response))
 }

@@ -1,5 +1,6 @@
 //! `settle:` gives a service time to write what it writes after it has answered, before its rows are read.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::config::WorldConfig;
@@ -7,7 +8,7 @@ use super::databases::Databases;
 use super::system::QueryRows;
 use super::{Warning, WarningCode, WorldError};
 use crate::interrupt::Interrupt;
-use crate::model::{Context, SqlQuery};
+use crate::model::{ActionId, Context, SqlQuery};
 
 /// First and longest pause between two questions.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
@@ -17,6 +18,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 pub(super) struct Settle {
     pause: Duration,
     questions: Vec<Question>,
+    /// Actions that were seen to write later than that, and how long each is waited for.
+    late: HashMap<ActionId, Duration>,
     answers: u64,
     spent: Duration,
 }
@@ -48,6 +51,7 @@ impl Settle {
         Self {
             pause: config.settle,
             questions: questions.collect(),
+            late: HashMap::new(),
             answers: 0,
             spent: Duration::ZERO,
         }
@@ -58,18 +62,44 @@ impl Settle {
         self.spent
     }
 
-    /// Waits for what the service writes after it has answered. An error where the run has to end meanwhile, or where a query fails.
+    /// How long is waited after each answer, whatever was asked.
+    pub(super) fn pause(&self) -> Duration {
+        self.pause
+    }
+
+    /// An action writes after it has answered: from now on it is waited for so long.
+    pub(super) fn wait_for(&mut self, action: ActionId, time: Duration) {
+        let known = self.late.entry(action).or_default();
+        *known = time.max(*known);
+    }
+
+    /// Whether an action is known to write after it has answered.
+    pub(super) fn is_late(&self, action: ActionId) -> bool {
+        self.late.contains_key(&action)
+    }
+
+    /// Adds time that was spent on the same elsewhere.
+    pub(super) fn count(&mut self, time: Duration) {
+        self.spent += time;
+    }
+
+    /// Waits for what the service writes after it has answered: the action, where it was one, after which the context is this. An
+    /// error where the run has to end meanwhile, or where a query fails.
     pub(super) async fn wait(
         &mut self,
         databases: &mut Databases,
         interrupt: &Interrupt,
+        action: Option<ActionId>,
+        context: &Context,
     ) -> Result<(), WorldError> {
-        if self.pause.is_zero() && self.questions.is_empty() {
+        let late = action.and_then(|action| self.late.get(&action));
+        let pause = self.pause.max(late.copied().unwrap_or_default());
+        if pause.is_zero() && self.questions.is_empty() {
             return Ok(());
         }
         let began = Instant::now();
         self.answers += 1;
-        let outcome = self.all(databases, interrupt).await;
+        let outcome = self.all(databases, interrupt, pause, context).await;
         self.spent += began.elapsed();
         outcome
     }
@@ -78,12 +108,14 @@ impl Settle {
         &mut self,
         databases: &mut Databases,
         interrupt: &Interrupt,
+        pause: Duration,
+        context: &Context,
     ) -> Result<(), WorldError> {
-        if !self.pause.is_zero() {
-            sleep(self.pause, interrupt).await?;
+        if !pause.is_zero() {
+            sleep(pause, interrupt).await?;
         }
         for question in &mut self.questions {
-            question.wait(databases, interrupt).await?;
+            question.wait(databases, interrupt, context).await?;
         }
         Ok(())
     }
@@ -108,10 +140,11 @@ impl Question {
         &mut self,
         databases: &mut Databases,
         interrupt: &Interrupt,
+        context: &Context,
     ) -> Result<(), WorldError> {
         let began = Instant::now();
         let mut pause = PAUSES.0;
-        while !self.is_true(databases).await? {
+        while !self.is_true(databases, context).await? {
             let left = self.at_most.saturating_sub(began.elapsed());
             if left.is_zero() {
                 self.missed += 1;
@@ -123,14 +156,19 @@ impl Question {
         Ok(())
     }
 
-    async fn is_true(&mut self, databases: &mut Databases) -> Result<bool, WorldError> {
+    /// Whether the query is true. Where the context lacks a value that it asks for, there is nothing to wait for.
+    async fn is_true(
+        &mut self,
+        databases: &mut Databases,
+        context: &Context,
+    ) -> Result<bool, WorldError> {
         let owner = || format!("`settle.until` of the system `{}`", self.system);
         if !self.is_prepared {
             let prepared = databases.prepare(&self.until).await;
             prepared.map_err(|error| error.of_query(&owner(), &self.until))?;
             self.is_prepared = true;
         }
-        let found = databases.query(&self.until, &Context::empty(0)).await;
+        let found = databases.query(&self.until, context).await;
         let found = found.map_err(|error| error.of_query(&owner(), &self.until))?;
         Ok(found.is_none_or(|rows| yields_true(&rows)))
     }

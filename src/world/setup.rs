@@ -41,7 +41,7 @@ async fn send(deployment: &mut Deployment) -> Result<(Context, Sessions), WorldE
     Box::pin(log_in_all(deployment, &mut sessions, &logged_in)).await?;
     deployment.renewals().count_as_newest(&mut sessions);
     if deployment.sender().requests() > 0 {
-        deployment.settle().await?;
+        deployment.settle(None, &context).await?;
     }
     Ok((context, sessions))
 }

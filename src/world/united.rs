@@ -135,7 +135,8 @@ impl About {
         match self {
             Self::BackgroundRows { system, tables } => format!(
                 "where a job writes them by itself, under `systems: {system}:` of the spec: `ignore_tables: [{}]`; \
-                 where the service writes them after it has answered: `{SETTLE}` at the top level",
+                 where the service writes them after it has answered, give it at least twice the time that this takes: `{SETTLE}` at \
+                 the top level, or, where a query tells that all is written, under the system `{UNTIL}`",
                 list(tables)
             ),
             Self::Unsteady {
@@ -148,8 +149,12 @@ impl About {
     }
 }
 
-/// Gives a service time that writes after its answer.
-const SETTLE: &str = "settle: 20ms";
+/// Gives a service time that writes after its answer, where nobody knows how long it takes.
+pub(super) const SETTLE: &str = "settle: 200ms";
+
+/// Waits no longer than needed.
+pub(super) const UNTIL: &str =
+    r#"settle: { until: "SELECT count(*) = 0 FROM outbox", at_most: 2s }"#;
 
 /// What to write, by what differs.
 fn cures(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::About;
+use super::united::{SETTLE, UNTIL};
 use crate::model::{Cell, RowChange, RowDelta, Table, TableKind};
 
 /// Something the user should know although the run goes on.
@@ -170,16 +171,16 @@ impl Warning {
         sequences.map(Self::background_write).collect()
     }
 
-    /// Rows of these tables come after the answer to an action, at most so long.
+    /// Rows of these tables come after the answer to an action, within this time.
     pub(super) fn late_write(action: &str, since: Duration, tables: &[Arc<Table>]) -> Self {
         let message = format!(
-            "action `{action}` writes after it has answered: rows of {} came late, and were put back",
+            "action `{action}` writes after it has answered: rows of {} came late",
             names(tables)
         );
         let settle = (since.as_millis() / 20 + 1) * 20;
         let warning = Self::new(WarningCode::LateWrite, message).explaining(tables);
         warning.with_help(format!(
-            "give the service time to write before its rows are read: `settle: {settle}ms` at the top level of the spec; or, where a query tells that all is written, under the system `settle: {{ until: \"SELECT count(*) = 0 FROM outbox\", at_most: 2s }}`"
+            "from then on {settle} ms were waited after each answer to `{action}`. So that no row is missed, give the service time to write before its rows are read: `settle: {settle}ms` at the top level of the spec; or, where a query tells that all is written, under the system `{UNTIL}`"
         ))
     }
 
@@ -224,7 +225,7 @@ impl Warning {
             names(tables)
         );
         Self::new(WarningCode::LateWrite, message).with_help(
-            "give the service time to write before its rows are read: `settle: 50ms` at the top level of the spec; a job: name its tables under `ignore_tables`",
+            format!("give the service time to write before its rows are read: `{SETTLE}` at the top level of the spec; a job: name its tables under `ignore_tables`"),
         )
     }
 
@@ -258,7 +259,7 @@ impl Warning {
                     table.system
                 );
                 Self::new(WarningCode::BackgroundWrite, message).with_help(
-                    "where the service takes numbers after it has answered: `settle: 20ms` at the top level of the spec",
+                    format!("where the service takes numbers after it has answered: `{SETTLE}` at the top level of the spec"),
                 )
             }
         }

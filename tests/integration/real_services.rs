@@ -88,6 +88,37 @@ fn rows_are_read_once_a_query_says_that_all_is_written() {
 }
 
 #[test]
+fn a_query_that_says_so_may_ask_for_what_the_answer_has_brought() {
+    let settle = "settle: { until: 'SELECT :length IS NOT NULL AND count(*) = 0 FROM outbox', at_most: 30s }";
+    let late = LATE.replace(
+        "max_calls: 2",
+        "extract: { length: { header: Content-Length } }, max_calls: 2",
+    );
+    let run = explore(
+        &format!("systems: {{ db: {{ sqlite: notes.db, {settle} }} }}{late}"),
+        "bfs",
+        1,
+    );
+    assert_eq!(violations(&run), ["few"], "{run:#}");
+    assert_eq!(warnings(&run), [""; 0], "{run:#}");
+    assert_eq!(run["violations"][0]["path"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn what_comes_late_is_seen_before_a_restart_ends_it() {
+    let late = LATE.replace("max_calls: 2", "max_calls: 3");
+    for restore in ["full", "replay", "database"] {
+        let spec = format!("restore: {restore}\nsystems: {{ db: {{ sqlite: notes.db }} }}{late}");
+        let run = explore(&spec, "bfs", 1);
+        assert_eq!(violations(&run), ["few"], "{restore}: {run:#}");
+        assert_eq!(warnings(&run), ["late-write"], "{restore}: {run:#}");
+        let violation = &run["violations"][0];
+        assert_eq!(violation["confirmation"]["result"], "confirmed", "{run:#}");
+        assert_eq!(violation["path"].as_array().unwrap().len(), 2, "{run:#}");
+    }
+}
+
+#[test]
 fn what_has_not_settled_in_time_is_said_and_is_a_gap() {
     let settle = "settle: { until: SELECT 0, at_most: 1ms }";
     let spec = format!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Lowering;
 use crate::diagnostic::{Code, Diagnostic, Path};
-use crate::model::{RequestTemplate, SqlParameter, SqlQuery};
+use crate::model::{RequestTemplate, SqlQuery};
 use crate::random::Random;
 use crate::secret::{Secrets, without_password};
 use crate::spec::document::{
@@ -378,18 +378,6 @@ impl Lowering<'_> {
 
     fn settle(&mut self, at: &Path, written: &WrittenSettle, system: usize) -> Settle {
         let until = self.compiler.sql(&at.key("until"), &written.until, system);
-        for (name, parameter) in &until.parameters {
-            if matches!(parameter, SqlParameter::Variable(_)) {
-                self.at_value(
-                    &at.key("until"),
-                    "expected a query that is the same after each answer",
-                    Diagnostic::error(
-                        Code::BadValue,
-                        format!("`:{name}` is extracted from answers, and `until` may only read `variables`"),
-                    ),
-                );
-            }
-        }
         let at_most = written.at_most.map_or(DEFAULT_SETTLE, |time| time.0);
         self.not_zero(&at.key("at_most"), at_most);
         Settle { until, at_most }

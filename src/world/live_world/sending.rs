@@ -5,13 +5,17 @@ use std::sync::Arc;
 use super::super::checkpoint::Checkpoint;
 use super::super::databases::Change;
 use super::super::deployment::{Deployment, Outgoing};
+use super::super::extract::Extracted;
 use super::super::principals::Sessions;
 use super::super::send::Exchange;
 use super::super::system::SystemState;
 use super::super::way_back::{Position, WayBack};
 use super::super::{Warning, WorldError};
 use super::late_rows::{LateRows, Source};
-use crate::model::{Action, Bindings, RequestTemplate, RowChange, RowDelta, StatusPattern, Table};
+use crate::model::{
+    Action, ActionId, Bindings, Context, RequestTemplate, Response, RowChange, RowDelta,
+    StatusPattern, Table,
+};
 
 /// A request that was sent from a state, and what came of it.
 pub(super) struct Sent {
@@ -32,6 +36,10 @@ pub(super) struct Sending<'s> {
     pub(super) listed: &'s [StatusPattern],
     /// Whether whoever sends it may not do this.
     pub(super) is_forbidden: bool,
+    /// Which action it is; `None` where it is none.
+    pub(super) action: Option<ActionId>,
+    /// The values that it is filled with.
+    pub(super) live: &'s Context,
 }
 
 impl Sending<'_> {
@@ -59,7 +67,8 @@ impl Sending<'_> {
         let change = if exchange.response.no_answer.is_some() {
             Change::default()
         } else {
-            deployment.settle().await?;
+            let after = self.context_after(deployment, &exchange.response);
+            deployment.settle(self.action, &after).await?;
             deployment.databases().read(known).await?
         };
         Ok(Sent {
@@ -67,6 +76,15 @@ impl Sending<'_> {
             sessions,
             change,
         })
+    }
+
+    /// What the service knows once it has answered.
+    fn context_after(&self, deployment: &Deployment, answer: &Response) -> Context {
+        let Some(action) = self.action else {
+            return self.live.clone();
+        };
+        let model = deployment.model();
+        Extracted::by_action(model.action(action), answer).applied_to(self.live)
     }
 
     /// Sends again what should have changed no row and did. Rows that come again are its own. Of those that do not it is found
@@ -98,13 +116,31 @@ impl Sending<'_> {
             return Ok(second);
         }
         let tables = only_in(&first.change.rows, &second.change.rows);
-        if tables.is_empty() {
+        let twice = in_both(&first.change.rows, &second.change.rows);
+        let request = format!("{} {}", self.name, self.template.path.source());
+        let are_proven = late.are_proven(&request, &twice);
+        if tables.is_empty() && are_proven {
             return Ok(second);
         }
         if let Some(found) = &second.change.content {
             way_back
                 .come_back(deployment, position, found, self.now)
                 .await?;
+        }
+        // A request before it may have left something to be done in this state, which is done again each time.
+        if !are_proven
+            && let Some(source) = late
+                .comes_by_itself(deployment, way_back, position, &twice, &request)
+                .await?
+        {
+            source.warn(deployment, &twice);
+            return Ok(Sent {
+                change: Change::default(),
+                ..second
+            });
+        }
+        if tables.is_empty() {
+            return put(deployment, position, second).await;
         }
         let source = late
             .source(deployment, way_back, position, &tables, Some(self))
@@ -116,11 +152,7 @@ impl Sending<'_> {
                 second
             }
         };
-        if let Some(after) = &chosen.change.content {
-            let now = position.now.content();
-            deployment.databases().restore(now, after).await?;
-        }
-        Ok(chosen)
+        put(deployment, position, chosen).await
     }
 
     /// Where nothing can be put back, nobody can tell whose rows they are that do not come again.
@@ -148,12 +180,37 @@ pub(super) fn may_write(action: &Action, exchange: &Exchange) -> bool {
     !action.request.is_safe() && action.accepts(&exchange.response)
 }
 
+/// Puts the content in place that a request left behind, which was undone meanwhile.
+async fn put(
+    deployment: &mut Deployment,
+    position: &Position,
+    sent: Sent,
+) -> Result<Sent, WorldError> {
+    if let Some(after) = &sent.change.content {
+        let now = position.now.content();
+        deployment.databases().restore(now, after).await?;
+    }
+    Ok(sent)
+}
+
 /// The tables of which rows changed in the first delta only.
 fn only_in(first: &RowDelta, second: &RowDelta) -> Vec<Arc<Table>> {
-    let is_new = |table: &Table| !second.rows().any(|change| change.table.id == table.id);
-    let mut tables: Vec<Arc<Table>> = first
+    tables_where(first, |table| !touches(second, table))
+}
+
+/// The tables of which rows changed in both deltas.
+fn in_both(first: &RowDelta, second: &RowDelta) -> Vec<Arc<Table>> {
+    tables_where(first, |table| touches(second, table))
+}
+
+fn touches(rows: &RowDelta, table: &Arc<Table>) -> bool {
+    rows.rows().any(|change| change.table == *table)
+}
+
+fn tables_where(rows: &RowDelta, is_meant: impl Fn(&Arc<Table>) -> bool) -> Vec<Arc<Table>> {
+    let mut tables: Vec<Arc<Table>> = rows
         .rows()
-        .filter(|change| change.is_observed() && is_new(&change.table))
+        .filter(|change| change.is_observed() && is_meant(&change.table))
         .map(|change| change.table.clone())
         .collect();
     tables.dedup_by_key(|table| table.id);

@@ -176,7 +176,7 @@ impl Refused<'_> {
             deployment.databases().undo(now.content()).await?;
             return Err(self.lost(deployment, id, &error));
         }
-        deployment.settle().await?;
+        deployment.settle(None, now.context()).await?;
         let content = deployment.databases().read(now.content()).await?.content;
         let renewals = deployment.renewals();
         renewals.count += 1;

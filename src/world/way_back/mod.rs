@@ -194,7 +194,7 @@ impl AfterRestore {
             send_accepted(deployment, &name, request, live, now.sessions()).await?;
         }
         if !self.0.is_empty() {
-            deployment.settle().await?;
+            deployment.settle(None, live).await?;
         }
         Ok(!self.0.is_empty())
     }

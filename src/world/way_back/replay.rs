@@ -89,7 +89,7 @@ impl Replay {
                 let live = self.live.context(initial.context());
                 let name = "the `reset` request";
                 send_accepted(deployment, name, request, &live, initial.sessions()).await?;
-                deployment.settle().await?;
+                deployment.settle(None, &live).await?;
                 Ok(())
             }
             Reset::Command(command) => {
@@ -202,11 +202,11 @@ impl Replay {
                 is_forbidden: action.forbidden.is_some(),
             };
             let answer = deployment.exchange(outgoing, &mut sessions).await?.response;
-            deployment.settle().await?;
-            let content = deployment.databases().content(there.content()).await?;
             let extracted = Extracted::by_action(action, &answer);
             deployment.secrets().learn_extracted(&extracted.found);
             live = extracted.applied_to(&live);
+            deployment.settle(Some(step.action), &live).await?;
+            let content = deployment.databases().content(there.content()).await?;
             let is_idle = action.request.is_safe() || action.refuses(&answer);
             let unsafe_requests = there.unsafe_requests_after(step.action, is_idle, answer.status);
             there = deployment
