@@ -41,6 +41,7 @@ pub mod expr;
 pub mod identity;
 pub mod interrupt;
 pub mod model;
+mod number;
 pub mod oracle;
 mod own_files;
 pub mod random;

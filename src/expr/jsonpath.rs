@@ -1,5 +1,6 @@
 //! JSONPath queries (RFC 9535). The only module that knows the crate behind them.
 
+mod comparison;
 mod search;
 mod work;
 
@@ -154,7 +155,8 @@ impl JsonPath {
             query, searching, ..
         } = &*self.0;
         if !self.is_singular() {
-            work::check(&query.segments, value, searching.is_some())?;
+            let is_compiled = searching.as_ref().is_some_and(Searching::is_compiled);
+            work::check(&query.segments, value, is_compiled)?;
         }
         Ok(match searching {
             Some(searching) => searching.query(value),

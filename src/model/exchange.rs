@@ -141,6 +141,32 @@ impl Response {
         }
     }
 
+    /// The server error that this answer is, as a status or in the words of GraphQL. A gateway that waits for the service (502, 503,
+    /// 504) does not say that it has failed.
+    pub fn failure(&self) -> Option<String> {
+        match self.status {
+            502..=504 => None,
+            500.. => Some(self.status.to_string()),
+            _ => self.internal_error(),
+        }
+    }
+
+    /// The code of an answer of GraphQL that says that the server has failed, as its libraries write it.
+    pub fn internal_error(&self) -> Option<String> {
+        const CODES: [&str; 2] = ["INTERNAL_SERVER_ERROR", "INTERNAL_ERROR"];
+        let errors = self
+            .body
+            .json()
+            .filter(|_| self.has_errors)?
+            .get("errors")?;
+        errors.as_array()?.iter().find_map(|error| {
+            let extensions = error.get("extensions")?;
+            let said = ["code", "classification"].map(|key| extensions.get(key));
+            let mut said = said.into_iter().flatten().filter_map(Value::as_str);
+            said.find(|code| CODES.contains(code)).map(str::to_owned)
+        })
+    }
+
     /// Whether the status is 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use serde_json::Value;
 
-use super::number::compare;
 use super::{Assertion, Expectation, brief};
+use crate::number::compare;
 
 /// The values an expectation is about.
 pub(crate) struct Found<'v> {

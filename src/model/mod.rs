@@ -18,7 +18,6 @@ mod found;
 mod invariant;
 pub(crate) mod json;
 mod net_delta;
-mod number;
 mod principal;
 mod regression;
 mod reproduction;

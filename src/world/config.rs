@@ -172,6 +172,8 @@ pub struct SystemConfig {
     pub volatile: Option<Vec<Pattern>>,
     /// Tables that are neither journalled nor restored nor observed.
     pub ignore_tables: Vec<Pattern>,
+    /// Tables that post-conditions name, under `changes` of `ensure`.
+    pub ensured_tables: Vec<Pattern>,
     /// Queries whose results are part of the identity, by name.
     pub observation_queries: Vec<(String, SqlQuery)>,
     /// When the service has written what it writes after it has answered.
@@ -254,6 +256,7 @@ impl SystemConfig {
             keep_ids: Vec::new(),
             volatile: None,
             ignore_tables: Vec::new(),
+            ensured_tables: Vec::new(),
             observation_queries: Vec::new(),
             settle: None,
             query_timeout: Self::QUERY_TIMEOUT,

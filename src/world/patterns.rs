@@ -92,6 +92,7 @@ pub(super) fn unmatched(config: &SystemConfig, tables: &[TableThere]) -> Vec<War
         ("observe_tables", config.observe_tables.as_deref()),
         ("ignore_tables", Some(config.ignore_tables.as_slice())),
         ("keep_ids", Some(config.keep_ids.as_slice())),
+        ("ensure.changes", Some(config.ensured_tables.as_slice())),
     ];
     let mut warnings = Vec::new();
     let mut warn = |key: &str, pattern: &Pattern, what: &str, help: String| {
@@ -252,6 +253,7 @@ mod tests {
         let said = said(|config| {
             config.observe_tables = Some(vec!["orders".into(), written, "!adit".into()]);
             config.ignore_tables = vec!["tmp_*".into()];
+            config.ensured_tables = vec!["audti".into(), "aud*".into(), "orders".into()];
             config.ignore_columns = vec!["orders.chnaged".into(), "*.att".into(), "x.at".into()];
         });
         let texts: Vec<&str> = said
@@ -267,6 +269,8 @@ mod tests {
                 "did you mean `!audit`? The tables are `audit`, `orders`; correct it, or remove it",
                 "`tmp_*` under `ignore_tables` of system `db` matches no table",
                 "The tables are `audit`, `orders`; correct it, or remove it",
+                "`audti` under `ensure.changes` of system `db` matches no table",
+                "did you mean `audit`? The tables are `audit`, `orders`; correct it, or remove it",
                 "`orders.chnaged` under `ignore_columns` of system `db` matches no column",
                 "did you mean `orders.changed`? The columns are `orders.changed`, `orders.id`, `orders.total`; correct it, or remove it",
                 "`*.att` under `ignore_columns` of system `db` matches no column",

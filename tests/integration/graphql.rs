@@ -7,7 +7,7 @@ use axum::{Json, Router};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::support::{Database, Running, Sandbox, Server, actions, hurl, one, violations};
+use crate::support::{Database, Sandbox, Server, actions, one, run_script, violations};
 
 const SPEC: &str = r#"
 venomqa: 1
@@ -110,18 +110,7 @@ fn scripts_send_the_same_operations() {
         let database = Database::at(sandbox.path("again.db"));
         database.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, n INT, paid INT)");
         let server = shop(&database, false);
-        sandbox.write("script", &script);
-        let mut command = if language == "curl" {
-            let mut command = sandbox.command("sh");
-            command.arg("script").env("BASE_URL", server.url());
-            command
-        } else {
-            let mut command = sandbox.command(hurl());
-            let url = format!("base_url={}", server.url());
-            command.args(["--test", "--variable", &url, "script"]);
-            command
-        };
-        Running::spawn(&mut command, sandbox.dir()).wait();
+        run_script(&sandbox, language, &script, &server);
         let paid = database
             .open()
             .query_row("SELECT paid FROM orders", [], |row| row.get(0));
@@ -149,4 +138,51 @@ fn values_stand_in_variables_and_nowhere_else() {
             "an operation of GraphQL is sent with `POST`",
             "cannot read `pay.graphql`",
         ]);
+}
+
+#[test]
+fn an_internal_error_counts_as_a_500_whatever_the_status() {
+    let spec = r#"
+venomqa: 1
+name: shop
+systems: { db: { sqlite: shop.db } }
+actions:
+  - { name: show, request: { path: /graphql, graphql: { query: "{ order { n } }" } } }
+"#;
+    let explore = |extensions: Value, code: i32| {
+        let error = json!({ "message": "no", "extensions": extensions });
+        let answer = json!({ "data": null, "errors": [error] });
+        let router = Router::new()
+            .route("/", get(async || "ready"))
+            .route("/graphql", post(async move || Json(answer)));
+        let server = Server::start(router);
+        let sandbox = Sandbox::with_spec(spec);
+        Database::at(sandbox.path("shop.db")).execute("CREATE TABLE orders (n INT)");
+        let run = sandbox
+            .venomqa("explore --strategy bfs --max-steps 3 --report json")
+            .args(["--base-url", &server.url()])
+            .run()
+            .code(code)
+            .only_run();
+        (sandbox, run, server)
+    };
+    for extensions in [
+        json!({ "code": "INTERNAL_SERVER_ERROR" }),
+        json!({ "classification": "INTERNAL_ERROR" }),
+    ] {
+        let (sandbox, run, server) = explore(extensions, 1);
+        assert_eq!(violations(&run), ["server-error"], "{run:#}");
+        let file = std::fs::read_dir(sandbox.path(".venomqa")).unwrap();
+        let file = file.map(|entry| entry.unwrap().path()).next().unwrap();
+        for (language, code) in [("curl", 1), ("hurl", 4)] {
+            let script = sandbox
+                .venomqa(["replay", file.to_str().unwrap(), "--to", language])
+                .run()
+                .code(0)
+                .stdout;
+            run_script(&sandbox, language, &script, &server).code(code);
+        }
+    }
+    let (_, run, _server) = explore(json!({ "code": "BAD_USER_INPUT" }), 0);
+    assert_eq!(violations(&run), [""; 0], "{run:#}");
 }

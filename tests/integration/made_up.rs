@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::support::{Database, Running, Sandbox, Server, actions, hurl, one, violations};
+use crate::support::{Database, Sandbox, Server, actions, one, run_script, violations};
 
 const SPEC: &str = r#"
 venomqa: 1
@@ -145,21 +145,10 @@ fn a_reproduction_and_its_scripts_send_what_was_sent() {
 
     for language in ["curl", "hurl"] {
         let script = replay(&["--to", language]).0.code(0).stdout;
-        sandbox.write("script", &script);
         let database = Database::at(sandbox.path("users.db"));
         database.execute(SCHEMA);
         let (server, sent) = users(&database);
-        let mut command = if language == "curl" {
-            let mut command = sandbox.command("sh");
-            command.arg("script").env("BASE_URL", server.url());
-            command
-        } else {
-            let mut command = sandbox.command(hurl());
-            let url = format!("base_url={}", server.url());
-            command.args(["--test", "--variable", &url, "script"]);
-            command
-        };
-        Running::spawn(&mut command, sandbox.dir()).wait();
+        run_script(&sandbox, language, &script, &server);
         assert_eq!(*sent.lock().unwrap(), bodies, "{script}");
         std::fs::remove_file(sandbox.path("users.db")).unwrap();
     }

@@ -53,6 +53,7 @@ mod reports;
 mod reproduction;
 mod requests;
 mod retry;
+mod script_extracts;
 mod script_values;
 mod script_verdicts;
 mod scripts;

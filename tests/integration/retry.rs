@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::support::{Database, Running, Sandbox, Server, actions, hurl, one, violations};
+use crate::support::{Database, Sandbox, Server, actions, one, run_script, violations};
 
 const SPEC: &str = "
 venomqa: 1
@@ -175,18 +175,7 @@ fn scripts_ask_again_as_well() {
         let database = Database::at(sandbox.path("again.db"));
         database.execute("CREATE TABLE jobs (asked INT)");
         let server = jobs(&database, 6);
-        sandbox.write("script", &script);
-        let mut command = if language == "curl" {
-            let mut command = sandbox.command("sh");
-            command.arg("script").env("BASE_URL", server.url());
-            command
-        } else {
-            let mut command = sandbox.command(hurl());
-            let url = format!("base_url={}", server.url());
-            command.args(["--test", "--variable", &url, "script"]);
-            command
-        };
-        let finished = Running::spawn(&mut command, sandbox.dir()).wait();
+        let finished = run_script(&sandbox, language, &script, &server);
         let failed = if language == "curl" { 1 } else { 4 };
         finished.code(failed);
         let asked = database
@@ -208,4 +197,110 @@ fn what_cannot_be_waited_for_is_said() {
             "the first pause is longer than all the time",
             "venomqa.yaml:12:",
         ]);
+}
+
+#[test]
+fn a_server_error_is_not_waited_out_unless_it_is_listed() {
+    let spec = "
+venomqa: 1
+name: report
+restore: none
+actions:
+  - name: read
+    request: { path: /report }
+    retry: { until: { status: 200 }, at_most: 1m, every: 10ms }
+    max_calls: 1
+";
+    let explore = |spec: &str, failures: u32, status: StatusCode, code: i32| {
+        let asked = Arc::new(Mutex::new(0));
+        let count = asked.clone();
+        let report = get(async move || {
+            *count.lock().unwrap() += 1;
+            if *count.lock().unwrap() > failures {
+                StatusCode::OK
+            } else {
+                status
+            }
+        });
+        let router = Router::new().route("/", get(async || "ready"));
+        let server = Server::start(router.route("/report", report));
+        let run = Sandbox::with_spec(spec)
+            .venomqa("explore --strategy random --max-steps 1 --report json")
+            .args(["--base-url", &server.url()])
+            .run()
+            .code(code)
+            .only_run();
+        server.stop();
+        let asked = *asked.lock().unwrap();
+        (violations(&run).concat(), asked)
+    };
+    let failed = StatusCode::INTERNAL_SERVER_ERROR;
+    let (found, _) = explore(spec, u32::MAX, failed, 1);
+    assert_eq!(found, "server-error");
+    // A gateway that waits for the service.
+    let (found, asked) = explore(spec, 3, StatusCode::BAD_GATEWAY, 0);
+    assert_eq!((found.as_str(), asked), ("", 4));
+    let listed = spec.replace(
+        "    max_calls",
+        "    expect: { status: [200, 5xx] }\n    max_calls",
+    );
+    let (found, asked) = explore(&listed, 3, failed, 0);
+    assert_eq!((found.as_str(), asked), ("", 4));
+}
+
+#[test]
+fn a_login_waits_as_well_and_makes_up_another_nonce_each_time() {
+    let spec = r#"
+venomqa: 1
+name: members
+restore: none
+principals:
+  anna:
+    login:
+      request: { method: POST, path: /login, json: { nonce: "{{ uuid() }}" } }
+      retry: { until: { status: 200 }, at_most: 1m, every: 10ms }
+      extract: { token: $.token }
+    headers: { Authorization: "Bearer {{ token }}" }
+actions:
+  - { name: read, as: anna, request: { path: /read } }
+"#;
+    let nonces: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = nonces.clone();
+    let login = post(async move |Json(body): Json<Value>| {
+        let mut seen = seen.lock().unwrap();
+        let nonce = body["nonce"].as_str().unwrap().to_owned();
+        if seen.is_empty() {
+            // Not ready yet at first: the same request comes again.
+            seen.push(nonce);
+            return StatusCode::ACCEPTED.into_response();
+        }
+        if seen[1..].contains(&nonce) {
+            return StatusCode::CONFLICT.into_response();
+        }
+        seen.push(nonce);
+        Json(json!({ "token": format!("token-{}", seen.len()) })).into_response()
+    });
+    // A token is good for three requests.
+    let uses: Arc<Mutex<std::collections::HashMap<String, u32>>> = Arc::default();
+    let read = get(async move |headers: axum::http::HeaderMap| {
+        let token = headers["authorization"].to_str().unwrap().to_owned();
+        let mut uses = uses.lock().unwrap();
+        let used = uses.entry(token).or_default();
+        *used += 1;
+        if *used > 3 {
+            StatusCode::UNAUTHORIZED
+        } else {
+            StatusCode::OK
+        }
+    });
+    let router = Router::new().route("/", get(async || "ready"));
+    let server = Server::start(router.route("/login", login).route("/read", read));
+    let run = Sandbox::with_spec(spec)
+        .venomqa("explore --strategy random --max-steps 12 --report json")
+        .args(["--base-url", &server.url()])
+        .run()
+        .code(0)
+        .only_run();
+    assert_eq!(run["outcome"], "clean", "{run:#}");
+    assert!(nonces.lock().unwrap().len() > 3, "{nonces:?}");
 }

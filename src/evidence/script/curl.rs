@@ -341,11 +341,13 @@ fn captured(capture: &Capture) -> Result<String, String> {
         }
         Source::Header(name) => format!("header {}", quoted(name)),
         Source::Cookie(name) => format!("cookie {}", quoted(name)),
-        Source::Pattern(pattern) => format!("pattern {}", quoted(pattern)),
+        Source::Body => "body".to_owned(),
     };
+    let matched = capture.pattern.as_ref();
+    let matched = matched.map_or_else(String::new, |it| format!(" | matched {}", quoted(it)));
     let name = variable(&capture.name);
     Ok(format!(
-        "{name}=$({call}) && [ -n \"${name}\" ] || missing {name}\n"
+        "{name}=$({call}{matched}) && [ -n \"${name}\" ] || missing {name}\n"
     ))
 }
 

@@ -218,6 +218,7 @@ fn header(reproduction: &Reproduction, outline: &Outline, verdict: &Asserts) -> 
 fn entry(sent: &Sent, outline: &Outline, asserts: Option<&Asserts>) -> String {
     let mut lines = vec![one_line(&sent.title)];
     lines.extend(sent.notes.iter().map(|note| one_line(note)));
+    lines.extend(unsaid(sent));
     let mut entry = comment(&lines);
     let base = match sent.start {
         Start::Nothing => "",
@@ -314,6 +315,22 @@ fn entry(sent: &Sent, outline: &Outline, asserts: Option<&Asserts>) -> String {
     entry
 }
 
+/// What Hurl cannot say of a request.
+fn unsaid(sent: &Sent) -> Vec<String> {
+    let SentBody::Multipart(parts) = &sent.body else {
+        return Vec::new();
+    };
+    let named = parts.iter().filter_map(|(name, part)| match part {
+        SentPart::Text(_, _, Some(filename)) => Some(format!(
+            "`{}` goes without its filename `{}`, which Hurl cannot give to a text; curl can",
+            one_line(name),
+            one_line(filename)
+        )),
+        _ => None,
+    });
+    named.collect()
+}
+
 /// How a request is sent, line by line.
 fn options(sent: &Sent) -> String {
     let mut options = String::new();
@@ -368,7 +385,25 @@ fn captured(capture: &Capture) -> String {
         }
         Source::Header(header) => format!("header {}", quoted(header)),
         Source::Cookie(cookie) => format!("cookie {}", quoted(cookie)),
-        Source::Pattern(pattern) => format!("body regex {}", quoted(pattern)),
+        Source::Body => "body".to_owned(),
+    };
+    let source = match &capture.pattern {
+        None => source,
+        Some(pattern) => {
+            // Hurl wants a group, and a number has to be a text before anything is found in it.
+            let has_group = regex::Regex::new(pattern).is_ok_and(|it| it.captures_len() > 1);
+            let pattern = if has_group {
+                pattern.clone()
+            } else {
+                format!("({pattern})")
+            };
+            let text = if matches!(capture.source, Source::JsonPath(_)) {
+                " toString"
+            } else {
+                ""
+            };
+            format!("{source}{text} regex {}", quoted(&pattern))
+        }
     };
     let mut lines = format!("{name}: {source}\n");
     if !capture.is_plain {

@@ -1,5 +1,6 @@
-//! Filters that search with a constant regular expression. The crate behind JSONPath compiles it again for each node, which
-//! takes a hundred times as long as to search; here it is compiled once. Everything else is left to that crate.
+//! Filters that search with a constant regular expression, or that compare. The crate behind JSONPath compiles the expression again
+//! for each node, which takes a hundred times as long as to search, and compares numbers as doubles; here it is compiled once, and
+//! [comparisons](super::comparison) are exact. Everything else is left to that crate.
 
 use std::collections::HashSet;
 
@@ -9,6 +10,8 @@ use jsonpath_rust::parser::model::{
 use jsonpath_rust::query::js_path_process;
 use regex::Regex;
 use serde_json::Value;
+
+use super::comparison::Comparison;
 
 /// A query with such filters.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ enum Step {
     Descend,
     /// The children of which this is true.
     Filter(Condition),
+    /// What each of these finds, one after the other.
+    Each(Vec<Self>),
 }
 
 #[derive(Debug)]
@@ -33,67 +38,106 @@ enum Condition {
     Not(Box<Self>),
     /// The text that the query finds below a node holds a match; never where the expression is invalid.
     Search(JpQuery, Option<Regex>),
+    Compare(Comparison),
+    /// The query finds something below a node.
+    Exists(Searching),
 }
 
 impl Searching {
-    /// The query with its regular expressions compiled; `None` where it has none, or where they stand in a place that only the crate
-    /// can evaluate.
+    /// The query with its regular expressions compiled and its comparisons exact; `None` where it has none, or where they stand in a
+    /// place that only the crate can evaluate.
     pub(super) fn new(segments: &[Segment]) -> Option<Self> {
-        if segments.iter().all(|segment| !searches(segment)) {
+        if segments.iter().all(|segment| !is_own(segment)) {
             return None;
         }
         let mut steps = Vec::new();
         for segment in segments {
-            if !searches(segment) {
-                steps.push(Step::Plain(JpQuery::new(vec![segment.clone()])));
-                continue;
-            }
             let mut inner = segment;
-            while let Segment::Descendant(next) = inner {
+            while let (Segment::Descendant(next), true) = (inner, is_own(segment)) {
                 steps.push(Step::Descend);
                 inner = next;
             }
-            let Segment::Selector(Selector::Filter(filter)) = inner else {
-                return None;
-            };
-            steps.push(Step::Filter(Condition::new(filter)?));
+            steps.push(match inner {
+                Segment::Selectors(selectors) if is_own(segment) => {
+                    Step::Each(selectors.iter().map(Step::new).collect::<Option<_>>()?)
+                }
+                Segment::Selector(selector) => Step::new(selector)?,
+                other => Step::Plain(below(other.clone())?),
+            });
         }
         Some(Self(steps))
     }
 
+    /// Whether regular expressions are compiled once.
+    pub(super) fn is_compiled(&self) -> bool {
+        format!("{self:?}").contains("Search(")
+    }
+
     /// The nodes found, in order.
     pub(super) fn query<'v>(&self, value: &'v Value) -> Vec<&'v Value> {
-        let mut found = vec![value];
-        for step in &self.0 {
-            let nodes = found.into_iter();
-            found = match step {
-                Step::Plain(query) => nodes.flat_map(|node| nodes_of(query, node)).collect(),
-                Step::Descend => nodes.flat_map(descendants).collect(),
-                Step::Filter(condition) => nodes.flat_map(|node| condition.true_of(node)).collect(),
-            };
-        }
-        found
+        self.below(value, value)
     }
+
+    /// The nodes found below a node of the root.
+    fn below<'v>(&self, root: &'v Value, node: &'v Value) -> Vec<&'v Value> {
+        let steps = self.0.iter();
+        steps.fold(vec![node], |found, step| {
+            let nodes = found.into_iter();
+            nodes.flat_map(|node| step.found(root, node)).collect()
+        })
+    }
+}
+
+impl Step {
+    fn new(selector: &Selector) -> Option<Self> {
+        Some(match selector {
+            Selector::Filter(filter) if is_own(filter) => Self::Filter(Condition::new(filter)?),
+            other => Self::Plain(below(Segment::Selector(other.clone()))?),
+        })
+    }
+
+    fn found<'v>(&self, root: &'v Value, node: &'v Value) -> Vec<&'v Value> {
+        match self {
+            Self::Plain(query) => nodes_of(query, node),
+            Self::Descend => descendants(node),
+            Self::Filter(condition) => condition.true_of(root, node),
+            Self::Each(steps) => {
+                let steps = steps.iter();
+                steps.flat_map(|step| step.found(root, node)).collect()
+            }
+        }
+    }
+}
+
+/// A segment as a query that the crate evaluates below a node; `None` where it begins at the root again.
+fn below(segment: Segment) -> Option<JpQuery> {
+    (!begins_at_root(&segment)).then(|| JpQuery::new(vec![segment]))
 }
 
 impl Condition {
     fn new(filter: &Filter) -> Option<Self> {
-        if !searches(filter) {
+        let plain = || {
             let filter = Segment::Selector(Selector::Filter(filter.clone()));
-            return Some(Self::Plain(JpQuery::new(vec![filter])));
+            below(filter).map(Self::Plain)
+        };
+        if !is_own(filter) {
+            return plain();
         }
         let all = |filters: &[Filter]| filters.iter().map(Self::new).collect::<Option<_>>();
         let (condition, not) = match filter {
             Filter::And(filters) => (Self::All(all(filters)?), false),
             Filter::Or(filters) => (Self::Any(all(filters)?), false),
             Filter::Atom(FilterAtom::Filter { expr, not }) => (Self::new(expr)?, *not),
-            Filter::Atom(FilterAtom::Test { expr, not }) => {
-                let Test::Function(function) = &**expr else {
-                    return None;
-                };
-                (Self::search(function)?, *not)
-            }
-            Filter::Atom(FilterAtom::Comparison(_)) => return None,
+            Filter::Atom(FilterAtom::Test { expr, not }) => match &**expr {
+                Test::Function(function) => (Self::search(function)?, *not),
+                Test::RelQuery(segments) => (Self::Exists(Searching::new(segments)?), *not),
+                Test::AbsQuery(_) => return None,
+            },
+            Filter::Atom(FilterAtom::Comparison(comparison)) => match Comparison::new(comparison) {
+                Some(comparison) => (Self::Compare(comparison), false),
+                None if searches(filter) => return None,
+                None => return plain(),
+            },
         };
         Some(if not {
             Self::Not(Box::new(condition))
@@ -114,28 +158,34 @@ impl Condition {
         let Test::RelQuery(segments) = &**text else {
             return None;
         };
+        if begins_at_root(segments) {
+            return None;
+        }
         let regex = Regex::new(&translated(pattern, whole)).ok();
         Some(Self::Search(JpQuery::new(segments.clone()), regex))
     }
 
     /// The children of a node of which it is true, in order.
-    fn true_of<'v>(&self, parent: &'v Value) -> Vec<&'v Value> {
+    fn true_of<'v>(&self, root: &'v Value, parent: &'v Value) -> Vec<&'v Value> {
         let children: Vec<&Value> = match parent {
             Value::Array(items) => items.iter().collect(),
             Value::Object(fields) => fields.values().collect(),
             _ => Vec::new(),
         };
-        let holds = self.holds(parent, &children);
+        let holds = self.holds(root, parent, &children);
         let kept = children.into_iter().zip(holds);
         kept.filter_map(|(child, holds)| holds.then_some(child))
             .collect()
     }
 
-    fn holds(&self, parent: &Value, children: &[&Value]) -> Vec<bool> {
+    fn holds(&self, root: &Value, parent: &Value, children: &[&Value]) -> Vec<bool> {
         let each = |conditions: &[Self], start: bool| {
             let mut result = vec![start; children.len()];
             for condition in conditions {
-                for (all, one) in result.iter_mut().zip(condition.holds(parent, children)) {
+                for (all, one) in result
+                    .iter_mut()
+                    .zip(condition.holds(root, parent, children))
+                {
                     *all = if start { *all && one } else { *all || one };
                 }
             }
@@ -145,7 +195,7 @@ impl Condition {
             Self::All(conditions) => each(conditions, true),
             Self::Any(conditions) => each(conditions, false),
             Self::Not(condition) => {
-                let holds = condition.holds(parent, children).into_iter();
+                let holds = condition.holds(root, parent, children).into_iter();
                 holds.map(|holds| !holds).collect()
             }
             Self::Plain(filter) => {
@@ -153,6 +203,14 @@ impl Condition {
                 let found: HashSet<*const Value> = found.collect();
                 let is_found = |child: &&Value| found.contains(&std::ptr::from_ref(*child));
                 children.iter().map(is_found).collect()
+            }
+            Self::Compare(comparison) => {
+                let holds = |child: &&Value| comparison.holds(root, child);
+                children.iter().map(holds).collect()
+            }
+            Self::Exists(query) => {
+                let exists = |child: &&Value| !query.below(root, child).is_empty();
+                children.iter().map(exists).collect()
             }
             Self::Search(text, regex) => {
                 let matches = |child: &&Value| match (nodes_of(text, child).as_slice(), regex) {
@@ -187,12 +245,20 @@ fn descendants(node: &Value) -> Vec<&Value> {
     found
 }
 
-/// Whether a part of a query holds a search with a regular expression, and nothing that begins at the root again, for this part may be
-/// evaluated below the root.
+/// Whether a part of a query holds what is evaluated here.
+fn is_own(part: &impl std::fmt::Debug) -> bool {
+    searches(part) || format!("{part:?}").contains("Comparison(")
+}
+
 fn searches(part: &impl std::fmt::Debug) -> bool {
     let text = format!("{part:?}");
-    let holds = |names: [&str; 2]| names.iter().any(|name| text.contains(name));
-    holds(["Search(", "Match("]) && !holds(["AbsQuery(", "Root("])
+    text.contains("Search(") || text.contains("Match(")
+}
+
+/// Whether a part of a query begins at the root again, so that it cannot be evaluated below it.
+fn begins_at_root(part: &impl std::fmt::Debug) -> bool {
+    let text = format!("{part:?}");
+    text.contains("AbsQuery(") || text.contains("Root(")
 }
 
 /// An I-Regexp (RFC 9485) in the syntax of the crate `regex`: a dot matches no line break. `whole` says that the whole text has to
@@ -256,6 +322,11 @@ mod tests {
             "$.items[*].tags[?search(@, 'x\\\\.y|[.]')]",
             "$.items[?search(@.name, '(')]",
             "$.items[?search(@.tags[0], 'y')]",
+            "$.items[?search(@.name, 'a') && @.n == $.items[1].n]",
+            "$.items[?@.n == 1]",
+            "$.items[?length(@.name) > 2]",
+            "$.items[?@ == 'ab' || @ == null]",
+            "$[?@[0].name <= @[1].name]",
         ] {
             let query = parse_json_path(source).unwrap();
             let searching = Searching::new(&query.segments).unwrap_or_else(|| panic!("{source}"));
@@ -272,8 +343,7 @@ mod tests {
         for source in [
             "$.items[?search(@.name, $.pattern)]",
             "$.items[?search($.name, 'a')]",
-            "$.items[?search(@.name, 'a') && @.n == $.n]",
-            "$.items[?@.n == 1]",
+            "$.items[?search(@.name, 'a') && $.n]",
             "$.items[?search(@.name, @.pattern)]",
         ] {
             let query = parse_json_path(source).unwrap();

@@ -1,4 +1,5 @@
-//! `server-error`: the service answered with a 5xx status that the action does not expect.
+//! `server-error`: the service answered with a 5xx status that the action does not expect, or with an error of GraphQL that says
+//! the same.
 
 use crate::model::{Action, Evidence, Severity, StepRecord};
 
@@ -12,18 +13,23 @@ pub(super) const CHECK: Check = Check {
 };
 
 fn judge(action: &Action, record: &StepRecord) -> Option<Objection> {
-    let status = record.response.status;
-    let listed = action
-        .expect
-        .status
-        .iter()
-        .any(|pattern| pattern.matches(status));
-    (status >= 500 && !listed).then(|| Objection {
-        kind: status.to_string(),
-        message: format!("`{}` was answered with {status}", action.name),
+    let response = &record.response;
+    let (kind, expected) = if response.status >= 500 {
+        let listed = action.expect.status.iter();
+        let is_listed = listed
+            .copied()
+            .any(|listed| listed.matches(response.status));
+        let kind = (!is_listed).then(|| response.status.to_string())?;
+        (kind, "a status below 500")
+    } else {
+        (response.internal_error()?, "no internal error")
+    };
+    Some(Objection {
+        message: format!("`{}` was answered with {kind}", action.name),
+        kind,
         evidence: Evidence::Values {
-            expected: "a status below 500".to_owned(),
-            actual: record.response.excerpt(),
+            expected: expected.to_owned(),
+            actual: response.excerpt(),
         },
     })
 }

@@ -9,7 +9,7 @@ use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::SetupExpect;
-use super::request::{Basic, Extract, Request, Status};
+use super::request::{Basic, Extract, Request, Retry, Status};
 use super::scalars::ScalarText;
 
 /// Somebody who uses the service. `{}` is somebody without any credentials.
@@ -37,6 +37,8 @@ pub(in crate::spec) struct Principal {
 pub(in crate::spec) struct LoginStep {
     /// What is sent; an answer that is not 2xx, and not listed under `expect`, ends the run.
     pub request: Request,
+    /// Asks again until something is ready.
+    pub retry: Option<Retry>,
     /// What a good answer looks like. Default: any 2xx.
     pub expect: Option<SetupExpect>,
     /// Values to remember from the answer, by name; only this principal reads them.

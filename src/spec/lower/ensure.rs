@@ -2,12 +2,14 @@
 
 use std::ops::RangeInclusive;
 
+use indexmap::IndexMap;
 use regex::Regex;
 
 use super::Lowering;
 use crate::diagnostic::{Code, Diagnostic, Path};
 use crate::model::{AllowedChanges, Assertion, Counts, Ensure, Ensured, Expectation};
-use crate::spec::document::{Changes, Count, Ensure as Written, RowCounts};
+use crate::spec::document::{Changes, Count, Document, Ensure as Written, RowCounts};
+use crate::world::config::Pattern;
 
 impl Lowering<'_> {
     pub(super) fn ensure(
@@ -29,6 +31,28 @@ impl Lowering<'_> {
                 })
             })
             .collect()
+    }
+
+    /// The tables that post-conditions name.
+    pub(super) fn ensured_tables(&self, document: &Document) -> Vec<Pattern> {
+        let section = Path::root().key("actions");
+        let mut tables: Vec<Pattern> = Vec::new();
+        for action in &document.actions {
+            let at = section.index(action.position).key("ensure");
+            for (index, ensure) in action.ensure.iter().enumerate() {
+                let at = at.index(index).key("changes");
+                for table in ensure.changes.iter().flat_map(IndexMap::keys) {
+                    // Each is said once, and `*` is the rest, whatever there is.
+                    if table != "*" && tables.iter().all(|known| known.text != *table) {
+                        tables.push(Pattern {
+                            text: table.clone(),
+                            place: Some(self.compiler.place(&at.key(table), table)),
+                        });
+                    }
+                }
+            }
+        }
+        tables
     }
 
     fn ensured(&mut self, at: &Path, written: &Written, parameters: &[String]) -> Option<Ensured> {

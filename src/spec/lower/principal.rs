@@ -11,9 +11,12 @@ use super::Lowering;
 use crate::diagnostic::{Code, Diagnostic, Path, did_you_mean};
 use crate::expr::Template;
 use crate::model::{
-    Action, ExpectedResponse, Forbidden, Names, PrincipalId, StatusPattern, VariableId,
+    Action, ExpectedResponse, Forbidden, Names, PrincipalId, RequestTemplate, StatusPattern,
+    VariableId,
 };
-use crate::spec::document::{Actors, Basic, Document, LoginStep, Principal as Written};
+use crate::spec::document::{
+    Actors, Basic, Document, LoginStep, Principal as Written, SetupExpect,
+};
 use crate::spec::names::Scope;
 use crate::world::config::{Principal, SetupStep};
 
@@ -40,6 +43,18 @@ impl Actor {
             action.request.retry = None;
         }
         action
+    }
+}
+
+/// The statuses of a good answer to a request of `setup` or of a login: what it says, or else what its `retry` waits for.
+pub(super) fn good_statuses(
+    request: &RequestTemplate,
+    written: Option<&SetupExpect>,
+) -> Vec<StatusPattern> {
+    match (written, &request.retry) {
+        (Some(expect), _) => expect.status.0.clone(),
+        (None, Some(retry)) => retry.until.status.clone(),
+        (None, None) => Vec::new(),
     }
 }
 
@@ -95,14 +110,14 @@ impl Lowering<'_> {
             let scope = Scope::Principal(&so_far);
             let mut request = self.request(&at.key("request"), &step.request, scope);
             request.principal = Some(id);
+            request.retry = self.retry(&at.key("retry"), step.retry.as_ref());
             let number = |name: &str| {
                 let position = own.get_index_of(name)?;
                 Some(VariableId(position as u32))
             };
             login.push(SetupStep {
+                status: good_statuses(&request, step.expect.as_ref()),
                 request,
-                status: (step.expect.as_ref())
-                    .map_or_else(Vec::new, |expect| expect.status.0.clone()),
                 extract: self.extractions_as(&at.key("extract"), &step.extract, &number),
             });
             so_far.extend(step.extract.keys().cloned());

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::Lowering;
+use super::principal::good_statuses;
 use crate::diagnostic::{Code, Diagnostic, Path};
 use crate::model::{RequestTemplate, SqlQuery};
 use crate::random::Random;
@@ -34,12 +35,16 @@ impl Lowering<'_> {
             .as_ref()
             .map(|service| self.service(service));
         let http = self.http(&document.http, document.service.is_some());
-        let systems: Vec<SystemConfig> = document
+        let mut systems: Vec<SystemConfig> = document
             .systems
             .iter()
             .enumerate()
             .map(|(position, (name, system))| self.system_config(position, name, system))
             .collect();
+        // Of several, a table may be in any.
+        if let [only] = systems.as_mut_slice() {
+            only.ensured_tables = self.ensured_tables(document);
+        }
         let principals = self.principals(document).into();
         let (setup, extracted) = self.setup(document);
         let after_restore = self.after_restore(document, &extracted);
@@ -363,6 +368,7 @@ impl Lowering<'_> {
             keep_ids: self.patterns(&at.key("keep_ids"), &system.settings.keep_ids),
             volatile: volatile.map(|written| self.patterns(&at.key("volatile"), written)),
             ignore_tables: self.patterns(&at.key("ignore_tables"), &system.settings.ignore_tables),
+            ensured_tables: Vec::new(),
             observation_queries,
             settle,
             query_timeout: (system.settings.query_timeout)
@@ -404,13 +410,9 @@ impl Lowering<'_> {
                 self.request(&at.key("request"), &written.request, Scope::Setup(&so_far));
             request.principal = self.actor(&at.key("as"), written.actor.as_ref(), document);
             request.retry = self.retry(&at.key("retry"), written.retry.as_ref());
-            let awaited = request.retry.iter();
-            let awaited = awaited
-                .flat_map(|retry| retry.until.status.clone())
-                .collect();
             steps.push(SetupStep {
+                status: good_statuses(&request, written.expect.as_ref()),
                 request,
-                status: (written.expect.as_ref()).map_or(awaited, |expect| expect.status.0.clone()),
                 extract: self.extractions(&at.key("extract"), &written.extract),
             });
             so_far.extend(written.extract.keys().cloned());

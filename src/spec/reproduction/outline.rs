@@ -158,6 +158,8 @@ pub struct Capture {
     pub name: String,
     /// From where.
     pub source: Source,
+    /// The regular expression whose first match it is there: its first group, or all of it.
+    pub pattern: Option<String>,
     /// Whether the value, as far as it was seen, can stand in a URL as it is: as a link, or else as a segment.
     pub is_plain: bool,
     /// Whether it seems to be a link, with a query perhaps.
@@ -173,8 +175,8 @@ pub enum Source {
     Header(String),
     /// A cookie that the answer sets.
     Cookie(String),
-    /// What a regular expression finds in the body.
-    Pattern(String),
+    /// The whole body, as text.
+    Body,
 }
 
 /// The requests of a reproduction. An error is a sentence that says which template no other language can fill in.

@@ -82,7 +82,7 @@ impl Deployment {
     }
 
     /// Sends a request until the answer is the one that its `retry` waits for. Returns what was sent last. The waits count as time
-    /// that the service took. A denial ends it: whoever was logged out is not ready at any time.
+    /// that the service took. A denial ends it, for whoever was logged out is not ready at any time; and so does a server error.
     async fn send_until_ready(
         &mut self,
         outgoing: &Outgoing<'_>,
@@ -111,7 +111,10 @@ impl Deployment {
             answer.is_unready = !retry.is_over(answer);
             let is_late = began.elapsed() + retry.every > retry.at_most;
             let is_denial = self.denies(template.principal, answer.status);
-            if !answer.is_unready || is_late || is_denial || answer.is_rate_limit {
+            let listed = outgoing.listed.iter().chain(&retry.until.status);
+            let is_failure = answer.failure().is_some()
+                && !listed.copied().any(|listed| listed.matches(answer.status));
+            if !answer.is_unready || is_late || is_denial || is_failure || answer.is_rate_limit {
                 return Ok((rendered, outcome));
             }
             self.sender.wait(retry.every).await?;

@@ -1,7 +1,7 @@
 //! Logins: the requests that a principal is logged in with.
 
 use super::{Session, Sessions};
-use crate::model::PrincipalId;
+use crate::model::{Bindings, PrincipalId};
 use crate::world::WorldError;
 use crate::world::deployment::Deployment;
 use crate::world::setup::answered;
@@ -34,6 +34,7 @@ pub(in crate::world) async fn log_in(
     };
     let mut fresh = sessions.clone();
     fresh.set(id, principal.nobody());
+    let turn = deployment.renewals().next_login(id);
     for (position, step) in principal.login.iter().enumerate() {
         let name = match principal.login.len() {
             1 => format!("the login of `{}`", principal.name),
@@ -44,7 +45,10 @@ pub(in crate::world) async fn log_in(
             ),
         };
         let Some(session) = fresh.of(id) else { break };
-        let bindings = principal.bindings(session);
+        let bindings = Bindings {
+            turn,
+            ..principal.bindings(session)
+        };
         let extracted = answered(deployment, &name, step, bindings, &mut fresh).await?;
         for (_, value) in &extracted.found {
             deployment.secrets().learn_credential(value);

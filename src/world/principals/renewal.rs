@@ -26,6 +26,8 @@ use crate::world::{Warning, WarningCode, WorldError, WorldErrorKind};
 pub(in crate::world) struct Renewals {
     /// How many.
     count: u32,
+    /// How often each principal was logged in, whatever for.
+    logins: FxHashMap<PrincipalId, u32>,
     /// The number of the last one of each principal.
     last: FxHashMap<PrincipalId, u32>,
     /// The sessions that are good in every state.
@@ -40,6 +42,14 @@ impl Renewals {
     /// How many there were.
     pub(in crate::world) fn count(&self) -> u64 {
         self.count.into()
+    }
+
+    /// Counts a login. Returns how many of this principal there were before: a value that is made up for a login is another one each
+    /// time, for a service may take a nonce only once.
+    pub(super) fn next_login(&mut self, id: PrincipalId) -> u32 {
+        let logins = self.logins.entry(id).or_default();
+        *logins += 1;
+        *logins - 1
     }
 
     /// These sessions, with those that are good everywhere in place of older ones. `None` where they are these already.

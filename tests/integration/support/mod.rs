@@ -26,7 +26,7 @@ pub(crate) use database::Database;
 pub(crate) use finished::{
     Finished, actions, items, one, texts, violations, warnings, without_times,
 };
-pub(crate) use hurl::hurl;
+pub(crate) use hurl::{hurl, run_script};
 pub(crate) use postgres_store::{Pool, PostgresStore};
 pub(crate) use process::{Kind, service};
 pub(crate) use running::{Running, signal};

@@ -32,7 +32,7 @@ answer() { LC_ALL=C tr -d '\000-\010\013-\037\177' <"$folder/body" | LC_ALL=C se
 "#;
 
 /// Functions of the script, and the calls that need them.
-pub(super) const FUNCTIONS: [(&[&str], &str); 10] = [
+pub(super) const FUNCTIONS: [(&[&str], &str); 11] = [
     (
         &["unclear "],
         r#"
@@ -108,11 +108,19 @@ cookie() {
 "#,
     ),
     (
-        &["$(pattern "],
+        &["$(body)", "$(body |"],
         r#"
-# What a regular expression finds in the body, as JSON: its first group, or all that it matches
-pattern() {
-    jq -Rs --arg regex "$1" 'first(match($regex) | if .captures[0].string then .captures[0].string else .string end)' "$folder/body"
+# The body of the last answer, as JSON
+body() { jq -Rs . "$folder/body"; }
+"#,
+    ),
+    (
+        &[" | matched "],
+        r#"
+# What a regular expression finds in a JSON value, as JSON: its first group, or all that it matches
+matched() {
+    jq -c --arg regex "$1" '(if type == "string" then . else tojson end) |
+        first(match($regex) | if .captures[0].string then .captures[0].string else .string end)'
 }
 "#,
     ),

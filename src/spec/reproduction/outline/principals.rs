@@ -1,7 +1,7 @@
 //! Who sends the requests of an outline: logins come first, and each principal has values of its own.
 
 use super::writer::{Writer, scalar};
-use super::{Part, Sent, entries, text_of};
+use super::{Part, Sent, SentRetry, entries, text_of};
 use crate::spec::yaml::{Entry, Node};
 
 /// What a request carries because of who sends it.
@@ -28,9 +28,16 @@ impl<'c> Writer<'c> {
                 None => &[],
             };
             self.scope = Some(&entry.key);
+            let principals = &self.case.spec.world.principals;
+            let known = principals.iter().find(|known| known.name == entry.key);
             for (position, step) in steps.iter().enumerate() {
                 let title = format!("login {} {}", entry.key, position + 1);
-                requests.push(self.sent(title, step, &[], None)?);
+                let request = known.and_then(|known| known.login.get(position));
+                let request = request.map(|step| &step.request);
+                self.draw_for(request, 0);
+                let mut sent = self.sent(title, step, &[], None)?;
+                sent.retry = request.and_then(SentRetry::of);
+                requests.push(sent);
             }
             self.scope = None;
         }

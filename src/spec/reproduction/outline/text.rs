@@ -109,6 +109,12 @@ impl Writer<'_> {
             format!("`{source}` of `{title}` is computed, which only venomqa can do: {why}")
         };
         let template = Template::parse(source).map_err(|error| cannot(&error.message))?;
+        let mut reads = template.reads().iter();
+        if let Some(list) = reads.find(|name| self.lists.contains(name.as_str())) {
+            return Err(format!(
+                "`{source}` of `{title}` reads `{list}`, a list of all that was found in an answer (`all: true`): only venomqa can send that"
+            ));
+        }
         if let Some(open) = template
             .reads()
             .iter()

@@ -23,6 +23,8 @@ pub(super) struct Writer<'c> {
     pub(super) defined: IndexSet<String>,
     /// What was extracted when the file was written, as far as it is in there.
     pub(super) recorded: IndexMap<String, Value>,
+    /// Lists of all that was found in an answer, which have no value here.
+    pub(super) lists: IndexSet<String>,
     /// What of a request was not understood by anybody but venomqa.
     pub(super) notes: Vec<String>,
     /// Who has logged in.
@@ -46,6 +48,7 @@ impl<'c> Writer<'c> {
             defined: open.keys().map(|name| (*name).to_owned()).collect(),
             open,
             recorded: IndexMap::new(),
+            lists: IndexSet::new(),
             notes: Vec::new(),
             logged_in: Vec::new(),
             scope: None,
@@ -242,11 +245,12 @@ impl<'c> Writer<'c> {
             listed.next()
         });
         for entry in entries(on.map_or(node, |entry| &entry.node).field("extract")) {
-            let Some(source) = source(&entry.node) else {
+            let Some((source, pattern)) = source(&entry.node) else {
                 self.notes.push(format!(
-                    "`{}` is extracted in a way that only venomqa can do",
+                    "`{}` is a list of all that was found, which only venomqa takes out of an answer",
                     entry.key
                 ));
+                self.lists.insert(entry.key.clone());
                 continue;
             };
             let is_optional = matches!(
@@ -279,6 +283,7 @@ impl<'c> Writer<'c> {
                 captures.push(Capture {
                     name,
                     source,
+                    pattern,
                     is_plain: value.chars().all(stays),
                     is_link,
                 });
@@ -355,11 +360,30 @@ impl<'c> Writer<'c> {
                 one => std::slice::from_ref(one),
             };
             for node in several {
-                let text = self.text(&scalar(Some(node)), parameters, title)?;
+                let text = scalar(Some(node));
+                if let Some(items) = self.list(&text, parameters) {
+                    let items = items.iter().map(|item| vec![Part::Text(plain(item))]);
+                    pairs.extend(items.map(|item| (entry.key.clone(), item)));
+                    continue;
+                }
+                let text = self.text(&text, parameters, title)?;
                 pairs.push((entry.key.clone(), text));
             }
         }
         Ok(pairs)
+    }
+
+    /// The items of the list that a text names, which repeat a field: of one from an answer those that were seen.
+    fn list(&mut self, text: &str, parameters: &[Parameter]) -> Option<Vec<Value>> {
+        let name = self.named(whole_hole(text)?);
+        if let Some(known) = self.known(&name, parameters) {
+            return known.as_array().cloned();
+        }
+        let seen = self.recorded.get(&name)?.as_array()?.clone();
+        let shown = Value::from(seen.as_slice());
+        self.notes
+            .push(format!("`{name}` was `{shown}` when this was written"));
+        Some(seen)
     }
 
     fn multipart(
@@ -477,25 +501,23 @@ pub(super) fn scalar(node: Option<&Node>) -> String {
     }
 }
 
-/// Where a value is taken from; `None` where no other language can do that.
-fn source(extract: &Node) -> Option<Source> {
+/// Where a value is taken from, and with which regular expression; `None` for a list of all that is found.
+fn source(extract: &Node) -> Option<(Source, Option<String>)> {
     if let Node::Scalar(Value::String(path)) = extract {
-        return Some(Source::JsonPath(path.clone()));
+        return Some((Source::JsonPath(path.clone()), None));
+    }
+    if matches!(extract.field("all"), Some(Node::Scalar(Value::Bool(true)))) {
+        return None;
     }
     let field = |name: &str| text_of(extract.field(name)).map(str::to_owned);
-    let of_body = extract.field("body");
-    let pattern = field("regex").or_else(|| text_of(of_body?.field("regex")).map(str::to_owned));
-    let is_list = matches!(extract.field("all"), Some(Node::Scalar(Value::Bool(true))));
+    let of_body = extract.field("body").and_then(|body| body.field("regex"));
+    let pattern = field("regex").or_else(|| text_of(of_body).map(str::to_owned));
     let place = field("jsonpath")
         .map(Source::JsonPath)
         .or(field("header").map(Source::Header))
-        .or(field("cookie").map(Source::Cookie));
-    match (place, pattern) {
-        _ if is_list => None,
-        (Some(place), None) => Some(place),
-        (None, Some(pattern)) => Some(Source::Pattern(pattern)),
-        _ => None,
-    }
+        .or(field("cookie").map(Source::Cookie))
+        .unwrap_or(Source::Body);
+    Some((place, pattern))
 }
 
 /// The first status that a request of `setup` expects.
