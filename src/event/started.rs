@@ -82,6 +82,9 @@ pub struct Action {
     /// Whether it cannot run, because the spec says so (`max_calls: 0`) or the command line: then it counts for no coverage.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub switched_off: bool,
+    /// Whether it acts on an older object of a pool (`for_each`). It counts for no coverage: that there is such an object is no duty.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub older: bool,
 }
 
 /// One invariant of the spec.
@@ -135,6 +138,11 @@ pub struct Part {
 }
 
 impl Action {
+    /// Whether it counts for coverage.
+    pub fn counts(&self) -> bool {
+        !self.switched_off && !self.older
+    }
+
     /// An action of the model, and where it stands in the spec.
     pub fn of(action: &model::Action, place: Option<Place>) -> Self {
         Self {
@@ -144,6 +152,7 @@ impl Action {
             path: action.request.path.source().to_owned(),
             place,
             switched_off: action.is_switched_off(),
+            older: action.chosen.is_some(),
         }
     }
 }

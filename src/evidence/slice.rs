@@ -87,13 +87,20 @@ impl Footprint {
             footprint.had_effect = true;
             return footprint;
         };
+        // In a pool each object moves where one comes or goes.
+        let bound = |variables: &mut dyn Iterator<Item = VariableId>| -> Vec<VariableId> {
+            let places = variables.map(|variable| model.pools.all_with(variable));
+            places.flatten().collect()
+        };
         let extracted = record.extracted.iter().map(|(name, _)| name);
-        footprint
-            .binds
-            .extend(extracted.filter_map(|name| model.names.variable(name)));
+        footprint.binds.extend(bound(
+            &mut extracted.filter_map(|name| model.names.variable(name)),
+        ));
         let response = &record.response;
         if let Some(on_answer) = action.on_answer(response) {
-            footprint.binds.extend(on_answer.clear.iter().copied());
+            footprint
+                .binds
+                .extend(bound(&mut on_answer.clear.iter().copied()));
         }
         if !action.accepts(response) {
             footprint.counts.clear();
@@ -195,7 +202,7 @@ fn reads(model: &Model, action: &Action) -> BTreeSet<VariableId> {
         .flatten();
     in_request
         .chain(in_conditions)
-        .filter_map(|name| model.names.variable(name))
+        .filter_map(|name| action.variable(&model.names, name))
         .chain(action.requires.iter().copied())
         .collect()
 }

@@ -134,6 +134,7 @@ fn obstacles<'m>(
                 Precondition::Holds(condition) => {
                     let bindings: Arc<dyn Lookup> = Arc::new(Bindings {
                         parameters: action.parameters.clone(),
+                        chosen: action.chosen.clone(),
                         ..model.bindings(context)
                     });
                     let error = match condition.holds(&bindings) {
@@ -189,8 +190,10 @@ pub(super) fn is_hopeless(
             .any(|variable| defined.get(variable.0 as usize) == Some(&false));
         facts = facts.counted(&action.counts, &model.facts, Effect::Accepted);
         for extraction in action.extractions() {
-            if let Some(defined) = defined.get_mut(extraction.variable.0 as usize) {
-                *defined = true;
+            for variable in model.pools.all_with(extraction.variable) {
+                if let Some(defined) = defined.get_mut(variable.0 as usize) {
+                    *defined = true;
+                }
             }
         }
         used_up || not_run || undefined

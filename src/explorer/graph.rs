@@ -12,7 +12,9 @@ mod tally;
 use hashbrown::HashTable;
 use serde::Serialize;
 
-use crate::model::{ActionId, Context, Digest, Effect, Facts, Model, Situation, VariableId};
+use crate::model::{
+    Action, ActionId, Context, Digest, Effect, Facts, Model, Situation, VariableId,
+};
 
 use frontier::{Frontier, bits};
 use repetition::Repetition;
@@ -36,6 +38,8 @@ pub struct Graph {
     tallies: Vec<Tally>,
     deepest: u32,
     actions_run: usize,
+    /// By action: whether it counts for coverage.
+    counts: Vec<bool>,
     current: StateId,
     can_restore: bool,
 }
@@ -128,6 +132,9 @@ impl Graph {
             tallies: vec![Tally::default(); model.actions.len()],
             deepest: 0,
             actions_run: 0,
+            counts: (model.actions.iter())
+                .map(Action::counts_for_coverage)
+                .collect(),
             current: StateId::INITIAL,
             can_restore,
         };
@@ -206,7 +213,7 @@ impl Graph {
         self.frontier.is_open(state)
     }
 
-    /// How many actions ran at least once.
+    /// How many of the actions that count for coverage ran at least once.
     pub fn actions_run(&self) -> usize {
         self.actions_run
     }
@@ -419,7 +426,8 @@ impl Graph {
         unchanged: bool,
     ) -> bool {
         let tally = &mut self.tallies[action.0 as usize];
-        self.actions_run += usize::from(tally.runs == 0);
+        let is_first = tally.runs == 0 && self.counts[action.0 as usize];
+        self.actions_run += usize::from(is_first);
         tally.add(answer, new_state, unchanged)
     }
 

@@ -533,7 +533,10 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
 
     fn coverage(&self) -> f64 {
         let actions = self.model.actions.iter();
-        match actions.filter(|action| !action.is_switched_off()).count() {
+        match actions
+            .filter(|action| action.counts_for_coverage())
+            .count()
+        {
             0 => 1.0,
             actions => self.explored.graph().actions_run() as f64 / actions as f64,
         }

@@ -9,9 +9,10 @@ use serde_json::Value;
 use super::context::VariableId;
 use super::expectation::Expectation;
 use super::facts::FactId;
+use super::pool::Chosen;
 use super::principal::Forbidden;
 use super::request::{Parameter, RequestTemplate};
-use super::{Ensure, Response};
+use super::{Ensure, Names, Response};
 use crate::expr::{Condition, JsonPath};
 
 /// Number of an action: its position in [`Model::actions`](super::Model::actions).
@@ -27,6 +28,8 @@ pub struct Action {
     pub base_name: String,
     /// The parameter values of this action.
     pub parameters: Arc<Vec<Parameter>>,
+    /// On which object of a pool it acts, where that is not the newest.
+    pub chosen: Option<Chosen>,
     /// All of these must be true of the path for the action to be enabled.
     pub preconditions: Vec<Precondition>,
     /// How often it may be accepted and change something on one path: the fact that counts, and the limit.
@@ -77,12 +80,18 @@ impl Action {
         self.switched_off.is_some() || matches!(self.max_calls, Some((_, 0)))
     }
 
+    /// Whether it counts for coverage: it can run, and needs no second object of a kind.
+    pub fn counts_for_coverage(&self) -> bool {
+        !self.is_switched_off() && self.chosen.is_none()
+    }
+
     /// An action that is always enabled and sends `GET /`; for models that never reach a network.
     pub fn named(name: &str) -> Self {
         Self {
             name: name.to_owned(),
             base_name: name.to_owned(),
             parameters: Arc::default(),
+            chosen: None,
             preconditions: Vec::new(),
             max_calls: None,
             requires: Vec::new(),
@@ -95,6 +104,14 @@ impl Action {
             ensure: Vec::new(),
             forbidden: None,
             switched_off: None,
+        }
+    }
+
+    /// The variable that a name means to it.
+    pub fn variable(&self, names: &Names, name: &str) -> Option<VariableId> {
+        match &self.chosen {
+            Some(chosen) if chosen.name == name => Some(chosen.variable),
+            _ => names.variable(name),
         }
     }
 

@@ -18,6 +18,7 @@ mod found;
 mod invariant;
 pub(crate) mod json;
 mod net_delta;
+mod pool;
 mod principal;
 mod regression;
 mod reproduction;
@@ -47,6 +48,7 @@ pub use expectation::{Assertion, Expectation};
 pub use facts::{Effect, FactId, FactRule, Facts};
 pub use invariant::{Invariant, InvariantId, Severity, Subject};
 pub use net_delta::NetDelta;
+pub use pool::{Chosen, Pools};
 pub use principal::{Forbidden, PrincipalId};
 pub use regression::Regression;
 pub use reproduction::{OracleName, Origin, Reproduction, SeenRow, SeenStep};
@@ -75,6 +77,8 @@ pub struct Model {
     pub names: Arc<Names>,
     /// For each variable, whether its value is part of a state's identity.
     pub identity_variables: Vec<bool>,
+    /// The variables that hold the objects of one kind.
+    pub pools: Pools,
     /// What guards count.
     pub facts: Vec<FactRule>,
     /// How many systems are declared.
@@ -110,10 +114,22 @@ pub struct Bindings {
     pub context: Context,
     /// Parameters of the action, if it is one.
     pub parameters: Arc<Vec<Parameter>>,
+    /// On which object of a pool the action acts.
+    pub chosen: Option<Chosen>,
     /// What makes values up, for a request.
     pub draws: Option<Arc<Draws>>,
     /// How often the request had an effect before on this path.
     pub turn: u32,
+}
+
+impl Bindings {
+    /// The variable that a name means.
+    fn variable(&self, name: &str) -> Option<VariableId> {
+        match &self.chosen {
+            Some(chosen) if chosen.name == name => Some(chosen.variable),
+            _ => self.names.variable(name),
+        }
+    }
 }
 
 impl Lookup for Bindings {
@@ -122,7 +138,7 @@ impl Lookup for Bindings {
             .iter()
             .find(|(parameter, _)| parameter == name)
             .map(|(_, value)| value)
-            .or_else(|| self.context.get(self.names.variable(name)?))
+            .or_else(|| self.context.get(self.variable(name)?))
             .or_else(|| self.names.constants.get(name))
     }
 
@@ -137,7 +153,6 @@ impl Lookup for Bindings {
             .any(|(parameter, _)| parameter == name);
         is_parameter
             || self
-                .names
                 .variable(name)
                 .is_none_or(|variable| self.context.get(variable).is_none())
     }
@@ -156,23 +171,25 @@ impl Model {
 
     /// The variables that a precondition reads.
     pub fn guarding_variables(&self) -> impl Iterator<Item = VariableId> {
-        self.conditions()
-            .flat_map(Condition::reads)
-            .filter_map(|name| self.names.variable(name))
+        self.in_conditions(Condition::reads)
     }
 
     /// The variables of which a precondition reads more than whether they are defined.
     pub fn compared_variables(&self) -> impl Iterator<Item = VariableId> {
-        self.conditions()
-            .flat_map(Condition::compares)
-            .filter_map(|name| self.names.variable(name))
+        self.in_conditions(Condition::compares)
     }
 
-    fn conditions(&self) -> impl Iterator<Item = &Condition> {
-        let preconditions = self.actions.iter().flat_map(|action| &action.preconditions);
-        preconditions.filter_map(|precondition| match precondition {
-            Precondition::Holds(condition) => Some(condition),
-            Precondition::Accepted(_) => None,
+    fn in_conditions(
+        &self,
+        names: fn(&Condition) -> &[String],
+    ) -> impl Iterator<Item = VariableId> {
+        self.actions.iter().flat_map(move |action| {
+            let holds = action.preconditions.iter().filter_map(|it| match it {
+                Precondition::Holds(condition) => Some(condition),
+                Precondition::Accepted(_) => None,
+            });
+            let named = holds.flat_map(names);
+            named.filter_map(|name| action.variable(&self.names, name))
         })
     }
 
@@ -182,6 +199,7 @@ impl Model {
             names: self.names.clone(),
             context: context.clone(),
             parameters: Arc::default(),
+            chosen: None,
             draws: None,
             turn: 0,
         }
@@ -189,8 +207,10 @@ impl Model {
 
     /// What the expressions of an action see in this context.
     pub fn action_bindings(&self, action: ActionId, context: &Context) -> Bindings {
+        let action = self.action(action);
         Bindings {
-            parameters: self.action(action).parameters.clone(),
+            parameters: action.parameters.clone(),
+            chosen: action.chosen.clone(),
             ..self.bindings(context)
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::model::{
     Action, AllowedChanges, Context, Ensured, Evidence, Expectation, Found, SqlQuery, StepRecord,
-    VariableId, one_line,
+    one_line,
 };
 use crate::world::{Observe, WorldError};
 
@@ -18,7 +18,7 @@ pub(super) async fn judge<W: Observe>(
     if action.ensure.is_empty() || !action.accepts(&record.response) {
         return Ok(None);
     }
-    let context = with_cleared(before, after);
+    let context = with_cleared(action, record, (before, after));
     for ensure in &action.ensure {
         let objection = match &ensure.subject {
             Ensured::Rows(query, expectation) => {
@@ -36,15 +36,26 @@ pub(super) async fn judge<W: Observe>(
     Ok(None)
 }
 
-/// The context after a call, with the values that it has cleared: its post-conditions may speak of what it deleted.
-fn with_cleared(before: &Context, after: &Context) -> Context {
-    let mut context = after.clone();
-    for variable in (0..after.values().len() as u32).map(VariableId) {
-        if after.get(variable).is_none() {
-            context = context.with(variable, before.get(variable).cloned());
-        }
-    }
-    context
+/// The context after a call, with the values that it has cleared and the object on which it acted: its post-conditions may speak
+/// of what it deleted. In a pool another object may stand there by now.
+fn with_cleared(
+    action: &Action,
+    record: &StepRecord,
+    (before, after): (&Context, &Context),
+) -> Context {
+    let on_answer = action.on_answer(&record.response);
+    let cleared = on_answer
+        .into_iter()
+        .flat_map(|it| it.clear.iter().copied());
+    let chosen = action.chosen.as_ref().map(|chosen| chosen.variable);
+    cleared
+        .chain(chosen)
+        .fold(after.clone(), |context, variable| {
+            match before.get(variable) {
+                Some(value) => context.with(variable, Some(value.clone())),
+                None => context,
+            }
+        })
 }
 
 async fn judge_rows<W: Observe>(

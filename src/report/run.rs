@@ -517,19 +517,20 @@ impl RunReport {
 
     /// Every action with its tally.
     pub fn actions(&self) -> impl Iterator<Item = (&Action, &ActionTally)> {
-        self.started.actions.iter().zip(&self.summary.actions)
+        let all = self.started.actions.iter().zip(&self.summary.actions);
+        all.filter(|(action, seen)| !action.older || seen.runs > 0)
     }
 
     /// The actions that can run: those that the spec does not switch off.
     pub fn able(&self) -> usize {
         let actions = self.started.actions.iter();
-        actions.filter(|action| !action.switched_off).count()
+        actions.filter(|action| action.counts()).count()
     }
 
     /// Actions that never ran, and are not switched off.
     pub fn never_ran(&self) -> impl Iterator<Item = (&Action, &ActionTally)> {
         self.actions()
-            .filter(|(action, seen)| seen.runs == 0 && !action.switched_off)
+            .filter(|(action, seen)| seen.runs == 0 && action.counts())
     }
 
     /// Actions that were answered with 4xx or 5xx each time, although the spec does not expect that.

@@ -123,9 +123,9 @@ impl RunBuilder {
             Ok(position) => seen.statuses[position].1 += 1,
             Err(position) => seen.statuses.insert(position, (step.status, 1)),
         }
-        let ran = summary.actions.iter().filter(|seen| seen.runs > 0).count();
-        let able = self.run.started.actions.iter();
-        let able = able.filter(|action| !action.switched_off).count();
-        figures.coverage = ran as f64 / able as f64;
+        let actions = self.run.started.actions.iter().zip(&summary.actions);
+        let able = actions.filter(|(action, _)| action.counts());
+        let ran = able.clone().filter(|(_, seen)| seen.runs > 0).count();
+        figures.coverage = ran as f64 / able.count() as f64;
     }
 }

@@ -47,6 +47,7 @@ impl<'a> Compiler<'a> {
             names: Arc::new(names),
             context: Context::empty(0),
             parameters: Arc::default(),
+            chosen: None,
             draws: None,
             turn: 0,
         });

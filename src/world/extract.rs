@@ -6,7 +6,9 @@ use cookie_store::RawCookie;
 use regex::Regex;
 use serde_json::Value;
 
-use crate::model::{Action, Context, ExtractSource, Extraction, NoJson, Response, VariableId};
+use crate::model::{
+    Action, Context, ExtractSource, Extraction, Model, NoJson, Pools, Response, VariableId,
+};
 
 /// What extraction found.
 #[derive(Debug, Default)]
@@ -17,17 +19,20 @@ pub(super) struct Extracted {
     pub(super) found: Vec<(String, Value)>,
     /// What was due and not there, in words.
     pub(super) failures: Vec<String>,
+    /// Which of the variables are places of a pool.
+    pub(super) pools: Pools,
 }
 
 impl Extracted {
     /// What an action extracts and clears after this answer.
-    pub(super) fn by_action(action: &Action, response: &Response) -> Self {
+    pub(super) fn by_action(model: &Model, action: &Action, response: &Response) -> Self {
         let Some(on_answer) = action.on_answer(response) else {
             return Self::default();
         };
         let mut extracted = Self::by(&on_answer.extract, response);
         let cleared = on_answer.clear.iter().map(|variable| (*variable, None));
         extracted.changes.extend(cleared);
+        extracted.pools = model.pools.clone();
         extracted
     }
 
@@ -54,11 +59,10 @@ impl Extracted {
 
     /// The context after the answer.
     pub(super) fn applied_to(&self, context: &Context) -> Context {
-        let mut next = context.clone();
-        for (variable, value) in &self.changes {
-            next = next.with(*variable, value.clone());
-        }
-        next
+        let changes = self.changes.iter();
+        changes.fold(context.clone(), |context, (variable, value)| {
+            self.pools.set(&context, *variable, value.clone())
+        })
     }
 }
 

@@ -233,7 +233,7 @@ impl World for LiveWorld {
             return Ok(unanswered(&now, exchange, &mut self.identity));
         }
         let response = exchange.response;
-        let extracted = Extracted::by_action(declared, &response);
+        let extracted = Extracted::by_action(&self.model, declared, &response);
         deployment.secrets().learn_extracted(&extracted.found);
         deployment.secrets().learn_rows(&change.rows);
         let next = extracted.applied_to(context);

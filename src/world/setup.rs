@@ -34,7 +34,8 @@ async fn send(deployment: &mut Deployment) -> Result<(Context, Sessions), WorldE
         }
         let name = format!("setup request {}", position + 1);
         let bindings = model.bindings(&context);
-        let extracted = answered(deployment, &name, step, bindings, &mut sessions).await?;
+        let mut extracted = answered(deployment, &name, step, bindings, &mut sessions).await?;
+        extracted.pools = model.pools.clone();
         deployment.secrets().learn_extracted(&extracted.found);
         context = extracted.applied_to(&context);
     }

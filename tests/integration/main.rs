@@ -20,6 +20,7 @@ mod ensure;
 mod examples;
 mod explore;
 mod flags;
+mod for_each;
 mod fuzz;
 mod graphql;
 mod honesty;

@@ -329,9 +329,10 @@ impl Sum {
         };
         let violations = numbered(self.violations.into_values(), number);
         let limits = limits(&self.parts);
-        let ran = self.tallies.iter().filter(|sum| sum.runs > 0).count();
-        let able = self.actions.iter();
-        let able = able.filter(|action| !action.switched_off).count();
+        let counted = self.actions.iter().zip(&self.tallies);
+        let counted = counted.filter(|(action, _)| action.counts());
+        let ran = counted.clone().filter(|(_, sum)| sum.runs > 0).count();
+        let able = counted.count();
         let figures = Figures {
             step: self.parts.iter().map(|part| part.steps).sum(),
             max_steps: limits.max_steps,

@@ -3,6 +3,7 @@
 //! No `flatten` and no `untagged`: both lose the place of a mistake. Where a value has two forms, a visitor says so.
 
 mod assertion;
+mod for_each;
 mod principal;
 mod request;
 mod scalars;
@@ -258,6 +259,8 @@ pub(super) struct Action {
     /// One action is made for each value (for each combination, when several names are given).
     #[serde(default)]
     pub parameters: IndexMap<String, Vec<Json>>,
+    /// It may act on any object that the path knows, not only on the newest: the variable that holds their ids.
+    pub for_each: Option<for_each::ForEach>,
     /// What a good answer looks like. Default: any status below 500.
     pub expect: Option<ActionExpect>,
     /// Values to remember from an accepted answer, by name.

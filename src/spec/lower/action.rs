@@ -17,7 +17,8 @@ use crate::spec::document::{
     Action as Written, ActionExpect, Document, HeaderExpect, OnAnswer as WrittenOnAnswer, STATUS,
     status_key,
 };
-use crate::spec::names::Scope;
+use crate::spec::lower::for_each::Object;
+use crate::spec::names::{Scope, ordinal};
 use crate::spec::reachability::Dependencies;
 
 /// More actions than this from one entry are a mistake.
@@ -49,6 +50,16 @@ impl FactBook {
         self.accepted.insert(action.to_owned(), fact);
         fact
     }
+}
+
+/// One of the actions that an entry makes.
+struct Variant {
+    action: Action,
+    parameters: Vec<Parameter>,
+    actor: Option<String>,
+    /// `None` for the newest.
+    object: Option<Object>,
+    max_calls: Option<u16>,
 }
 
 impl Lowering<'_> {
@@ -86,31 +97,62 @@ impl Lowering<'_> {
                 written.allow.as_ref(),
                 document,
             );
+            let objects = self.objects(&at, written, &template);
             for parameters in self.variants(&at, written) {
-                for actor in &actors {
+                for (actor, object) in
+                    (actors.iter()).flat_map(|actor| objects.iter().map(move |it| (actor, it)))
+                {
                     let suffix = actor.as_ref().and_then(|actor| actor.suffix.clone());
                     let action = match actor {
                         Some(actor) => actor.acts(template.clone()),
                         None => template.clone(),
                     };
-                    actions.push((action, parameters.clone(), suffix, written.max_calls));
+                    actions.push(Variant {
+                        action,
+                        parameters: parameters.clone(),
+                        actor: suffix,
+                        object: object.clone(),
+                        max_calls: written.max_calls,
+                    });
                 }
             }
         }
+        let mut limits: HashMap<String, FactId> = HashMap::new();
         // Facts for `max_calls` come last: only now are all "was accepted" facts known.
         let actions = actions
             .into_iter()
-            .map(|(mut action, parameters, actor, max_calls)| {
-                action.name = name_of(&action.base_name, &parameters, actor.as_deref());
+            .map(|variant| {
+                let Variant {
+                    mut action,
+                    parameters,
+                    actor,
+                    object,
+                    max_calls,
+                } = variant;
                 action.counts.extend(facts.accepted.get(&action.base_name));
+                let of_any = name_of(&action.base_name, &parameters, actor.as_deref(), None);
                 if let Some(limit) = max_calls {
-                    let fact = facts.add(&action.name, limit, Effect::Changed);
+                    // Calls count together, whichever object each of them acts on.
+                    let fact = match limits.get(&of_any) {
+                        Some(fact) => *fact,
+                        None => facts.add(&of_any, limit, Effect::Changed),
+                    };
+                    limits.insert(of_any, fact);
                     action.counts.push(fact);
                     action.max_calls = Some((fact, limit));
                 }
+                action.name = name_of(
+                    &action.base_name,
+                    &parameters,
+                    actor.as_deref(),
+                    object.as_ref(),
+                );
                 bind(&mut action.ensure, &parameters);
                 action.parameters = Arc::new(parameters);
-                action
+                match object {
+                    Some(object) => object.chosen_by(action),
+                    None => action,
+                }
             })
             .collect();
         (actions, facts.rules, dependencies)
@@ -152,6 +194,7 @@ impl Lowering<'_> {
             name: written.name.clone(),
             base_name: written.name.clone(),
             parameters: Arc::default(),
+            chosen: None,
             preconditions: self.preconditions(at, written, scope, facts),
             max_calls: None,
             requires,
@@ -556,13 +599,19 @@ fn bind(ensure: &mut [Ensure], parameters: &[Parameter]) {
     }
 }
 
-/// `refund_order(n=50, as=anna)`
-fn name_of(base: &str, parameters: &[Parameter], actor: Option<&str>) -> String {
+/// `refund_order(n=50, as=anna, order_id=2nd newest)`
+fn name_of(
+    base: &str,
+    parameters: &[Parameter],
+    actor: Option<&str>,
+    object: Option<&Object>,
+) -> String {
     let values = parameters
         .iter()
         .map(|(name, value)| format!("{name}={}", shown(value)));
     let actor = actor.map(|name| format!("as={name}"));
-    let values: Vec<String> = values.chain(actor).collect();
+    let object = object.map(|object| format!("{}={}", object.name, ordinal(object.place)));
+    let values: Vec<String> = values.chain(actor).chain(object).collect();
     if values.is_empty() {
         return base.to_owned();
     }

@@ -9,6 +9,7 @@ mod ensure;
 mod expectation;
 mod explore;
 mod files;
+mod for_each;
 mod graphql;
 mod invariant;
 mod places;
@@ -25,7 +26,7 @@ use indexmap::{IndexMap, IndexSet};
 
 use super::compile::Compiler;
 use super::document::Document;
-use super::names::DeclaredNames;
+use super::names::{DeclaredNames, newest};
 use super::problems::Problems;
 use super::reachability;
 use super::{Environment, Places, Spec, Vocabulary};
@@ -69,8 +70,9 @@ pub(super) fn lower(
     let identity_variables = known
         .variables
         .iter()
+        .map(|name| newest(name))
         .map(|name| match identity {
-            Some(names) => names.contains(name),
+            Some(names) => names.iter().any(|known| known == name),
             None => read.contains(name),
         })
         .collect();
@@ -91,6 +93,7 @@ pub(super) fn lower(
                 variables: known.variables.clone(),
             }),
             identity_variables,
+            pools: known.pools(),
             facts,
             systems: document.systems.len(),
             counters,

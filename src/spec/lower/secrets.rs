@@ -74,6 +74,7 @@ impl Lowering<'_> {
             }),
             context: Context::empty(0),
             parameters: parameters.clone(),
+            chosen: None,
             draws: None,
             turn: 0,
         })

@@ -1,6 +1,7 @@
 //! The requests of a reproduction as a program in another language sends them: what is constant is filled in, what comes
 //! from an answer or from the environment stays a name.
 
+mod pools;
 mod principals;
 mod retry;
 mod text;
@@ -211,10 +212,12 @@ pub fn outline(case: &CompiledReproduction) -> Result<Outline, String> {
         let title = action.name.clone();
         let before = case.path[..position].iter().filter(|other| *other == id);
         writer.draw_for(Some(&action.request), before.count() as u32);
+        writer.pools.act_for(&case.spec.model, Some(action));
         let mut sent = writer.sent(title, node, &action.parameters, Some(position))?;
         sent.retry = SentRetry::of(&action.request);
         requests.push(sent);
     }
+    writer.pools.act_for(&case.spec.model, None);
     let invariants = items(written.section("invariants"));
     let node = match &case.reproduction.oracle {
         OracleName::Invariant(name) => invariants

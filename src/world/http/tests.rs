@@ -264,6 +264,7 @@ async fn what_the_spec_says_is_sent_and_recorded() {
         names: Arc::new(names),
         context,
         parameters: Arc::default(),
+        chosen: None,
         draws: None,
         turn: 0,
     });

@@ -396,7 +396,7 @@ impl Writer {
         if deployment.is_lost() {
             return Ok(None);
         }
-        let after = Extracted::by_action(action, &sent.response).applied_to(&live);
+        let after = Extracted::by_action(&model, action, &sent.response).applied_to(&live);
         deployment.settle(None, &after).await?;
         let content = deployment.databases().content(before.content()).await?;
         if let Some(request) = request {

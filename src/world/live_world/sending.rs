@@ -84,7 +84,7 @@ impl Sending<'_> {
             return self.live.clone();
         };
         let model = deployment.model();
-        Extracted::by_action(model.action(action), answer).applied_to(self.live)
+        Extracted::by_action(&model, model.action(action), answer).applied_to(self.live)
     }
 
     /// Sends again what should have changed no row and did. Rows that come again are its own. Of those that do not it is found

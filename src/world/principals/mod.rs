@@ -40,6 +40,7 @@ impl Principal {
             names: self.names.clone(),
             context: session.values.clone(),
             parameters: Arc::default(),
+            chosen: None,
             draws: None,
             turn: 0,
         }

@@ -102,6 +102,7 @@ fn a_link_of_an_answer_starts_at_the_root_of_the_host_and_a_path_of_the_spec_bel
             names: names.clone(),
             context,
             parameters: Arc::default(),
+            chosen: None,
             draws: None,
             turn: 0,
         });

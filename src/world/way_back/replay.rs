@@ -202,7 +202,7 @@ impl Replay {
                 is_forbidden: action.forbidden.is_some(),
             };
             let answer = deployment.exchange(outgoing, &mut sessions).await?.response;
-            let extracted = Extracted::by_action(action, &answer);
+            let extracted = Extracted::by_action(&model, action, &answer);
             deployment.secrets().learn_extracted(&extracted.found);
             live = extracted.applied_to(&live);
             deployment.settle(Some(step.action), &live).await?;

@@ -48,6 +48,7 @@ impl<'c> Writer<'c> {
     pub(super) fn named(&self, name: &str) -> String {
         let own = self.scope.map(|principal| format!("{principal}_{name}"));
         own.filter(|own| self.defined.contains(own))
+            .or_else(|| self.pools.named(name).map(str::to_owned))
             .unwrap_or_else(|| name.to_owned())
     }
 

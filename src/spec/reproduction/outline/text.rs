@@ -139,6 +139,7 @@ impl Writer<'_> {
             }),
             context: Context::empty(0),
             parameters: Arc::new(parameters.to_vec()),
+            chosen: None,
             draws: self.draws.clone(),
             turn: 0,
         });

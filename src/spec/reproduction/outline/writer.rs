@@ -5,6 +5,7 @@ use std::sync::Arc;
 use indexmap::{IndexMap, IndexSet};
 use serde_json::Value;
 
+use super::pools::Pools;
 use super::text::{is_hole, plain, references, whole_hole};
 use super::{
     Capture, Input, Part, Sent, SentBody, SentPart, Source, Start, Tree, entries, items, text_of,
@@ -33,6 +34,8 @@ pub(super) struct Writer<'c> {
     pub(super) scope: Option<&'c str>,
     /// What makes values up in the request that is written.
     pub(super) draws: Option<Arc<Draws>>,
+    /// The objects of each kind.
+    pub(super) pools: Pools,
 }
 
 impl<'c> Writer<'c> {
@@ -53,6 +56,7 @@ impl<'c> Writer<'c> {
             logged_in: Vec::new(),
             scope: None,
             draws: None,
+            pools: Pools::default(),
         }
     }
 
@@ -160,8 +164,9 @@ impl<'c> Writer<'c> {
         let headers = self.headers(request, headers, content_type, parameters, &title)?;
         let captures = self.captures(node, position);
         for cleared in items(node.field("clear")) {
-            self.defined
-                .shift_remove(cleared.as_text().unwrap_or_default());
+            let name = cleared.as_text().unwrap_or_default();
+            self.defined.shift_remove(&self.named(name));
+            self.pools.clear(name);
         }
         Ok(Sent {
             title,
@@ -268,12 +273,23 @@ impl<'c> Writer<'c> {
                 None => !is_optional,
             };
             if was_there {
+                let value = self.recorded.get(&entry.key).cloned();
                 let name = match self.scope {
                     Some(principal) => format!("{principal}_{}", entry.key),
-                    None => entry.key.clone(),
+                    None => (self.pools)
+                        .extract(
+                            &self.case.spec.model,
+                            &entry.key,
+                            value.as_ref(),
+                            &self.defined,
+                        )
+                        .unwrap_or_else(|| entry.key.clone()),
                 };
                 self.defined.insert(name.clone());
-                let value = self.recorded.get(&entry.key).map(plain).unwrap_or_default();
+                if let Some(value) = &value {
+                    self.recorded.insert(name.clone(), value.clone());
+                }
+                let value = value.as_ref().map(plain).unwrap_or_default();
                 let is_link = value.starts_with('/') || value.starts_with("http");
                 let stays = |letter: char| {
                     letter.is_ascii_alphanumeric()
