@@ -25,6 +25,9 @@ pub struct Finished {
     /// Steps that had been put off before they were taken.
     #[serde(default)]
     pub repetitions: u64,
+    /// Steps that led to a known state which differs in what the identity leaves out.
+    #[serde(default)]
+    pub merges: Merges,
     /// Greatest depth of a state, in steps.
     pub deepest: u32,
     /// Steps that left the state as it was.
@@ -52,6 +55,26 @@ pub struct Finished {
     pub warnings: Vec<Warning>,
     /// Where the time went.
     pub time: Time,
+}
+
+/// Merges of states that are equal but for generated ids and for values that are another one each time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merges {
+    /// Steps that led to a known state which differs in what the identity leaves out.
+    pub steps: u64,
+    /// How many of them were looked into: the same actions were run from both states.
+    pub audited: u64,
+    /// How many of these were wrong. They were taken back, with all others of their kind.
+    pub wrong: u64,
+}
+
+impl Merges {
+    /// Takes in those of another run.
+    pub fn add(&mut self, other: Self) {
+        self.steps += other.steps;
+        self.audited += other.audited;
+        self.wrong += other.wrong;
+    }
 }
 
 /// Figures of the progress line.

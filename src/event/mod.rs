@@ -13,8 +13,8 @@ mod violation;
 use serde::{Deserialize, Serialize};
 
 pub use finished::{
-    ActionTally, Closed, Failure, Figures, Finished, InvariantTally, Phase, Proving, Regression,
-    RegressionOutcome, Stop, Time, Warning,
+    ActionTally, Closed, Failure, Figures, Finished, InvariantTally, Merges, Phase, Proving,
+    Regression, RegressionOutcome, Stop, Time, Warning,
 };
 pub(crate) use row::{RowText, several_systems};
 pub use started::{Action, Initial, Invariant, Limits, Part, SpecName, Started};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::identity::LeftOut;
 use crate::model::{ActionId, Context, Digest, Model, OracleId, StepRecord, VariableId};
 use crate::random::Random;
 use crate::world::{Arrival, Warning, World};
@@ -180,6 +181,35 @@ impl<C: Clone> Explored<C> {
         if let Some(situations) = situations {
             self.graph.situate(&situations);
         }
+    }
+
+    /// Asks the world what identifies each state, where that has changed. Returns what counts again, after having been left out.
+    pub(super) fn identify_anew(
+        &mut self,
+        world: &mut impl World<Checkpoint = C>,
+    ) -> Option<LeftOut> {
+        let mut again = world.take_counted_again()?;
+        loop {
+            let checkpoints = self.checkpoints.iter();
+            let identities: Vec<Digest> = checkpoints
+                .filter_map(|checkpoint| world.identity(checkpoint))
+                .collect();
+            // To look at all states may teach something, too.
+            if let Some(more) = world.take_counted_again() {
+                again.add(more);
+                continue;
+            }
+            if let Some(initial) = identities.first() {
+                self.initial = *initial;
+            }
+            self.graph.identify_anew(&identities);
+            return Some(again);
+        }
+    }
+
+    /// See [`Graph::forget`].
+    pub(super) fn forget(&mut self, transitions: &[TransitionId]) -> Vec<StateId> {
+        self.graph.forget(transitions)
     }
 
     /// Leaves an action untried in a state for good.

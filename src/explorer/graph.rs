@@ -3,6 +3,7 @@
 //! Everything is indexed by dense numbers. The cost of a look-up that a strategy makes in each step does not grow with the
 //! number of steps.
 
+mod anew;
 mod frontier;
 mod postponement;
 mod repetition;
@@ -448,13 +449,16 @@ impl Graph {
         });
         let enabled = self.guard_states.enabled(identity.guard_state);
         self.frontier.add_state(id, depth, enabled);
-        let states = &self.states;
-        self.by_fingerprint
-            .insert_unique(table_hash(identity.fingerprint), id, |id| {
-                table_hash(states[id.index()].fingerprint)
-            });
+        self.note_fingerprint(id);
         self.deepest = self.deepest.max(depth);
         id
+    }
+
+    /// The state is found by its fingerprint from now on.
+    fn note_fingerprint(&mut self, id: StateId) {
+        let states = &self.states;
+        let hash = |id: &StateId| table_hash(states[id.index()].fingerprint);
+        self.by_fingerprint.insert_unique(hash(&id), id, hash);
     }
 
     /// An enabled action that was not tried in a state is not to be chosen there any more.

@@ -18,6 +18,7 @@ mod guard_state;
 mod invariant_tallies;
 mod late_hints;
 mod lost_login;
+mod merges;
 mod observer;
 mod path_replay;
 mod process_state;

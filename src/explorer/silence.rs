@@ -35,12 +35,17 @@ impl Silence {
 
     /// Whether an action has waited in vain often enough; then it is counted as skipped.
     pub(super) fn skips(&mut self, action: ActionId) -> bool {
-        let times = self.in_vain.get(&action);
-        let is_enough = times.is_some_and(|times| *times >= ENOUGH);
+        let is_enough = self.is_given_up(action);
         if is_enough {
             *self.skipped.entry(action).or_default() += 1;
         }
         is_enough
+    }
+
+    /// Whether an action has waited in vain often enough.
+    pub(super) fn is_given_up(&self, action: ActionId) -> bool {
+        let times = self.in_vain.get(&action);
+        times.is_some_and(|times| *times >= ENOUGH)
     }
 
     /// The longest wait in vain.

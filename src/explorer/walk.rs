@@ -1,5 +1,6 @@
 //! The one loop: choose, restore, act, observe, judge, record.
 
+mod audit;
 mod finish;
 mod refusals;
 
@@ -23,6 +24,7 @@ use super::explored::Explored;
 use super::graph::{StateId, TransitionId};
 use super::invariant_tallies::InvariantTallies;
 use super::lost_login::LostLogin;
+use super::merges::Merges;
 use super::observer::Observer;
 use super::path_replay::PathReplay;
 use super::proving_time::Pace;
@@ -80,6 +82,9 @@ pub async fn explore<W: World, J: Judge<W>>(
         repetitions: 0,
         restores: 0,
         a_start: Duration::ZERO,
+        merges: Merges::default(),
+        audit_choices: Random::new(options.seed),
+        reopened: Vec::new(),
     };
     walk.run().await
 }
@@ -116,6 +121,11 @@ struct Walk<'r, W: World, J> {
     restores: u64,
     /// What it took until the service was ready, where the time is limited.
     a_start: Duration,
+    merges: Merges,
+    /// Decides by what merges are looked into, so that the walk itself is the same as without that.
+    audit_choices: Random,
+    /// States in which there is more to try, because merges were taken back. The strategy is told with the next step.
+    reopened: Vec<StateId>,
 }
 
 impl<W: World, J: Judge<W>> Walk<'_, W, J> {
@@ -332,6 +342,10 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         self.silence.note(action, asked, is_answered);
         arrival = self.see_through_refusal(step, &context, arrival).await?;
         self.steps += 1;
+        if self.learn_identities() {
+            let identity = self.world.identity(&arrival.checkpoint);
+            arrival.identity = identity.unwrap_or(arrival.identity);
+        }
         let identity = self.explored.identify(self.model, from, action, &arrival);
         let known = self.explored.graph().find(identity);
         let judged = Judged {
@@ -351,7 +365,9 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         self.compare_with_earlier(step, known, &arrival);
         let (status, record) = (arrival.status, arrival.record.clone());
         let findings = judgement.findings.len();
-        let recorded = (self.explored).record(from, action, identity, arrival, findings);
+        let (there, context) = (arrival.checkpoint.clone(), arrival.context.clone());
+        let facts = self.explored.graph().facts_of(identity).clone();
+        let mut recorded = (self.explored).record(from, action, identity, arrival, findings);
         let graph = self.explored.graph();
         let to = graph.transition(recorded.transition).to;
         self.emitter.step(|detail| Step {
@@ -381,6 +397,12 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         if recorded.new_state {
             self.explored.situate(self.world);
         }
+        let looked = self.look_into_merge(&recorded, (&there, &context), &facts);
+        let looked = Box::pin(looked).await;
+        looked.map_err(|error| self.failed_at(step, &error))?;
+        self.learn_identities();
+        self.pass_on_warnings();
+        recorded.reopened.append(&mut self.reopened);
         strategy.learn(self.explored.graph(), &recorded, random);
         Ok(recorded.new_state.then_some(to))
     }

@@ -14,6 +14,7 @@ pub struct Identity {
     schema: Schema,
     pool: Pool,
     components: Components,
+    is_shifted: bool,
 }
 
 /// One state in canonical form, relative to the initial state. Cheap to clone.
@@ -69,9 +70,18 @@ impl Identity {
         self.schema = schema;
     }
 
-    /// Whether the keys of a table are generated is known from now on.
-    pub fn set_keys_are_generated(&mut self, table: TableNumber, are_generated: bool) {
-        self.schema.tables[table.0 as usize].keys_are_generated = are_generated;
+    /// More is known of the tables than before, so every form is another one: those that were computed are of no use any more. What
+    /// is known of rows stays.
+    pub fn begin_anew(&mut self, schema: Schema) {
+        self.schema = schema;
+        self.components = Components::default();
+        self.pool.keep_initial_rows_anew(&self.schema);
+    }
+
+    /// Whether, since the last call, a row was inserted to which a state before had referred: its id meant something there and
+    /// means nothing now, so every form is to be computed anew.
+    pub fn take_shifted(&mut self) -> bool {
+        std::mem::take(&mut self.is_shifted)
     }
 
     /// Whether this is the id of a row that the run has inserted.
@@ -88,9 +98,10 @@ impl Identity {
         changes: impl IntoIterator<Item = Change<'n>>,
         names: impl IntoIterator<Item = (u32, TableNumber, &'n [u8])>,
     ) -> Canonical {
+        let known = self.pool.node_count();
         let changed: Vec<(NodeId, Presence)> = changes
             .into_iter()
-            .map(|change| self.presence(&change))
+            .map(|change| self.presence(&change, known))
             .collect();
         let names: Vec<(u32, NodeId)> = names
             .into_iter()
@@ -196,13 +207,15 @@ impl Identity {
     }
 
     /// What there is of a row after a change. The first change of a row tells whether the initial state has it.
-    fn presence(&mut self, change: &Change<'_>) -> (NodeId, Presence) {
+    /// Of the nodes, so many had been met before the step.
+    fn presence(&mut self, change: &Change<'_>, known: usize) -> (NodeId, Presence) {
         let node = self.pool.keep_node(change.table, change.key);
         if self.pool.node(node).origin == Origin::Unknown {
             let origin = match change.before {
                 Some(row) => Origin::Initial(self.pool.keep_row(&self.schema, node, row)),
                 None => Origin::Inserted,
             };
+            self.is_shifted |= origin == Origin::Inserted && (node.0 as usize) < known;
             self.pool.set_origin(node, origin);
         }
         let row = change

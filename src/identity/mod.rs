@@ -13,11 +13,13 @@
 //! - [`Tables`]: finds that out from what databases say of their tables.
 //! - [`Calibration`]: finds out which columns hold another value each time.
 //! - [`Canonical`]: one state in canonical form. A few words; what states have in common is kept once, in [`Identity`].
+//! - [`LeftOut`]: what tells two states apart that are taken for one.
 
 mod calibration;
 mod canonical;
 mod components;
 mod form;
+mod left_out;
 mod pool;
 mod schema;
 mod shape;
@@ -29,6 +31,7 @@ mod tests;
 pub use calibration::Calibration;
 pub use canonical::{Canonical, Change, Identity};
 pub use components::{Component, ComponentId};
+pub use left_out::{LeftOut, Touched};
 pub use pool::{KnownRow, NodeId, Presence, RowId};
 pub use schema::{ColumnRole, Schema, TableNumber, TableRoles};
 pub use shape::{ColumnShape, TableShape, ValueKind};

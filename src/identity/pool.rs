@@ -80,6 +80,22 @@ impl Pool {
         &self.rows[id.0 as usize]
     }
 
+    /// How many nodes have been met.
+    pub(super) fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// What columns are is another thing now, so the rows of the initial state have other numbers.
+    pub(super) fn keep_initial_rows_anew(&mut self, schema: &Schema) {
+        for at in 0..self.nodes.len() {
+            if let Origin::Initial(row) = self.nodes[at].origin {
+                let cells = self.row(row).cells.clone();
+                let row = self.keep_row(schema, NodeId(at as u32), &cells);
+                self.nodes[at].origin = Origin::Initial(row);
+            }
+        }
+    }
+
     pub(super) fn set_origin(&mut self, id: NodeId, origin: Origin) {
         self.nodes[id.0 as usize].origin = origin;
     }

@@ -328,6 +328,7 @@ pub(super) fn run() -> RunReport {
         untried: 0,
         postponed: 0,
         repetitions: 0,
+        merges: crate::event::Merges::default(),
         deepest: 4,
         unchanged_steps: 3,
         actions: vec![

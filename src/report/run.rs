@@ -5,7 +5,7 @@ use crate::model::Severity;
 use super::text::{count, thousands};
 use crate::event::{
     Action, ActionTally, Closed, ConfirmationResult, Event, Failure, Figures, Finished, Initial,
-    Limits, RegressionOutcome, Started, Step, Stop, Time, Violation,
+    Limits, Merges, RegressionOutcome, Started, Step, Stop, Time, Violation,
 };
 
 /// One run of one spec, built from its events.
@@ -39,6 +39,7 @@ impl RunReport {
             untried: 0,
             postponed: 0,
             repetitions: 0,
+            merges: Merges::default(),
             deepest: 0,
             unchanged_steps: 0,
             actions: vec![ActionTally::default(); started.actions.len()],

@@ -18,6 +18,7 @@ use super::system::QueryRows;
 use super::way_back::{self, Position, Step, WayBack};
 use super::{Arrival, Observe, Warning, WarningCode, World, WorldError, WorldErrorKind, WorldTime};
 use crate::expr::Lookup as _;
+use crate::identity::LeftOut;
 use crate::interrupt::Interrupt;
 use crate::model::{
     Action, ActionId, Context, Digest, Effect, Model, Request, RequestTemplate, Response, RowDelta,
@@ -387,6 +388,18 @@ impl World for LiveWorld {
 
     fn identity(&mut self, at: &Checkpoint) -> Option<Digest> {
         Some(self.identity.of(at, None))
+    }
+
+    fn left_out(&mut self, a: &Checkpoint, b: &Checkpoint) -> Option<LeftOut> {
+        self.identity.left_out(a, b)
+    }
+
+    fn count_again(&mut self, left_out: &LeftOut, why: &str) {
+        self.identity.count_again(left_out, why);
+    }
+
+    fn take_counted_again(&mut self) -> Option<LeftOut> {
+        self.identity.take_counted_again()
     }
 
     fn row_variables(&self) -> Vec<VariableId> {

@@ -45,6 +45,7 @@ mod way_back;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::identity::LeftOut;
 use crate::model::{
     ActionId, Context, Digest, Effect, RequestTemplate, Situation, SqlQuery, StepRecord, Table,
     VariableId,
@@ -118,6 +119,23 @@ pub trait World {
     /// The identity of a state as it is now, where that may have changed since it was arrived at.
     fn identity(&mut self, at: &Self::Checkpoint) -> Option<Digest> {
         let _ = at;
+        None
+    }
+
+    /// What tells two states apart that have one identity; `None` where nothing does.
+    fn left_out(&mut self, a: &Self::Checkpoint, b: &Self::Checkpoint) -> Option<LeftOut> {
+        let _ = (a, b);
+        None
+    }
+
+    /// Two states that differ in this had one identity and behave differently, as `why` says: it counts from now on.
+    fn count_again(&mut self, left_out: &LeftOut, why: &str) {
+        let _ = (left_out, why);
+    }
+
+    /// What counts again since the last call; `None` where every state has the identity that it had. An empty one means that
+    /// identities have changed, but no state was taken for another one.
+    fn take_counted_again(&mut self) -> Option<LeftOut> {
         None
     }
 

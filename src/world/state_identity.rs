@@ -1,5 +1,8 @@
 //! When two states of a live world are the same.
 
+mod ids;
+mod words;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::hash::{Hash as _, Hasher as _};
@@ -12,9 +15,12 @@ use serde_json::Value;
 use super::checkpoint::Checkpoint;
 use super::config::{IdentityMode, SystemConfig, TableNames, WorldConfig};
 use super::warning::{Warning, WarningCode};
+use ids::{for_each_id, id_of, written_ids};
+use words::{calibrated, taken_back};
+
 use crate::identity::{
-    Calibration, Canonical, Change, ColumnRole, Identity, KeyKind, TableNumber, TableShape, Tables,
-    Texts, looks_random,
+    Calibration, Canonical, Change, ColumnRole, Identity, KeyKind, LeftOut, TableNumber,
+    TableShape, Tables, Texts, Touched, looks_random,
 };
 use crate::model::{
     Cell, Context, Digest, Model, Row, RowChange, RowDelta, Situation, StepRecord, Table,
@@ -37,6 +43,10 @@ pub(super) struct StateIdentity {
     /// Whether anybody asks for situations: then forms follow from step to step where identity is exact, too.
     tells_situations: bool,
     texts: Texts,
+    /// The first id of a table that a column was seen to hold, although it is no known reference: column, then the other table.
+    mentions: BTreeMap<(TableNumber, usize, TableNumber), Box<[u8]>>,
+    /// What counts again since somebody has asked, where anything was learned that changes forms.
+    counted_again: Option<LeftOut>,
     warnings: Vec<Warning>,
 }
 
@@ -149,8 +159,9 @@ impl StateIdentity {
                 table.name, table.columns[position]
             ));
         }
-        self.identity = Identity::new(self.tables.schema());
-        self.age += 1;
+        if !volatile.is_empty() || !references.is_empty() {
+            self.learned(LeftOut::default());
+        }
         self.warnings.extend(calibrated(&volatile, &references));
     }
 
@@ -210,25 +221,91 @@ impl StateIdentity {
         Some(named.iter().map(situation).collect())
     }
 
+    /// What tells two states apart that are taken for one; `None` where nothing does.
+    pub(super) fn left_out(&mut self, a: &Checkpoint, b: &Checkpoint) -> Option<LeftOut> {
+        let same_rows = a.is(b) || a.identity() == b.identity();
+        if self.mode == IdentityMode::Exact || same_rows && a.context() == b.context() {
+            return None;
+        }
+        let (these, those) = (self.touched(a), self.touched(b));
+        let mut left_out = LeftOut::between(self.identity.schema(), these, those);
+        let values = a.context().values().iter().zip(b.context().values());
+        for (table, _) in (self.variables.iter().zip(values)).filter(|(_, (a, b))| a != b) {
+            left_out.keys.extend(table);
+        }
+        (!left_out.is_empty()).then_some(left_out)
+    }
+
+    /// The rows that the run has touched on the way to a state.
+    fn touched<'c>(&mut self, at: &'c Checkpoint) -> Vec<Touched<'c>> {
+        let systems = at.content().iter();
+        let changes = systems.flat_map(|system| system.delta.changes());
+        let keyed = self.keyed(changes).into_iter();
+        keyed
+            .map(|(table, key, _, after)| (table, key, after))
+            .collect()
+    }
+
+    /// States were taken for one that behave differently, as `why` says: what they differ in counts from now on.
+    pub(super) fn count_again(&mut self, left_out: &LeftOut, why: &str) {
+        let mut again = LeftOut::default();
+        for table in &left_out.keys {
+            if self.tables.key_kind(*table) != KeyKind::Meaningful {
+                self.tables.set_key_kind(*table, KeyKind::Meaningful);
+                again.keys.insert(*table);
+            }
+        }
+        // An id is the likelier reason: values that differ each time differ here, too.
+        if again.keys.is_empty() {
+            for (table, column) in &left_out.columns {
+                self.tables.set_role(*table, *column, ColumnRole::Value);
+                again.columns.insert((*table, *column));
+            }
+        }
+        if again.is_empty() {
+            return;
+        }
+        self.warnings.push(taken_back(&self.tables, &again, why));
+        self.learned(again);
+    }
+
+    /// What counts again since the last call; `None` where all states are what they were.
+    pub(super) fn take_counted_again(&mut self) -> Option<LeftOut> {
+        let learned = self.counted_again.take()?;
+        (self.mode == IdentityMode::Canonical).then_some(learned)
+    }
+
+    /// More is known of tables than before, so every form is another one. What is in `again` had been left out, and counts now.
+    fn learned(&mut self, again: LeftOut) {
+        self.identity.begin_anew(self.tables.schema());
+        self.age += 1;
+        self.counted_again.get_or_insert_default().add(again);
+    }
+
     /// A state in canonical form.
     pub(super) fn canonical(
         &mut self,
         at: &Checkpoint,
         from: Option<(&Checkpoint, &RowDelta)>,
     ) -> Canonical {
-        if let Some(known) = at.canonical(self.age) {
-            return known;
+        loop {
+            if let Some(known) = at.canonical(self.age) {
+                return known;
+            }
+            let before = from.and_then(|(from, rows)| Some((from.canonical(self.age)?, rows)));
+            let found = if let Some((before, rows)) = before {
+                self.after(&before, rows.rows(), at.context())
+            } else {
+                let systems = at.content().iter();
+                let content = systems.flat_map(|system| system.delta.changes());
+                self.after(&Canonical::default(), content, at.context())
+            };
+            // What is learned, is learned once: of a table, of a column, of an id.
+            if let Some(found) = found {
+                at.set_canonical(self.age, found.clone());
+                return found;
+            }
         }
-        let before = from.and_then(|(from, rows)| Some((from.canonical(self.age)?, rows)));
-        let found = if let Some((before, rows)) = before {
-            self.after(&before, rows.rows(), at.context())
-        } else {
-            let systems = at.content().iter();
-            let content = systems.flat_map(|system| system.delta.changes());
-            self.after(&Canonical::default(), content, at.context())
-        };
-        at.set_canonical(self.age, found.clone());
-        found
     }
 
     /// What there is to warn of since the last call.
@@ -236,12 +313,40 @@ impl StateIdentity {
         std::mem::take(&mut self.warnings)
     }
 
+    /// The state after these changes; `None` where they have shown something that makes every form another one.
     fn after<'r>(
         &mut self,
         before: &Canonical,
         changes: impl Iterator<Item = &'r RowChange>,
         context: &Context,
-    ) -> Canonical {
+    ) -> Option<Canonical> {
+        let age = self.age;
+        let keyed = self.keyed(changes);
+        self.decide_keys(&keyed);
+        self.keep_mentioned_ids(&keyed);
+        if self.age != age {
+            return None;
+        }
+        let changes = keyed.iter().map(|(table, key, before, after)| Change {
+            table: *table,
+            key,
+            before: *before,
+            after: *after,
+        });
+        let named = self.names(context);
+        let names = named
+            .iter()
+            .map(|(variable, table, id)| (*variable, *table, id.as_bytes()));
+        let found = self.identity.after(before, changes, names);
+        if self.identity.take_shifted() {
+            self.learned(LeftOut::default());
+            return None;
+        }
+        Some(found)
+    }
+
+    /// The changes of tables that take part, with the keys of their rows.
+    fn keyed<'r>(&mut self, changes: impl Iterator<Item = &'r RowChange>) -> Vec<Keyed<'r>> {
         let mut keyed: Vec<Keyed<'_>> = Vec::new();
         for change in changes {
             let known = self.tables.number(&change.table);
@@ -259,19 +364,7 @@ impl StateIdentity {
                 (None, None) => {}
             }
         }
-        self.decide_keys(&keyed);
-        self.keep_mentioned_ids(&keyed);
-        let changes = keyed.iter().map(|(table, key, before, after)| Change {
-            table: *table,
-            key,
-            before: *before,
-            after: *after,
-        });
-        let named = self.names(context);
-        let names = named
-            .iter()
-            .map(|(variable, table, id)| (*variable, *table, id.as_bytes()));
-        self.identity.after(before, changes, names)
+        keyed
     }
 
     /// The number of a table that no schema has told of, such as one that no journal can watch.
@@ -307,12 +400,14 @@ impl StateIdentity {
                 KeyKind::Meaningful
             };
             self.tables.set_key_kind(*table, kind);
-            self.identity.set_keys_are_generated(*table, is_random);
+            if is_random {
+                self.learned(LeftOut::default());
+            }
         }
     }
 
     /// A table whose ids turn up where no reference is known keeps them from now on: they must not be renamed in one place and
-    /// not in the other.
+    /// not in the other. A single small number is no evidence, for `1` may as well be a yes or an amount; two ids in one column are.
     fn keep_mentioned_ids(&mut self, changes: &[Keyed<'_>]) {
         for (table, _, before, after) in changes {
             let Some(after) = after else { continue };
@@ -321,16 +416,20 @@ impl StateIdentity {
                 if !is_new || !self.may_mention(*table, position) {
                     continue;
                 }
-                let mut mentioned = Vec::new();
+                let mut mentioned: Vec<(TableNumber, Box<[u8]>)> = Vec::new();
                 for_each_id(cell, &mut |id| {
-                    mentioned.extend(self.tables.numbers().filter(|number| {
+                    let of_id = self.tables.numbers().filter(|number| {
                         self.tables.key_kind(*number) == KeyKind::Generated
                             && self.tables.shape(*number).key.len() == 1
                             && self.identity.has_inserted(*number, id)
-                    }));
+                    });
+                    mentioned.extend(of_id.map(|number| (number, id.into())));
                 });
-                for number in mentioned {
-                    self.keep_ids(number, *table, position);
+                for (number, id) in mentioned {
+                    let first = self.mentions.entry((*table, position, number));
+                    if looks_random(&id) || *first.or_insert_with(|| id.clone()) != id {
+                        self.keep_ids(number, *table, position);
+                    }
                 }
             }
         }
@@ -355,7 +454,11 @@ impl StateIdentity {
             return;
         }
         self.tables.set_key_kind(table, KeyKind::Meaningful);
-        self.identity.set_keys_are_generated(table, false);
+        let again = LeftOut {
+            keys: [table].into(),
+            ..LeftOut::default()
+        };
+        self.learned(again);
         if self.mode == IdentityMode::Exact {
             return;
         }
@@ -371,124 +474,5 @@ impl StateIdentity {
         let help = "declare a foreign key for that column if it is a reference; otherwise nothing has to be done";
         let warning = Warning::new(WarningCode::IdsKept, message).with_help(help);
         self.warnings.push(warning);
-    }
-}
-
-/// What was found out, as one block to paste.
-fn calibrated(volatile: &BTreeMap<String, Vec<String>>, references: &[String]) -> Option<Warning> {
-    let mut message = Vec::new();
-    let columns: Vec<String> = (volatile.values().flatten())
-        .map(|column| format!("`{column}`"))
-        .collect();
-    if !columns.is_empty() {
-        let columns = columns.join(", ");
-        message.push(format!(
-            "each time there is another value in {columns}: only whether there is one tells states apart"
-        ));
-    }
-    if !references.is_empty() {
-        let references = references.join(", ");
-        message.push(format!(
-            "these columns follow the keys of tables, and are taken for references: {references}"
-        ));
-    }
-    let blocks = volatile.iter().map(|(system, columns)| {
-        let columns: Vec<String> = columns.iter().map(|it| quoted_if_needed(it)).collect();
-        format!(
-            "under `systems: {system}:` of the spec: `volatile: [{}]`",
-            columns.join(", ")
-        )
-    });
-    let blocks: Vec<String> = blocks.collect();
-    let warning = Warning::new(WarningCode::Calibrated, message.join("; "));
-    let warning = if blocks.is_empty() {
-        warning
-    } else {
-        warning.with_help(format!(
-            "so that nothing is searched for any more, {}",
-            blocks.join("; ")
-        ))
-    };
-    (!message.is_empty()).then_some(warning)
-}
-
-/// A pattern as YAML has it.
-fn quoted_if_needed(pattern: &str) -> String {
-    let is_plain =
-        |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.');
-    if pattern.chars().all(is_plain) {
-        pattern.to_owned()
-    } else {
-        format!("{pattern:?}")
-    }
-}
-
-/// The names in front of ids that the spec itself writes into paths: `items` of `/items/7`. What they name means something to
-/// the spec.
-fn written_ids(model: &Model) -> impl Iterator<Item = String> + '_ {
-    model.actions.iter().flat_map(|action| {
-        let is_parameter = |segment: &str| {
-            let name = segment
-                .strip_prefix("{{")
-                .and_then(|rest| rest.strip_suffix("}}"));
-            let name = name.map(str::trim);
-            action
-                .parameters
-                .iter()
-                .any(|(parameter, _)| Some(&**parameter) == name)
-        };
-        let is_id = move |segment: &str| {
-            is_parameter(segment)
-                || looks_random(segment.as_bytes())
-                || (!segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit()))
-        };
-        let path = action.request.path.source();
-        let path = path.split('?').next().unwrap_or_default();
-        let segments: Vec<&str> = path.split('/').collect();
-        let pairs = segments.windows(2).filter(|pair| is_id(pair[1]));
-        pairs.map(|pair| pair[0].to_owned()).collect::<Vec<_>>()
-    })
-}
-
-/// A value of the context as an id.
-fn id_of(value: &Value) -> Cow<'_, str> {
-    match value {
-        Value::String(id) => id.into(),
-        other => other.to_string().into(),
-    }
-}
-
-/// Calls `met` with everything in a cell that may be an id: the whole of it, scalars of a document, and what looks random.
-fn for_each_id(cell: &Cell, met: &mut dyn FnMut(&[u8])) {
-    let bytes = match cell {
-        Cell::Text(bytes) => bytes,
-        Cell::Integer(number) => return met(number.to_string().as_bytes()),
-        Cell::Null | Cell::Real(_) | Cell::Blob(_) => return,
-    };
-    met(bytes);
-    let is_document = matches!(bytes.first(), Some(b'{' | b'['));
-    match serde_json::from_slice(bytes) {
-        Ok(document) if is_document => scalars(&document, met),
-        _ => {
-            let is_apart =
-                |byte: &u8| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_');
-            let words = bytes.split(is_apart);
-            words
-                .filter(|word| word.len() < bytes.len() && looks_random(word))
-                .for_each(met);
-        }
-    }
-}
-
-fn scalars(document: &Value, met: &mut dyn FnMut(&[u8])) {
-    match document {
-        Value::Array(items) => items.iter().for_each(|item| scalars(item, met)),
-        Value::Object(members) => {
-            for (name, value) in members {
-                met(name.as_bytes());
-                scalars(value, met);
-            }
-        }
-        scalar => met(id_of(scalar).as_bytes()),
     }
 }

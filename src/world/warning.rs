@@ -50,6 +50,8 @@ pub enum WarningCode {
     LateWrite,
     /// What was accepted from a state is refused in that state with 401 or 403.
     LoginLost,
+    /// States that had been merged behave differently, so they are told apart again.
+    MergeTakenBack,
     /// The same action led from the same state to another one.
     NonDeterministic,
     /// An invariant could not be judged.
@@ -103,6 +105,7 @@ impl WarningCode {
             Self::IdsKept => "ids-kept",
             Self::LateWrite => "late-write",
             Self::LoginLost => "login-lost",
+            Self::MergeTakenBack => "merge-taken-back",
             Self::NonDeterministic => "non-deterministic",
             Self::NotJudged => "not-judged",
             Self::NothingAccepted => "nothing-accepted",

@@ -24,7 +24,7 @@ const SERVICE: &[(&str, &str)] = &[
     ),
     (
         "POST /part",
-        "INSERT INTO parts (item_id) SELECT max(id) FROM items HAVING max(id) > 0",
+        "INSERT INTO parts (item_id) SELECT id FROM items ORDER BY kind DESC LIMIT 1",
     ),
     (
         "POST /choose",
@@ -179,4 +179,58 @@ fn two_states_are_explained_from_a_log() {
         .code(2)
         .stderr;
     assert!(failed.contains("there is no state 99"), "{failed}");
+}
+
+/// A service whose requests depend on which row is the oldest, the newest or the first of a list.
+const QUEUE: &[(&str, &str)] = &[
+    (
+        "POST /red",
+        "INSERT INTO items (kind, changed_at) VALUES ('red', CURRENT_TIMESTAMP)",
+    ),
+    (
+        "POST /blue",
+        "INSERT INTO items (kind, changed_at) VALUES ('blue', CURRENT_TIMESTAMP)",
+    ),
+    (
+        "POST /spoil_the_oldest",
+        "UPDATE items SET kind = 'bad' WHERE id = (SELECT min(id) FROM items) AND kind = 'blue' AND (SELECT count(*) FROM items) > 1",
+    ),
+    (
+        "POST /spoil_the_newest",
+        "UPDATE items SET kind = 'bad' WHERE id = (SELECT max(id) FROM items) AND kind = 'red' AND (SELECT count(*) FROM items) > 1",
+    ),
+];
+
+/// Red before blue comes first, so the state with blue before red is the one that is merged away.
+#[test]
+fn a_bug_that_depends_on_which_row_came_first_is_found_where_states_are_merged() {
+    for kind in KINDS {
+        for spoil in ["spoil_the_oldest", "spoil_the_newest"] {
+            let sandbox = Sandbox::with_spec("");
+            let database = AnyDatabase::new(kind, &sandbox, SCHEMA);
+            let action = |name: &str| {
+                format!(
+                    "{{ name: {name}, max_calls: 1, request: {{ method: POST, path: /{name} }} }}"
+                )
+            };
+            let actions = ["red", "blue", spoil].map(action).join(", ");
+            let spec = format!(
+                "venomqa: 1\nsystems:\n  db: {{ {}{PINNED} }}\nactions: [{actions}]\ninvariants: [{{ name: nothing_is_bad, sql: \"SELECT * FROM items WHERE kind = 'bad'\" }}]\n",
+                database.location()
+            );
+            sandbox.write("venomqa.yaml", &spec);
+            let server = database.serve(QUEUE);
+            let command =
+                "explore --strategy bfs --identity canonical --max-steps 300 --report json";
+            let run = (sandbox.venomqa(command).at(&server.url()).run())
+                .code(1)
+                .only_run();
+            let warnings = run["warnings"].to_string();
+            assert!(
+                warnings.contains("merge-taken-back") && warnings.contains("`keep_ids: [items]`"),
+                "{kind}: {warnings}"
+            );
+            assert!(run["figures"]["merges_wrong"].as_u64() > Some(0), "{run}");
+        }
+    }
 }

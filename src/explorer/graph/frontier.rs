@@ -87,6 +87,14 @@ impl Frontier {
         self.refresh(state, depth);
     }
 
+    /// A pair that was tried is to be tried again.
+    pub(super) fn mark_untried(&mut self, state: StateId, depth: u32, action: ActionId) {
+        let (word, bit) = self.place(state, action);
+        self.untried_total += u64::from(self.untried[word] & bit == 0);
+        self.untried[word] |= bit;
+        self.refresh(state, depth);
+    }
+
     /// Puts an untried pair off. Says whether it was untried.
     pub(super) fn postpone(&mut self, state: StateId, depth: u32, action: ActionId) -> bool {
         if !self.is_untried(state, action) {

@@ -1,6 +1,6 @@
 //! The end of a walk: what is summed up when nothing more is asked.
 
-use crate::event::{ActionTally, Event, Figures, Finished, Stop, Time};
+use crate::event::{ActionTally, Event, Figures, Finished, Merges, Stop, Time};
 use crate::model::Model;
 use crate::oracle::Judge;
 use crate::world::{Warning, WarningCode, World, WorldError};
@@ -28,6 +28,7 @@ pub fn not_started(model: &Model, options: &Options, error: &WorldError) -> Fini
         untried: 0,
         postponed: 0,
         repetitions: 0,
+        merges: Merges::default(),
         deepest: 0,
         unchanged_steps: 0,
         actions: vec![never_ran; model.actions.len()],
@@ -86,6 +87,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             untried: graph.untried_count(),
             postponed: graph.postponed_count(),
             repetitions: self.repetitions,
+            merges: self.merges.tally(),
             deepest: graph.deepest(),
             unchanged_steps: self.model.action_ids().map(unchanged).sum(),
             actions,

@@ -70,6 +70,20 @@ fn figures(page: &mut Page, run: &RunReport) {
             thousands(summary.unchanged_steps)
         ),
     );
+    let merges = &summary.merges;
+    if merges.steps + merges.audited > 0 {
+        let mut text = format!(
+            "{} led to a state that is equal but for ids and what differs each time; {} looked into",
+            count(merges.steps, "step"),
+            thousands(merges.audited)
+        );
+        if merges.wrong > 0 {
+            text += ", ";
+            text += &thousands(merges.wrong);
+            text += " of them wrong and taken back";
+        }
+        labelled(page, "merged", &text);
+    }
     labelled(
         page,
         "coverage",

@@ -9,7 +9,7 @@ use super::stop;
 use super::union::Union;
 use crate::event::{
     Action, ActionTally, AlsoBy, ConfirmationResult, Figures, Finished, Invariant, InvariantTally,
-    Limits, OracleKind, Part, Regression, RegressionOutcome, SpecName, Started, Stop, Time,
+    Limits, Merges, OracleKind, Part, Regression, RegressionOutcome, SpecName, Started, Stop, Time,
     VERSION, Violation, Warning,
 };
 
@@ -90,6 +90,7 @@ struct Sum {
     tallies: Vec<ActionTally>,
     judged: Vec<InvariantTally>,
     unchanged_steps: u64,
+    merges: Merges,
     violations: BTreeMap<(OracleKind, String, String, String), Found>,
     warnings: Vec<Warning>,
     corpus: Vec<Regression>,
@@ -112,6 +113,7 @@ impl Sum {
             tallies: vec![ActionTally::default(); started.actions.len()],
             judged: Vec::new(),
             unchanged_steps: 0,
+            merges: Merges::default(),
             violations: BTreeMap::new(),
             warnings: Vec::new(),
             corpus: Vec::new(),
@@ -169,6 +171,7 @@ impl Sum {
             sum.unjudged += seen.unjudged;
         }
         self.unchanged_steps += run.summary.unchanged_steps;
+        self.merges.add(run.summary.merges);
         for warning in run.summary.warnings {
             // This warning is computed anew for all runs together.
             if warning.code != APART && !self.warnings.contains(&warning) {
@@ -362,6 +365,7 @@ impl Sum {
                 untried,
                 postponed: 0,
                 repetitions: 0,
+                merges: self.merges,
                 deepest: graph.deepest,
                 unchanged_steps: self.unchanged_steps,
                 actions: self.tallies,

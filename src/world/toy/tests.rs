@@ -160,3 +160,62 @@ fn a_state_is_restored_as_it_was() {
     ));
     assert_eq!(again.identity, initial.identity);
 }
+
+/// Expiry, where nobody takes the time for volatile.
+const EXPIRY_TOLD: Toy = Toy {
+    tables: &[
+        &[super::Column::Key, super::Column::Plain],
+        &[super::Column::Key],
+    ],
+    ..traps::EXPIRY
+};
+
+#[test]
+fn merges_that_the_service_tells_apart_are_taken_back() {
+    // What is left to merge afterwards is what another world merges that knows it from the beginning.
+    let services: [(&'static Toy, &'static Toy, Identity); 3] = [
+        (&traps::FIFO, &traps::FIFO, Identity::Exact),
+        (&traps::UNDECLARED, &traps::UNDECLARED, Identity::Exact),
+        (&traps::EXPIRY, &EXPIRY_TOLD, Identity::Canonical),
+    ];
+    for (toy, other, identity) in services {
+        let merged = exhaust(toy, ToyWorld::new(toy, Identity::Canonical), 5, false);
+        let told = exhaust(other, ToyWorld::new(other, identity), 5, false);
+        let merges = merged.merges;
+        assert!(merges.wrong > 0, "{}: {merges:?}", toy.name);
+        let states = told.figures.states;
+        assert_eq!(merged.figures.states, states, "{}: {merges:?}", toy.name);
+    }
+}
+
+#[test]
+fn merges_that_the_service_cannot_tell_apart_stay() {
+    for (toy, states) in [(&BOOKING, 442), (&WORKFLOW, 511)] {
+        let finished = exhaust(toy, ToyWorld::new(toy, Identity::Canonical), 6, false);
+        let merges = finished.merges;
+        assert!(merges.audited >= 3 && merges.wrong == 0, "{merges:?}");
+        assert_eq!(finished.figures.states, states, "{}: {merges:?}", toy.name);
+    }
+}
+
+#[test]
+fn an_id_that_comes_back_to_life_is_noticed_by_some_tail() {
+    let noticed = (1..=10).filter(|seed| {
+        let options = Options {
+            postpone: false,
+            ..options("bfs", *seed, 1_000_000, 6)
+        };
+        let mut world = ToyWorld::new(&traps::REUSE, Identity::Canonical);
+        let model = traps::REUSE.model();
+        let mut nobody = |_: Event| {};
+        let finished = block_on(explore(
+            &model,
+            &mut world,
+            &mut Unjudged,
+            &options,
+            &mut nobody,
+        ));
+        finished.merges.wrong > 0
+    });
+    assert!(noticed.count() >= 7);
+}

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use crate::identity::{self, Canonical, Change, ColumnRole, Schema, TableNumber, TableRoles};
+use crate::identity::{
+    self, Canonical, Change, ColumnRole, LeftOut, Schema, TableNumber, TableRoles, Touched,
+};
 use crate::interrupt::Interrupt;
 use crate::model::{self, ActionId, Cell, Context, Digest, Effect, Situation, VariableId};
 use crate::oracle::{Judge, Judged, Judgement};
@@ -30,6 +32,8 @@ pub struct ToyWorld {
     identity: Identity,
     forms: identity::Identity,
     texts: identity::Texts,
+    counted_again: Option<LeftOut>,
+    age: u32,
     at: Remembered,
     outside: Outside,
     requests: u64,
@@ -41,6 +45,8 @@ pub struct Remembered {
     /// The rows and the variables.
     pub state: Arc<State>,
     canonical: Canonical,
+    /// How often what is known of tables had changed when it was put into that form.
+    age: u32,
 }
 
 impl ToyWorld {
@@ -51,6 +57,8 @@ impl ToyWorld {
             identity,
             forms: identity::Identity::new(schema(toy)),
             texts: identity::Texts::default(),
+            counted_again: None,
+            age: 0,
             at: initial(toy),
             outside: Outside {
                 keys: toy.keys,
@@ -67,13 +75,17 @@ impl ToyWorld {
         self
     }
 
+    fn identity_of(&self, at: &Remembered) -> Digest {
+        match self.identity {
+            Identity::Exact => digest(&(&at.state.tables, &at.state.held)),
+            Identity::Canonical => at.canonical.digest(),
+        }
+    }
+
     fn arrival(&self, context: Context, effect: Effect, status: u16) -> Arrival<Remembered> {
         Arrival {
             context,
-            identity: match self.identity {
-                Identity::Exact => digest(&(&self.at.state.tables, &self.at.state.held)),
-                Identity::Canonical => self.at.canonical.digest(),
-            },
+            identity: self.identity_of(&self.at),
             checkpoint: self.at.clone(),
             status,
             effect,
@@ -84,9 +96,18 @@ impl ToyWorld {
 
     /// Moves on to this state.
     fn move_to(&mut self, state: State) {
+        self.at = self.after(&self.at.clone(), state);
+    }
+
+    /// The same state in the form that it has by now.
+    fn seen_anew(&mut self, at: &Remembered) -> Remembered {
+        self.after(&initial(self.toy), (*at.state).clone())
+    }
+
+    fn after(&mut self, from: &Remembered, state: State) -> Remembered {
         let mut changes = Vec::new();
         for (table, rows) in state.tables.iter().enumerate() {
-            let before = &self.at.state.tables[table];
+            let before = &from.state.tables[table];
             if Arc::ptr_eq(before, rows) {
                 continue;
             }
@@ -118,10 +139,11 @@ impl ToyWorld {
         let names = names
             .iter()
             .map(|(variable, table, id)| (*variable, *table, id.as_bytes()));
-        self.at = Remembered {
-            canonical: self.forms.after(&self.at.canonical, changes, names),
+        Remembered {
+            canonical: self.forms.after(&from.canonical, changes, names),
             state: Arc::new(state),
-        };
+            age: self.age,
+        }
     }
 }
 
@@ -129,7 +151,25 @@ fn initial(toy: &Toy) -> Remembered {
     Remembered {
         state: Arc::new(State::empty(toy.tables.len(), toy.variables.len())),
         canonical: Canonical::default(),
+        age: 0,
     }
+}
+
+fn touched(state: &State) -> Vec<(TableNumber, Vec<Cell>, model::Row)> {
+    let tables = state.tables.iter().enumerate();
+    tables
+        .flat_map(|(table, rows)| {
+            let table = TableNumber(table as u32);
+            rows.iter().map(move |row| {
+                let row = cells(row);
+                (table, row[..1].to_vec(), row)
+            })
+        })
+        .collect()
+}
+
+fn borrowed(rows: &[(TableNumber, Vec<Cell>, model::Row)]) -> impl Iterator<Item = Touched<'_>> {
+    (rows.iter()).map(|(table, key, row)| (*table, key.clone(), Some(row)))
 }
 
 fn schema(toy: &Toy) -> Schema {
@@ -203,7 +243,12 @@ impl World for ToyWorld {
     }
 
     async fn restore(&mut self, to: &Remembered) -> Result<(), WorldError> {
-        self.at = to.clone();
+        // What was learned since has made forms useless.
+        self.at = if to.age == self.age {
+            to.clone()
+        } else {
+            self.seen_anew(to)
+        };
         Ok(())
     }
 
@@ -216,15 +261,63 @@ impl World for ToyWorld {
         self.requests
     }
 
+    fn identity(&mut self, at: &Remembered) -> Option<Digest> {
+        let at = self.seen_anew(at);
+        Some(self.identity_of(&at))
+    }
+
+    fn left_out(&mut self, a: &Remembered, b: &Remembered) -> Option<LeftOut> {
+        if self.identity == Identity::Exact || Arc::ptr_eq(&a.state, &b.state) {
+            return None;
+        }
+        let (these, those) = (touched(&a.state), touched(&b.state));
+        let mut left_out =
+            LeftOut::between(self.forms.schema(), borrowed(&these), borrowed(&those));
+        let held = a.state.held.iter().zip(&b.state.held).enumerate();
+        let others = held.filter(|(_, (a, b))| a != b);
+        let tables = others.map(|(variable, _)| self.toy.variables[variable].1);
+        (left_out.keys).extend(tables.map(|table| TableNumber(table as u32)));
+        (!left_out.is_empty()).then_some(left_out)
+    }
+
+    fn count_again(&mut self, left_out: &LeftOut, _why: &str) {
+        let mut schema = self.forms.schema().clone();
+        let mut again = LeftOut::default();
+        for table in &left_out.keys {
+            let roles = &mut schema.tables[table.0 as usize];
+            if std::mem::take(&mut roles.keys_are_generated) {
+                again.keys.insert(*table);
+            }
+        }
+        if again.keys.is_empty() {
+            for (table, column) in &left_out.columns {
+                schema.tables[table.0 as usize].roles[*column] = ColumnRole::Value;
+                again.columns.insert((*table, *column));
+            }
+        }
+        self.forms.begin_anew(schema);
+        self.age += 1;
+        self.counted_again.get_or_insert_default().add(again);
+    }
+
+    fn take_counted_again(&mut self) -> Option<LeftOut> {
+        self.counted_again.take()
+    }
+
     fn situations(
         &mut self,
         at: &Remembered,
         _context: &Context,
         named: &[&[VariableId]],
     ) -> Option<Vec<Situation>> {
+        let state = if at.age == self.age {
+            at.canonical.clone()
+        } else {
+            self.seen_anew(at).canonical
+        };
         let situation = |variables: &&[VariableId]| {
             let variables: Vec<u32> = variables.iter().map(|it| it.0).collect();
-            let (forms, state) = (&self.forms, &at.canonical);
+            let (forms, state) = (&self.forms, &state);
             Situation {
                 // All lists and all creations are alike: what they answer depends on no row that is named.
                 components: match &*variables {
