@@ -19,10 +19,13 @@ impl Graph {
         let Some(mut repetition) = self.repetition.take() else {
             return;
         };
+        for (set, situation) in (0..).zip(situations) {
+            repetition.meet(state, set, *situation);
+        }
         let untried: Vec<ActionId> = self.untried(state).collect();
         for action in untried {
             let situation = self.situations.of(state, action);
-            if situation.is_some_and(|situation| repetition.meet(state, action, situation)) {
+            if situation.is_some_and(|situation| repetition.is_idle(state, action, situation)) {
                 self.frontier.postpone(state, self.depth(state), action);
                 repetition.queue(state, action);
             }
@@ -64,7 +67,7 @@ impl Graph {
             return;
         };
         if let Some(situation) = self.situations.of(from, action) {
-            let consequence = repetition.learn(action, situation, changed);
+            let consequence = repetition.learn((action, self.named_by(action)), situation, changed);
             for state in consequence.postpone {
                 if (self.frontier).postpone(state, self.depth(state), action) {
                     repetition.queue(state, action);

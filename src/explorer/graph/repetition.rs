@@ -28,7 +28,10 @@ pub(super) struct Repetition {
     /// By action: how many runs from like rows, none of which changed anything, are enough. `None` for one that names no rows: to it
     /// all states are alike.
     enough: Vec<Option<u8>>,
-    kinds: FxHashMap<(Sign, ActionId), Kind>,
+    /// The states with a sign, by the set of variables that it is a sign of.
+    met: FxHashMap<(u32, Sign), Vec<StateId>>,
+    /// What is known of an action where it ran in a state with a sign.
+    kinds: FxHashMap<(ActionId, Sign), Kind>,
     /// Postponed pairs, and some that are not postponed any more.
     queue: Vec<(StateId, ActionId)>,
 }
@@ -42,13 +45,13 @@ enum Sign {
     Like(u64),
 }
 
-/// The pairs of one action that have a sign in common.
-#[derive(Debug)]
+/// What is known of the pairs of one action that have a sign in common.
+#[derive(Clone, Copy, Debug)]
 enum Kind {
     /// So many of them ran and changed nothing, which is not enough.
-    Unknown(u8, Vec<StateId>),
-    /// Those that ran changed nothing; the others, in these states, are postponed.
-    Idle(Vec<StateId>),
+    Unknown(u8),
+    /// Those that ran changed nothing; the others are postponed.
+    Idle,
     /// One of them changed something.
     Lively,
 }
@@ -68,65 +71,58 @@ impl Repetition {
         Self {
             is_exempt,
             enough,
+            met: FxHashMap::default(),
             kinds: FxHashMap::default(),
             queue: Vec::new(),
         }
     }
 
-    /// Takes note of an untried pair. Says whether it is to be postponed.
-    pub(super) fn meet(&mut self, state: StateId, action: ActionId, situation: Situation) -> bool {
-        if self.is_exempt[action.0 as usize] {
-            return false;
-        }
-        let mut is_idle = false;
+    /// Takes note of what the requests that name a set of variables meet in a new state.
+    pub(super) fn meet(&mut self, state: StateId, set: u32, situation: Situation) {
         for sign in signs(situation) {
-            if self.enough(sign, action).is_none() || is_kept(sign, state, action) {
-                continue;
-            }
-            let unknown = || Kind::Unknown(0, Vec::new());
-            match self.kinds.entry((sign, action)).or_insert_with(unknown) {
-                Kind::Unknown(_, states) => states.push(state),
-                Kind::Idle(states) => {
-                    states.push(state);
-                    is_idle = true;
-                }
-                Kind::Lively => {}
-            }
+            self.met.entry((set, sign)).or_default().push(state);
         }
-        is_idle
     }
 
-    /// Takes note of a step.
+    /// Whether an untried pair is to be postponed.
+    pub(super) fn is_idle(&self, state: StateId, action: ActionId, situation: Situation) -> bool {
+        let is_idle = |sign| matches!(self.kinds.get(&(action, sign)), Some(Kind::Idle));
+        let mut signs = signs(situation).into_iter();
+        signs.any(|sign| is_idle(sign) && !is_kept(sign, state, action))
+    }
+
+    /// Takes note of a step; its request names this set of variables.
     pub(super) fn learn(
         &mut self,
-        action: ActionId,
+        (action, set): (ActionId, u32),
         situation: Situation,
         changed: bool,
     ) -> Consequence {
         let mut consequence = Consequence::default();
+        if self.is_exempt[action.0 as usize] {
+            return consequence;
+        }
         for sign in signs(situation) {
             let Some(enough) = self.enough(sign, action) else {
                 continue;
             };
-            let Some(kind) = self.kinds.get_mut(&(sign, action)) else {
-                continue;
-            };
-            match (&mut *kind, changed) {
-                (Kind::Unknown(runs, states), false) => {
-                    *runs += 1;
-                    if *runs >= enough {
-                        let states = std::mem::take(states);
-                        *kind = Kind::Idle(states.clone());
-                        consequence.postpone.extend(states);
-                    }
+            let kind = self.kinds.entry((action, sign)).or_insert(Kind::Unknown(0));
+            let (next, consequence) = match (*kind, changed) {
+                (Kind::Unknown(runs), false) if runs + 1 < enough => {
+                    *kind = Kind::Unknown(runs + 1);
+                    continue;
                 }
-                (Kind::Unknown(..), true) => *kind = Kind::Lively,
-                (Kind::Idle(states), true) => {
-                    consequence.bring_back.append(states);
+                (Kind::Unknown(_), false) => (Kind::Idle, &mut consequence.postpone),
+                (Kind::Idle, true) => (Kind::Lively, &mut consequence.bring_back),
+                (Kind::Unknown(_), true) => {
                     *kind = Kind::Lively;
+                    continue;
                 }
-                (Kind::Idle(_), false) | (Kind::Lively, _) => {}
-            }
+                (Kind::Idle, false) | (Kind::Lively, _) => continue,
+            };
+            *kind = next;
+            let states = self.met.get(&(set, sign)).into_iter().flatten();
+            consequence.extend(states.filter(|state| !is_kept(sign, **state, action)));
         }
         consequence
     }
@@ -160,6 +156,7 @@ pub(super) struct Consequence {
     pub(super) bring_back: Vec<StateId>,
 }
 
+/// The signs that a pair has in this situation.
 fn signs(situation: Situation) -> [Sign; 2] {
     [
         Sign::Same(situation.components),
