@@ -1,6 +1,6 @@
 //! Notices that the service no longer knows the login of the run, most often because it has run out.
 //!
-//! A refusal with 401 or 403 proves nothing by itself: somebody may have logged out on the path, or a role may be gone from
+//! A refusal proves nothing by itself, whatever its status (401 and 403 say most, but 400 and 404 are in use as well): somebody may have logged out on the path, or a role may be gone from
 //! the rows. So it is compared with the same state only: a step of the same action that was accepted is taken again, from
 //! the state where it was accepted. Where that is refused now as well, it is not the state that has changed.
 
@@ -13,6 +13,9 @@ use super::graph::StateId;
 
 /// Refusals that were looked into and found rightful, after which only long series of them are.
 const EAGER: u32 = 8;
+
+/// A series of so many refusals that do not speak of a login is looked into.
+const SERIES: u64 = 16;
 
 /// How often an accepted step is taken again before its refusal is believed.
 const LOOKS: u32 = 5;
@@ -41,7 +44,7 @@ pub(super) enum Found {
 struct Seen {
     /// Where it was accepted last.
     accepted_from: Option<StateId>,
-    /// Answers of 401 and 403 since then.
+    /// Refusals since then.
     refused: u64,
     /// How often refusals were found rightful.
     rightful: u32,
@@ -69,12 +72,16 @@ impl LostLogin {
             seen.refused = 0;
             return false;
         }
-        if !is_denial(status) || seen.accepted_from.is_none() {
+        if !is_refusal(status) || seen.accepted_from.is_none() {
             return false;
         }
         seen.refused += 1;
-        seen.refused.is_multiple_of(64)
-            || seen.rightful < EAGER && determinism::is_due(seen.refused)
+        let is_due = if is_denial(status) {
+            determinism::is_due(seen.refused)
+        } else {
+            seen.refused == SERIES
+        };
+        seen.refused.is_multiple_of(64) || seen.rightful < EAGER && is_due
     }
 
     /// Takes an accepted step of this action again, from the same state, and says whether it still is.
@@ -96,7 +103,7 @@ impl LostLogin {
         for _ in 0..LOOKS {
             world.restore(explored.checkpoint(from)).await?;
             status = world.act(action, context).await?.status;
-            if !is_denial(status) {
+            if !is_refusal(status) || model.action(action).expect.accepts(status) {
                 // Also where this state had an older login.
                 if world.logins() > logins {
                     return Ok(Found::Renewed);
@@ -109,14 +116,24 @@ impl LostLogin {
                 is_renewed = world.renew_login(action, status).await?;
             }
         }
+        // Other refusals have other reasons: what others were refused as well, where they had been accepted, is no matter of this action.
+        if !is_denial(status) {
+            let all = |_: ActionId| false;
+            let others = self.elsewhere(model, world, explored, action, &all).await?;
+            if others != Some(false) {
+                self.actions[action.0 as usize].rightful += 1;
+                return Ok(Found::Rightful);
+            }
+        }
         let lists = |action: ActionId| {
             let listed = &model.action(action).expect.status;
             listed.iter().any(|pattern| pattern.matches(status))
         };
         if lists(action)
             && self
-                .is_good_elsewhere(model, world, explored, action, &lists)
+                .elsewhere(model, world, explored, action, &lists)
                 .await?
+                == Some(true)
         {
             self.actions[action.0 as usize].rightful += 1;
             return Ok(Found::Otherwise(Box::new(otherwise(
@@ -129,15 +146,16 @@ impl LostLogin {
         Ok(Found::Lost(Box::new(warning)))
     }
 
-    /// Whether another action of the same principal is still accepted where it was, one whose spec does not list the refusal.
-    async fn is_good_elsewhere<W: World>(
+    /// Whether other actions of the same principal are still accepted where they were, but for those whose spec lists the refusal; `None`
+    /// where there is no other.
+    async fn elsewhere<W: World>(
         &self,
         model: &Model,
         world: &mut W,
         explored: &Explored<W::Checkpoint>,
         action: ActionId,
         lists: &dyn Fn(ActionId) -> bool,
-    ) -> Result<bool, WorldError> {
+    ) -> Result<Option<bool>, WorldError> {
         let principal = |id: ActionId| model.action(id).request.principal;
         let others = self.actions.iter().enumerate().filter_map(|(id, seen)| {
             let other = ActionId(id as u32);
@@ -146,15 +164,16 @@ impl LostLogin {
                 .filter(|_| is_like && !lists(other))
                 .map(|from| (other, from))
         });
-        let mut is_good = false;
+        let mut is_good = None;
         for (other, from) in others.take(LOOKS as usize) {
             world.restore(explored.checkpoint(from)).await?;
             let context = explored.graph().context(from);
             let status = world.act(other, context).await?.status;
-            if is_denial(status) {
-                return Ok(false);
+            let is_accepted = model.action(other).expect.accepts(status);
+            if is_refusal(status) && !is_accepted {
+                return Ok(Some(false));
             }
-            is_good |= model.action(other).expect.accepts(status);
+            is_good = Some(is_accepted || is_good == Some(true));
         }
         Ok(is_good)
     }
@@ -171,7 +190,13 @@ impl LostLogin {
 
 /// Whether this status denies whoever asks, perhaps with a redirect to a login page.
 pub(super) fn is_denial(status: u16) -> bool {
-    matches!(status, 401 | 403 | 302 | 303 | 307)
+    // 419 is Laravel's, 440 that of IIS, 498 that of ArcGIS.
+    matches!(status, 401 | 403 | 419 | 440 | 498 | 302 | 303 | 307)
+}
+
+/// Whether this status refuses, for whatever reason but a rate limit.
+fn is_refusal(status: u16) -> bool {
+    (300..500).contains(&status) && !matches!(status, 420 | 429)
 }
 
 /// The warning of a refusal that the spec lists, from a state in which the action was accepted before.
@@ -189,10 +214,10 @@ pub(super) fn warning(action: &str, status: u16, refused: u64) -> Warning {
     let more = match refused {
         0 | 1 => String::new(),
         more => {
-            format!("; {more} steps were refused with 401 or 403 since they were last accepted")
+            format!("; {more} steps were refused since their actions were last accepted")
         }
     };
-    let what = if status == 401 {
+    let what = if matches!(status, 401 | 419 | 440 | 498) {
         "the login of this run is lost"
     } else {
         "the login of this run is lost, or this service keeps state in its process"
@@ -233,12 +258,27 @@ mod tests {
         let mut login = LostLogin::new(&model);
         let mut suspicious = |status| login.is_suspicious(&model, StateId::INITIAL, pay, status);
         assert!(!suspicious(200));
-        assert!(!suspicious(409));
         assert!(suspicious(403));
         assert!(suspicious(401));
         assert!(!suspicious(401));
+        assert!(!suspicious(409));
         assert!(!suspicious(200));
         assert!(login.refused().is_empty());
+    }
+
+    #[test]
+    fn other_refusals_are_suspicious_in_a_series_and_rate_limits_never() {
+        let (model, pay) = (model(), ActionId(0));
+        let mut login = LostLogin::new(&model);
+        login.is_suspicious(&model, StateId::INITIAL, pay, 200);
+        let mut series = |status| {
+            let mut all = (1..=SERIES + 1)
+                .map(|_| login.is_suspicious(&model, StateId::INITIAL, pay, status));
+            all.position(|suspicious| suspicious)
+        };
+        assert_eq!(series(429), None);
+        assert_eq!(series(400), Some(SERIES as usize - 1));
+        assert_eq!(login.refused(), [pay]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Patience with a service that asks for it: an answer 429, or 503 with `Retry-After`, says nothing about the request, and is
+//! Patience with a service that asks for it: an answer 429 (or 420, or 403 with what is left), or 503 with `Retry-After`, says nothing about the request, and is
 //! asked for again later.
 
 use std::time::{Duration, SystemTime};
@@ -55,11 +55,7 @@ impl Patience {
         so_far: &mut Waited,
     ) -> Option<Duration> {
         let asked = retry_after(response, SystemTime::now());
-        let is_later = match response.status {
-            429 => true,
-            503 => asked.is_some(),
-            _ => false,
-        };
+        let is_later = is_rate_limit(response) || response.status == 503 && asked.is_some();
         if !is_later || is_listed(response.status, listed) {
             if so_far.times > 0 {
                 self.in_vain.shift_remove(name);
@@ -85,15 +81,15 @@ impl Patience {
         if self.is_on {
             *self.in_vain.entry(name.to_owned()).or_default() += 1;
         }
-        if response.status == 429 {
+        if is_rate_limit(response) {
             *self.lost.entry(name.to_owned()).or_default() += 1;
         }
         None
     }
 
-    /// Whether an answer with this status, which is not waited for any more, stands in the place of the right one.
-    pub(super) fn is_in_the_way(&self, status: u16, listed: &[StatusPattern]) -> bool {
-        self.is_on && status == 429 && !is_listed(status, listed)
+    /// Whether this answer, which is not waited for any more, stands in the place of the right one.
+    pub(super) fn is_in_the_way(&self, response: &Response, listed: &[StatusPattern]) -> bool {
+        self.is_on && is_rate_limit(response) && !is_listed(response.status, listed)
     }
 
     /// Whether answers never came.
@@ -147,6 +143,24 @@ pub(super) fn is_listed(status: u16, listed: &[StatusPattern]) -> bool {
     listed.contains(&StatusPattern::Code(status))
 }
 
+/// Whether an answer says that there were too many requests: 429, 420 as it was at Twitter, and 403 as it is at GitHub, beside a header
+/// that says when to come back or that nothing is left.
+fn is_rate_limit(response: &Response) -> bool {
+    let has = |wanted: &str, is_so: fn(&str) -> bool| {
+        let mut headers = response.headers.iter();
+        headers.any(|(name, text)| name.eq_ignore_ascii_case(wanted) && is_so(text.trim()))
+    };
+    match response.status {
+        420 | 429 => true,
+        403 => {
+            has("retry-after", |_| true)
+                || has("x-ratelimit-remaining", |left| left == "0")
+                || has("ratelimit-remaining", |left| left == "0")
+        }
+        _ => false,
+    }
+}
+
 /// The time that `Retry-After` names: seconds, or a date.
 fn retry_after(response: &Response, now: SystemTime) -> Option<Duration> {
     let mut headers = response.headers.iter();
@@ -181,6 +195,22 @@ mod tests {
         std::iter::from_fn(next)
             .map(|wait| wait.as_millis())
             .collect()
+    }
+
+    #[test]
+    fn too_many_requests_is_said_in_several_ways() {
+        let with = |status: u16, header: &str, text: &str| Response {
+            status,
+            headers: vec![(header.to_owned(), text.to_owned())],
+            ..Response::default()
+        };
+        assert!(is_rate_limit(&response(429, None)));
+        assert!(is_rate_limit(&response(420, None)));
+        assert!(is_rate_limit(&response(403, Some("7"))));
+        assert!(is_rate_limit(&with(403, "X-RateLimit-Remaining", "0")));
+        assert!(!is_rate_limit(&with(403, "X-RateLimit-Remaining", "3")));
+        assert!(!is_rate_limit(&response(403, None)));
+        assert!(!is_rate_limit(&with(200, "X-RateLimit-Remaining", "0")));
     }
 
     #[test]

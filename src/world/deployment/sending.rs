@@ -199,7 +199,7 @@ impl Deployment {
             };
             let (name, listed) = (outgoing.name, outgoing.listed);
             let Some(wait) = self.patience.wait(name, response, listed, &mut waited) else {
-                response.is_rate_limit = self.patience.is_in_the_way(response.status, listed);
+                response.is_rate_limit = self.patience.is_in_the_way(response, listed);
                 return Ok(outcome);
             };
             self.sender.wait(wait).await?;
