@@ -238,6 +238,7 @@ mod tests {
                             pattern: None,
                             all: false,
                             optional: false,
+                            is_link: false,
                         }],
                         clear: Vec::new(),
                     },

@@ -132,6 +132,22 @@ impl Template {
         })
     }
 
+    /// The name of the value with which its text begins: `loc` of `{{ loc }}/refund`.
+    pub fn begins_with(&self) -> Option<&str> {
+        let first = match &self.0.program {
+            Program::Hole(hole) => hole,
+            Program::Parts(parts) => match parts.first()? {
+                Part::Hole(hole) => hole,
+                Part::Text(_) => return None,
+            },
+            Program::Text | Program::Statements(_) => return None,
+        };
+        match first {
+            Hole::Name(name) => Some(name),
+            Hole::Expression(_) => None,
+        }
+    }
+
     /// Whether it has no holes, so that it always yields its own text.
     pub fn is_literal(&self) -> bool {
         matches!(self.0.program, Program::Text)

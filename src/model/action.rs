@@ -249,6 +249,8 @@ pub struct Extraction {
     pub all: bool,
     /// Whether finding nothing is fine; the variable is then left as it was.
     pub optional: bool,
+    /// Whether it is a link that paths follow: one that is relative is made complete, from where the answer came.
+    pub is_link: bool,
 }
 
 /// Where an extracted value comes from.

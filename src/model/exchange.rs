@@ -89,6 +89,10 @@ pub struct Response {
     /// How often the request was sent again until this answer came, or the time of its `retry` was over.
     #[serde(default)]
     pub retries: u32,
+    /// The [target](Request::target) that gave it: where redirects were followed, another than that of the request. Known only
+    /// to the one who asked.
+    #[serde(skip)]
+    pub target: String,
 }
 
 /// Why there is no complete answer to a request.

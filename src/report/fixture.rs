@@ -79,6 +79,7 @@ fn step(
                 has_errors: false,
                 is_unready: false,
                 retries: 0,
+                target: String::new(),
             },
             extracted: Vec::new(),
             extract_failures: Vec::new(),

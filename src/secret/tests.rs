@@ -312,6 +312,7 @@ fn one_step_teaches_what_it_shows_in_every_place() {
             has_errors: false,
             is_unready: false,
             retries: 0,
+            target: String::new(),
         },
         extracted: vec![("auth".to_owned(), json!(secret("extract")))],
         extract_failures: Vec::new(),

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use cookie_store::RawCookie;
 use regex::Regex;
 use serde_json::Value;
+use url::Url;
 
 use crate::model::{
     Action, Context, ExtractSource, Extraction, Model, NoJson, Pools, Response, VariableId,
@@ -93,6 +94,9 @@ fn find(extraction: &Extraction, response: &Response) -> Result<Value, Missing> 
         return Ok(Value::Array(found));
     }
     match found.into_iter().next() {
+        Some(Value::String(link)) if extraction.is_link => {
+            Ok(complete(&link, &response.target).unwrap_or(link).into())
+        }
         Some(value) => Ok(value),
         None => Err(Missing::NotThere(format!(
             "nothing is found in {}",
@@ -156,6 +160,24 @@ fn texts_or_nodes(source: &ExtractSource, response: &Response) -> Result<Vec<Val
     Ok(found)
 }
 
+/// The target of a link that is relative to the one that answered (RFC 9110, section 10.2.2; RFC 3986, section 5.2); `None` where it
+/// needs nothing before it.
+fn complete(link: &str, answered: &str) -> Option<String> {
+    let needs_nothing = link.is_empty() || link.starts_with('/') || Url::parse(link).is_ok();
+    if needs_nothing || answered.is_empty() {
+        return None;
+    }
+    // A target within the service says no host, and neither does what it is made of.
+    let host = Url::parse("http://host").ok()?;
+    let from = host.join(answered).ok()?;
+    let to = from.join(link).ok()?;
+    Some(if from.origin() == host.origin() {
+        to[url::Position::BeforePath..].to_owned()
+    } else {
+        to.into()
+    })
+}
+
 /// What a pattern finds in a text, in any other value in what that is as JSON.
 fn matches(pattern: &Regex, value: &Value) -> Vec<Value> {
     let text = match value {
@@ -176,5 +198,31 @@ fn place(source: &ExtractSource) -> String {
         ExtractSource::Header(name) => format!("header `{name}`"),
         ExtractSource::Cookie(name) => format!("the cookie `{name}`"),
         ExtractSource::Body => "the body".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relative_link_starts_where_the_answer_came_from() {
+        let from = "/api/orders/?all=1";
+        for (link, to) in [
+            ("1", Some("/api/orders/1")),
+            ("./1?full=1", Some("/api/orders/1?full=1")),
+            ("../users/2", Some("/api/users/2")),
+            ("?page=2", Some("/api/orders/?page=2")),
+            ("a:b/1", None),
+            ("/orders/1", None),
+            ("//other/orders/1", None),
+            ("http://other/1", None),
+            ("", None),
+        ] {
+            assert_eq!(complete(link, from).as_deref(), to, "{link}");
+        }
+        let elsewhere = complete("1", "http://other:81/orders/");
+        assert_eq!(elsewhere.as_deref(), Some("http://other:81/orders/1"));
+        assert_eq!(complete("1", ""), None);
     }
 }

@@ -163,6 +163,7 @@ impl Client {
             has_errors: false,
             is_unready: false,
             retries: 0,
+            target: request.record.target.clone(),
         })
     }
 }

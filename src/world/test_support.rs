@@ -176,6 +176,7 @@ pub(super) fn extraction(variable: u32, name: &str, path: &str) -> Extraction {
         pattern: None,
         all: false,
         optional: false,
+        is_link: false,
     }
 }
 

@@ -30,6 +30,7 @@ mod html;
 mod json_report;
 mod late_writes;
 mod leave_no_trace;
+mod links;
 mod lost_login;
 mod made_up;
 mod misbehaving;

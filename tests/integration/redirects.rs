@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use serde_json::Value;
 
-use crate::support::{Sandbox, Server, hurl, warnings};
+use crate::support::{Sandbox, Server, hurl, run_script, warnings};
 
 /// Requests as they came: method, path, who asks, the body.
 type Seen = Arc<Mutex<Vec<String>>>;
@@ -201,4 +201,75 @@ actions:
         .status()
         .unwrap();
     assert_eq!(ways(&seen.lock().unwrap()), wanted, "{}", script.stdout);
+}
+
+#[test]
+fn a_script_follows_a_redirect_with_the_method_that_the_run_took() {
+    for (method, status, then) in [
+        ("PUT", 303, "GET /seen   "),
+        ("DELETE", 302, "GET /seen   "),
+        ("PATCH", 301, "GET /seen   "),
+        ("PUT", 307, "PUT /seen   hello\n"),
+        ("POST", 308, "POST /seen   hello\n"),
+        ("POST", 303, "GET /seen   "),
+    ] {
+        let sandbox = Sandbox::with_spec(&format!(
+            r#"
+venomqa: 1
+name: form
+reset: {{ request: {{ path: /reset }} }}
+http: {{ follow_redirects: 2 }}
+actions:
+  - {{ name: order, request: {{ method: {method}, path: /a/begin, text: "hello\n" }}, max_calls: 1, expect: {{ status: 201 }} }}
+"#
+        ));
+        let seen = Seen::default();
+        // From one path to the other, both relative.
+        let server = listener(&seen, move |at| match at {
+            "/a/begin" => Some((status, "../a/b/".to_owned())),
+            "/a/b/" => Some((status, "../../seen".to_owned())),
+            _ => None,
+        });
+        sandbox
+            .venomqa("explore --strategy bfs --max-steps 1")
+            .at(&server.url())
+            .run()
+            .code(1);
+        let without_cookies = |seen: &Seen| -> Vec<String> {
+            let lines = seen.lock().unwrap();
+            let own = lines.iter().filter(|line| !line.contains("/reset"));
+            let plain = own.take(3).map(|line| {
+                let cookies = line.split(' ').filter(|word| !word.starts_with("at-"));
+                cookies.collect::<Vec<_>>().join(" ")
+            });
+            plain.collect()
+        };
+        let wanted = without_cookies(&seen);
+        assert_eq!(wanted.len(), 3, "{wanted:?}");
+        assert_eq!(
+            wanted[2].split_whitespace().collect::<Vec<_>>(),
+            then.split_whitespace().collect::<Vec<_>>()
+        );
+        let file = std::fs::read_dir(sandbox.path(".venomqa")).unwrap();
+        let file = file.map(|entry| entry.unwrap().path()).next().unwrap();
+        let file = file.to_str().unwrap();
+        for language in ["curl", "hurl"] {
+            let script = sandbox
+                .venomqa(["replay", file, "--to", language])
+                .run()
+                .code(0)
+                .stdout;
+            seen.lock().unwrap().clear();
+            run_script(&sandbox, language, &script, &server);
+            let words = |lines: &[String]| -> Vec<Vec<String>> {
+                let words = |line: &String| line.split_whitespace().map(str::to_owned).collect();
+                lines.iter().map(words).collect()
+            };
+            assert_eq!(
+                words(&without_cookies(&seen)),
+                words(&wanted),
+                "{language} {script}"
+            );
+        }
+    }
 }

@@ -304,3 +304,59 @@ actions:
     assert_eq!(run["outcome"], "clean", "{run:#}");
     assert!(nonces.lock().unwrap().len() > 3, "{nonces:?}");
 }
+
+#[test]
+fn a_script_ends_a_retry_where_the_run_ended_it() {
+    let spec = "
+venomqa: 1
+name: report
+reset: { request: { path: /reset } }
+actions:
+  - name: read
+    request: { path: /report }
+    retry: { until: { status: [201, 202] }, at_most: 1s, every: 10ms }
+    max_calls: 1
+";
+    // Not there yet, then broken; a gateway that waits says nothing.
+    let answers = [404, 502, 500];
+    let asked = Arc::new(Mutex::new(0));
+    let count = asked.clone();
+    let report = get(async move || {
+        let mut count = count.lock().unwrap();
+        *count += 1;
+        StatusCode::from_u16(answers[(*count - 1) % 3]).unwrap()
+    });
+    let router = Router::new().route("/", get(async || "ready"));
+    let server = Server::start(
+        router
+            .route("/report", report)
+            .route("/reset", get(async || "reset")),
+    );
+    let sandbox = Sandbox::with_spec(spec);
+    let run = sandbox
+        .venomqa("explore --strategy bfs --max-steps 1 --report json")
+        .args(["--base-url", &server.url()])
+        .run()
+        .code(1)
+        .only_run();
+    assert_eq!(violations(&run), ["server-error"], "{run:#}");
+    let file = std::fs::read_dir(sandbox.path(".venomqa")).unwrap();
+    let file = file.map(|entry| entry.unwrap().path()).next().unwrap();
+    let file = file.to_str().unwrap();
+    let curl = sandbox
+        .venomqa(["replay", file, "--to", "curl"])
+        .run()
+        .code(0)
+        .stdout;
+    *asked.lock().unwrap() = 0;
+    run_script(&sandbox, "curl", &curl, &server).code(1);
+    assert_eq!(*asked.lock().unwrap(), 3, "{curl}");
+    let hurl = sandbox
+        .venomqa(["replay", file, "--to", "hurl"])
+        .run()
+        .code(2);
+    hurl.complains(&[
+        "was answered with 500, which ends its `retry`",
+        "`--to curl` ends there",
+    ]);
+}

@@ -6,13 +6,13 @@ mod verdict;
 
 use std::fmt::Write as _;
 
-use functions::{FUNCTIONS, REQUEST};
-use verdict::{filter, status, test, verdict};
+use functions::{FOLLOW, FUNCTIONS, REQUEST};
+use verdict::{filter, test, verdict};
 
 use super::words::{Piece, constant, form, inner, json, path, pieces, printed, variable, word};
 use super::{about, comment, environment, needs_origin, one_line};
 use crate::expr::JsonPath;
-use crate::model::Reproduction;
+use crate::model::{Reproduction, StatusPattern};
 use crate::shell::{quoted, within};
 use crate::spec::reproduction::outline::{
     Capture, Holds, Outline, Part, Sent, SentBody, SentPart, SentRetry, Source, Start,
@@ -41,7 +41,7 @@ pub(super) fn script(reproduction: &Reproduction, outline: &Outline) -> Result<S
             Holds::Status(_) => true,
             _ => test.is_none(),
         };
-        body.push_str(&request(sent, root(outline), is_last && is_judged)?);
+        body.push_str(&request(sent, outline, is_last && is_judged)?);
     }
     body.push_str(&verdict(reproduction, outline, test.as_deref())?);
     let end = match test {
@@ -52,17 +52,21 @@ pub(super) fn script(reproduction: &Reproduction, outline: &Outline) -> Result<S
     script.push_str(&header(reproduction, outline, end));
     script.push_str("set -eu\n");
     script.push_str(&base_url(outline));
-    if needs_origin(outline) {
+    let follows = follows(outline);
+    if needs_origin(outline) || follows {
         script.push_str(
             "origin=$(printf %s \"$base_url\" | sed 's,^\\([a-zA-Z]*://[^/]*\\).*,\\1,')\n",
         );
     }
+    let mut sending = REQUEST.to_owned();
     if has_jars(outline) {
         script.push_str("jar=cookies\n");
-        script.push_str(&REQUEST.replace("$folder/cookies", "$folder/$jar"));
-    } else {
-        script.push_str(REQUEST);
+        sending = sending.replace("$folder/cookies", "$folder/$jar");
     }
+    if follows {
+        sending = sending.replace("\nsend()", "\nonce()") + FOLLOW;
+    }
+    script.push_str(&sending);
     for (calls, functions) in FUNCTIONS {
         if calls.iter().any(|call| body.contains(call)) {
             script.push_str(functions);
@@ -71,6 +75,12 @@ pub(super) fn script(reproduction: &Reproduction, outline: &Outline) -> Result<S
     script.push('\n');
     script.push_str(body.trim_start_matches('\n'));
     Ok(script)
+}
+
+/// Whether redirects are followed.
+fn follows(outline: &Outline) -> bool {
+    let mut all = outline.requests.iter().chain(&outline.verdict.probe);
+    all.any(|sent| sent.follow_redirects > 0)
 }
 
 /// Whether there are principals, each of which has a cookie jar of its own.
@@ -154,39 +164,21 @@ fn defaulted(text: &str) -> String {
     within(text, "\"\\$`}")
 }
 
-fn request(sent: &Sent, root: &str, any_status: bool) -> Result<String, String> {
+fn request(sent: &Sent, outline: &Outline, any_status: bool) -> Result<String, String> {
     let mut text = String::new();
     for note in &sent.notes {
         text.push_str(&comment(&[one_line(note)]));
+    }
+    if follows(outline) {
+        let _ = writeln!(text, "redirects={}", sent.follow_redirects);
     }
     let status = match sent.status {
         _ if any_status => "'*'".to_owned(),
         Some(status) => status.to_string(),
         None => "'2??'".to_owned(),
     };
-    let mut arguments = vec![url(sent, root)];
-    match sent.method.as_str() {
-        "HEAD" => arguments.push("--head".to_owned()),
-        "GET" if sent.body == SentBody::None => {}
-        // A method that curl is told stays the same after a redirect; its own is `POST` where there is a body.
-        "POST" if sent.follow_redirects > 0 => {
-            if sent.body == SentBody::None {
-                arguments.push("--data-raw ''".to_owned());
-            }
-        }
-        method => {
-            arguments.push(format!("--request {}", quoted(method)));
-            // curl says the length of a body alone, and some servers refuse such a request without one.
-            let is_empty = sent.body == SentBody::None;
-            if is_empty && ["POST", "PUT", "PATCH"].contains(&method) {
-                arguments.push("--header 'Content-Length: 0'".to_owned());
-            }
-        }
-    }
-    if sent.follow_redirects > 0 {
-        let redirects = sent.follow_redirects;
-        arguments.push(format!("--location --max-redirs {redirects}"));
-    }
+    let mut arguments = vec![url(sent, root(outline))];
+    arguments.extend(method(sent));
     for (name, parts) in &sent.headers {
         arguments.push(format!("--header {}", header_word(name, parts)));
     }
@@ -196,7 +188,7 @@ fn request(sent: &Sent, root: &str, any_status: bool) -> Result<String, String> 
         pair.extend(pieces(password, str::to_owned, "text"));
         arguments.push(format!("--user {}", word(&pair)));
     }
-    let mut send = None;
+    let mut digits = None;
     let body = match &sent.body {
         SentBody::None => None,
         SentBody::Multipart(parts) => {
@@ -211,38 +203,54 @@ fn request(sent: &Sent, root: &str, any_status: bool) -> Result<String, String> 
             arguments.push(format!("--data-binary {}", quoted(format!("@{path}"))));
             None
         }
-        SentBody::Base64(digits) => {
-            arguments.push("--data-binary @-".to_owned());
-            send = Some(format!("printf %s {digits} | base64 -d |\n    "));
+        SentBody::Base64(written) => {
+            digits = Some(format!("printf %s {written} | base64 -d"));
             None
         }
         SentBody::Json(tree) => Some(json(tree)),
         SentBody::Form(fields) => Some(form(fields)),
         SentBody::Text(parts) => Some(pieces(parts, str::to_owned, "text")),
     };
-    let (mut before, mut behind) = (send.unwrap_or_default(), String::new());
+    // What is read from a pipe is there once.
+    let is_read_once = sent.retry.is_none() && sent.follow_redirects == 0;
+    let (mut before, mut behind) = (String::new(), String::new());
+    let mut read = |option: &str, commands: &str| {
+        if is_read_once {
+            before = format!("{commands} |\n    ");
+            format!("{option} @-")
+        } else {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{commands} >\"$folder/sent\"");
+            format!("{option} \"@$folder/sent\"")
+        }
+    };
+    if let Some(digits) = digits {
+        arguments.push(read("--data-binary", &digits));
+    }
     if let Some(body) = &body {
         let fits = |text: &String| !text.contains('\0') && text.len() < LONGEST_WORD;
         let is_word = constant(body).is_some_and(|text| fits(&text));
         arguments.push(match &sent.body {
             _ if is_word => format!("--data-raw {}", word(body)),
-            // `--data @-` leaves out the line break at the end.
+            // `--data` leaves out the line break at the end.
             SentBody::Json(_) => {
-                behind = format!(" <<JSON\n{}\nJSON", inner(body, "\\$`"));
-                "--data @-".to_owned()
+                let lines = format!(" <<JSON\n{}\nJSON", inner(body, "\\$`"));
+                if is_read_once {
+                    behind = lines;
+                    "--data @-".to_owned()
+                } else {
+                    let _ = writeln!(text, "cat >\"$folder/sent\"{lines}");
+                    "--data \"@$folder/sent\"".to_owned()
+                }
             }
             // A value in a word would lose the line breaks at its end.
-            SentBody::Text(_) => {
-                before = format!("{} |\n    ", printed(body));
-                "--data-binary @-".to_owned()
-            }
+            SentBody::Text(_) => read("--data-binary", &printed(body)),
             _ => format!("--data-raw {}", word(body)),
         });
     }
-    // What is read from a pipe is there once.
     let call = match &sent.retry {
-        Some(retry) if before.is_empty() && behind.is_empty() => again(retry),
-        _ => "request".to_owned(),
+        Some(retry) => again(retry),
+        None => "request".to_owned(),
     };
     let _ = writeln!(
         text,
@@ -256,17 +264,42 @@ fn request(sent: &Sent, root: &str, any_status: bool) -> Result<String, String> 
     Ok(text)
 }
 
+/// How curl is told the method.
+fn method(sent: &Sent) -> Vec<String> {
+    let mut arguments = Vec::new();
+    match sent.method.as_str() {
+        "HEAD" => arguments.push("--head".to_owned()),
+        "GET" if sent.body == SentBody::None => {}
+        method => {
+            arguments.push(format!("--request {}", quoted(method)));
+            // curl says the length of a body alone, and some servers refuse such a request without one.
+            let is_empty = sent.body == SentBody::None;
+            if is_empty && ["POST", "PUT", "PATCH"].contains(&method) {
+                arguments.push("--header 'Content-Length: 0'".to_owned());
+            }
+        }
+    }
+    arguments
+}
+
 /// The call that sends a request until its answer is ready.
 fn again(retry: &SentRetry) -> String {
-    let statuses: Vec<String> = retry.status.iter().copied().map(status).collect();
-    let status = match statuses.as_slice() {
-        [] => "[1-4]??".to_owned(),
-        several => several.join("|"),
+    let any = |statuses: &[StatusPattern]| {
+        let statuses = statuses.iter().map(|pattern| match pattern {
+            StatusPattern::Code(code) => code.to_string(),
+            StatusPattern::Class(class) => format!("{class}.."),
+        });
+        quoted(statuses.collect::<Vec<_>>().join("|"))
+    };
+    let status = match retry.status.as_slice() {
+        [] => quoted("[1-4].."),
+        several => any(several),
     };
     let filters: Vec<String> = retry.values.iter().filter_map(filter).collect();
     let (times, pause) = (retry.times, retry.every.as_secs_f64());
-    let (status, filter) = (quoted(status), quoted(filters.join(" and ")));
-    format!("retry {times} {pause} {status} {filter}")
+    let filter = quoted(filters.join(" and "));
+    let (end, waited) = (any(&retry.ends), any(&retry.waited_out));
+    format!("retry {times} {pause} {status} {filter} {end} {waited}")
 }
 
 /// A part of a form, and the command that is needed before. Only `--form-string` takes a text as it is, and it knows no content
@@ -343,6 +376,11 @@ fn captured(capture: &Capture) -> Result<String, String> {
         Source::Cookie(name) => format!("cookie {}", quoted(name)),
         Source::Body => "body".to_owned(),
     };
+    let call = if capture.is_relative {
+        format!("{call} | complete")
+    } else {
+        call
+    };
     let matched = capture.pattern.as_ref();
     let matched = matched.map_or_else(String::new, |it| format!(" | matched {}", quoted(it)));
     let name = variable(&capture.name);
@@ -367,7 +405,7 @@ fn url(sent: &Sent, root: &str) -> String {
         Start::Root => url.push(Piece::Variable(root.to_owned())),
         Start::Nothing => {}
     }
-    url.extend(path(&sent.path, sent.start == Start::Nothing));
+    url.extend(path(&sent.path, sent.start != Start::Base));
     if !sent.query.is_empty() {
         let has_query = matches!(sent.path.last(), Some(Part::Text(text)) if text.contains('?'));
         url.push(Piece::Text(if has_query { "&" } else { "?" }.to_owned()));

@@ -15,7 +15,14 @@ use crate::spec::reproduction::outline::{
 };
 use crate::visible::{self, Guard};
 
-pub(super) fn script(reproduction: &Reproduction, outline: &Outline) -> String {
+pub(super) fn script(reproduction: &Reproduction, outline: &Outline) -> Result<String, String> {
+    let mut all = outline.requests.iter().chain(&outline.verdict.probe);
+    if let Some((sent, status)) = all.find_map(failed_for_good) {
+        return Err(format!(
+            "`{}` was answered with {status}, which ends its `retry`, but Hurl would ask again until it works; `--to curl` ends there",
+            sent.title
+        ));
+    }
     let verdict = Asserts::of(outline);
     let mut script = header(reproduction, outline, &verdict);
     let last = outline.requests.len();
@@ -34,7 +41,13 @@ pub(super) fn script(reproduction: &Reproduction, outline: &Outline) -> String {
             script.push_str(&comment(&lines));
         }
     }
-    script
+    Ok(script)
+}
+
+/// A request that was not sent again because the server had failed, and the status that said so.
+fn failed_for_good(sent: &Sent) -> Option<(&Sent, u16)> {
+    let (retry, status) = (sent.retry.as_ref()?, sent.status?);
+    retry.ends_at_failure(status).then_some((sent, status))
 }
 
 /// What hurl can assert of an answer.
@@ -405,7 +418,22 @@ fn captured(capture: &Capture) -> String {
             format!("{source}{text} regex {}", quoted(&pattern))
         }
     };
-    let mut lines = format!("{name}: {source}\n");
+    let mut lines = String::new();
+    let source = if capture.is_relative {
+        // Where the answer came from: the path, and what of it stays before a relative one.
+        let path = r#"url replaceRegex "[?#].*$" "" replaceRegex "^[^:]*://[^/]*" """#;
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            lines,
+            "{name}_path: {path}\n{name}_folder: {path} replaceRegex \"[^/]*$\" \"\""
+        );
+        let path = format!(r#"replaceRegex "^[?]" "{{{{{name}_path}}}}?""#);
+        let folder = format!(r#"replaceRegex "^([^/?:]+([/?].*)?)$" "{{{{{name}_folder}}}}$1""#);
+        format!(r##"{source} replaceRegex "#.*$" "" {path} {folder}"##)
+    } else {
+        source
+    };
+    let _ = writeln!(lines, "{name}: {source}");
     if !capture.is_plain {
         // As it stands in a URL: in a link, slashes and what is encoded already stay.
         let _ = writeln!(

@@ -30,7 +30,7 @@ pub fn script(
     let outline = without_unused(outline);
     match language {
         Language::Curl => curl::script(reproduction, &outline),
-        Language::Hurl => Ok(hurl::script(reproduction, &outline)),
+        Language::Hurl => hurl::script(reproduction, &outline),
     }
 }
 

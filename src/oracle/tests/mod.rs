@@ -153,6 +153,7 @@ fn answer(status: u16, body: &str) -> StepRecord {
             has_errors: false,
             is_unready: false,
             retries: 0,
+            target: String::new(),
         },
         extracted: Vec::new(),
         extract_failures: Vec::new(),

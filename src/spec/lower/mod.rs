@@ -12,6 +12,7 @@ mod files;
 mod for_each;
 mod graphql;
 mod invariant;
+mod links;
 mod places;
 mod principal;
 mod request;
@@ -65,6 +66,7 @@ pub(super) fn lower(
     let read = lowering.compiler.read;
     reachability::check(&dependencies, problems);
 
+    links::mark(&mut world, &mut actions, &mut invariants);
     let counters = places::number(&mut world, &mut actions, &mut invariants, &known.counters);
     let identity = document.state_from_context.as_ref();
     let identity_variables = known

@@ -79,7 +79,7 @@ impl Made {
 }
 
 /// Every request of a spec, with a name of its own.
-fn requests<'s>(
+pub(super) fn requests<'s>(
     world: &'s mut WorldConfig,
     actions: &'s mut [Action],
     invariants: &'s mut [Invariant],

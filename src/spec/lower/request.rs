@@ -296,6 +296,7 @@ impl Lowering<'_> {
                 pattern,
                 all: entry.from.all,
                 optional: entry.from.optional,
+                is_link: false,
             });
         }
         extractions

@@ -165,6 +165,8 @@ pub struct Capture {
     pub is_plain: bool,
     /// Whether it seems to be a link, with a query perhaps.
     pub is_link: bool,
+    /// Whether it may be a link that is relative to the request that was answered.
+    pub is_relative: bool,
 }
 
 /// Where a value is taken from.
@@ -192,7 +194,7 @@ pub fn outline(case: &CompiledReproduction) -> Result<Outline, String> {
         let request = setup.map(|step| &step.request);
         writer.draw_for(request, 0);
         let mut sent = writer.sent(title, step, &[], None)?;
-        sent.retry = request.and_then(SentRetry::of);
+        sent.retry = setup.and_then(|step| SentRetry::of(case, &step.request, &step.status));
         requests.push(sent);
     }
     let everybody: Vec<&str> = entries(written.section("principals"))
@@ -214,7 +216,7 @@ pub fn outline(case: &CompiledReproduction) -> Result<Outline, String> {
         writer.draw_for(Some(&action.request), before.count() as u32);
         writer.pools.act_for(&case.spec.model, Some(action));
         let mut sent = writer.sent(title, node, &action.parameters, Some(position))?;
-        sent.retry = SentRetry::of(&action.request);
+        sent.retry = SentRetry::of(case, &action.request, &action.expect.status);
         requests.push(sent);
     }
     writer.pools.act_for(&case.spec.model, None);
@@ -241,7 +243,7 @@ pub fn outline(case: &CompiledReproduction) -> Result<Outline, String> {
         });
         writer.draw_for(request, 0);
         let mut probe = writer.sent(format!("invariant {name}"), node, &[], None)?;
-        probe.retry = request.and_then(SentRetry::of);
+        probe.retry = request.and_then(|request| SentRetry::of(case, request, &[]));
         verdict.probe = Some(probe);
     }
     let base_url = written.base_url.clone().or_else(|| {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::{classes_of_an_end, not_dealt_with, one_line};
-use super::{has_jars, jar_of, request, root};
+use super::{has_jars, jar_of, request};
 use crate::model::{Assertion, Reproduction, StatusPattern};
 use crate::shell::quoted;
 use crate::spec::reproduction::outline::{Holds, Outline, Values};
@@ -86,7 +86,7 @@ pub(super) fn verdict(
             text.push_str(&jar_of(probe, &mut Some("")));
         }
         let any_status = matches!(holds, Holds::Status(_));
-        text.push_str(&request(probe, root(outline), any_status)?);
+        text.push_str(&request(probe, outline, any_status)?);
     }
     let found = format!("{name}: {message}");
     if let Some(test) = test {

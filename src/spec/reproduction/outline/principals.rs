@@ -33,10 +33,10 @@ impl<'c> Writer<'c> {
             for (position, step) in steps.iter().enumerate() {
                 let title = format!("login {} {}", entry.key, position + 1);
                 let request = known.and_then(|known| known.login.get(position));
-                let request = request.map(|step| &step.request);
-                self.draw_for(request, 0);
+                self.draw_for(request.map(|step| &step.request), 0);
                 let mut sent = self.sent(title, step, &[], None)?;
-                sent.retry = request.and_then(SentRetry::of);
+                sent.retry =
+                    request.and_then(|it| SentRetry::of(self.case, &it.request, &it.status));
                 requests.push(sent);
             }
             self.scope = None;

@@ -128,7 +128,7 @@ fn check(name: &str, kind: &str, action: &Action) -> Option<Holds> {
     let listed = &action.expect.status;
     match name {
         // An error of GraphQL, which a status does not show: the reproduction says so.
-        "server-error" if kind.parse::<u16>().is_err() => {
+        "server-error" if !kind.is_empty() && kind.parse::<u16>().is_err() => {
             let errors = JsonPath::parse("$.errors").ok()?;
             Some(Holds::Values(vec![Values {
                 path: errors,

@@ -11,7 +11,7 @@ use super::{
     Capture, Input, Part, Sent, SentBody, SentPart, Source, Start, Tree, entries, items, text_of,
 };
 use crate::expr::{Draws, Template};
-use crate::model::{Parameter, RequestTemplate, StatusPattern};
+use crate::model::{Action, Parameter, RequestTemplate, StatusPattern};
 use crate::spec::document::status_key;
 use crate::spec::reproduction::CompiledReproduction;
 use crate::spec::yaml::Node;
@@ -302,10 +302,27 @@ impl<'c> Writer<'c> {
                     pattern,
                     is_plain: value.chars().all(stays),
                     is_link,
+                    is_relative: self.is_relative(&entry.key),
                 });
             }
         }
         captures
+    }
+
+    /// Whether a value of this name is a link that may be relative.
+    fn is_relative(&self, name: &str) -> bool {
+        let spec = &self.case.spec;
+        let of_actions = spec.model.actions.iter().flat_map(Action::extractions);
+        let of_principals = spec
+            .world
+            .principals
+            .iter()
+            .filter(|it| Some(it.name.as_str()) == self.scope);
+        let of_logins = of_principals.flat_map(|it| &it.login);
+        let own = of_logins.flat_map(|step| &step.extract);
+        let of_setup = spec.world.setup.iter().flat_map(|step| &step.extract);
+        let mut links = own.chain(of_setup.chain(of_actions).filter(|_| self.scope.is_none()));
+        links.any(|extraction| extraction.is_link && extraction.name == name)
     }
 
     /// Those of every request, unless the request or its principal has its own; one that reads a value that is not there yet is left
