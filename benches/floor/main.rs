@@ -239,6 +239,7 @@ name: notes
 service: {{ command: [{program:?}, serve, {engine}, '${{port}}', {location:?}], ready: {{ path: / }} }}
 http: {{ base_url: 'http://127.0.0.1:${{port}}' }}
 systems: {{ db: {{ {engine}: {location:?} }} }}
+settle: 0s
 invariants:
   - {{ name: no_negative_count, sql: SELECT * FROM kinds WHERE hits < 0 }}
 actions:

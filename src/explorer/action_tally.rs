@@ -9,13 +9,15 @@ use super::explored::Explored;
 /// While states are left to try, an action that changed nothing in fewer runs than this may just have run too early.
 const ENOUGH_RUNS: u64 = 3;
 
-/// What is known of all actions, by [`ActionId`], once the walk has ended like this.
+/// What is known of all actions, by [`ActionId`], once the walk has ended like this. `writes_late` says of which of them rows came
+/// after the answer.
 pub(super) fn action_tallies<C: Clone>(
     model: &Model,
     explored: &Explored<C>,
     stop: &Stop,
+    mut writes_late: impl FnMut(ActionId) -> bool,
 ) -> Vec<ActionTally> {
-    let tally = |id| tally(model, explored, id, stop);
+    let tally = |id| tally(model, explored, id, stop, writes_late(id));
     model.action_ids().map(tally).collect()
 }
 
@@ -41,6 +43,7 @@ fn tally<C: Clone>(
     explored: &Explored<C>,
     id: ActionId,
     stop: &Stop,
+    writes_late: bool,
 ) -> ActionTally {
     // Where nothing is left to try, one run says as much as many.
     let enough_runs = match stop {
@@ -62,6 +65,7 @@ fn tally<C: Clone>(
         && tally.changed == 0
         && tally.unchanged == tally.runs
         && !statuses.iter().any(|(status, _)| fails(*status))
+        && !writes_late
         && !action.request.is_safe();
     let advice = is_idle.then(|| {
         format!(

@@ -23,12 +23,12 @@ use super::graph::StateId;
 use super::path_replay::PathReplay;
 use super::samples::{self, Sample, Seen};
 
-/// What taking all samples again may take at the most, on the service as it runs. It is done twice more on a service that was started
-/// again, and nobody wants to wait longer for that than for the walk.
-const MOST_TIME: Duration = Duration::from_secs(5);
+/// The part of the time of the walk, as its divisor, that taking all samples again may take, on the service as it runs. It is done
+/// twice more on a service that was started again: a fifth of the walk in all.
+const PART: u32 = 15;
 
-/// What it may take however short the walk was.
-const LEAST_TIME: Duration = Duration::from_secs(2);
+/// The shortest and the longest time for it, however short or long the walk was.
+const TIME: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 
 /// How long a service idles at most, to find out what time alone does.
 const IDLE: Duration = Duration::from_secs(20);
@@ -43,7 +43,7 @@ pub(super) async fn sample<W: World, J: Judge<W>>(
     walk: Duration,
 ) -> Result<Vec<Sample>, WorldError> {
     let model = replay.model();
-    let time = (walk / 4).clamp(LEAST_TIME, MOST_TIME);
+    let time = (walk / PART).clamp(TIME.0, TIME.1);
     let time = (replay.time_left()).map_or(time, |left| time.min(left / 8));
     let began = Instant::now();
     let (world, _, explored) = replay.leave();

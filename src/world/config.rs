@@ -36,8 +36,9 @@ pub struct WorldConfig {
     pub principals: Arc<[Principal]>,
     /// What must not be shown: the names that the spec gives, and the values that are known before the first request.
     pub secrets: Secrets,
-    /// Waited after each answer before the databases are read, for services that write after they answer.
-    pub settle: Duration,
+    /// Waited after each answer before the databases are read, for services that write after they answer. No time says that the
+    /// service writes nothing then; `None` where the spec says neither.
+    pub settle: Option<Duration>,
     /// When two states are the same.
     pub identity: IdentityMode,
     /// The seed of the run.

@@ -357,6 +357,10 @@ impl World for LiveWorld {
         warnings.have(WarningCode::BackgroundWrite) || warnings.have(WarningCode::LateWrite)
     }
 
+    fn writes_late(&mut self, action: ActionId) -> bool {
+        self.deployment.settling().is_late(action)
+    }
+
     fn listen(&mut self) {
         self.late_watch.listen();
     }

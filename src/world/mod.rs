@@ -192,6 +192,11 @@ pub trait World {
         false
     }
 
+    /// Whether this action is known to write after it has answered.
+    fn writes_late(&mut self, _action: ActionId) -> bool {
+        false
+    }
+
     /// Something hints at rows that come later than the answer: from now on they are looked for with more patience.
     fn listen(&mut self) {}
 

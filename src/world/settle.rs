@@ -16,7 +16,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 /// Waits after each answer: for a fixed time, and until a query of each system that has one says that all is done.
 #[derive(Debug)]
 pub(super) struct Settle {
-    pause: Duration,
+    pause: Option<Duration>,
     questions: Vec<Question>,
     /// Actions that were seen to write later than that, and how long each is waited for.
     late: HashMap<ActionId, Duration>,
@@ -64,7 +64,12 @@ impl Settle {
 
     /// How long is waited after each answer, whatever was asked.
     pub(super) fn pause(&self) -> Duration {
-        self.pause
+        self.pause.unwrap_or_default()
+    }
+
+    /// Whether the spec says that the service writes nothing after its answers: `settle: 0s`.
+    pub(super) fn is_ruled_out(&self) -> bool {
+        self.pause == Some(Duration::ZERO)
     }
 
     /// An action writes after it has answered: from now on it is waited for so long.
@@ -93,7 +98,7 @@ impl Settle {
         context: &Context,
     ) -> Result<(), WorldError> {
         let late = action.and_then(|action| self.late.get(&action));
-        let pause = self.pause.max(late.copied().unwrap_or_default());
+        let pause = self.pause().max(late.copied().unwrap_or_default());
         if pause.is_zero() && self.questions.is_empty() {
             return Ok(());
         }

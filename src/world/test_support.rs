@@ -135,7 +135,7 @@ pub(super) fn world_config(base_url: &str) -> WorldConfig {
         setup: Vec::new(),
         principals: Vec::new().into(),
         secrets: Secrets::default(),
-        settle: Duration::ZERO,
+        settle: None,
         identity: IdentityMode::Exact,
         seed: 1,
     }

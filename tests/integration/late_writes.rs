@@ -245,3 +245,13 @@ fn bookkeeping_that_the_spec_leaves_out_is_no_objection() {
     assert_eq!(violations(&run), [""; 0], "{run:#}");
     assert_eq!(warnings(&run), [""; 0], "{run:#}");
 }
+
+#[test]
+fn a_late_row_is_told_of_even_where_the_spec_says_that_there_is_none() {
+    let run = explore_spec(Till::Late, &format!("{SPEC}settle: 0s\n"), "bfs", 0);
+    assert_eq!(violations(&run), [""; 0], "{run:#}");
+    assert_eq!(warnings(&run), ["late-write"], "{run:#}");
+    assert_eq!(run["outcome"], "incomplete", "{run:#}");
+    // What it wrote late was put back, so that it did change something.
+    assert_eq!(run["actions"][0]["advice"], Value::Null, "{run:#}");
+}

@@ -65,7 +65,8 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         stop: Stop,
         time: Time,
     ) -> Finished {
-        let actions = action_tallies(self.model, &self.explored, &stop);
+        let writes_late = |id| self.world.writes_late(id);
+        let actions = action_tallies(self.model, &self.explored, &stop, writes_late);
         self.warn_of_refusals(&actions);
         for warning in self.silence.warnings(self.model) {
             self.emitter.warn(warning);

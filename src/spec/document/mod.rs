@@ -61,7 +61,8 @@ pub(super) struct Document {
     /// Requests sent after every restore, for services that cache.
     #[serde(default)]
     pub after_restore: Vec<AfterRestore>,
-    /// Wait after each answer before the databases are read, for services that write after they answer. Default: `0s`.
+    /// Wait after each answer before the databases are read, for services that write after they answer. `0s` says that this one
+    /// never does. Default: none, but late rows are looked for.
     pub settle: Option<DurationText>,
     /// Requests run once, before the initial state.
     #[serde(default)]

@@ -66,7 +66,7 @@ impl Lowering<'_> {
             after_restore,
             setup,
             principals,
-            settle: document.settle.map_or(Duration::ZERO, |settle| settle.0),
+            settle: document.settle.map(|settle| settle.0),
             identity: match document.explore.identity {
                 Some(IdentityWord::Canonical) => IdentityMode::Canonical,
                 Some(IdentityWord::Exact) | None => IdentityMode::Exact,

@@ -147,7 +147,7 @@ fn the_world_has_its_defaults_and_keeps_late_names_open() {
         world.systems[0].location,
         Location::new(&Sqlite, "${workdir}/shop.db")
     );
-    assert_eq!(world.settle, Duration::ZERO);
+    assert_eq!(world.settle, None);
 }
 
 #[test]

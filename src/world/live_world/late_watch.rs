@@ -20,11 +20,17 @@ use crate::model::{ActionId, RowChange, Table};
 /// What all waits of a run may cost together.
 const ALL: Duration = Duration::from_secs(2);
 
+/// What they may cost however short the walk is.
+const SHORT: Duration = Duration::from_millis(600);
+
+/// What they may cost of the time of the walk so far, as its divisor.
+const PART: u32 = 4;
+
 /// How long an action is waited for that was accepted and has left something to be done, as far as its first answers tell: no row
 /// has changed, or its status is 202.
 const UNDONE: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(150)];
 
-/// The longest and the shortest wait for any other action; in between lies its share of all waits.
+/// The longest and the shortest wait for any other action; in between lies its share of what a short walk allows for.
 const DONE: (Duration, Duration) = (Duration::from_millis(150), Duration::from_millis(50));
 
 /// What all waits may cost, and how long each is, where something hints at late rows.
@@ -37,12 +43,24 @@ const SHARE: u32 = 20;
 const ACCEPTED: u16 = 202;
 
 /// Which actions have been waited for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct LateWatch {
     /// Answers after which there was a wait: of those that had left something to be done, and of others.
     waited: HashMap<ActionId, (usize, usize)>,
+    began: Instant,
     spent: Duration,
     is_hinted: bool,
+}
+
+impl Default for LateWatch {
+    fn default() -> Self {
+        Self {
+            waited: HashMap::new(),
+            began: Instant::now(),
+            spent: Duration::ZERO,
+            is_hinted: false,
+        }
+    }
 }
 
 /// Rows that came by themselves.
@@ -63,24 +81,33 @@ impl LateWatch {
         }
     }
 
-    /// How long this accepted answer is to be waited for. `actions` are so many that may write.
-    fn window(&mut self, action: ActionId, is_undone: bool, actions: usize) -> Duration {
+    /// How long this accepted answer is to be waited for, so long after the walk began. `actions` are so many that may write. What
+    /// does not fit yet is due at a later answer.
+    fn window(
+        &mut self,
+        action: ActionId,
+        is_undone: bool,
+        actions: usize,
+        walk: Duration,
+    ) -> Duration {
+        let short = (walk / PART).clamp(SHORT, ALL);
         let (undone, done) = self.waited.entry(action).or_default();
         let (window, all) = if self.is_hinted {
             let is_due = *undone + *done == 0;
             (is_due.then_some(HINTED.1), HINTED.0)
         } else if is_undone {
-            (UNDONE.get(*undone).copied(), ALL)
+            (UNDONE.get(*undone).copied(), short)
         } else {
-            let share = ALL / u32::try_from(actions.max(1)).unwrap_or(u32::MAX);
+            let share = SHORT / u32::try_from(actions.max(1)).unwrap_or(u32::MAX);
             let is_due = *done == 0;
-            (is_due.then(|| share.clamp(DONE.1, DONE.0)), ALL)
+            (is_due.then(|| share.clamp(DONE.1, DONE.0)), short)
         };
-        let waits = if is_undone { undone } else { done };
-        *waits += 1;
-        window
-            .unwrap_or_default()
-            .min(all.saturating_sub(self.spent))
+        let fitting = window.filter(|it| self.spent + *it <= all);
+        if fitting.is_some() {
+            let waits = if is_undone { undone } else { done };
+            *waits += 1;
+        }
+        fitting.unwrap_or_default()
     }
 
     /// What came of a request once its late rows are there, where it is one of those that are waited for. Rows that nobody but
@@ -100,13 +127,15 @@ impl LateWatch {
         if !may_write(model.action(action), &sent.exchange) {
             return Ok(sent);
         }
-        if deployment.databases().are_none() || deployment.settling().is_late(action) {
+        let settling = deployment.settling();
+        if settling.is_ruled_out() || settling.is_late(action) || deployment.databases().are_none()
+        {
             return Ok(sent);
         }
         let wrote = sent.change.rows.rows().next().is_some();
         let is_undone = !wrote || sent.exchange.response.status == ACCEPTED;
         let writers = model.actions.iter().filter(|it| !it.request.is_safe());
-        let mut window = self.window(action, is_undone, writers.count());
+        let mut window = self.window(action, is_undone, writers.count(), self.began.elapsed());
         window = window.saturating_sub(deployment.settling().pause());
         if let Some(left) = deployment.time_left() {
             window = window.min(left / SHARE);
@@ -258,33 +287,35 @@ mod tests {
 
     const FIRST: ActionId = ActionId(0);
     const SECOND: ActionId = ActionId(1);
+    const NO_TIME: Duration = Duration::ZERO;
 
     #[test]
     fn an_action_that_leaves_something_to_be_done_is_waited_for_longer_and_twice() {
         let mut watch = LateWatch::default();
-        let windows = [true, true, true, false, false].map(|it| watch.window(FIRST, it, 2));
-        assert_eq!(
-            windows,
-            [UNDONE[0], UNDONE[1], Duration::ZERO, DONE.0, Duration::ZERO]
-        );
-        assert_eq!(watch.window(SECOND, false, 2), DONE.0);
-        assert_eq!(watch.window(ActionId(2), false, 30), ALL / 30);
-        assert_eq!(watch.window(ActionId(3), false, 500), DONE.1);
+        let windows =
+            [true, true, true, false, false].map(|it| watch.window(FIRST, it, 2, NO_TIME));
+        assert_eq!(windows, [UNDONE[0], UNDONE[1], NO_TIME, DONE.0, NO_TIME]);
+        assert_eq!(watch.window(SECOND, false, 6, NO_TIME), SHORT / 6);
+        assert_eq!(watch.window(ActionId(2), false, 500, NO_TIME), DONE.1);
     }
 
     #[test]
-    fn all_waits_together_are_bounded_and_a_hint_allows_for_more_once() {
+    fn what_does_not_fit_waits_until_the_walk_is_older_and_a_hint_allows_for_more_once() {
         let mut watch = LateWatch {
-            spent: ALL,
+            spent: SHORT,
             ..LateWatch::default()
         };
-        assert_eq!(watch.window(FIRST, true, 1), Duration::ZERO);
+        assert_eq!(watch.window(FIRST, true, 1, NO_TIME), NO_TIME);
+        assert_eq!(watch.window(FIRST, true, 1, ALL), NO_TIME);
+        assert_eq!(watch.window(FIRST, true, 1, ALL * 2), UNDONE[0]);
+        watch.spent = ALL;
+        assert_eq!(watch.window(SECOND, true, 1, ALL * 100), NO_TIME);
         watch.listen();
-        assert_eq!(watch.window(FIRST, true, 1), HINTED.1);
-        assert_eq!(watch.window(FIRST, false, 1), Duration::ZERO);
+        assert_eq!(watch.window(FIRST, true, 1, NO_TIME), HINTED.1);
+        assert_eq!(watch.window(FIRST, false, 1, NO_TIME), NO_TIME);
         watch.listen();
-        assert_eq!(watch.window(FIRST, true, 1), Duration::ZERO);
+        assert_eq!(watch.window(FIRST, true, 1, NO_TIME), NO_TIME);
         watch.spent = HINTED.0;
-        assert_eq!(watch.window(SECOND, true, 1), Duration::ZERO);
+        assert_eq!(watch.window(SECOND, true, 1, NO_TIME), NO_TIME);
     }
 }
