@@ -2,6 +2,7 @@
 
 mod audit;
 mod finish;
+mod quiet;
 mod refusals;
 
 use std::collections::BTreeSet;
@@ -228,7 +229,10 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         ) {
             let looked = match self.look_into_refusals().await {
                 // Whoever wants to stop at the first violation does not want more requests.
-                Ok(()) if !matches!(stop, Stop::FailFast { .. }) => self.look_back().await,
+                Ok(()) if !matches!(stop, Stop::FailFast { .. }) => match self.look_back().await {
+                    Ok(()) => self.look_behind_quiet_steps(&clock).await,
+                    failed => failed,
+                },
                 looked => looked,
             };
             if let Err(failed) = looked {
