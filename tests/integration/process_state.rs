@@ -1,8 +1,13 @@
 //! A service that keeps state in its process is found out by every strategy; one that does not is not suspected.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::routing::{get, post};
 use serde_json::Value;
 
-use crate::support::{Database, Kind, Sandbox, service, warnings};
+use crate::support::{Database, Kind, Sandbox, Server, service, warnings};
 
 /// Members may edit. The invariant sees whoever could and is none.
 const SPEC: &str = "
@@ -85,4 +90,67 @@ fn started_again_for_each_restore_the_same_cache_misleads_nobody() {
     let run = explore(Kind::ForgetfulClub, "bfs", "restore: full\n", &[0]);
     assert_eq!(warnings(&run), [""; 0], "{run:#}");
     assert!(!run["actions"][2]["statuses"]["200"].is_null(), "{run:#}");
+}
+
+/// Orders note whether a sale is on.
+const SALE: &str = "
+venomqa: 1
+name: sale
+systems: { db: { sqlite: sale.db } }
+settle: 0s
+actions:
+  - { name: off, request: { method: POST, path: /off } }
+  - { name: on, request: { method: POST, path: /on } }
+  - { name: buy, request: { method: POST, path: /buy }, max_calls: 2 }
+invariants:
+  - { name: full_price, sql: SELECT * FROM orders WHERE reduced = 1 }
+";
+
+/// A sale that is a flag of the process; where it is `ignored` it does nothing.
+fn sale(database: &Database, ignored: bool) -> Server {
+    let connection = Arc::new(Mutex::new(database.open()));
+    let flag = Arc::new(AtomicBool::new(false));
+    let (on, off) = (flag.clone(), flag.clone());
+    let buy = async move || {
+        let reduced = flag.load(Ordering::SeqCst) && !ignored;
+        let sql = "INSERT INTO orders (reduced) VALUES (?)";
+        connection.lock().unwrap().execute(sql, [reduced]).unwrap();
+    };
+    let router = Router::new()
+        .route("/", get(async || "ready"))
+        .route("/on", post(async move || on.store(true, Ordering::SeqCst)))
+        .route(
+            "/off",
+            post(async move || off.store(false, Ordering::SeqCst)),
+        )
+        .route("/buy", post(buy));
+    Server::start(router)
+}
+
+#[test]
+fn a_flag_that_only_the_process_knows_is_found_in_every_order_of_the_walk() {
+    for ignored in [false, true] {
+        for strategy in ["auto", "bfs", "dfs", "coverage", "random", "mcts"] {
+            for seed in ["1", "2", "3"] {
+                let sandbox = Sandbox::with_spec(SALE);
+                let database = Database::at(sandbox.path("sale.db"));
+                database.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, reduced INT)");
+                let server = sale(&database, ignored);
+                let run = sandbox
+                    .venomqa(["explore", "--strategy", strategy, "--seed", seed])
+                    .args(["--report", "json"])
+                    .at(&server.url())
+                    .run()
+                    .code_among(if ignored { &[0] } else { &[1, 3] })
+                    .only_run();
+                if ignored {
+                    assert_eq!(run["outcome"], "clean", "{strategy} {seed}: {run:#}");
+                } else {
+                    let said = warnings(&run).contains(&"state-outside-systems");
+                    let found = &run["violations"][0]["confirmation"]["result"] == "confirmed";
+                    assert!(said || found, "{strategy} {seed}: {run:#}");
+                }
+            }
+        }
+    }
 }
