@@ -100,8 +100,13 @@ impl WorldError {
             return self;
         }
         let help = self.help.clone().unwrap_or_else(|| {
-            "run the query in the database's own shell, against the tables of the service"
-                .to_owned()
+            let may_write = self.message.contains("may only read");
+            if may_write {
+                "write a `SELECT`: what it finds is compared, nothing is changed by it"
+            } else {
+                "try the query in the database's own shell, on a copy of the service's tables"
+            }
+            .to_owned()
         });
         let origin = query.origin.as_ref();
         let place = origin.map_or_else(String::new, |origin| format!(" at {}", origin.place(0)));

@@ -13,16 +13,19 @@ pub(super) const CHECK: Check = Check {
 
 fn judge(action: &Action, record: &StepRecord) -> Option<Objection> {
     let failures = &record.extract_failures;
+    // The name comes first, then why.
+    let name = |failure: &String| failure.split(':').next().unwrap_or(failure).to_owned();
+    let names: Vec<String> = failures.iter().map(name).collect();
     failures.first().map(|first| Objection {
-        // The name comes first, then why; an empty body and another body are one bug.
-        kind: first.split(':').next().unwrap_or(first).to_owned(),
+        // An empty body and another body are one bug.
+        kind: name(first),
         message: format!(
             "the answer to `{}` lacks what should be extracted from it: {}",
             action.name,
             failures.join("; ")
         ),
         evidence: Evidence::Values {
-            expected: failures.join("; "),
+            expected: format!("a value for {}", names.join(", ")),
             actual: record.response.excerpt(),
         },
     })

@@ -46,10 +46,22 @@ impl Lowering<'_> {
             return vec![None];
         };
         if !action.requires.contains(&newest) {
-            let message = format!("the request of `{}` does not use `{name}`", written.name);
-            let help = format!(
-                "name the object in the request, as in `path: /orders/{{{{ {name} }}}}`, or remove `for_each`"
-            );
+            let (message, help) = if written.parameters.contains_key(name) {
+                (
+                    format!(
+                        "`{name}` of `{}` is a parameter, which comes before the objects",
+                        written.name
+                    ),
+                    format!("remove `{name}` from `parameters`, or remove `for_each`"),
+                )
+            } else {
+                (
+                    format!("the request of `{}` does not use `{name}`", written.name),
+                    format!(
+                        "name the object in the request, as in `path: /orders/{{{{ {name} }}}}`, or remove `for_each`"
+                    ),
+                )
+            };
             let diagnostic = Diagnostic::error(Code::BadValue, message).help(help);
             self.at_value(&at, "acts on no object", diagnostic);
             return vec![None];
