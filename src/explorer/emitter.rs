@@ -55,6 +55,11 @@ impl<'o> Emitter<'o> {
         }));
     }
 
+    /// Whether one of these warnings was given.
+    pub(super) fn has_warned(&self, is_it: impl Fn(&Warning) -> bool) -> bool {
+        self.warnings.iter().any(is_it)
+    }
+
     /// Emits a warning, unless it has been emitted before. At the end of the run it is one with others of its kind.
     pub(super) fn warn(&mut self, warning: Warning) {
         for known in &mut self.warnings {

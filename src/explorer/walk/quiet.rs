@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{ActionId, Digest, Response};
 use crate::oracle::Judge;
-use crate::world::{World, WorldError};
+use crate::world::{WarningCode, World, WorldError};
 
 use super::super::clock::Clock;
 use super::super::graph::StateId;
@@ -31,7 +31,9 @@ type Outcome = Option<(u16, Digest)>;
 impl<W: World, J: Judge<W>> Walk<'_, W, J> {
     /// Warns of an action that changes no row and decides all the same what another one does.
     pub(super) async fn look_behind_quiet_steps(&mut self, clock: &Clock) -> Result<(), Stop> {
-        if !self.explored.graph().can_restore() {
+        // What cannot be trusted anyway is not worth more requests.
+        let is_untrusted = self.emitter.has_warned(|warning| warning.untrusted);
+        if is_untrusted || !self.explored.graph().can_restore() {
             return Ok(());
         }
         let most = self.world.requests() + REQUESTS + self.steps / 4;
@@ -132,7 +134,10 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             self.send_often(from, quiet).await?;
             self.outcome_here(from, other).await?
         };
-        if again != Some(after) {
+        // Rows that come by themselves may come with any request.
+        let come_alone = [WarningCode::BackgroundWrite, WarningCode::LateWrite];
+        let are_rows_known = !(self.emitter).has_warned(|it| come_alone.contains(&it.code));
+        if again != Some(after) || before.0 == after.0 && !are_rows_known {
             return Ok(None);
         }
         let name = |id| &self.model.action(id).name;

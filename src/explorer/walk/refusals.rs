@@ -81,7 +81,9 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
 
     /// Looks, once the walk is over, into the refusals that have not been looked into.
     pub(super) async fn look_into_refusals(&mut self) -> Result<(), Stop> {
-        if !self.explored.graph().can_restore() {
+        // What cannot be trusted anyway is not worth more requests.
+        let is_untrusted = self.emitter.has_warned(|warning| warning.untrusted);
+        if is_untrusted || !self.explored.graph().can_restore() {
             return Ok(());
         }
         for action in self.login.refused() {
