@@ -204,6 +204,12 @@ impl Running<'_> {
             if is_last {
                 let judgement = rerun.judge_last(world, &mut oracles, only).await?;
                 verdict = self.verdict(&judgement, only)?;
+                let model = &case.spec.model;
+                if verdict == Verdict::NotReproduced
+                    && let Some(why) = evidence::strayed(model, &reproduction.path, &rerun.path)
+                {
+                    verdict = Verdict::NotJudged(why);
+                }
             }
             if self.interrupt.is_requested() || !self.goes_on(world, position).await {
                 self.session.note("  stopped; everything is put back");

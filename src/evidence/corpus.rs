@@ -3,7 +3,8 @@
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::model::{Model, Reproduction};
+use crate::model::{Model, OracleName, Reproduction};
+use crate::oracle::checks;
 use crate::own_files;
 use crate::spec::reproduction;
 
@@ -117,7 +118,9 @@ impl Corpus {
                 number += 1;
                 continue;
             };
-            if kept.reproduction.oracle != reproduction.oracle || settled(&file) {
+            let is_other = kept.reproduction.oracle != reproduction.oracle
+                || who_may_not(model, &kept.reproduction) != who_may_not(model, reproduction);
+            if is_other || settled(&file) {
                 number += 1;
                 continue;
             }
@@ -183,6 +186,16 @@ fn text(path: &Path) -> Result<String, String> {
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(unreadable)?;
     Ok(text)
+}
+
+/// Who has done what they may not, where that is what the reproduction shows.
+fn who_may_not<'m>(model: &'m Model, reproduction: &Reproduction) -> Option<&'m str> {
+    if reproduction.oracle != OracleName::Check(checks::ACCESS_CONTROL.to_owned()) {
+        return None;
+    }
+    let last = &reproduction.path.last()?.action;
+    let action = model.actions.iter().find(|action| action.name == *last)?;
+    Some(&action.forbidden.as_ref()?.principal)
 }
 
 /// `no_over_refund-refund_order`: the oracle, and the action whose step broke it, without its parameters.

@@ -14,7 +14,7 @@ mod slice;
 pub(crate) use baseline::Baseline;
 pub(crate) use confirm::{Claim, Confirmed, confirm, run_once};
 pub(crate) use corpus::{Corpus, Destination, TO_SPEC};
-pub(crate) use reproduce::{Rerun, doubt, evaluate, is_broken};
+pub(crate) use reproduce::{Rerun, doubt, evaluate, is_broken, strayed};
 pub(crate) use reproduction::{body, invariants_of, oracle_name, reproduction, seen, shown};
 pub use script::{Language, script};
 pub(crate) use shrink::{Stop, Trial, shrink};

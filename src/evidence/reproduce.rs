@@ -1,6 +1,8 @@
 //! Runs a path again, step by step, and evaluates whether a step shows the finding that is wanted.
 
-use crate::model::{ActionId, Context, Finding, Model, OracleId, PathStep, StepRecord};
+use crate::model::{
+    ActionId, Context, Finding, Model, OracleId, PathStep, Response, SeenStep, StepRecord,
+};
 use crate::oracle::{Judge, Judged, Judgement};
 use crate::world::{Arrival, World, WorldError};
 
@@ -100,6 +102,37 @@ pub(crate) fn doubt(other: Option<&Finding>, unjudged: Option<&str>) -> Option<S
         (None, Some(why)) => Some(why.to_owned()),
         (None, None) => None,
     }
+}
+
+/// Why the end of a path proves nothing where the finding is not seen: a step before the last one that was accepted is refused
+/// now, or the other way round, so the path no longer leads where it led. A clause; `None` where each step went as recorded.
+pub(crate) fn strayed(model: &Model, recorded: &[SeenStep], path: &[PathStep]) -> Option<String> {
+    let (_, before) = path.split_last()?;
+    let steps = before.iter().zip(recorded).enumerate();
+    for (position, (step, recorded)) in steps {
+        let (action, Some(record)) = (model.action(step.action), &step.record) else {
+            continue;
+        };
+        let (is, was) = (record.response.status, recorded.status);
+        // Of one who may not, a refusal is expected; what was accepted all the same was accepted.
+        let accepted = |status: u16| match status {
+            200..300 => true,
+            _ => action.forbidden.is_none() && action.expect.accepts(status),
+        };
+        // A file may leave out what was seen.
+        if was != 0 && accepted(is) != accepted(was) {
+            let (is, was) = (
+                Response::status_in_words(is),
+                Response::status_in_words(was),
+            );
+            return Some(format!(
+                "step {} (`{}`) was answered with {is}, it was {was}, so the path no longer leads where it led",
+                position + 1,
+                action.name
+            ));
+        }
+    }
+    None
 }
 
 /// Evaluates the oracle of the finding `wanted` on the step that led to `arrival`. `action` is `None` for the initial state.

@@ -6,7 +6,8 @@ use serde_json::{Number, Value};
 
 use crate::model::{ActionId, Model, Parameter};
 
-/// The actions that do the same as this one with simpler values, the simplest first.
+/// The actions that do the same as this one with simpler values, the simplest first. None of them is of another who may not do it:
+/// that is another bug.
 pub(crate) fn simpler(model: &Model, action: ActionId) -> Vec<ActionId> {
     let this = model.action(action);
     let mut siblings: Vec<ActionId> = model
@@ -14,6 +15,7 @@ pub(crate) fn simpler(model: &Model, action: ActionId) -> Vec<ActionId> {
         .filter(|other| {
             let other = model.action(*other);
             other.base_name == this.base_name
+                && (other.forbidden.is_none() || other.request.principal == this.request.principal)
                 && by_parameters(&other.parameters, &this.parameters) == Ordering::Less
         })
         .collect();

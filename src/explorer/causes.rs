@@ -18,7 +18,7 @@ pub(super) struct Cause {
     oracle: OracleId,
     name: String,
     kind: String,
-    /// For checks of answers: the action, without its parameters.
+    /// For checks of answers: the action, without its parameters. For what somebody was not allowed to do: with who did it.
     action: Option<String>,
     /// For checks of rows: see [`Finding::offends`].
     offends: Vec<String>,
@@ -28,12 +28,22 @@ impl Cause {
     /// The cause of a finding that this action showed; `None` is the initial state.
     pub(super) fn of(model: &Model, action: Option<ActionId>, finding: &Finding) -> Self {
         let is_invariant = matches!(finding.oracle, OracleId::Invariant(_));
-        let base_name = |id| model.action(id).base_name.clone();
+        // What one may do who should not is no news of another.
+        let by_somebody = *finding.name == *checks::ACCESS_CONTROL;
+        let name_of = |id| {
+            let action = model.action(id);
+            match action.forbidden.as_ref().filter(|_| by_somebody) {
+                Some(forbidden) => format!("{}(as={})", action.base_name, forbidden.principal),
+                None => action.base_name.clone(),
+            }
+        };
+        let has_action =
+            by_somebody && matches!(finding.oracle, OracleId::Check(_)) || is_of_answer(finding);
         Self {
             oracle: finding.oracle,
             name: finding.name.to_string(),
             kind: finding.kind.clone(),
-            action: action.filter(|_| is_of_answer(finding)).map(base_name),
+            action: action.filter(|_| has_action).map(name_of),
             // An invariant reads the same tables each time.
             offends: if is_invariant {
                 Vec::new()

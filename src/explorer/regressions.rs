@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{self, OracleKind, RegressionOutcome};
 use crate::evidence::{self, Stop};
-use crate::model::{ActionId, Finding, OracleName, Regression};
+use crate::model::{ActionId, Finding, OracleName, Regression, SeenStep};
 use crate::oracle::{Judge, Judgement};
 use crate::world::{World, WorldError};
 
@@ -38,7 +38,10 @@ pub(super) async fn run_again<W: World, J: Judge<W>>(
             Ok((finding, path)) if path.is_empty() => in_initial_state(initial, finding),
             Ok((finding, path)) => match replay.cannot_run() {
                 Some(why) => not_tried(why),
-                None => run_path(&mut replay, finding, path, violations, emitter).await?,
+                None => {
+                    let wanted = (finding, &*regression.seen);
+                    run_path(&mut replay, wanted, path, violations, emitter).await?
+                }
             },
         };
         let (oracle, name) = match &regression.oracle {
@@ -75,7 +78,7 @@ fn in_initial_state(initial: &Judgement, wanted: &Finding) -> Outcome {
 
 async fn run_path<W: World, J: Judge<W>>(
     replay: &mut PathReplay<'_, W, J>,
-    finding: &Finding,
+    (finding, seen): (&Finding, &[SeenStep]),
     path: &[ActionId],
     violations: &mut Violations,
     emitter: &mut Emitter<'_>,
@@ -95,7 +98,10 @@ async fn run_path<W: World, J: Judge<W>>(
             }
             (RegressionOutcome::StillFailing, None)
         }
-        Ok(Replayed::ShowsNothing) => (RegressionOutcome::Fixed, None),
+        Ok(Replayed::ShowsNothing) => match evidence::strayed(model, seen, &trials.steps(path)) {
+            Some(why) => (RegressionOutcome::NotJudged, Some(why)),
+            None => (RegressionOutcome::Fixed, None),
+        },
         Ok(Replayed::NotJudged(why)) => (RegressionOutcome::NotJudged, Some(why)),
         Ok(Replayed::NotEnabled { position, why }) => {
             let name = &model.action(path[position]).name;

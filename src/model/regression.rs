@@ -2,7 +2,7 @@
 
 use super::Model;
 use super::action::ActionId;
-use super::reproduction::{OracleName, Reproduction};
+use super::reproduction::{OracleName, Reproduction, SeenStep};
 use super::violation::{Evidence, Finding, OracleId};
 
 /// A violation that an earlier run found.
@@ -16,6 +16,8 @@ pub struct Regression {
     pub action: Option<String>,
     /// The finding and the path to it; or, in words, why this model cannot run that path.
     pub path: Result<(Finding, Vec<ActionId>), String>,
+    /// What was seen on that path.
+    pub seen: Vec<SeenStep>,
 }
 
 impl Regression {
@@ -32,6 +34,7 @@ impl Regression {
             oracle: reproduction.oracle.clone(),
             action: reproduction.path.last().map(|step| step.action.clone()),
             path: resolve(reproduction, model, oracle),
+            seen: reproduction.path.clone(),
         }
     }
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::support::{Sandbox, Server, violations};
 
@@ -144,4 +145,107 @@ fn a_regression_that_cannot_be_judged_is_not_called_fixed_and_spoils_the_clean_p
         assert_eq!(tried["outcome"], "fixed", "{tried:#}");
     }
     assert_eq!(run["outcome"], "clean", "{run:#}");
+}
+
+/// An account that can be overdrawn once it is open.
+const OPENED: &str = "
+venomqa: 1
+name: account
+restore: replay
+reset: { request: { path: / } }
+actions:
+  - name: open
+    request: { method: POST, path: /open }
+  - name: draw
+    request: { method: POST, path: /draw }
+invariants:
+  - name: no_debt
+    request: { path: /balance }
+    jsonpath: $.balance
+    expect: { at_least: 0 }
+";
+
+/// Set where the account cannot be opened, and where it cannot be overdrawn.
+const SHUT: u8 = 1;
+const CURED: u8 = 2;
+
+/// The account; the number says how it behaves.
+fn account() -> (Server, Arc<AtomicU8>) {
+    let behaviour = Arc::new(AtomicU8::new(0));
+    let is_open = Arc::new(AtomicU8::new(0));
+    let balance = Arc::new(AtomicU8::new(0));
+    let reset = {
+        let (is_open, balance) = (is_open.clone(), balance.clone());
+        async move || {
+            is_open.store(0, Ordering::SeqCst);
+            balance.store(0, Ordering::SeqCst);
+            "ready"
+        }
+    };
+    let open = {
+        let (is_open, behaviour) = (is_open.clone(), behaviour.clone());
+        async move || {
+            if behaviour.load(Ordering::SeqCst) == SHUT {
+                return StatusCode::FORBIDDEN;
+            }
+            is_open.store(1, Ordering::SeqCst);
+            StatusCode::CREATED
+        }
+    };
+    let draw = {
+        let (balance, behaviour) = (balance.clone(), behaviour.clone());
+        async move || {
+            if is_open.load(Ordering::SeqCst) == 0 || behaviour.load(Ordering::SeqCst) == CURED {
+                return StatusCode::CONFLICT;
+            }
+            balance.store(5, Ordering::SeqCst);
+            StatusCode::OK
+        }
+    };
+    let shown = async move || {
+        let debt = balance.load(Ordering::SeqCst);
+        let body = format!(r#"{{"balance": {}}}"#, -i16::from(debt));
+        ([(CONTENT_TYPE, "application/json")], body)
+    };
+    let router = Router::new()
+        .route("/", get(reset))
+        .route("/open", post(open))
+        .route("/draw", post(draw))
+        .route("/balance", get(shown));
+    (Server::start(router), behaviour)
+}
+
+#[test]
+fn a_bug_is_not_called_gone_where_an_earlier_step_is_refused_now() {
+    let sandbox = Sandbox::with_spec(OPENED);
+    let (server, behaviour) = account();
+    let explore = |flags: &str| {
+        let explore = sandbox.venomqa(format!("explore --max-steps 30 --report json {flags}"));
+        explore.at(&server.url()).run()
+    };
+    let run = explore("").code(1).only_run();
+    assert_eq!(violations(&run), ["no_debt"], "{run:#}");
+    let file = ".venomqa/no_debt-draw.yaml";
+    let reason = "step 1 (`open`) was answered with 403";
+    for (how, code, said, outcome) in [
+        (0, 1, "reproduced: ", "still-failing"),
+        (SHUT, 3, reason, "not-judged"),
+        // The last step is the one that is answered otherwise.
+        (CURED, 0, "not reproduced: ", "fixed"),
+    ] {
+        behaviour.store(how, Ordering::SeqCst);
+        let replay = sandbox.venomqa(["replay", file]).at(&server.url()).run();
+        replay.code(code).says(&[said]);
+        let run = explore("").only_run();
+        let tried = &run["corpus"][0];
+        assert_eq!(tried["outcome"], outcome, "{run:#}");
+        if how == SHUT {
+            assert!(
+                tried["reason"].as_str().unwrap().contains(reason),
+                "{tried:#}"
+            );
+            assert_ne!(run["outcome"], "clean");
+        }
+        assert!(sandbox.path(file).exists());
+    }
 }

@@ -330,18 +330,62 @@ fn what_somebody_does_who_is_not_allowed_is_a_violation() {
         };
         let run = explore(house, &spec(BY_TOKEN, ""), "bfs");
         assert_eq!(violations(&run), ["access-control"], "{run:#}");
-        let violation = &run["violations"][0];
-        assert_eq!(violation["severity"], "critical");
-        assert_eq!(
-            violation["confirmation"]["result"], "confirmed",
-            "{violation:#}"
-        );
-        let message = violation["message"].as_str().unwrap();
-        assert!(
-            message.contains(kind) && message.contains("only `admin` is"),
-            "{message}"
-        );
-        assert_eq!(actions(violation).len(), 2, "{violation:#}");
+        let mut who = Vec::new();
+        for violation in items(&run["violations"]) {
+            assert_eq!(violation["severity"], "critical");
+            assert_eq!(
+                violation["confirmation"]["result"], "confirmed",
+                "{violation:#}"
+            );
+            let message = violation["message"].as_str().unwrap();
+            assert!(
+                message.contains(kind) && message.contains("only `admin` is"),
+                "{message}"
+            );
+            let actions = actions(violation);
+            assert_eq!(actions.len(), 2, "{violation:#}");
+            who.push(actions[1].to_owned());
+        }
+        who.sort();
+        assert_eq!(who, ["cancel(as=anna)", "cancel(as=nobody)"]);
+    }
+}
+
+#[test]
+fn what_a_baseline_accepts_of_one_hides_no_hole_for_another() {
+    for (is_open, does_it_all_the_same) in [(true, false), (false, true)] {
+        let house = House {
+            is_open,
+            does_it_all_the_same,
+            ..CLEAN
+        };
+        let strict = spec(BY_TOKEN, "");
+        let lax = strict.replace("allow: [admin]", "allow: [admin, nobody]");
+        let (sandbox, server, _) = run(house, &lax, "bfs");
+        let explore = |flags: &str| {
+            let explore = sandbox.venomqa(format!(
+                "explore --strategy bfs --baseline known.json {flags}"
+            ));
+            explore.at(&server.url()).run()
+        };
+        explore("--update-baseline").code(0);
+        explore("")
+            .code(0)
+            .says(&["no new violation", "1 known (baseline)"]);
+        sandbox.write("venomqa.yaml", &strict);
+        explore("").code(1).says(&[
+            "1 violation (1 critical)",
+            "cancel(as=nobody)",
+            "1 known (baseline)",
+        ]);
+        // As it was written before it said who.
+        let known = sandbox
+            .read("known.json")
+            .replace("cancel(as=anna)", "cancel");
+        sandbox.write("known.json", &known);
+        explore("")
+            .code(1)
+            .says(&["2 violations (2 critical)", "not seen (of the baseline"]);
     }
 }
 

@@ -48,6 +48,8 @@ pub const NAMES: &[&str] = &{
 
 /// The check that looks at the requests of invariants rather than at steps.
 pub const PROBE_WROTE: &str = probe_wrote::CHECK.name;
+/// The check that somebody does only what is allowed them.
+pub const ACCESS_CONTROL: &str = access_control::CHECK.name;
 
 /// One built-in oracle.
 #[derive(Clone, Copy, Debug)]

@@ -219,6 +219,7 @@ impl Lowering<'_> {
             all.push(Some(Actor {
                 principal: id,
                 forbidden: (!is_allowed).then(|| Forbidden {
+                    principal: name.clone(),
                     allowed: allowed.clone().unwrap_or_default(),
                 }),
                 suffix: actors.is_list.then_some(name),
