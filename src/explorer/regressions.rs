@@ -36,13 +36,14 @@ pub(super) async fn run_again<W: World, J: Judge<W>>(
         let (outcome, reason) = match &regression.path {
             Err(why) => not_tried(why.as_str()),
             Ok((finding, path)) if path.is_empty() => in_initial_state(initial, finding),
-            Ok((finding, path)) => match replay.cannot_run() {
-                Some(why) => not_tried(why),
-                None => {
+            Ok((finding, path)) => {
+                if let Some(why) = replay.cannot_run() {
+                    not_tried(why)
+                } else {
                     let wanted = (finding, &*regression.seen);
                     run_path(&mut replay, wanted, path, violations, emitter).await?
                 }
-            },
+            }
         };
         let (oracle, name) = match &regression.oracle {
             OracleName::Invariant(name) => (OracleKind::Invariant, name),

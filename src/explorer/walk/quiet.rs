@@ -6,6 +6,7 @@
 //! with what they do then.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use crate::model::{ActionId, Digest, Response};
 use crate::oracle::Judge;
@@ -25,6 +26,10 @@ const OTHERS: usize = 4;
 /// Requests that this may cost, besides one for every fourth step of the walk.
 const REQUESTS: u64 = 60;
 
+/// Bounds of the time that this may take; between them it is a fifth of that of the walk.
+const LEAST: Duration = Duration::from_secs(1);
+const MOST: Duration = Duration::from_secs(3);
+
 /// What came of an action: its status, and the identity of the state to which it led. `None` where the answer says nothing.
 type Outcome = Option<(u16, Digest)>;
 
@@ -36,6 +41,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
         if is_untrusted || !self.explored.graph().can_restore() {
             return Ok(());
         }
+        let until = Instant::now() + (clock.elapsed() / 5).clamp(LEAST, MOST);
         let most = self.world.requests() + REQUESTS + self.steps / 4;
         let quiet = self.quiet_steps();
         // What decides over quiet ones, such as a lock, is seen only until it has closed; what they decide, such as a flag, at any time.
@@ -43,6 +49,7 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             for (action, from) in &quiet {
                 for (other, status) in self.others(*from, *action, are_quiet) {
                     let is_over = self.world.requests() >= most
+                        || Instant::now() >= until
                         || self.options.interrupt.is_requested()
                         || self.is_time_to_prove(self.violations.worst().is_some(), clock);
                     if is_over {
