@@ -167,6 +167,11 @@ impl<C: Clone> Explored<C> {
         self.graph.postpone_repetitions(model);
     }
 
+    /// Puts off from now on what like rows let expect, too.
+    pub(super) fn bet_on_likeness(&mut self) {
+        self.graph.bet_on_likeness();
+    }
+
     /// Takes up a pair that was put off, chosen by chance.
     pub(super) fn take_up(&mut self, random: &mut Random) -> Option<(StateId, ActionId)> {
         self.graph.take_up(random)

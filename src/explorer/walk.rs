@@ -256,6 +256,9 @@ impl<W: World, J: Judge<W>> Walk<'_, W, J> {
             let error = WorldError::new(WorldErrorKind::Request, message);
             return Stop::of_error(&error, Vec::new());
         };
+        if strategy.bets_on_likeness() {
+            self.explored.bet_on_likeness();
+        }
         if let Some(remark) = strategy.remark() {
             self.emitter.warn(remark);
         }

@@ -12,6 +12,13 @@ impl Graph {
         self.repetition = Some(Repetition::new(model));
     }
 
+    /// Puts off from now on what like rows let expect, too; nothing, where nothing is put off.
+    pub(in crate::explorer) fn bet_on_likeness(&mut self) {
+        if let Some(repetition) = &mut self.repetition {
+            repetition.bet_on_likeness();
+        }
+    }
+
     /// Notes what requests meet in the newest state, by the sets of [`Graph::named`].
     pub(in crate::explorer) fn situate(&mut self, situations: &[Situation]) {
         let state = StateId(self.states.len() as u32 - 1);

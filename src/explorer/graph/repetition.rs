@@ -5,7 +5,7 @@
 //! - The action has run from the *very same rows* (the same canonical form of the connected components that its request names) and
 //!   changed nothing. So areas of an API that never touch each other add up instead of multiplying.
 //! - It has run from *like rows* (the same neighbourhood: every value and every number of rows taken roughly) twice, or once if it
-//!   only reads, and has never changed anything there. This is a bet, so one pair in eight is not put off.
+//!   only reads, and has never changed anything there. This is a bet, which a strategy makes or not, and one pair in eight is not put off.
 //!
 //! What an answer depends on besides those rows (quotas, uniqueness, a clock) nobody knows, so a postponed pair is never dropped: it
 //! comes after everything else, a sample of them in between, and one that changes something after all brings all pairs of its kind back.
@@ -25,6 +25,8 @@ const KEPT: u32 = 8;
 pub(super) struct Repetition {
     /// By action: whether it writes and names no rows. What such a request does may depend on any row, so it is never postponed.
     is_exempt: Vec<bool>,
+    /// Whether like rows are a sign.
+    bets: bool,
     /// By action: how many runs from like rows, none of which changed anything, are enough. `None` for one that names no rows: to it
     /// all states are alike.
     enough: Vec<Option<u8>>,
@@ -70,11 +72,17 @@ impl Repetition {
             .unzip();
         Self {
             is_exempt,
+            bets: false,
             enough,
             met: FxHashMap::default(),
             kinds: FxHashMap::default(),
             queue: Vec::new(),
         }
+    }
+
+    /// Like rows are a sign from now on.
+    pub(super) fn bet_on_likeness(&mut self) {
+        self.bets = true;
     }
 
     /// Takes note of what the requests that name a set of variables meet in a new state.
@@ -131,7 +139,7 @@ impl Repetition {
     fn enough(&self, sign: Sign, action: ActionId) -> Option<u8> {
         match sign {
             Sign::Same(_) => Some(1),
-            Sign::Like(_) => self.enough[action.0 as usize],
+            Sign::Like(_) => self.enough[action.0 as usize].filter(|_| self.bets),
         }
     }
 

@@ -37,6 +37,10 @@ impl Auto {
 }
 
 impl Strategy for Auto {
+    fn bets_on_likeness(&self) -> bool {
+        true
+    }
+
     fn next(&mut self, graph: &Graph, random: &mut Random) -> Option<Move> {
         if !graph.can_restore() {
             return random_walk::uniform(graph, random);

@@ -28,6 +28,12 @@ pub trait Strategy {
     /// The next step; `None` when there is nothing left to try.
     fn next(&mut self, graph: &Graph, random: &mut Random) -> Option<Move>;
 
+    /// Whether steps are put off that like rows let expect to change nothing, too. A walk that would come to such a step only once in
+    /// its course may miss what it does.
+    fn bets_on_likeness(&self) -> bool {
+        false
+    }
+
     /// What the user should know of this strategy on this model.
     fn remark(&self) -> Option<Warning> {
         None
